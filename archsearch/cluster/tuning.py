@@ -1,0 +1,90 @@
+"""Running a searcher's batches as Ray Tune trials."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from archsearch.cluster.trial import BatchTrial
+from archsearch.evaluators.evaluator import Evaluator
+
+# A trial whose process dies is started again so often; the ledger keeps what it had done.
+_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial reserves.
+
+    Args:
+        cpus: CPU cores, also fractions.
+        gpus: GPUs, also fractions.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+def run_trials(
+    searcher: Searcher,
+    evaluator: Evaluator,
+    *,
+    ledger: str,
+    run: str,
+    folder: Path,
+    workers: int,
+    resources: TrialResources,
+    seconds: float | None = None,
+    callbacks: Sequence[tune.Callback] = (),
+) -> None:
+    """Let Ray Tune run batches until the searcher has finished, or the time is up, or Ctrl-C.
+
+    Args:
+        searcher: Suggests `{"batch": number, "candidates": [text, ...]}` and takes the outcomes.
+        evaluator: Scores the candidates, in the trials' processes.
+        ledger: Folder of all ledgers.
+        run: Name of the run, for the ledger.
+        folder: Where Tune keeps its own files.
+        workers: Trials that run at once.
+        resources: What each reserves.
+        seconds: Time after which no trial goes on; None is no limit.
+        callbacks: Told of each trial.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    trainable = tune.with_parameters(BatchTrial, evaluator=evaluator, storage=ledger, run=run)
+    trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            # One more than run: a trial that waits keeps the process of the one that ends for itself (no new start).
+            max_concurrent_trials=workers + 1,
+            time_budget_s=seconds,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent.absolute()),
+            verbose=0,
+            callbacks=list(callbacks),
+            failure_config=tune.FailureConfig(max_failures=_RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tuner.fit()
+
+
+def _trial_name(trial: Any) -> str:
+    return f"batch{trial.config.get('batch', 0):06d}-{trial.trial_id}"

@@ -1,0 +1,58 @@
+"""The errors that archsearch raises on purpose.
+
+Every message names the argument, what was expected, what came and what to do next. The command line prints the message
+alone and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ArchSearchError(Exception):
+    """The root of all errors raised on purpose by archsearch."""
+
+    exit_code = 2
+
+
+class ConfigurationError(ArchSearchError):
+    """A setting, an argument or a configuration file cannot be used as given."""
+
+
+class ArchitectureError(ArchSearchError):
+    """A text, a graph or a genotype is not an architecture of the space at hand."""
+
+
+class DatasetError(ArchSearchError):
+    """Images or labels cannot be read, or do not suit the task."""
+
+
+class TableError(ArchSearchError):
+    """A benchmark table is missing, damaged, or does not fit the space."""
+
+
+class LedgerError(ArchSearchError):
+    """The ledger of evaluations cannot be read or written."""
+
+
+class RunError(ArchSearchError):
+    """A run folder cannot be created, found or resumed."""
+
+
+class SearchStopped(ArchSearchError):
+    """A search was interrupted; what was evaluated is in the ledger and the search can be resumed."""
+
+    exit_code = 130
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'X'?` for the name in `known` nearest to `given`, or an empty text."""
+    near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unknown_name(argument: str, given: object, known: Iterable[str]) -> str:
+    """Return the message for a name that is not among the `known` ones."""
+    names = sorted(known)
+    return f"{argument}: expected one of {', '.join(names)}; got {given!r}.{did_you_mean(str(given), names)}"

@@ -1,0 +1,56 @@
+"""What gives an architecture a score: training, benchmark tables, rank metrics."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archsearch.evaluators import datasets, metrics
+    from archsearch.evaluators.anytime import AnytimeCurve
+    from archsearch.evaluators.evaluation import Evaluation, is_report_only
+    from archsearch.evaluators.evaluator import Evaluator
+    from archsearch.evaluators.pareto import hypervolume, pareto_front
+    from archsearch.evaluators.recipe import Recipe
+    from archsearch.evaluators.registry import from_text
+    from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables
+    from archsearch.evaluators.training import TrainingEvaluator
+
+_MODULES = {
+    "AnytimeCurve": "anytime",
+    "Evaluation": "evaluation",
+    "Evaluator": "evaluator",
+    "Recipe": "recipe",
+    "TabularEvaluator": "tabular",
+    "TrainingEvaluator": "training",
+    "embedded_tables": "tabular",
+    "from_text": "registry",
+    "hypervolume": "pareto",
+    "is_report_only": "evaluation",
+    "pareto_front": "pareto",
+}
+
+__all__ = [
+    "AnytimeCurve",
+    "Evaluation",
+    "Evaluator",
+    "Recipe",
+    "TabularEvaluator",
+    "TrainingEvaluator",
+    "datasets",
+    "embedded_tables",
+    "from_text",
+    "hypervolume",
+    "is_report_only",
+    "metrics",
+    "pareto_front",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # A worker that looks scores up in a table needs neither torch nor scipy: they are loaded when they are first used.
+    if name in ("datasets", "metrics"):
+        return importlib.import_module(f"archsearch.evaluators.{name}")
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"archsearch.evaluators.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'archsearch.evaluators' has no attribute {name!r}")

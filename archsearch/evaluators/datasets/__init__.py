@@ -1,0 +1,8 @@
+"""Image datasets with a fixed split into training, validation and test."""
+
+from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
+from archsearch.evaluators.datasets.registry import check_name, load, names
+from archsearch.evaluators.datasets.resident import Resident, batches, resident
+from archsearch.evaluators.datasets.split import stratified_split
+
+__all__ = ["ImageDataset", "Resident", "Splits", "batches", "check_name", "load", "names", "resident", "stratified_split"]

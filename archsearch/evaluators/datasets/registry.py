@@ -1,0 +1,92 @@
+"""The datasets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from archsearch.errors import DatasetError, unknown_name
+from archsearch.evaluators.datasets.cifar import load_cifar10, load_cifar100
+from archsearch.evaluators.datasets.dataset import Splits
+from archsearch.evaluators.datasets.digits import load_digits
+from archsearch.evaluators.datasets.imagefolder import load_imagefolder
+from archsearch.evaluators.datasets.parquet import load_parquet
+
+_NAMED: dict[str, Callable[[Path | None], Splits]] = {
+    "digits": lambda root: load_digits(),
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+}
+_OPTIONS = {"imagefolder": ("size",), "parquet": ("image", "label")}
+"""What may follow the path, for the kinds that take one."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `load` takes; `PATH` stands for a file or folder of the user."""
+    return (*_NAMED, *(f"{kind}:PATH" for kind in _OPTIONS))
+
+
+def load(name: str, root: str | Path | None = None) -> Splits:
+    """Return the training, validation and test images of a dataset. The split is the same on every call and machine.
+
+    Args:
+        name: `digits`, `cifar10`, `cifar100`, `imagefolder:PATH` or `parquet:PATH`. Options follow the path:
+            `imagefolder:PATH?size=32` is the side in pixels that the images are brought to;
+            `parquet:PATH?image=img&label=fine_label` names the two columns.
+        root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
+            PATH the folder that it starts from. `digits` needs none.
+
+    Raises:
+        DatasetError: The name is unknown, or the images cannot be read or do not make a classification task.
+    """
+    kind, text, options = _parse(name)
+    folder = None if root is None else Path(root).expanduser()
+    if kind in _NAMED:
+        return _NAMED[kind](folder)
+    path = (folder or Path()) / Path(text).expanduser()
+    return load_imagefolder(path, _size(options)) if kind == "imagefolder" else load_parquet(path, **options)
+
+
+def check_name(name: str) -> None:
+    """Refuse what `load` would refuse for its form, without reading any images.
+
+    Raises:
+        DatasetError: The name or an option is unknown, or the path is missing.
+    """
+    _parse(name)
+
+
+def _parse(name: str) -> tuple[str, str, dict[str, str]]:
+    """Return kind, path and options of a name; the path is empty for those that take none."""
+    if name in _NAMED:
+        return name, "", {}
+    kind, _, location = str(name).partition(":")
+    if kind not in _OPTIONS:
+        raise DatasetError(unknown_name("dataset", kind if location and kind not in _NAMED else name, names()))
+    path, _, query = location.partition("?")
+    if not path:
+        raise DatasetError(f"dataset: expected a path after the colon, as in {kind}:PATH; got {name!r}.")
+    options = _options(kind, query)
+    _size(options)
+    return kind, path, options
+
+
+def _options(kind: str, query: str) -> dict[str, str]:
+    """Return the options of `key=value&key=value`."""
+    options: dict[str, str] = {}
+    for item in filter(None, query.split("&")):
+        key, _, value = item.partition("=")
+        if key not in _OPTIONS[kind]:
+            raise DatasetError(unknown_name(f"option of {kind}", key, _OPTIONS[kind]))
+        if not value:
+            raise DatasetError(f"option {key} of {kind}: expected {key}=VALUE; got {item!r}.")
+        options[key] = value
+    return options
+
+
+def _size(options: dict[str, str]) -> int:
+    """Return the side length asked for, in pixels."""
+    text = options.get("size", "32")
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise DatasetError(f"option size of imagefolder: expected a number of pixels, as in size=32; got {text!r}.")
+    return int(text)

@@ -1,0 +1,83 @@
+"""A dataset that stays on the device: normalised once, then selected by index, without loading processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.datasets.dataset import ImageDataset
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """The images of one part, ready to be fed to a network.
+
+    Args:
+        images: `[images, channels, height, width]`, normalised, on the device.
+        labels: `[images]` int64, on the device.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Return the index tensors of one shuffled epoch, on the device; see the function `batches`."""
+        return batches(len(self), batch_size, generator, self.labels.device)
+
+
+def resident(
+    dataset: ImageDataset,
+    mean: Tensor,
+    std: Tensor,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Resident:
+    """Return a dataset's images as `(pixels / 255 - mean) / std`, and its labels, on a device.
+
+    Args:
+        dataset: The part to put there.
+        mean: `[channels]`, of the training part: `train.statistics()`.
+        std: `[channels]`, of the training part.
+        device: Where it is to stay.
+        dtype: Floating type of the images; the arithmetic is done in float32.
+
+    Raises:
+        ConfigurationError: Mean or deviation are not one positive-deviation pair a channel.
+    """
+    channels = dataset.shape[0]
+    if mean.shape != (channels,) or std.shape != (channels,) or not bool((std > 0).all()):
+        raise ConfigurationError(
+            f"mean and std: expected {channels} figures each for {dataset.name}, with std above 0; "
+            f"got {mean.tolist()} and {std.tolist()}. Take them from the statistics of the training part."
+        )
+    images = dataset.images.to(device).to(torch.float32).div_(255.0)
+    images.sub_(mean.to(images)[:, None, None]).div_(std.to(images)[:, None, None])
+    return Resident(images.to(dtype), dataset.labels.to(device))
+
+
+def batches(n: int, batch_size: int, generator: torch.Generator, device: torch.device | str | None = None) -> Iterator[Tensor]:
+    """Return the index tensors of one shuffled epoch, each `[batch_size]` int64.
+
+    The last, incomplete batch is dropped, unless it is the only one.
+
+    Args:
+        n: Number of images.
+        batch_size: Images a batch.
+        generator: Where the order comes from. One on the CPU gives the same order for every device.
+        device: Where the indices are needed; the generator's own device when None.
+
+    Raises:
+        ConfigurationError: `n` or `batch_size` is below 1.
+    """
+    if n < 1 or batch_size < 1:
+        raise ConfigurationError(f"batches: expected at least 1 image and a batch size of at least 1; got {n}, {batch_size}.")
+    order = torch.randperm(n, generator=generator, device=generator.device)
+    chunks = torch.split(order.to(device or generator.device), batch_size)
+    return iter(chunks[: max(1, n // batch_size)])

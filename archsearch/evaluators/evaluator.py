@@ -1,0 +1,72 @@
+"""What gives an architecture a score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.spaces import Architecture, SearchSpace
+
+
+class Evaluator(ABC):
+    """Scores architectures of one space.
+
+    An evaluator is a small picklable object: it is sent to the processes that evaluate, and loads what is heavy (images,
+    tables, weights) there, when it is first used.
+
+    Args:
+        space: The space whose architectures it scores.
+        seed: Seed of everything random in an evaluation.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        self.space, self.seed = space, seed
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """Return all that the scores depend on but the seed, as plain data; equal settings mean interchangeable evaluations."""
+
+    @abstractmethod
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """Return one evaluation for each architecture, in order.
+
+        A candidate that fails gives an evaluation with its error, never an exception for the batch.
+        """
+
+    @property
+    @abstractmethod
+    def task(self) -> str:
+        """Name of the data that the scores are about, such as `digits`; for titles and experiment names."""
+
+    @property
+    def score_name(self) -> str:
+        """What the score is, such as `valid_accuracy`."""
+        return "score"
+
+    @property
+    def score_is_fraction(self) -> bool:
+        """Whether the score is an accuracy from 0 to 1, shown in percent."""
+        return False
+
+    @property
+    def chance(self) -> float:
+        """The score of guessing."""
+        return 0.0
+
+    @property
+    def cost_arguments(self) -> Mapping[str, Any]:
+        """Arguments of `space.cost` for the networks that are scored."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """Return the identity of the settings: 16 hexadecimal digits, the ledger's name for this evaluator."""
+        content = json.dumps({"evaluator": type(self).__name__, **self.settings()}, sort_keys=True, default=str)
+        return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+    def failed(self, architecture: Architecture, error: str, seconds: float = 0.0) -> Evaluation:
+        """Return the evaluation of a candidate that could not be scored."""
+        return Evaluation(architecture, self.space.key(architecture), float("nan"), {}, seconds, error)

@@ -1,0 +1,85 @@
+"""How a candidate is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from archsearch.errors import ConfigurationError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with Nesterov momentum and cosine decay to zero.
+
+    Args:
+        epochs: Passes over the training images.
+        batch_size: Images in one step.
+        learning_rate: Peak learning rate, at the first step.
+        momentum: Momentum, 0..1.
+        weight_decay: L2 penalty on all parameters.
+        label_smoothing: Share of the label that is spread over all classes, 0..1.
+        crop: Random crops after padding by this many pixels; 0 is off.
+        flip: Random horizontal flips.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    crop: int = 0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "epochs": (1, 100_000),
+            "batch_size": (1, 1_000_000),
+            "learning_rate": (0.0, 1_000.0),
+            "momentum": (0.0, 1.0),
+            "weight_decay": (0.0, 10.0),
+            "label_smoothing": (0.0, 1.0),
+            "crop": (0, 1_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """Return a copy with some settings changed.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of its range.
+        """
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ConfigurationError(f"recipe: no setting {name!r}.{did_you_mean(name, known)} Settings: {', '.join(known)}.")
+        return replace(self, **changes)
+
+
+_AUGMENTED = Recipe(epochs=12, batch_size=128, crop=4, flip=True)
+
+RECIPES = {"digits": Recipe(epochs=30, batch_size=64), "cifar10": _AUGMENTED, "cifar100": _AUGMENTED}
+"""The short training that ranks candidates on a dataset, where one was tried."""
+
+SCALES = {"digits": {"channels": 8, "cells_per_stage": 1}}
+"""The network size to go with it, for spaces that have these settings."""
+
+
+def default_recipe(dataset: str) -> Recipe:
+    """Return the recipe for a dataset text such as `digits` or `parquet:PATH`; natural images are cropped and flipped."""
+    name = dataset.partition(":")[0]
+    return RECIPES.get(name, _AUGMENTED)
+
+
+def default_scale(dataset: str) -> dict[str, int]:
+    """Return the network size for a dataset; empty means that of the space."""
+    return dict(SCALES.get(dataset.partition(":")[0], {}))

@@ -1,0 +1,232 @@
+"""The evaluator that trains candidates for real."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archsearch.errors import ConfigurationError, DatasetError
+from archsearch.evaluators import datasets
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.recipe import Recipe, default_recipe, default_scale
+from archsearch.evaluators.training_loop import Score, TrainingDiverged, score, train
+from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.network import Network, stacked_network
+
+# A backward pass costs about twice a forward pass.
+_PASSES = 3
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains each candidate and scores it by validation accuracy after the last epoch.
+
+    The outcome depends on the settings and the architecture alone, not on the order of candidates: the seeds of weights and
+    batches come from `seed` and the architecture's key.
+
+    Args:
+        space: Space of the candidates.
+        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        recipe: How to train; None takes the one for the dataset.
+        seed: Seed of all candidates' trainings.
+        repeats: Independent trainings of each candidate, made in one pass, whose mean is the score. Needs a space with the scale
+            setting `replicas`.
+        report_test: Whether to measure test accuracy too. No searcher sees it.
+        device: `auto`, `cpu`, `cuda`, ...
+        threads: CPU threads of one training.
+        root: Folder of downloaded datasets.
+        scale: Size of the networks; None takes the one for the dataset.
+        **changes: Changes to the recipe, such as `epochs=30`.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The dataset is unknown or cannot be read.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: str | Splits,
+        *,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        repeats: int = 1,
+        report_test: bool = False,
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        **changes: Any,
+    ) -> None:
+        super().__init__(space, seed)
+        name = dataset if isinstance(dataset, str) else "own"
+        self.recipe = (recipe or default_recipe(name)).with_changes(**changes)
+        fitting = {key: value for key, value in default_scale(name).items() if key in space.scale_defaults}
+        self.scale = space.checked_scale(fitting if scale is None else scale)
+        if repeats < 1 or (repeats > 1 and "replicas" not in space.scale_defaults):
+            raise ConfigurationError(
+                f"repeats: expected 1{', or more' if 'replicas' in space.scale_defaults else f' ({space.name} has no replicas)'};"
+                f" got {repeats!r}."
+            )
+        if threads < 1:
+            raise ConfigurationError(f"threads: expected at least 1; got {threads!r}.")
+        # Workers run in other folders: what a relative path starts from is settled here.
+        self.dataset, self.root = dataset, root or (str(Path.cwd()) if ":" in name else None)
+        self.repeats, self.report_test = repeats, report_test
+        self.device, self.threads = device, threads
+        self._digest: str | None = None
+
+    @property
+    def task(self) -> str:
+        return self.dataset if isinstance(self.dataset, str) else self.dataset.train.name.partition("/")[0]
+
+    @property
+    def score_name(self) -> str:
+        return "valid_accuracy"
+
+    @property
+    def score_is_fraction(self) -> bool:
+        return True
+
+    @property
+    def chance(self) -> float:
+        return 1.0 / self.splits().train.num_classes
+
+    @property
+    def cost_arguments(self) -> Mapping[str, Any]:
+        part = self.splits().train
+        return {"input_shape": part.shape, "num_classes": part.num_classes, **self.scale}
+
+    def splits(self) -> Splits:
+        """Return the images; a named dataset is loaded once a process."""
+        return _load(self.dataset, self.root) if isinstance(self.dataset, str) else self.dataset
+
+    def settings(self) -> Mapping[str, Any]:
+        # Device and threads are left out: they change the seconds, not what is measured.
+        if self._digest is None:
+            splits = self.splits()
+            self._digest = "-".join(part.digest for part in splits)
+        return {
+            "space": self.space.name,
+            "dataset": self._digest,
+            "recipe": asdict(self.recipe),
+            "scale": self.scale,
+            "repeats": self.repeats,
+            "report_test": self.report_test,
+        }
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        with _threads(self.threads):
+            return [self._evaluate(architecture) for architecture in architectures]
+
+    def network(self, architecture: Architecture) -> Network:
+        """Return the untrained network of a candidate (all repeats side by side), with its own initial weights."""
+        train_part = self.splits().train
+        key = self.space.key(architecture)
+        generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "weights")) for repeat in range(self.repeats)]
+        arguments = (architecture, train_part.num_classes, train_part.shape[0])
+        return stacked_network(self.space, *arguments, generators, self.scale)
+
+    def _evaluate(self, architecture: Architecture) -> Evaluation:
+        started = time.perf_counter()
+        try:
+            metrics, curves = self._train(architecture)
+        except DatasetError:
+            raise  # no candidate could be trained: this is not the candidate's fault
+        except TrainingDiverged as error:
+            return self.failed(architecture, str(error), time.perf_counter() - started)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            message = f"out of memory: {error}".splitlines()[0]
+            return self.failed(architecture, message, time.perf_counter() - started)
+        except Exception as error:  # whatever one candidate does must not cost the batch
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            return self.failed(architecture, message, time.perf_counter() - started)
+        key, seconds = self.space.key(architecture), time.perf_counter() - started
+        return Evaluation(architecture, key, metrics["valid_accuracy"], metrics, seconds, None, curves)
+
+    def _train(self, architecture: Architecture) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
+        parts = _resident(self.dataset, self.root, _device(self.device)) if isinstance(self.dataset, str) else None
+        (images, labels), validation, test = parts or _normalised(self.dataset, _device(self.device))
+        key = self.space.key(architecture)
+        network = self.network(architecture).to(images.device)
+        generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)]
+        history: list[Score] = []
+        train(
+            network,
+            images,
+            labels,
+            self.recipe,
+            generators,
+            on_epoch=lambda epoch: history.append(score(network, *validation, self.repeats)),
+            mixed_precision=images.device.type == "cuda",
+        )
+        cost = self.space.cost(architecture, **self.cost_arguments)
+        passes = _PASSES * self.recipe.epochs * len(labels) * self.repeats
+        metrics = {
+            "valid_accuracy": float(history[-1].accuracy.mean()),
+            "valid_loss": float(history[-1].loss.mean()),
+            "params": float(cost.params),
+            "macs": float(cost.macs),
+            "macs_paid": float(cost.macs) * passes,
+            "epochs": float(self.recipe.epochs),
+        }
+        if self.report_test:
+            final = score(network, *test, self.repeats)
+            metrics |= {"test_accuracy": float(final.accuracy.mean()), "test_loss": float(final.loss.mean())}
+        return metrics, {"valid_accuracy": tuple(float(epoch.accuracy.mean()) for epoch in history)}
+
+
+Part = tuple[Tensor, Tensor]
+
+
+def _normalised(splits: Splits, device: torch.device) -> tuple[Part, Part, Part]:
+    """Return images as normalised floats and labels of each part, on the device."""
+    mean, std = splits.train.statistics()
+    parts = [datasets.resident(part, mean, std, device) for part in splits]
+    return tuple((part.images, part.labels) for part in parts)  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=4)
+def _load(dataset: str, root: str | None) -> Splits:
+    return datasets.load(dataset, root)
+
+
+@lru_cache(maxsize=4)
+def _resident(dataset: str, root: str | None, device: torch.device) -> tuple[Part, Part, Part]:
+    return _normalised(_load(dataset, root), device)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
+
+
+def _seed(seed: int, key: str, repeat: int, purpose: str) -> int:
+    """Return a seed that belongs to one candidate, one repeat and one purpose."""
+    content = f"{seed}/{key}/{repeat}/{purpose}".encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest())
+
+
+@contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

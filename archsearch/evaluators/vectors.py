@@ -1,0 +1,45 @@
+"""Checks of numbers that come in rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from archsearch.errors import ConfigurationError
+
+
+def finite_vector(argument: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return `values` as float64 `[n]`.
+
+    Raises:
+        ConfigurationError: They are not numbers in one row, or one is NaN or infinite.
+    """
+    try:
+        vector = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{argument}: expected numbers; got {type(values).__name__} ({error}).") from error
+    if vector.ndim != 1:
+        raise ConfigurationError(f"{argument}: expected one row of numbers; got shape {list(vector.shape)}.")
+    unusable = np.flatnonzero(~np.isfinite(vector))
+    if len(unusable):
+        raise ConfigurationError(
+            f"{argument}: expected finite numbers; got {vector[unusable[0]]} at position {unusable[0]}. "
+            "Leave out what failed to evaluate."
+        )
+    return vector
+
+
+def finite_pair(
+    first_argument: str, first: ArrayLike, second_argument: str, second: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return two rows of numbers as float64, `[n]` each.
+
+    Raises:
+        ConfigurationError: One is not a row of finite numbers, or their lengths differ.
+    """
+    pair = finite_vector(first_argument, first), finite_vector(second_argument, second)
+    if len(pair[0]) != len(pair[1]):
+        raise ConfigurationError(
+            f"{first_argument} and {second_argument}: expected equally many; got {len(pair[0])} and {len(pair[1])}."
+        )
+    return pair

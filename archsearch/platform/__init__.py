@@ -1,0 +1,31 @@
+"""What a user touches: searches, comparisons, results, the command line, reports and MLflow."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archsearch.platform.comparison import Comparison, compare
+    from archsearch.platform.configuration import SearchConfiguration
+    from archsearch.platform.result import Found, SearchResult
+    from archsearch.platform.search import resume_search, run_search
+
+__all__ = ["Comparison", "Found", "SearchConfiguration", "SearchResult", "compare", "resume_search", "run_search"]
+
+_MODULES = {
+    "Comparison": "comparison",
+    "Found": "result",
+    "SearchConfiguration": "configuration",
+    "SearchResult": "result",
+    "compare": "comparison",
+    "resume_search": "search",
+    "run_search": "search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # The command line lives in this room and must start fast: ray, torch and mlflow are loaded when they are first used.
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"archsearch.platform.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'archsearch.platform' has no attribute {name!r}")

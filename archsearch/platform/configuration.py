@@ -1,0 +1,156 @@
+"""The settings of a search: from keyword arguments, YAML files and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archsearch.errors import ConfigurationError, did_you_mean
+
+
+@dataclass(frozen=True)
+class SearchConfiguration:
+    """Everything that decides a search, as plain data.
+
+    Args:
+        space: Name of the search space.
+        searcher: Name of the searcher.
+        evaluator: `train:DATASET`, `table:NAME` or `table:PATH#COLUMN`.
+        num_candidates: Candidates to propose in all.
+        seed: Seed of the searcher, and of the evaluator unless its options name another.
+        name: Name of the run; None makes one.
+        storage: Folder of the runs and of the ledger.
+        searcher_options: Further arguments of the searcher, such as `population_size`.
+        evaluator_options: Further arguments of the evaluator, such as `epochs`.
+        batch_size: Candidates a trial; None chooses it from the measured cost.
+        deterministic: Whether the proposals must not depend on the order of arrival.
+        workers: Trials that run at once; None takes what the cluster holds.
+        cpus_per_worker: CPU cores that a trial reserves.
+        gpus_per_worker: GPUs that a trial reserves, also fractions.
+        time_budget: Seconds after which the search ends; None is no limit.
+        reuse: Whether evaluations of earlier runs in the ledger count instead of being paid again.
+        address: Ray cluster; None starts Ray in this machine unless the environment names one.
+        tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db), or `off`.
+        study: Name under which runs are compared in MLflow.
+        top: Rows of the ranked table.
+
+    Raises:
+        ConfigurationError: A value is of the wrong type or out of range.
+    """
+
+    space: str = "nasbench201"
+    searcher: str = "evolution"
+    evaluator: str = "train:digits"
+    num_candidates: int = 40
+    seed: int = 0
+    name: str | None = None
+    storage: str = "runs"
+    searcher_options: dict[str, Any] = field(default_factory=dict)
+    evaluator_options: dict[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    deterministic: bool = False
+    workers: int | None = None
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
+    time_budget: float | None = None
+    reuse: bool = True
+    address: str | None = None
+    tracking: str = "auto"
+    study: str | None = None
+    top: int = 10
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            _check_type(setting.name, str(setting.type), getattr(self, setting.name))
+        for name in ("num_candidates", "batch_size", "workers", "top"):
+            _check_least(name, getattr(self, name), 1)
+        for name in ("seed", "gpus_per_worker"):
+            _check_least(name, getattr(self, name), 0)
+        for name in ("cpus_per_worker", "time_budget"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigurationError(f"{name}: expected a number above 0; got {value!r}.")
+        if self.name is not None and (not self.name.strip() or any(letter in self.name for letter in "/\\~\0")):
+            raise ConfigurationError(f"name: expected a folder name without / \\ or ~; got {self.name!r}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain data."""
+        return dataclasses.asdict(self)
+
+
+def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> SearchConfiguration:
+    """Return a configuration.
+
+    Args:
+        settings: Values by name; the others keep their defaults.
+        origin: Where they come from, for messages.
+
+    Raises:
+        ConfigurationError: A key is unknown (the nearest one is named), or a value is wrong.
+    """
+    known = [setting.name for setting in dataclasses.fields(SearchConfiguration)]
+    for key in settings:
+        if key not in known:
+            raise ConfigurationError(f"{origin}: unknown key {key!r}.{did_you_mean(str(key), known)} Keys: {', '.join(known)}.")
+    return SearchConfiguration(**{str(key): value for key, value in settings.items()})
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Return the settings in a YAML file.
+
+    Raises:
+        ConfigurationError: The file is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"configuration: cannot read {path} ({error}); give the path of a YAML file.") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"configuration: {path} is not valid YAML ({reason}).") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"configuration: expected lines such as `searcher: evolution` in {path}; got {content!r}.")
+    return content
+
+
+def write_yaml(configuration: SearchConfiguration, path: Path) -> None:
+    """Write a configuration so that `read_yaml` reads it."""
+    path.write_text(yaml.safe_dump(configuration.as_dict(), sort_keys=False, allow_unicode=True))
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """Return `name=value` texts as a mapping; values are read as YAML, so `epochs=12` gives a number.
+
+    Raises:
+        ConfigurationError: A text has no `=`.
+    """
+    options = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise ConfigurationError(f"option: expected NAME=VALUE, such as epochs=12; got {pair!r}.")
+        options[name] = yaml.safe_load(value)
+    return options
+
+
+def _check_type(name: str, kind: str, value: Any) -> None:
+    base = kind.split(" | ", maxsplit=1)[0].split("[", maxsplit=1)[0]
+    if value is None and "None" in kind:
+        return
+    accepted = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict}[base]
+    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "dict": "a mapping"}
+    if not isinstance(value, accepted) or (isinstance(value, bool) and base != "bool"):
+        raise ConfigurationError(f"{name}: expected {words[base]}; got {value!r}.")
+
+
+def _check_least(name: str, value: float | None, least: int) -> None:
+    if value is not None and value < least:
+        raise ConfigurationError(f"{name}: expected at least {least}; got {value!r}.")

@@ -1,0 +1,142 @@
+"""The folder that a search leaves for people: a page that tells what was found, pictures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from archsearch.platform import figures, html, pictures, units
+from archsearch.platform.drawing import draw_architecture
+from archsearch.platform.html import Html
+from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
+from archsearch.platform.summary import SearchSummary, flat
+from archsearch.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_REASONS = 10
+
+Picture = tuple[str, "Figure", str]
+
+
+def write_report(summary: SearchSummary, space: SearchSpace, directory: Path, top: int = 10) -> Path:
+    """Write the report of a search and return the path of its page.
+
+    The folder holds `report.html` (the whole story in one file, pictures included), `figures/` (PNG and SVG), `top.csv` (the
+    ranking with full precision) and `evaluations.parquet` (all candidates).
+
+    Args:
+        summary: What to tell.
+        space: The space of the architectures, which draws them.
+        directory: Where to write; made where it is missing.
+        top: Number of candidates in the ranking.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = ranked_rows(summary.evaluations, top)
+    write_csv(rows, directory / "top.csv")
+    pq.write_table(summary.evaluations, directory / "evaluations.parquet")
+    shown = {}
+    for name, figure, text in _figures(summary, space, rows):
+        pictures.save(figure, directory / "figures" / name)
+        shown[name] = html.picture(pictures.data_uri(figure), text)
+    page = directory / "report.html"
+    page.write_text(html.page(summary.name, list(_story(summary, rows, top, shown))), encoding="utf-8")
+    return page
+
+
+def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -> Iterator[Picture]:
+    """Yield name, figure and description of each picture that the evaluations allow."""
+    if rows:
+        best = space.parse(rows[0].architecture)
+        yield "best_architecture", draw_architecture(space, best), f"The best architecture: {rows[0].architecture}"
+    if len(summary.evaluations):
+        yield "best_so_far", figures.best_so_far_of(summary), "Best score so far against candidates and against time paid"
+    if figures.has_trade_off(summary):
+        yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates, with the Pareto front"
+
+
+def _story(summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html]) -> Iterator[Html]:
+    yield _opening(summary)
+    yield html.heading("The answer")
+    yield from _answer(summary, rows)
+    if rows:
+        yield shown["best_architecture"]
+        yield html.heading(f"The best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
+        cells = ranked_table(summary.evaluations, top, summary.percent)
+        yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
+    if "best_so_far" in shown:
+        yield html.heading("The course of the search")
+        yield shown["best_so_far"]
+    if "trade_off" in shown:
+        yield html.heading("Score against cost")
+        yield html.paragraph(
+            "No candidate on the Pareto front is beaten by another one that needs no more multiply-accumulates (MACs)."
+        )
+        yield shown["trade_off"]
+    yield html.heading("What the search cost")
+    yield _costs(summary)
+    yield html.heading("Failures")
+    yield from _failures(summary)
+    yield html.heading("Settings")
+    yield html.table(["setting", "value"], [[name, value] for name, value in flat(summary.settings)], code_column=1)
+    yield html.heading("How to resume or reproduce")
+    yield html.code(summary.command)
+    yield html.paragraph(f"archsearch {summary.version}, seed {summary.seed}. All candidates are in evaluations.parquet.")
+
+
+def _opening(summary: SearchSummary) -> Html:
+    tried, reused = len(summary.evaluations), int(np.nansum(summary.column("reused")))
+    scored = int(np.isfinite(summary.scores).sum())
+    text = f"The searcher {summary.searcher} looked for architectures of the space {summary.space} on {summary.task}. "
+    text += f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; "
+    text += f"{scored} have a score" + (f", {reused} were taken from earlier evaluations." if reused else ".")
+    return html.paragraph(text)
+
+
+def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
+    if not rows:
+        yield html.paragraph("No candidate was scored, so there is no best architecture. The reasons stand under Failures.")
+        return
+    best = rows[0]
+    facts = [[summary.score_label, units.score(best.score, summary.percent)]]
+    if best.test_accuracy is not None:
+        facts.append(["test accuracy (%)", units.score(best.test_accuracy, True)])
+    if best.params is not None:
+        facts.append(["parameters", f"{best.params:,.0f}"])
+    if best.macs is not None:
+        facts.append(["MACs of one input", f"{best.macs:,.0f}"])
+    facts.append(["found as candidate", f"{best.candidate + 1} of {len(summary.evaluations)}"])
+    yield html.code(best.architecture)
+    yield html.table(["", "best architecture"], facts)
+    if best.test_accuracy is not None:
+        chosen = summary.score_label.removesuffix(" (%)")
+        yield html.paragraph(f"It was chosen by {chosen} alone; the searcher did not see the test accuracy.")
+
+
+def _costs(summary: SearchSummary) -> Html:
+    total = summary.costs.get("total")
+    parts = sorted(summary.costs.items(), key=lambda part: (part[0] == "total", -part[1]))
+    rows = [[name.replace("_", " "), f"{seconds:,.1f}", units.duration(seconds)] for name, seconds in parts]
+    rows.append(["paid for candidates, all workers", f"{summary.paid.sum():,.1f}", units.duration(float(summary.paid.sum()))])
+    if total and len(summary.evaluations):
+        each = total / len(summary.evaluations)
+        rows.append(["total for each candidate", f"{each:,.3g}", units.duration(each)])
+    return html.table(["part", "seconds", "time"], rows)
+
+
+def _failures(summary: SearchSummary) -> Iterator[Html]:
+    reasons = failures(summary.evaluations)
+    if not reasons:
+        yield html.paragraph("None.")
+        return
+    count = sum(number for _, number in reasons)
+    yield html.paragraph(f"{count} of {len(summary.evaluations)} candidates have no score.")
+    rows = [[str(number), reason] for reason, number in reasons[:_REASONS]]
+    rest = sum(number for _, number in reasons[_REASONS:])
+    yield html.table(["candidates", "reason"], [*rows, [str(rest), "other reasons"]] if rest else rows, code_column=1)

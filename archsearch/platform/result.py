@@ -1,0 +1,211 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, pareto_front
+from archsearch.platform.summary import SearchSummary
+from archsearch.searchers import Observation
+from archsearch.spaces import Architecture, Cost, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.spaces.network import Network
+
+
+@dataclass(frozen=True)
+class Found:
+    """An architecture that a search found, with what is known of it.
+
+    Args:
+        architecture: What was found.
+        score: Its score.
+        metrics: All its figures.
+        space: Its space.
+        cost_arguments: Input shape, classes and size of the networks that were scored.
+    """
+
+    architecture: Architecture
+    score: float
+    metrics: Mapping[str, float]
+    space: SearchSpace
+    cost_arguments: Mapping[str, Any]
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters and MACs of the network that was scored."""
+        return self.space.cost(self.architecture, **self.cost_arguments)
+
+    def build(self, **changes: int) -> Network:
+        """Return an untrained network as it was scored, or with another size: `build(channels=32, num_classes=100)`."""
+        arguments = {**self.cost_arguments, **changes}
+        shape = arguments.pop("input_shape", (3, 32, 32))
+        arguments.setdefault("in_channels", shape[0])
+        return self.space.build(self.architecture, **arguments)
+
+    def __str__(self) -> str:
+        return str(self.architecture)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The outcome of a search.
+
+    Args:
+        summary: The search in plain data.
+        space: Where was searched.
+        folder: Folder of the run.
+        run_id: Its MLflow run, or None when tracking is off.
+        cost_arguments: Input shape, classes and size of the networks that were scored.
+    """
+
+    summary: SearchSummary
+    space: SearchSpace
+    folder: Path
+    run_id: str | None
+    cost_arguments: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.summary.name
+
+    @property
+    def evaluations(self) -> pa.Table:
+        """One row a candidate in order of proposal: architecture, key, score, seconds, error, reused, and each metric."""
+        return self.summary.evaluations
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report" / "report.html"
+
+    def top(self, count: int = 10) -> list[Found]:
+        """Return the best `count` architectures, best first."""
+        scores = self.summary.scores
+        order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
+        return [self._found(row) for row in order[:count]]
+
+    @property
+    def best(self) -> Found:
+        """The architecture of the highest score.
+
+        Raises:
+            RunError: No candidate could be evaluated.
+        """
+        best = self.top(1)
+        if not best:
+            errors = [error for error in self.evaluations["error"].to_pylist() if error]
+            reason = f"; the first failed with: {errors[0]}" if errors else ""
+            raise RunError(f"none of the {len(self.evaluations)} candidates of {self.name} could be evaluated{reason}")
+        return best[0]
+
+    def pareto(self, cost: str = "macs") -> list[Found]:
+        """Return the architectures that no other beats in both score and cost, cheapest first.
+
+        Args:
+            cost: Metric to keep low: `macs`, `params`, or any other.
+
+        Raises:
+            ConfigurationError: There is no such metric.
+        """
+        if cost not in self.evaluations.column_names:
+            raise ConfigurationError(f"cost: expected a metric of the search; got {cost!r}. Columns: {self.evaluations.column_names}.")
+        costs, scores = self.summary.column(cost), self.summary.scores
+        rows = np.flatnonzero(np.isfinite(costs) & np.isfinite(scores))
+        return [self._found(int(rows[index])) for index in pareto_front(costs[rows], scores[rows])]
+
+    @cached_property
+    def anytime(self) -> AnytimeCurve:
+        """The best score at each budget of MACs, over the family of found networks.
+
+        Raises:
+            RunError: No candidate could be evaluated.
+        """
+        macs, scores = self.summary.column("macs"), self.summary.scores
+        rows = np.isfinite(macs) & np.isfinite(scores)
+        if not rows.any():
+            raise RunError(f"anytime: no candidate of {self.name} has a score and MACs.")
+        return AnytimeCurve.from_family(macs[rows], scores[rows], self.summary.chance)
+
+    def export(self, directory: str | Path) -> Path:
+        """Write the best architecture to a folder: `architecture.json`, its picture, and all evaluations.
+
+        Raises:
+            RunError: No candidate could be evaluated, or the folder cannot be written.
+        """
+        from archsearch.platform.drawing import save_drawing
+
+        best, folder = self.best, Path(directory)
+        content = {
+            "space": self.space.name,
+            "architecture": str(best),
+            "score": best.score,
+            "metrics": dict(best.metrics),
+            "network": dict(self.cost_arguments),
+            "run": self.name,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "architecture.json").write_text(json.dumps(content, indent=2) + "\n")
+            save_drawing(self.space, best.architecture, folder / "architecture")
+            pa.parquet.write_table(self.evaluations, folder / "evaluations.parquet")
+        except OSError as error:
+            raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
+        return folder
+
+    def _found(self, row: int) -> Found:
+        values = self.evaluations.slice(row, 1).to_pylist()[0]
+        fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused")
+        metrics = {name: value for name, value in values.items() if name not in fixed and value is not None}
+        architecture = self.space.parse(values["architecture"])
+        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments)
+
+
+def evaluations_table(
+    observations: Sequence[Observation], recorded: Mapping[str, Evaluation], paid: Set[str], evaluator: Evaluator
+) -> pa.Table:
+    """Return the evaluations of a search in order of proposal.
+
+    Args:
+        observations: What the searcher saw.
+        recorded: What the ledger has, with all metrics, by key.
+        paid: Keys that this run paid for itself.
+        evaluator: Gives parameters and MACs where the evaluations do not.
+    """
+    ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
+    evaluations = [recorded.get(observation.evaluation.key, observation.evaluation) for observation in ordered]
+    metrics = [_with_cost(evaluation, evaluator) for evaluation in evaluations]
+    names = sorted({name for row in metrics for name in row})
+    columns: dict[str, Any] = {
+        "candidate": pa.array(range(len(ordered)), pa.int64()),
+        "architecture": pa.array([str(evaluation.architecture) for evaluation in evaluations], pa.string()),
+        "key": pa.array([evaluation.key for evaluation in evaluations], pa.string()),
+        "score": pa.array([evaluation.score for evaluation in evaluations], pa.float64()),
+        "seconds": pa.array([evaluation.seconds for evaluation in evaluations], pa.float64()),
+        "error": pa.array([evaluation.error for evaluation in evaluations], pa.string()),
+        "reused": pa.array([
+                observation.reused and observation.evaluation.key not in paid for observation in ordered
+            ], pa.bool_()),
+    }
+    for name in names:
+        if name not in columns:
+            columns[name] = pa.array([row.get(name) for row in metrics], pa.float64())
+    return pa.table(columns)
+
+
+def _with_cost(evaluation: Evaluation, evaluator: Evaluator) -> dict[str, float]:
+    if "macs" in evaluation.metrics:
+        return dict(evaluation.metrics)
+    cost = evaluator.space.cost(evaluation.architecture, **evaluator.cost_arguments)
+    return {**evaluation.metrics, "params": float(cost.params), "macs": float(cost.macs)}

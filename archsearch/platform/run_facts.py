@@ -1,0 +1,66 @@
+"""What an MLflow run says about a finished search besides its curves: figures, a note and a table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from archsearch.platform import units
+from archsearch.platform.curves import anytime_curve, common_budget
+from archsearch.platform.ranking import RankedRow, failures, ranked_rows
+from archsearch.platform.summary import SearchSummary
+
+_DAY = 86400.0
+
+
+def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[str, float]:
+    """Return the figures for MLflow's table of runs; what is not known is left out.
+
+    Args:
+        summary: The search.
+        gpus_per_worker: GPUs that one second of evaluating keeps busy; with any, `costs/evaluating_gpu_days` is given too.
+    """
+    metrics: dict[str, float | None] = {
+        "num_candidates": len(summary.evaluations),
+        "num_failed": sum(count for _, count in failures(summary.evaluations)),
+        "num_reused": float(np.nansum(summary.column("reused"))),
+    }
+    for row in ranked_rows(summary.evaluations, 1):
+        metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
+        metrics |= {"best_macs": row.macs, "best_params": row.params}
+    metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
+    if gpus_per_worker and "evaluating" in summary.costs:
+        metrics["costs/evaluating_gpu_days"] = gpus_per_worker * summary.costs["evaluating"] / _DAY
+    if (curve := anytime_curve(summary)) is not None:
+        # The area compares only between runs with the same end, so the end is given with it.
+        budget = common_budget(summary)
+        metrics |= {"anytime/auc": curve.auc(budget), "anytime/auc_macs": budget}
+    return {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
+
+
+def note(summary: SearchSummary, top: int = 3) -> str:
+    """Return a short summary in Markdown."""
+    lines = [f"**{summary.searcher}** on {summary.space}, {summary.task}, seed {summary.seed}: "]
+    rows = ranked_rows(summary.evaluations, top)
+    count = len(summary.evaluations)
+    if not rows:
+        return lines[0] + f"none of {count} candidates was scored."
+    best = units.score(rows[0].score, summary.percent) + (" %" if summary.percent else "")
+    name = summary.score_label.removesuffix(" (%)")
+    lines[0] += f"best {name} **{best}** among {count} candidates."
+    lines += ["", f"| rank | {summary.score_label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
+    for row in rows:
+        text = " ".join(row.architecture.split()).replace("|", "\\|")
+        figures = [units.score(row.score, summary.percent), units.quantity(row.params), units.quantity(row.macs)]
+        lines.append(f"| {row.rank} | {' | '.join(figures)} | {text} |")
+    return "\n".join([*lines, "", f"`{summary.command}`"])
+
+
+def split_table(rows: Sequence[RankedRow]) -> str:
+    """Return the ranking as JSON in the form in which MLflow shows tables: `{"columns": [...], "data": [[...], ...]}`."""
+    records = [asdict(row) for row in rows]
+    return json.dumps({"columns": list(records[0]) if records else [], "data": [list(record.values()) for record in records]})

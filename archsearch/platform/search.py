@@ -1,0 +1,264 @@
+"""A search from start to report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from ray.tune.search import Searcher
+
+from archsearch import __version__
+from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, known_evaluations, run_trials
+from archsearch.errors import ConfigurationError, SearchStopped
+from archsearch.evaluators import Evaluation, Evaluator, from_text
+from archsearch.platform.configuration import SearchConfiguration, from_mapping
+from archsearch.platform.progress import Progress
+from archsearch.platform.ranking import ranked_rows
+from archsearch.platform.result import SearchResult, evaluations_table
+from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.summary import SearchSummary
+from archsearch.platform.tracking import NoTracker, Tracker, open_tracker
+from archsearch.searchers import ArchitectureSearcher, Observation, TuneAlgorithm
+from archsearch.searchers import get as get_searcher
+from archsearch.spaces import SearchSpace
+from archsearch.spaces import get as get_space
+
+
+def run_search(
+    space: str | SearchSpace = "nasbench201",
+    searcher: str | ArchitectureSearcher | Any = "evolution",
+    evaluator: str | Evaluator = "train:digits",
+    num_candidates: int = 40,
+    seed: int = 0,
+    name: str | None = None,
+    storage: str | Path = "runs",
+    resume: bool = False,
+    *,
+    progress: bool = True,
+    **settings: Any,
+) -> SearchResult:
+    """Search for architectures, and leave a ranked table, pictures, a report and an MLflow run.
+
+    Args:
+        space: Name of a space, or a space.
+        searcher: Name of a searcher, a searcher, or a function that makes a Ray Tune search algorithm from Tune domains and a seed.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator.
+        num_candidates: Candidates to propose in all.
+        seed: Seed of the search.
+        name: Name of the run; None makes one.
+        storage: Folder of the runs and of the ledger.
+        resume: Whether to continue the run called `name`.
+        progress: Whether to show a live line on standard error.
+        **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
+        RunError: The run's folder exists already (or does not, when resuming).
+        SearchStopped: Ctrl-C; the evaluations so far are in the ledger.
+
+    Example:
+        >>> result = run_search("nasbench201", "evolution", "table:digits201", num_candidates=300)
+        >>> print(result.best, result.best.score)
+    """
+    names = {"space": space, "searcher": searcher, "evaluator": evaluator}
+    texts = {key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__) for key, value in names.items()}
+    given = {**texts, "num_candidates": num_candidates, "seed": seed, "name": name, "storage": str(storage), **settings}
+    configuration = from_mapping(given, origin="run_search")
+    if resume and name is None:
+        raise ConfigurationError("name: which run is to be resumed? Give its name.")
+    search = _prepare(configuration, space, searcher, evaluator, resume)
+    return _run(search, sys.stderr if progress else None)
+
+
+def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
+    """Continue a run from its folder; nothing that the ledger holds is evaluated again.
+
+    Args:
+        run: Folder of the run, such as `runs/NAME`.
+        progress: Whether to show a live line on standard error.
+
+    Raises:
+        RunError: There is no such run.
+    """
+    folder = RunFolder.open(Path(run).expanduser().absolute())
+    configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent))
+    search = _prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
+    return _run(search, sys.stderr if progress else None)
+
+
+@dataclass
+class Search:
+    """The parts of one search, ready to run."""
+
+    configuration: SearchConfiguration
+    space: SearchSpace
+    searcher: ArchitectureSearcher
+    evaluator: Evaluator
+    folder: RunFolder
+    ledger: Ledger
+    resumed: bool
+
+
+def _prepare(
+    configuration: SearchConfiguration,
+    space: str | SearchSpace,
+    searcher: str | ArchitectureSearcher | Any,
+    evaluator: str | Evaluator,
+    resume: bool,
+) -> Search:
+    """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
+    space = get_space(space) if isinstance(space, str) else space
+    if isinstance(evaluator, str):
+        evaluator = from_text(evaluator, space, {"seed": configuration.seed, **configuration.evaluator_options})
+    if evaluator.space.name != space.name:
+        raise ConfigurationError(
+            f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
+        )
+    made = _make_searcher(searcher, space, configuration)
+    fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
+    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
+    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
+    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
+    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+    return Search(configuration, space, made, evaluator, folder, ledger, resume)
+
+
+def _make_searcher(
+    searcher: str | ArchitectureSearcher | Any, space: SearchSpace, configuration: SearchConfiguration
+) -> ArchitectureSearcher:
+    settings = {
+        "num_candidates": configuration.num_candidates,
+        "batch_size": configuration.batch_size,
+        "deterministic": configuration.deterministic,
+        **configuration.searcher_options,
+    }
+    if isinstance(searcher, ArchitectureSearcher):
+        searcher.num_candidates = configuration.num_candidates
+        return searcher
+    if isinstance(searcher, Searcher):
+        raise ConfigurationError(
+            "searcher: a Ray Tune search algorithm must be made with the space's choices; "
+            "give a function of (domains, seed) that returns it, such as lambda domains, seed: OptunaSearch(domains, metric='score', mode='max')."
+        )
+    try:
+        if isinstance(searcher, str):
+            return get_searcher(searcher)(space, configuration.seed, **settings)
+        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **settings)
+    except TypeError as error:
+        raise ConfigurationError(f"searcher_options: {configuration.searcher} does not take them ({error}).") from error
+
+
+def _run(search: Search, stream: TextIO | None) -> SearchResult:
+    configuration, searcher = search.configuration, search.searcher
+    costs: dict[str, float] = {}
+    started = time.perf_counter()
+    known = _take_history(search)
+    progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
+    progress.take(searcher.history)
+    tracker = open_tracker(configuration, search.space.name, search.evaluator, search.folder)
+    costs["tracking"] = time.perf_counter() - started
+
+    def take(observations: Sequence[Observation]) -> None:
+        search.folder.note_reused(observations)
+        progress.take(observations)
+        tracker.record(observations)
+
+    searcher.on_outcomes = take
+    status = "FAILED"
+    try:
+        _search(search, progress, costs)
+        timed_out = configuration.time_budget is not None and costs["trials"] >= configuration.time_budget
+        status = "FINISHED" if searcher.complete or timed_out else "KILLED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+    finally:
+        progress.show(last=True)
+        costs["total"] = time.perf_counter() - started
+        result = _result(search, known, costs, tracker.run_id)
+        _publish(result, tracker, status)
+    if status == "KILLED":
+        raise SearchStopped(
+            f"stopped: {len(searcher.history)} of {configuration.num_candidates} candidates are in the ledger; "
+            f"go on with: archsearch resume {search.folder.path}"
+        )
+    return result
+
+
+def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) -> None:
+    """Write the report, and send it to MLflow."""
+    from archsearch.platform.report import write_report
+
+    summary, top = result.summary, result.summary.settings["top"]
+    if len(summary.evaluations):
+        write_report(summary, result.space, result.folder / "report", top)
+        tracker.log_artifacts(result.folder / "report")
+        tracker.log_finalists(ranked_rows(summary.evaluations, top))
+    tracker.finish(status, summary, top)
+
+
+def _take_history(search: Search) -> dict[str, Evaluation]:
+    """Give the searcher what the ledger holds; return it by key."""
+    entries = search.ledger.entries()
+    mine = {entry.evaluation.key: entry.evaluation for entry in entries if entry.run == search.folder.name}
+    known = {**known_evaluations(entries), **mine}
+    if search.resumed and not search.searcher.deterministic:
+        search.searcher.replay(search.folder.outcomes(search.ledger, known))
+    # A deterministic search is proposed again from its beginning, and answered from the ledger as far as that goes.
+    search.searcher.ledger = known if search.configuration.reuse else mine
+    return known
+
+
+def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None:
+    configuration, searcher = search.configuration, search.searcher
+    started = time.perf_counter()
+    connect(configuration.address)
+    costs["ray_start"] = time.perf_counter() - started
+    resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
+    workers = configuration.workers or max(1, int(cluster_cpus() / configuration.cpus_per_worker))
+    searcher.workers = workers
+    progress.begin()
+    started = time.perf_counter()
+    if not searcher.complete and searcher.prepare():
+        run_trials(
+            searcher,
+            search.evaluator,
+            ledger=search.ledger.root,
+            run=search.folder.name,
+            folder=search.folder.new_tune_folder(),
+            workers=workers,
+            resources=resources,
+            seconds=configuration.time_budget,
+            callbacks=[progress],
+        )
+    costs["trials"] = time.perf_counter() - started
+    costs["proposing"] = searcher.seconds
+    costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
+    costs["workers"] = float(workers)
+
+
+def _result(search: Search, known: dict[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
+    configuration, evaluator = search.configuration, search.evaluator
+    paid = {entry.evaluation.key: entry.evaluation for entry in search.ledger.entries(search.folder.name)}
+    evaluations = evaluations_table(search.searcher.history, {**known, **paid}, set(paid), evaluator)
+    summary = SearchSummary(
+        name=search.folder.name,
+        space=search.space.name,
+        task=evaluator.task,
+        searcher=configuration.searcher,
+        evaluator=configuration.evaluator,
+        seed=configuration.seed,
+        num_candidates=configuration.num_candidates,
+        score_name=evaluator.score_name,
+        percent=evaluator.score_is_fraction,
+        evaluations=evaluations,
+        settings=configuration.as_dict(),
+        costs=costs,
+        version=__version__,
+        command=f"archsearch resume {search.folder.path}",
+        chance=evaluator.chance,
+    )
+    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))

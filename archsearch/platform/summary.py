@@ -1,0 +1,90 @@
+"""What a finished search hands to its report and to the tracker."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """One search, told in plain data.
+
+    Args:
+        name: Name of the run.
+        space: Name of the search space.
+        task: Name of the dataset or table that candidates were scored on.
+        searcher: Name of the searcher.
+        evaluator: Text of the evaluator.
+        seed: Seed of the search.
+        num_candidates: Number of candidates asked for.
+        score_name: What the score is, for example `valid_accuracy`.
+        percent: Whether the score is an accuracy fraction, shown in percent.
+        evaluations: One row a candidate: `candidate`, `architecture`, `key`, `score` (NaN when failed), `seconds`, `error` (null
+            when fine), `reused` (not paid), then one float64 column a metric.
+        settings: Plain data: everything needed to reproduce.
+        costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
+        version: Version of archsearch.
+        command: The line that resumes or reproduces the search.
+        chance: Chance accuracy, a fraction.
+    """
+
+    name: str
+    space: str
+    task: str
+    searcher: str
+    evaluator: str
+    seed: int
+    num_candidates: int
+    score_name: str
+    percent: bool
+    evaluations: pa.Table
+    settings: Mapping[str, Any]
+    costs: Mapping[str, float]
+    version: str
+    command: str
+    chance: float
+
+    @property
+    def score_label(self) -> str:
+        """The score's name for people, with its unit."""
+        return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or missing altogether."""
+        table = self.evaluations
+        if name not in table.column_names:
+            return np.full(len(table), math.nan)
+        order = np.argsort(table.column("candidate").to_numpy(), kind="stable")
+        values: NDArray[np.float64] = table.column(name).cast(pa.float64()).to_numpy()[order]
+        return values
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores in order of proposal, `[candidates]`; NaN where the evaluation failed."""
+        failed = self.evaluations.column("error").is_valid().to_numpy()
+        order = np.argsort(self.evaluations.column("candidate").to_numpy(), kind="stable")
+        scores = self.column("score")
+        return np.where(np.isfinite(scores) & ~failed[order], scores, math.nan)
+
+    @property
+    def paid(self) -> NDArray[np.float64]:
+        """Seconds paid for each candidate in order of proposal, `[candidates]`; 0 for reused ones."""
+        seconds = np.nan_to_num(self.column("seconds"), nan=0.0, posinf=0.0, neginf=0.0)
+        return np.where(self.column("reused") == 1.0, 0.0, seconds)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested settings as dotted names and texts; texts stay as they are, other values are written as JSON."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value, default=str)

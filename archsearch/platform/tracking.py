@@ -1,0 +1,275 @@
+"""The MLflow tracker of a search: the one writer, which the search never waits for and never dies of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from archsearch import __version__
+from archsearch.evaluators import Evaluator
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.curves import ANYTIME_UNIT, Point, SearchCurve, anytime_curve, anytime_points
+from archsearch.platform.mlflow_run import MlflowRun
+from archsearch.platform.ranking import RankedRow, ranked_rows
+from archsearch.platform.run_facts import final_metrics, note, split_table
+from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.summary import SearchSummary, flat
+from archsearch.searchers import Observation
+
+UNSENT = "mlflow-unsent.jsonl"
+_BATCH = 1000
+
+logger = logging.getLogger(__name__)
+
+Task = tuple[str, Callable[[MlflowRun], None]]
+
+
+class Tracker:
+    """Writes one search to one MLflow run, from a thread of its own, in batches.
+
+    An error or an unreachable server is reported once; what could not be sent is kept, tried again every few seconds and at
+    the end, and finally written to `mlflow-unsent.jsonl`.
+
+    Args:
+        tracking_uri: Address of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
+        experiment: Name of the experiment; made where it is missing.
+        run_name: Name of the run.
+        tags: Tags of the run; cut to 8,000 characters.
+        params: Settings, nested ones with dotted names; cut to 6,000 characters.
+        run_id: Run to take up again; None makes a new one.
+        directory: Folder for what could not be sent; None takes the current folder.
+        gpus_per_worker: GPUs that one second of evaluating keeps busy.
+        interval: Seconds between two writes.
+        patience: Seconds that `start` and `finish` wait for the store at most.
+
+    Example:
+        >>> tracker = Tracker(None, "nasbench201/digits", "evolution-s0", {"seed": 0}, {"num_candidates": 500})
+        >>> tracker.start()
+        >>> tracker.record(observations)
+        >>> tracker.finish("FINISHED", summary)
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None,
+        experiment: str,
+        run_name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        run_id: str | None = None,
+        *,
+        directory: Path | None = None,
+        gpus_per_worker: float = 0.0,
+        interval: float = 5.0,
+        patience: float = 60.0,
+    ) -> None:
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
+        self._directory = directory or Path.cwd()
+        self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
+        self._curve = SearchCurve()
+        self._points: list[Point] = []
+        self._tasks: list[Task] = []
+        self._lock = threading.Lock()
+        self._first_try, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
+        self._warned = False
+        self._thread = threading.Thread(target=self._work, name="archsearch-tracker", daemon=True)
+
+    @property
+    def run_id(self) -> str | None:
+        """Id of the run; None as long as the store could not be reached."""
+        return self._run.run_id
+
+    def start(self) -> str | None:
+        """Make the run, or take it up again, and return its id; None where the store could not be reached for now."""
+        self._thread.start()
+        self._first_try.wait(self._patience)
+        return self.run_id
+
+    def record(self, observations: Sequence[Observation]) -> None:
+        """Take the next outcomes, in order of arrival; the curves are sent within seconds.
+
+        A resumed search records its earlier outcomes again: points that the run has already are left out.
+        """
+        with self._lock:
+            self._points += self._curve.extend(observations, _now())
+
+    def record_values(self, values: Mapping[str, float]) -> None:
+        """Take further figures, such as the trust in a surrogate, at the present number of candidates."""
+        finite = {key: value for key, value in values.items() if math.isfinite(value)}
+        with self._lock:
+            self._points += [Point(key, value, self._curve.count, _now()) for key, value in finite.items()]
+
+    def log_artifacts(self, directory: Path) -> None:
+        """Copy a folder, such as the report, into the run."""
+        self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
+
+    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
+        """Make a child run for each of the best candidates, at most five."""
+        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows))
+
+    def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
+        """Send what is left, give the run its status, and wait for both.
+
+        Args:
+            status: `FINISHED`, `KILLED` or `FAILED`.
+            summary: The search; its figures, a note and the ranking are sent. The anytime curve is sent with `FINISHED` only,
+                because a resumed search would draw a second one over it.
+            top: Rows of the ranking.
+
+        Returns:
+            The file with what could not be sent, or None.
+        """
+        with self._lock:
+            self._points += self._curve.end(_now())
+            if summary is not None:
+                self._points += self._final_points(summary, status)
+        if summary is not None:
+            rows = ranked_rows(summary.evaluations, top)
+            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
+            self._add("note", lambda run: run.log_tags(tags))
+            self._add("ranking", lambda run: run.log_table(split_table(rows), "top.json"))
+        self._add(f"status {status}", lambda run: run.finish(status))
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(self._patience)
+        self._given_up.set()
+        return self._write_unsent(status)
+
+    def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
+        metrics = final_metrics(summary, self._gpus_per_worker)
+        points = [Point(key, value, len(summary.evaluations), _now()) for key, value in metrics.items()]
+        curve = anytime_curve(summary) if status == "FINISHED" else None
+        return points + (anytime_points(curve, _now()) if curve else [])
+
+    def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
+        with self._lock:
+            self._tasks.append((what, call))
+
+    def _work(self) -> None:
+        self._send()
+        self._first_try.set()
+        while not self._closing.wait(self._interval):
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        """Send what there is; what was sent is forgotten, the rest stays for the next time."""
+        if not self._tried(lambda: self._run.connect()):
+            return
+        while self._points and not self._given_up.is_set():
+            batch = self._points[:_BATCH]
+            if not self._tried(lambda batch=batch: self._run.log_points(batch)):
+                break
+            with self._lock:
+                del self._points[: len(batch)]
+        for task in list(self._tasks):
+            if not self._given_up.is_set() and self._tried(lambda call=task[1]: call(self._run)):
+                with self._lock:
+                    self._tasks.remove(task)
+
+    def _tried(self, call: Callable[[], object]) -> bool:
+        """Return whether a call went well; the first one that does not is reported."""
+        try:
+            call()
+        except Exception as error:  # whatever the store does, the search goes on
+            if not self._warned:
+                self._warned = True
+                reason = " ".join(str(error).split())[:300]
+                logger.warning("MLflow at %s does not take the run (%s); the search goes on", shown(self._run.uri), reason)
+            return False
+        return True
+
+    def _write_unsent(self, status: str) -> Path | None:
+        with self._lock:
+            points, tasks = list(self._points), [what for what, _ in self._tasks]
+        if not points and not tasks:
+            return None
+        run = self._run
+        header = {"experiment": run.experiment, "run_name": run.run_name, "run_id": run.run_id, "status": status}
+        lines: list[dict[str, Any]] = [{"kind": "run", **header, "tags": run.tags, "params": run.params}]
+        lines += [{"kind": "metric", **asdict(point)} for point in points]
+        lines += [{"kind": "task", "what": what} for what in tasks]
+        path = self._directory / UNSENT
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            logger.warning("what MLflow did not take could not be written to %s either (%s)", path, error.strerror)
+            return None
+        logger.warning("MLflow at %s did not take everything; the rest is in %s", shown(run.uri), path)
+        return path
+
+
+class NoTracker:
+    """Stands in for a tracker where tracking is off."""
+
+    run_id = None
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def record(self, observations: Sequence[Observation]) -> None:
+        """Do nothing."""
+
+    def record_values(self, values: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def log_artifacts(self, directory: Path) -> None:
+        """Do nothing."""
+
+    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
+        """Do nothing."""
+
+    def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> None:
+        """Do nothing."""
+
+
+def open_tracker(configuration: SearchConfiguration, space: str, evaluator: Evaluator, folder: RunFolder) -> Tracker | NoTracker:
+    """Return the started tracker of a search, which takes up the run that the folder remembers.
+
+    Args:
+        configuration: The settings; `tracking` says where to.
+        space: Name of the space.
+        evaluator: What scores the candidates.
+        folder: Folder of the run.
+    """
+    if configuration.tracking == "off":
+        return NoTracker()
+    tags: dict[str, Any] = {"space": space, "dataset": evaluator.task, "searcher": configuration.searcher}
+    tags |= {"evaluator": configuration.evaluator, "seed": configuration.seed, "version": __version__}
+    if configuration.study:
+        tags["study"] = configuration.study
+    tracker = Tracker(
+        None if configuration.tracking == "auto" else configuration.tracking,
+        f"{space}/{evaluator.task}",
+        folder.name,
+        tags,
+        configuration.as_dict(),
+        folder.tracking_id,
+        directory=folder.path,
+        gpus_per_worker=configuration.gpus_per_worker,
+    )
+    run_id = tracker.start()
+    if run_id is not None:
+        folder.tracking_id = run_id
+    return tracker
+
+
+def shown(uri: str) -> str:
+    """Return an address without the user's name and password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,53 @@
+"""The MLflow UI on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from archsearch.errors import ConfigurationError
+
+
+def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int:
+    """Run the MLflow UI until Ctrl-C and return its exit code.
+
+    Args:
+        tracking: Store to show; `auto` is that of `archsearch run`.
+        host: Address to listen on.
+        port: Port; 0 takes 5000, or a free one if that is taken.
+
+    Raises:
+        ConfigurationError: The store is a file that does not exist.
+    """
+    from archsearch.platform.mlflow_run import default_uri
+
+    uri = default_uri() if tracking == "auto" else tracking
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise ConfigurationError(f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run")
+    if uri.startswith(("http://", "https://")):
+        print(f"MLflow runs at {uri}")
+        return 0
+    port = port or _free_port(host, 5000)
+    print(f"MLflow:  http://{host}:{port}   (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
+    try:
+        return subprocess.run(command, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _free_port(host: str, wanted: int) -> int:
+    for candidate in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                continue
+            port: int = probe.getsockname()[1]
+            return port
+    raise ConfigurationError(f"host: cannot listen on {host}; try 127.0.0.1.")

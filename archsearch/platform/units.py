@@ -1,0 +1,38 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def quantity(value: float | None) -> str:
+    """Return a count such as parameters or MACs with three digits and k, M or G; `-` where it is not known."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    # 0.9995 rounds up to the next unit, which keeps the texts at three digits.
+    for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= 0.9995 * scale or (unit == " M" and abs(value) >= 1e5):
+            return f"{_three_digits(value / scale)}{unit}"
+    return f"{value:.0f}"
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time such as `0.35 s`, `4.2 min`, `1.5 h` or `3.1 days`; `-` where it is not known."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.3g} s"
+
+
+def score(value: float | None, percent: bool) -> str:
+    """Return a score: an accuracy in percent with two digits, another score with four; `-` where it is not known."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{100 * value:.2f}" if percent else f"{value:.4g}"

@@ -1,0 +1,20 @@
+"""What proposes the next architectures: Ray Tune Searchers."""
+
+from archsearch.searchers.evolution import RegularizedEvolution
+from archsearch.searchers.random_search import RandomSearch
+from archsearch.searchers.registry import get, names, register
+from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_domains
+
+__all__ = [
+    "ArchitectureSearcher",
+    "Observation",
+    "OptunaTPE",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "TuneAlgorithm",
+    "get",
+    "names",
+    "register",
+    "tune_domains",
+]

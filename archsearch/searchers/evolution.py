@@ -1,0 +1,73 @@
+"""Regularized evolution: tournaments among the youngest."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from archsearch.errors import ConfigurationError
+from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.spaces import Architecture, SearchSpace
+
+# A child that was proposed before is mutated again, so many times at most.
+_MUTATIONS = 20
+
+
+class RegularizedEvolution(ArchitectureSearcher):
+    """Regularized (aging) evolution, algorithm 1 of E. Real et al., AAAI 2019, arXiv 1802.01548.
+
+    The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size` members
+    drawn from the population: the `population_size` outcomes that arrived last. Unlike in the paper, structures that were proposed
+    before are not evaluated again; such a child is mutated further.
+
+    Args:
+        space: Where to search.
+        seed: Seed of all proposals.
+        population_size: Members that may have children.
+        tournament_size: Members drawn for each child.
+        **settings: As for `ArchitectureSearcher`.
+
+    Raises:
+        ConfigurationError: A size is below 1, or the tournament is larger than the population.
+    """
+
+    def __init__(
+        self, space: SearchSpace, seed: int = 0, *, population_size: int = 20, tournament_size: int = 10, **settings: Any
+    ) -> None:
+        if not 1 <= tournament_size <= population_size:
+            raise ConfigurationError(
+                "tournament_size: expected 1 <= tournament_size <= population_size; "
+                f"got tournament_size={tournament_size!r}, population_size={population_size!r}."
+            )
+        # A large batch has parents that know nothing of each other: half a population is a fair trade for fewer trials.
+        self.largest_batch = max(1, population_size // 2)
+        super().__init__(space, seed, **settings)
+        self.population_size, self.tournament_size = population_size, tournament_size
+        self._population: deque[tuple[float, Architecture]] = deque(maxlen=population_size)
+
+    def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        if self.num_proposed < self.population_size or not self._population:
+            founders = min(count, max(1, self.population_size - self.num_proposed))
+            return [self.space.sample(rng) for _ in range(founders)]
+        return [self._child(rng) for _ in range(count)]
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        self._population.extend(
+            (observation.evaluation.score, observation.evaluation.architecture)
+            for observation in observations
+            if observation.evaluation.ok
+        )
+
+    def _child(self, rng: np.random.Generator) -> Architecture:
+        size = min(self.tournament_size, len(self._population))
+        members = rng.choice(len(self._population), size=size, replace=False)
+        _, parent = max((self._population[member] for member in members), key=lambda member: member[0])
+        child = self.space.mutate(parent, rng)
+        for _ in range(_MUTATIONS):
+            if not self.was_proposed(child):
+                break
+            child = self.space.mutate(child, rng)
+        return child

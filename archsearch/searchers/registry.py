@@ -1,0 +1,36 @@
+"""Searchers by name."""
+
+from __future__ import annotations
+
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.searchers.evolution import RegularizedEvolution
+from archsearch.searchers.random_search import RandomSearch
+from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.tune_algorithm import OptunaTPE
+
+_SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
+    "evolution": RegularizedEvolution,
+    "optuna": OptunaTPE,
+    "random": RandomSearch,
+}
+
+
+def names() -> list[str]:
+    """Return the names that `get` knows."""
+    return sorted(_SEARCHERS)
+
+
+def get(name: str) -> type[ArchitectureSearcher]:
+    """Return the searcher class called `name`; call it with a space and a seed.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if name not in _SEARCHERS:
+        raise ConfigurationError(unknown_name("searcher", name, _SEARCHERS))
+    return _SEARCHERS[name]
+
+
+def register(name: str, searcher: type[ArchitectureSearcher]) -> None:
+    """Make an own searcher known under `name`, so that configurations can name it."""
+    _SEARCHERS[name] = searcher

@@ -1,0 +1,386 @@
+"""The base of all searchers: batches of unique candidates for Ray Tune."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from archsearch.cluster.batch_size import BatchSizer
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.spaces import Architecture, SearchSpace
+
+# So many duplicates in a row are taken as a sign that the method has run dry; then so many uniform draws are tried.
+_PATIENCE = 200
+_LAST_RESORT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A candidate whose outcome is known.
+
+    Args:
+        batch: Number of the batch that proposed it.
+        position: Its place in the batch.
+        evaluation: The outcome.
+        reused: Whether it was taken from the ledger instead of being paid for.
+    """
+
+    batch: int
+    position: int
+    evaluation: Evaluation
+    reused: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch on its way: what was proposed, and what is known of it."""
+
+    number: int
+    candidates: list[Architecture]
+    known: dict[int, Evaluation]
+
+    @property
+    def open(self) -> list[int]:
+        return [position for position in range(len(self.candidates)) if position not in self.known]
+
+
+class ArchitectureSearcher(Searcher):
+    """Proposes batches of architectures, each canonical structure once.
+
+    A subclass says what to propose (`propose`) and may learn from outcomes (`observe`). The base draws batches, leaves out
+    structures that were proposed before, answers from the ledger what it holds, and saves and restores the state.
+
+    One suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and `errors`,
+    lists in the order of the candidates (see `archsearch.cluster.BatchTrial`).
+
+    The random numbers of a batch come from the seed and the batch's number alone. With `deterministic=True` a batch is proposed from
+    the outcomes of all batches up to `lag` before it, in their order, whatever arrived meanwhile: 1 worker and `lag` workers give
+    the same candidates. Batches then have a fixed size.
+
+    Args:
+        space: Where to search.
+        seed: Seed of all proposals.
+        num_candidates: Candidates to propose in all; None leaves the end to Tune's `num_samples`.
+        batch_size: Candidates a trial; None chooses it from the measured cost of a candidate.
+        deterministic: Whether proposals must not depend on the order of arrival.
+        lag: Batches that may be on their way at once when `deterministic`.
+
+    Raises:
+        ConfigurationError: An argument is out of range.
+    """
+
+    largest_batch = 10_000
+
+    workers: int
+    """Trials that run at once; the last candidates are shared among them."""
+    ledger: Mapping[str, Evaluation]
+    """Evaluations at hand by key; candidates among them are not paid for."""
+    on_outcomes: Callable[[Sequence[Observation]], None]
+    """Called with the outcomes of each batch as it completes."""
+    seconds: float
+    """Time spent on proposing and learning."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        *,
+        num_candidates: int | None = None,
+        batch_size: int | None = None,
+        deterministic: bool = False,
+        lag: int = 4,
+    ) -> None:
+        super().__init__(metric="score", mode="max")
+        for name, value in (("num_candidates", num_candidates), ("batch_size", batch_size), ("lag", lag)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ConfigurationError(f"seed: expected a whole number of at least 0; got {seed!r}.")
+        self.space, self.seed, self.num_candidates = space, seed, num_candidates
+        self.deterministic, self.lag = deterministic, lag
+        fixed = batch_size if batch_size or not deterministic else 1
+        self.sizer = BatchSizer(largest=self.largest_batch, fixed=fixed)
+        self.workers = 1
+        self.ledger: Mapping[str, Evaluation] = {}
+        self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
+        self.exhausted = False
+        self._keys: set[str] = set()
+        self._history: list[Observation] = []
+        self._batches: dict[int, _Batch] = {}
+        self._trials: dict[str, int] = {}
+        self._undelivered: dict[int, list[Observation]] = {}
+        self._ready: deque[_Batch] = deque()
+        self._next_batch = self._next_delivery = 0
+        self.seconds = 0.0
+
+    # What a method defines
+
+    @abstractmethod
+    def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        """Return up to `count` candidates. Duplicates are dropped by the caller, which then asks again.
+
+        Args:
+            count: How many are wanted.
+            rng: The batch's own source of randomness.
+        """
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Learn from outcomes. Metrics on test data are not among them."""
+
+    def refuse(self, architecture: Architecture) -> None:
+        """Take note that a proposal was a duplicate."""
+
+    # What Ray Tune calls
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next batch, `FINISHED` when all are proposed, or None while earlier batches must come back first."""
+        if not self.prepare():
+            return None if self._batches and not self.finished else Searcher.FINISHED
+        batch = self._ready.popleft()
+        self._trials[trial_id] = batch.number
+        return {"batch": batch.number, "candidates": [str(batch.candidates[position]) for position in batch.open]}
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        """Take the outcomes of a batch. A trial without a result counts as failed candidates."""
+        started = time.perf_counter()
+        number = self._trials.pop(trial_id, None)
+        batch = self._batches.get(number) if number is not None else None
+        if batch is None:
+            return
+        positions = batch.open
+        outcome = result if result and not error and "scores" in result else None
+        for index, position in enumerate(positions):
+            architecture = batch.candidates[position]
+            batch.known[position] = Evaluation(
+                architecture,
+                self.space.key(architecture),
+                float(outcome["scores"][index]) if outcome else math.nan,
+                {},
+                float(outcome["seconds"][index]) if outcome else 0.0,
+                outcome["errors"][index] if outcome else "the trial died",
+            )
+        if outcome:
+            self.sizer.observe(len(positions), float(outcome.get("batch_seconds", sum(outcome["seconds"]))))
+        self._complete(batch, paid=set(positions))
+        self.seconds += time.perf_counter() - started
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """Accept what Tune announces: the metric is always `score`, higher is better."""
+        return True
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the state as JSON, whole or not at all."""
+        temporary = f"{checkpoint_path}.tmp"
+        Path(temporary).write_text(json.dumps(self.state()))
+        os.replace(temporary, checkpoint_path)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read a state that `save` wrote, into a searcher made with the same arguments.
+
+        Raises:
+            RunError: The file is not such a state, or is of another space or seed.
+        """
+        try:
+            state = json.loads(Path(checkpoint_path).read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"checkpoint_path: cannot read a searcher's state from {checkpoint_path} ({error}).") from error
+        self.load_state(state)
+
+    # State as plain data
+
+    @property
+    def history(self) -> Sequence[Observation]:
+        """All outcomes so far, in the order of arrival."""
+        return self._history
+
+    @property
+    def num_proposed(self) -> int:
+        """Candidates proposed so far."""
+        return len(self._keys)
+
+    def was_proposed(self, architecture: Architecture) -> bool:
+        """Return whether a candidate of this structure was proposed before."""
+        return self.space.key(architecture) in self._keys
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be proposed."""
+        return self.exhausted or (self.num_candidates is not None and self.num_proposed >= self.num_candidates)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all candidates were proposed and all outcomes are known."""
+        return self.finished and not self._batches
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as plain data, from which `load_state` continues."""
+        return {
+            "space": self.space.name,
+            "seed": self.seed,
+            "next_batch": self._next_batch,
+            "history": [_observation_row(observation) for observation in self._history],
+            "batches": [
+                {
+                    "number": batch.number,
+                    "candidates": [str(architecture) for architecture in batch.candidates],
+                    "known": {str(position): _evaluation_row(known) for position, known in batch.known.items()},
+                }
+                for batch in self._batches.values()
+            ],
+            "trials": dict(self._trials),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state: replay its outcomes and take its batches back on their way.
+
+        Raises:
+            RunError: The state is of another space or seed, or something was proposed already.
+        """
+        if (state.get("space"), state.get("seed")) != (self.space.name, self.seed):
+            raise RunError(
+                f"state: expected one of {self.space.name} with seed {self.seed}; "
+                f"got {state.get('space')} with seed {state.get('seed')}."
+            )
+        self.replay([self._observation(row) for row in state["history"]])
+        self._next_batch = max(self._next_batch, state["next_batch"])
+        for row in state["batches"]:
+            candidates = [self.space.parse(text) for text in row["candidates"]]
+            known = {int(position): self._evaluation(known) for position, known in row["known"].items()}
+            batch = _Batch(row["number"], candidates, known)
+            self._batches[batch.number] = batch
+            if batch.number not in state["trials"].values():
+                self._ready.append(batch)
+            self._keys.update(self.space.key(architecture) for architecture in candidates)
+        self._trials = dict(state["trials"])
+
+    def replay(self, observations: Sequence[Observation]) -> None:
+        """Take outcomes of an earlier part of this search, in the order in which they arrived then.
+
+        Raises:
+            RunError: Something was proposed already.
+        """
+        if self._next_batch:
+            raise RunError("replay: a searcher that has proposed candidates cannot take the history of another; make a new one.")
+        for observation in observations:
+            self._keys.add(observation.evaluation.key)
+            self._next_batch = max(self._next_batch, observation.batch + 1)
+        by_batch: dict[int, list[Observation]] = {}
+        for observation in observations:
+            by_batch.setdefault(observation.batch, []).append(observation)
+        self._history.extend(observations)
+        if self.deterministic:
+            self._undelivered = by_batch
+            self._next_delivery = 0
+        else:
+            self.observe(observations)
+
+    # Batches
+
+    def prepare(self) -> bool:
+        """Have the next batch ready; return whether there is one that has something to pay for.
+
+        Candidates that the ledger holds are answered from it on the way.
+        """
+        started = time.perf_counter()
+        if not self._ready and (batch := self._next()):
+            self._ready.append(batch)
+        self.seconds += time.perf_counter() - started
+        return bool(self._ready)
+
+    def _next(self) -> _Batch | None:
+        while not self.finished and self._deliver():
+            number, self._next_batch = self._next_batch, self._next_batch + 1
+            batch = self._draw(number)
+            if not batch.candidates:
+                self.exhausted = True
+                break
+            self._batches[number] = batch
+            if batch.open:
+                return batch
+            self._complete(batch, paid=set())
+        return None
+
+    def _draw(self, number: int) -> _Batch:
+        remaining = math.inf if self.num_candidates is None else self.num_candidates - self.num_proposed
+        size = self.sizer.next(int(min(remaining, self.largest_batch)), self.workers)
+        rng = np.random.default_rng([self.seed, number])
+        candidates: list[Architecture] = []
+        duplicates = 0
+        while len(candidates) < size and duplicates < _PATIENCE + _LAST_RESORT:
+            wanted = size - len(candidates)
+            drawn = self.propose(wanted, rng) if duplicates < _PATIENCE else [self.space.sample(rng) for _ in range(wanted)]
+            duplicates += not drawn
+            for architecture in drawn[:wanted]:
+                key = self.space.key(architecture)
+                if key in self._keys:
+                    self.refuse(architecture)
+                    duplicates += 1
+                    continue
+                self._keys.add(key)
+                candidates.append(architecture)
+                duplicates = 0
+        return _Batch(number, candidates, self._from_ledger(candidates))
+
+    def _from_ledger(self, candidates: Sequence[Architecture]) -> dict[int, Evaluation]:
+        keys = [self.space.key(architecture) for architecture in candidates]
+        return {position: self.ledger[key] for position, key in enumerate(keys) if key in self.ledger}
+
+    def _complete(self, batch: _Batch, paid: set[int]) -> None:
+        del self._batches[batch.number]
+        observations = [
+            Observation(batch.number, position, batch.known[position], position not in paid)
+            for position in range(len(batch.candidates))
+        ]
+        self._history.extend(observations)
+        self.on_outcomes(observations)
+        if self.deterministic:
+            self._undelivered[batch.number] = observations
+        else:
+            self.observe(observations)
+
+    def _deliver(self) -> bool:
+        """When deterministic, pass on the outcomes that the next batch may depend on; return whether they are all there."""
+        while self.deterministic and self._next_delivery <= self._next_batch - self.lag:
+            if self._next_delivery in self._batches:
+                return False
+            self.observe(self._undelivered.pop(self._next_delivery, []))
+            self._next_delivery += 1
+        return True
+
+    def _observation(self, row: Mapping[str, Any]) -> Observation:
+        return Observation(row["batch"], row["position"], self._evaluation(row), row["reused"])
+
+    def _evaluation(self, row: Mapping[str, Any]) -> Evaluation:
+        architecture = self.space.parse(row["architecture"])
+        score = math.nan if row["score"] is None else row["score"]
+        return Evaluation(architecture, self.space.key(architecture), score, {}, row["seconds"], row["error"])
+
+
+def _ignore(observations: Sequence[Observation]) -> None:
+    """The default of `on_outcomes`."""
+
+
+def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "architecture": str(evaluation.architecture),
+        "score": evaluation.score if math.isfinite(evaluation.score) else None,
+        "seconds": evaluation.seconds,
+        "error": evaluation.error,
+    }
+
+
+def _observation_row(observation: Observation) -> dict[str, Any]:
+    row = {"batch": observation.batch, "position": observation.position, "reused": observation.reused}
+    return row | _evaluation_row(observation.evaluation)

@@ -1,0 +1,96 @@
+"""Any Ray Tune search algorithm as a searcher of architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from ray import tune
+from ray.tune.search import Searcher
+
+from archsearch.errors import ConfigurationError
+from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.spaces import Architecture, SearchSpace
+
+Factory = Callable[[dict[str, Any], int], Searcher]
+
+
+class TuneAlgorithm(ArchitectureSearcher):
+    """Lets a Ray Tune search algorithm choose the genes of a space, one candidate at a time.
+
+    Such algorithms may propose an architecture again: it is not evaluated again, but its known score is told to the algorithm.
+
+    Args:
+        space: Where to search; its `param_space` gives the choices.
+        seed: Seed handed to the algorithm.
+        algorithm: Called with the choices as Tune domains and the seed; returns the algorithm, set up for the metric `score` and mode `max`.
+        **settings: As for `ArchitectureSearcher`.
+    """
+
+    largest_batch = 10  # the algorithm learns only between batches
+
+    def __init__(self, space: SearchSpace, seed: int = 0, *, algorithm: Factory, **settings: Any) -> None:
+        super().__init__(space, seed, **settings)
+        self._algorithm = algorithm(tune_domains(space), seed)
+        if not isinstance(self._algorithm, Searcher):
+            raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
+        self._names: dict[Architecture, str] = {}
+        self._scores: dict[str, float] = {}
+        self._count = 0
+
+    def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        proposals = []
+        for _ in range(count):
+            name = f"{self._count:08d}"
+            self._count += 1
+            params = self._algorithm.suggest(name)
+            if not isinstance(params, dict):  # None: not now; FINISHED: never again
+                break
+            architecture = self.space.from_params(params)
+            self._names[architecture] = name
+            proposals.append(architecture)
+            if self.was_proposed(architecture):
+                break
+        return proposals
+
+    def refuse(self, architecture: Architecture) -> None:
+        score = self._scores.get(self.space.key(architecture))
+        name = self._names.pop(architecture)
+        self._algorithm.on_trial_complete(trial_id=name, result=None if score is None else {"score": score}, error=score is None)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        for observation in observations:
+            evaluation = observation.evaluation
+            if evaluation.ok:
+                self._scores[evaluation.key] = evaluation.score
+            name = self._names.pop(evaluation.architecture, None)
+            if name is not None:
+                result = {"score": evaluation.score} if evaluation.ok else None
+                self._algorithm.on_trial_complete(trial_id=name, result=result, error=not evaluation.ok)
+            elif evaluation.ok:  # proposed before a restart
+                params = self.space.params(evaluation.architecture)
+                self._algorithm.add_evaluated_point(params, evaluation.score)
+
+
+def tune_domains(space: SearchSpace) -> dict[str, Any]:
+    """Return the choices of a space as Ray Tune domains."""
+    return {name: tune.choice(list(values)) for name, values in space.param_space().items()}
+
+
+def tpe(domains: dict[str, Any], seed: int) -> Searcher:
+    """Return Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011)."""
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    space = OptunaSearch.convert_search_space(domains)
+    return OptunaSearch(space, metric="score", mode="max", sampler=sampler)
+
+
+class OptunaTPE(TuneAlgorithm):
+    """Optuna's tree-structured Parzen estimator through Ray Tune's `OptunaSearch`."""
+
+    def __init__(self, space: SearchSpace, seed: int = 0, **settings: Any) -> None:
+        super().__init__(space, seed, algorithm=tpe, **settings)

@@ -1,0 +1,266 @@
+"""The tests that any search space must pass, for authors of spaces.
+
+Example:
+    A test file for an own space; pytest collects the inherited tests.
+
+    >>> class TestMySpace(SpaceConformance):
+    ...     def make_space(self):
+    ...         return MySpace()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import string
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archsearch.errors import ArchitectureError
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.graph import INPUT, OUTPUT
+from archsearch.spaces.network_conformance import NetworkConformance
+from archsearch.spaces.space import SearchSpace
+
+# A space may be defined in a file that is not on the import path, such as a test file.
+_FRESH_PROCESS = """
+import importlib, importlib.util, json, pickle, sys
+import numpy
+name, path, seed, count = sys.argv[1:]
+try:
+    importlib.import_module(name)
+except ImportError:
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+space = pickle.loads(sys.stdin.buffer.read())
+rng = numpy.random.default_rng(int(seed))
+drawn = [space.sample(rng) for _ in range(int(count))]
+print(json.dumps([[str(architecture), space.key(architecture)] for architecture in drawn]))
+"""
+
+
+class SpaceConformance(NetworkConformance):
+    """Tests of one space. Subclass it, say which space in `make_space`, and let pytest run it.
+
+    Attributes:
+        walk: Mutations allowed for each alternative of each gene before a gene counts as stuck.
+    """
+
+    walk: ClassVar[int] = 60
+
+    def check_mutation(self, space: SearchSpace, parent: Architecture, child: Architecture) -> None:
+        """Assert what a mutation changes; override it where one decision entails others."""
+        before, after = space.genotype(parent), space.genotype(child)
+        changed = sum(left != right for left, right in zip(before, after, strict=True))
+        assert changed == 1, f"a mutation changes one gene; {changed} differ between {parent} and {child}"
+
+    # Texts, genotypes, parameters
+
+    def test_text_round_trip(self) -> None:
+        space = self.make_space()
+        for architecture in self.population(space):
+            parsed = space.parse(str(architecture))
+            assert parsed == architecture, f"parse(str(a)) gives {parsed!r} for {architecture!r}"
+            assert str(parsed) == str(architecture)
+            assert space.key(parsed) == space.key(architecture)
+
+    def test_genotype_round_trip(self) -> None:
+        space = self.make_space()
+        sizes = [len(alternatives) for alternatives in space.choices.values()]
+        population = self.population(space)
+        for architecture in population:
+            genotype = space.genotype(architecture)
+            assert len(genotype) == len(sizes)
+            assert all(0 <= gene < size for gene, size in zip(genotype, sizes, strict=True)), genotype
+            assert space.from_genotype(genotype) == architecture
+        rows = space.genotypes(population)
+        assert [tuple(row) for row in rows.tolist()] == [space.genotype(architecture) for architecture in population]
+
+    def test_params_round_trip(self) -> None:
+        space = self.make_space()
+        domains = space.param_space()
+        assert {name: list(values) for name, values in domains.items()} == {k: list(v) for k, v in space.choices.items()}
+        for architecture in self.population(space):
+            params = space.params(architecture)
+            assert list(params) == list(domains)
+            assert all(value in domains[name] for name, value in params.items()), params
+            assert space.from_params(params) == architecture
+
+    def test_wrong_genotypes_and_params_are_refused(self) -> None:
+        space = self.make_space()
+        architecture = self.population(space, 1)[0]
+        genotype, params = list(space.genotype(architecture)), space.params(architecture)
+        gene = next(iter(params))
+        assert _refuses(partial(space.from_genotype, genotype[:-1])), "a genotype that is too short"
+        assert _refuses(partial(space.from_genotype, [len(space.choices[gene]), *genotype[1:]])), "a gene out of range"
+        assert _refuses(partial(space.from_genotype, [-1, *genotype[1:]])), "a negative gene"
+        assert _refuses(partial(space.from_params, {**params, "no-such-gene": 0})), "an unknown gene"
+        assert _refuses(partial(space.from_params, {k: v for k, v in params.items() if k != gene})), "a missing gene"
+        assert _refuses(partial(space.from_params, {**params, gene: "no-such-value"})), "an unknown value"
+
+    def test_malformed_texts_are_refused(self) -> None:
+        space = self.make_space()
+        rng = np.random.default_rng(1)
+        for text in ("", " ", "no architecture", "|", "[]", "{}", "0"):
+            assert _refuses(partial(space.parse, text)), f"text {text!r}"
+        for architecture in self.population(space):
+            text = str(architecture)
+            place = int(rng.integers(len(text)))
+            letter = string.printable[int(rng.integers(len(string.printable)))]
+            before, after = text[:place], text[place + 1 :]
+            for damaged in (before, before + letter + after, before + after, text + letter):
+                self._check_damaged(space, damaged)
+
+    def _check_damaged(self, space: SearchSpace, text: str) -> None:
+        """Assert that a text that may be malformed is either read as an architecture or refused in the proper way."""
+        try:
+            parsed = space.parse(text)
+        except ArchitectureError:
+            return
+        assert space.parse(str(parsed)) == parsed
+        assert space.from_genotype(space.genotype(parsed)) == parsed
+
+    # Drawing and mutating
+
+    def test_samples_are_valid_and_varied(self) -> None:
+        space = self.make_space()
+        population = self.population(space)
+        assert all(architecture.space == space.name for architecture in population)
+        assert len(set(population)) > 1
+        assert self.population(space) == population, "the same seed gives the same samples"
+        assert self.population(space, seed=1) != population, "another seed gives other samples"
+
+    def test_mutations_are_valid_neighbours(self) -> None:
+        space = self.make_space()
+        rng, again = np.random.default_rng(2), np.random.default_rng(2)
+        for parent in self.population(space):
+            child = space.mutate(parent, rng)
+            assert child.space == space.name
+            assert space.parse(str(child)) == child
+            assert space.mutate(parent, again) == child, "the same generator state gives the same mutation"
+            self.check_mutation(space, parent, child)
+
+    def test_mutations_visit_each_alternative(self) -> None:
+        space = self.make_space()
+        rng = np.random.default_rng(3)
+        missing = {(gene, value) for gene, values in enumerate(space.choices.values()) for value in range(len(values))}
+        architecture = self.population(space, 1)[0]
+        for _ in range(self.walk * len(missing)):
+            missing -= set(enumerate(space.genotype(architecture)))
+            architecture = space.mutate(architecture, rng)
+        assert not missing, f"a random walk of mutations never takes these (gene, alternative): {sorted(missing)}"
+
+    def test_mutations_reach_any_architecture(self) -> None:
+        space = self.make_space()
+        rng = np.random.default_rng(4)
+        start, goal = self.population(space, 2, seed=5)
+        target = np.array(space.genotype(goal))
+        architecture = start
+        for _ in range(self.walk * sum(len(values) for values in space.choices.values())):
+            child = space.mutate(architecture, rng)
+            near, far = (np.count_nonzero(np.array(space.genotype(a)) != target) for a in (child, architecture))
+            architecture = child if near <= far else architecture
+        assert architecture == goal, f"mutations that do not lead away from {goal} end at {architecture}"
+
+    # Identity
+
+    def test_architectures_and_space_survive_pickling(self) -> None:
+        space = self.make_space()
+        copy = pickle.loads(pickle.dumps(space))
+        for architecture in self.population(space):
+            loaded = pickle.loads(pickle.dumps(architecture))
+            assert loaded == architecture
+            assert hash(loaded) == hash(architecture)
+            assert copy.key(loaded) == space.key(architecture)
+
+    def test_fresh_process_draws_and_names_the_same(self) -> None:
+        space = self.make_space()
+        expected = [[str(architecture), space.key(architecture)] for architecture in self.population(space)]
+        module = sys.modules[type(space).__module__]
+        arguments = [module.__name__, str(module.__file__), "0", str(self.num_samples)]
+        environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(
+            [sys.executable, "-c", _FRESH_PROCESS, *arguments],
+            input=pickle.dumps(space),
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert json.loads(done.stdout) == expected, "a fresh process draws or names architectures differently"
+
+    def test_architectures_of_another_space_are_refused(self) -> None:
+        space = self.make_space()
+        foreign = replace(self.population(space, 1)[0], space="another")
+        uses: dict[str, Callable[[], Any]] = {
+            "genotype": lambda: space.genotype(foreign),
+            "params": lambda: space.params(foreign),
+            "key": lambda: space.key(foreign),
+            "mutate": lambda: space.mutate(foreign, np.random.default_rng(0)),
+            "encode": lambda: space.encode([foreign]),
+            "build": lambda: space.build(foreign),
+            "cost": lambda: space.cost(foreign),
+        }
+        for name, use in uses.items():
+            assert _refuses(use), f"{name} takes an architecture of another space"
+
+    # Graphs
+
+    def test_encode_and_decode_are_inverse(self) -> None:
+        space = self.make_space()
+        population = self.population(space)
+        batch = space.encode(population)
+        assert len(batch) == len(population)
+        assert space.decode(batch) == population
+        assert space.decode(batch[3:5]) == population[3:5]
+        assert space.decode(space.encode([])) == []
+
+    def test_graph_batch_is_well_formed(self) -> None:
+        space = self.make_space()
+        population = self.population(space)
+        batch = space.encode(population)
+        size, cells, nodes = batch.operators.shape
+        assert batch.vocabulary == space.vocabulary
+        assert batch.vocabulary[:2] == (INPUT, OUTPUT)
+        assert (size, cells) == (len(population), len(population[0].cells))
+        assert batch.operators.dtype == np.int8
+        assert batch.operators.min() >= -1
+        assert batch.operators.max() < len(batch.vocabulary)
+        assert batch.adjacency.shape == (size, cells, nodes, nodes)
+        assert batch.adjacency.dtype == np.bool_
+        assert not np.tril(batch.adjacency).any(), "edges run forwards"
+        padding = batch.operators < 0
+        assert not batch.adjacency[padding].any(), "no edge leaves a padded node"
+        assert not batch.adjacency.swapaxes(2, 3)[padding].any(), "no edge enters a padded node"
+        if batch.edges is not None:
+            width = batch.edges.shape[-1]
+            assert batch.edges.shape == (size, cells, width, width)
+            assert batch.edges.dtype == np.int8
+            assert (batch.edges[..., *np.tril_indices(width)] == -1).all(), "edges run forwards"
+
+    def test_graph_batch_holds_the_graphs(self) -> None:
+        space = self.make_space()
+        population = self.population(space)
+        batch = space.encode(population)
+        for row, architecture in enumerate(population):
+            for cell, graph in enumerate(space.graphs(architecture)):
+                held = batch.graph(row, cell)
+                assert held.operators == graph.operators
+                assert np.array_equal(held.adjacency, graph.adjacency)
+
+
+def _refuses(use: Callable[[], Any]) -> bool:
+    """Return whether the call raises ArchitectureError."""
+    try:
+        use()
+    except ArchitectureError:
+        return True
+    return False

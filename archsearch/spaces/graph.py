@@ -1,0 +1,101 @@
+"""The one graph form that every space lowers to, for one architecture and for populations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.spaces.architecture import Cell
+
+INPUT, OUTPUT = "input", "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A cell with operators on its nodes, in topological order.
+
+    Args:
+        operators: One name a node; the inputs are called `input`, the output `output`.
+        adjacency: `[nodes, nodes]` bool; `adjacency[u, v]` is the edge from u to v, and u < v.
+    """
+
+    operators: tuple[str, ...]
+    adjacency: NDArray[np.bool_]
+
+
+def lower(cell: Cell, num_inputs: int = 1) -> Graph:
+    """Return the graph form of a cell.
+
+    A cell with operators on its nodes keeps its nodes. In a cell with operators on its edges each edge becomes a node: it
+    reads the edges that end where it starts, and the output reads the edges that end at the last node (the sum at a node is
+    implied).
+
+    Args:
+        cell: The cell; its first `num_inputs` nodes are inputs.
+        num_inputs: Number of inputs.
+    """
+    if cell.node_operators:
+        adjacency = np.zeros((cell.num_nodes, cell.num_nodes), dtype=bool)
+        for source, target in cell.edges:
+            adjacency[source, target] = True
+        return Graph(cell.node_operators, adjacency)
+    order = sorted(range(len(cell.edges)), key=lambda edge: (cell.edges[edge][1], cell.edges[edge][0]))
+    operators = (INPUT,) * num_inputs + tuple(cell.edge_operators[edge] for edge in order) + (OUTPUT,)
+    size = len(operators)
+    adjacency = np.zeros((size, size), dtype=bool)
+    ends_at: dict[int, list[int]] = {node: [node] for node in range(num_inputs)}
+    for position, edge in enumerate(order, start=num_inputs):
+        source, target = cell.edges[edge]
+        adjacency[ends_at.get(source, []), position] = True
+        ends_at.setdefault(target, []).append(position)
+    adjacency[ends_at.get(cell.num_nodes - 1, []), size - 1] = True
+    return Graph(operators, adjacency)
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """A population as integer arrays.
+
+    Args:
+        vocabulary: Operator names; the arrays hold indices into it.
+        operators: `[batch, cells, nodes]` int8; -1 pads.
+        adjacency: `[batch, cells, nodes, nodes]` bool; `[..., u, v]` is the edge from u to v.
+        edges: `[batch, cells, width, width]` int8, only for spaces with operators on edges: the operator on the edge from u to
+            v of the cell as published, -1 where there is none.
+    """
+
+    vocabulary: tuple[str, ...]
+    operators: NDArray[np.int8]
+    adjacency: NDArray[np.bool_]
+    edges: NDArray[np.int8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.operators)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> GraphBatch:
+        edges = None if self.edges is None else self.edges[rows]
+        return GraphBatch(self.vocabulary, self.operators[rows], self.adjacency[rows], edges)
+
+    def graph(self, row: int, cell: int = 0) -> Graph:
+        """Return one cell of one architecture, without padding."""
+        used = np.flatnonzero(self.operators[row, cell] >= 0)
+        names = tuple(self.vocabulary[index] for index in self.operators[row, cell, used])
+        return Graph(names, self.adjacency[row, cell][np.ix_(used, used)])
+
+
+def pack(graphs: Sequence[Sequence[Graph]], vocabulary: tuple[str, ...]) -> GraphBatch:
+    """Return graphs (a list of cells for each architecture) as one padded batch."""
+    index = {name: position for position, name in enumerate(vocabulary)}
+    cells = len(graphs[0]) if graphs else 0
+    nodes = max((len(graph.operators) for row in graphs for graph in row), default=0)
+    operators = np.full((len(graphs), cells, nodes), -1, dtype=np.int8)
+    adjacency = np.zeros((len(graphs), cells, nodes, nodes), dtype=bool)
+    for row, architecture in enumerate(graphs):
+        for cell, graph in enumerate(architecture):
+            size = len(graph.operators)
+            operators[row, cell, :size] = [index[name] for name in graph.operators]
+            adjacency[row, cell, :size, :size] = graph.adjacency
+    return GraphBatch(vocabulary, operators, adjacency)

@@ -1,0 +1,92 @@
+"""The trainable module of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.spaces.operators import Operator
+from archsearch.spaces.plan import Plan
+
+if TYPE_CHECKING:
+    from archsearch.spaces.architecture import Architecture
+    from archsearch.spaces.space import SearchSpace
+
+
+class OperatorModule(nn.Module):
+    """Holds the parameters and running statistics of one operator."""
+
+    def __init__(self, operator: Operator, generator: torch.Generator) -> None:
+        super().__init__()
+        self.operator = operator
+        for name, tensor in zip(operator.parameter_shapes(), operator.initial_parameters(generator), strict=True):
+            self.register_parameter(name.replace(".", "_"), nn.Parameter(tensor))
+        for name, tensor in zip(operator.buffer_shapes(), operator.initial_buffers(), strict=True):
+            self.register_buffer(name.replace(".", "_"), tensor)
+
+    def extra_repr(self) -> str:
+        return repr(self.operator)
+
+
+class Network(nn.Module):
+    """Executes a plan with parameters of its own.
+
+    Args:
+        plan: What to execute.
+        generator: Source of the initial weights; None takes a new one with seed 0.
+
+    Shapes:
+        input `[batch, in_channels, height, width]`; output `[batch, classes]`, or a list of them for several exits.
+    """
+
+    def __init__(self, plan: Plan, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.plan = plan
+        generator = torch.Generator().manual_seed(0) if generator is None else generator
+        self.steps = nn.ModuleDict(
+            {
+                name: OperatorModule(operator, generator)
+                for name, operator in plan.operators.items()
+                if operator.parameter_shapes() or operator.buffer_shapes()
+            }
+        )
+
+    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
+        parameters: dict[str, Sequence[Tensor]] = dict.fromkeys(self.plan.operators, ())
+        buffers: dict[str, Sequence[Tensor]] = dict.fromkeys(self.plan.operators, ())
+        for name, module in self.steps.items():
+            parameters[name] = tuple(module._parameters.values())  # type: ignore[arg-type]
+            buffers[name] = tuple(module._buffers.values())  # type: ignore[arg-type]
+        logits = self.plan.apply(images, parameters, buffers, self.training)
+        return logits[0] if len(logits) == 1 else list(logits)
+
+
+def stacked_network(
+    space: SearchSpace,
+    architecture: Architecture,
+    num_classes: int,
+    in_channels: int,
+    generators: Sequence[torch.Generator],
+    scale: Mapping[str, int],
+) -> Network:
+    """Return independent copies of one network side by side, each with the initial weights that it would have alone.
+
+    Args:
+        space: Space of the architecture; with several generators it must have the scale setting `replicas`.
+        architecture: What to build.
+        num_classes: Classes of each copy.
+        in_channels: Image channels of each copy.
+        generators: Source of the initial weights, one for each copy.
+        scale: Size settings of one copy.
+    """
+    copies = [space.build(architecture, num_classes, in_channels, generator, **scale) for generator in generators]
+    if len(copies) == 1:
+        return copies[0]
+    stack = space.build(architecture, num_classes, in_channels, None, **{**scale, "replicas": len(copies)})
+    with torch.no_grad():
+        for target, *parts in zip(stack.parameters(), *(copy.parameters() for copy in copies), strict=True):
+            target.copy_(torch.cat(parts))
+    return stack

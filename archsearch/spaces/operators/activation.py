@@ -1,0 +1,28 @@
+"""Rectified linear unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archsearch.spaces.operators.operator import Operator, Shape
+
+
+@dataclass(frozen=True)
+class ReLU(Operator):
+    """`y = max(x, 0)`."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        return torch.relu(inputs[0])

@@ -1,0 +1,82 @@
+"""Operators that join or pass on feature maps without parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archsearch.spaces.operators.operator import Operator, Shape
+
+
+@dataclass(frozen=True)
+class Identity(Operator):
+    """`y = x`: a skip connection."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Zero(Operator):
+    """`y = 0`: no connection."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        return torch.zeros_like(inputs[0])
+
+
+@dataclass(frozen=True)
+class Sum(Operator):
+    """`y = x_1 + ... + x_n`, all of one shape."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        total = inputs[0]
+        for term in inputs[1:]:
+            total = total + term
+        return total
+
+
+@dataclass(frozen=True)
+class Concatenate(Operator):
+    """The inputs side by side in the channel dimension."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (sum(shape[0] for shape in inputs), *inputs[0][1:])
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        return torch.cat(list(inputs), dim=1) if len(inputs) > 1 else inputs[0]

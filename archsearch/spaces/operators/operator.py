@@ -1,0 +1,65 @@
+"""The one definition of an operator, used by trainable modules, generated weights and cost counters alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+class Operator(ABC):
+    """A pure function of input tensors and parameters, with its parameter shapes and its cost.
+
+    Operators are frozen dataclasses: equal when their fields are equal, hashable, without state. Shapes of feature maps
+    leave the batch out: `(channels, height, width)`, or `(features,)` after global pooling.
+
+    `replicas` independent copies of an operator may stand side by side in the channel dimension. They share nothing;
+    a network with `replicas=S` is S networks trained in one pass (grouped convolutions), which costs little more than one
+    where the networks are small.
+    """
+
+    def parameter_shapes(self) -> Mapping[str, Shape]:
+        """Return the learned tensors by name, in the order in which `apply` takes them."""
+        return {}
+
+    def buffer_shapes(self) -> Mapping[str, Shape]:
+        """Return the running statistics by name, in the order in which `apply` takes them."""
+        return {}
+
+    def initial_parameters(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return freshly initialised parameters, drawn from `generator`."""
+        return ()
+
+    def initial_buffers(self) -> tuple[Tensor, ...]:
+        """Return fresh running statistics."""
+        return ()
+
+    @abstractmethod
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the output for inputs of these shapes."""
+
+    def macs(self, *inputs: Shape) -> int:
+        """Return the multiply-accumulates of one example with inputs of these shapes."""
+        return 0
+
+    @abstractmethod
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        """Compute the output from `inputs` (each `[batch, channels, height, width]`).
+
+        Args:
+            inputs: Input tensors.
+            parameters: Tensors of `parameter_shapes`, in that order.
+            buffers: Tensors of `buffer_shapes`, in that order. Empty: normalisation uses the statistics of the batch.
+                In training they are updated in place.
+            training: Whether normalisation uses the statistics of the batch (and updates `buffers`).
+        """

@@ -1,0 +1,130 @@
+"""A network as a list of operator applications: what modules, generated weights and cost counters all execute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from archsearch.spaces.cost import Cost
+from archsearch.spaces.operators import Operator, Shape
+
+Parameters = Mapping[str, Sequence[Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of an operator.
+
+    Args:
+        name: Owner of the parameters. Steps of one name share them.
+        operator: What is applied.
+        inputs: Slots that it reads. Slot 0 is the network's input, slot `i + 1` the output of step `i`.
+    """
+
+    name: str
+    operator: Operator
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network in execution order, without weights.
+
+    Args:
+        in_channels: Channels of the input images.
+        steps: What is computed, in order.
+        outputs: Slots of the logits, one for each exit.
+    """
+
+    in_channels: int
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def operators(self) -> dict[str, Operator]:
+        """The operators by the name of their parameters, each once."""
+        return {step.name: step.operator for step in self.steps}
+
+    @cached_property
+    def live_steps(self) -> tuple[tuple[int, Step, tuple[int, ...]], ...]:
+        """The steps on which an output depends: `(slot written, step, slots that are not needed afterwards)`."""
+        needed = set(self.outputs)
+        live: list[tuple[int, Step, tuple[int, ...]]] = []
+        for index in range(len(self.steps) - 1, -1, -1):
+            step = self.steps[index]
+            if index + 1 in needed:
+                live.append((index + 1, step, tuple(slot for slot in set(step.inputs) if slot not in needed)))
+                needed.update(step.inputs)
+        return tuple(reversed(live))
+
+    def shapes(self, input_shape: Shape) -> list[Shape]:
+        """Return the shape of every slot for an input of shape `(channels, height, width)`."""
+        shapes = [tuple(input_shape)]
+        for step in self.steps:
+            shapes.append(step.operator.output_shape(*(shapes[slot] for slot in step.inputs)))
+        return shapes
+
+    def cost(self, input_shape: Shape) -> Cost:
+        """Return parameters and MACs of all steps; steps that reach no output are counted too."""
+        shapes = self.shapes(input_shape)
+        macs = sum(step.operator.macs(*(shapes[slot] for slot in step.inputs)) for step in self.steps)
+        params = sum(math.prod(shape) for operator in self.operators.values() for shape in operator.parameter_shapes().values())
+        return Cost(params, macs)
+
+    def apply(
+        self, images: Tensor, parameters: Parameters, buffers: Parameters | None = None, training: bool = True
+    ) -> tuple[Tensor, ...]:
+        """Execute the network.
+
+        Args:
+            images: `[batch, channels, height, width]`.
+            parameters: For each name in `operators` its tensors, in the operator's order.
+            buffers: Running statistics likewise; None normalises by the statistics of the batch.
+            training: As in `Operator.apply`.
+
+        Returns:
+            The logits `[batch, classes]` of each exit.
+        """
+        slots: dict[int, Tensor] = {0: images}
+        for slot, step, finished in self.live_steps:
+            inputs = [slots[source] for source in step.inputs]
+            slots[slot] = step.operator.apply(inputs, parameters[step.name], buffers[step.name] if buffers else (), training)
+            for source in finished:
+                del slots[source]
+        return tuple(slots[slot] for slot in self.outputs)
+
+
+@dataclass
+class PlanBuilder:
+    """Collects the steps of a plan.
+
+    Example:
+        >>> build = PlanBuilder(in_channels=3)
+        >>> x = build.add("stem", conv_bn(3, 16, 3), build.input)
+        >>> x = build.add("pool", GlobalAveragePool(), x)
+        >>> plan = build.finish(build.add("classifier", Linear(16, 10), x))
+    """
+
+    in_channels: int
+    steps: list[Step] = field(default_factory=list)
+
+    input = 0
+
+    def add(self, name: str, operator: Operator, *inputs: int) -> int:
+        """Append a step and return the slot that it writes."""
+        self.steps.append(Step(name, operator, inputs))
+        return len(self.steps)
+
+    def finish(self, *outputs: int) -> Plan:
+        """Return the plan whose exits are the slots `outputs`."""
+        return Plan(self.in_channels, tuple(self.steps), outputs)
+
+
+def initial_parameters(plan: Plan, generator: torch.Generator) -> dict[str, tuple[Tensor, ...]]:
+    """Return freshly initialised parameters of a plan, by step name, in the order of its steps."""
+    return {name: operator.initial_parameters(generator) for name, operator in plan.operators.items()}

@@ -1,0 +1,45 @@
+"""Search spaces by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.spaces.space import SearchSpace
+
+_BUILT_IN = {"nasbench201": ("archsearch.spaces.nasbench201", "NASBench201")}
+_registered: dict[str, Callable[[], SearchSpace]] = {}
+
+
+def names() -> list[str]:
+    """Return the names that `get` knows."""
+    return sorted({*_BUILT_IN, *_registered})
+
+
+def get(name: str) -> SearchSpace:
+    """Return the search space called `name`.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if name in _registered:
+        return _registered[name]()
+    if name not in _BUILT_IN:
+        raise ConfigurationError(unknown_name("space", name, names()))
+    module, attribute = _BUILT_IN[name]
+    space: SearchSpace = getattr(importlib.import_module(module), attribute)()
+    return space
+
+
+def register(name: str, factory: Callable[[], SearchSpace]) -> None:
+    """Make an own space known under `name`, so that configurations can name it.
+
+    Registering a name again replaces its space, so that a notebook cell can run twice.
+
+    Raises:
+        ConfigurationError: A built-in space has that name.
+    """
+    if name in _BUILT_IN:
+        raise ConfigurationError(f"name: {name!r} is a built-in space; choose another name.")
+    _registered[name] = factory

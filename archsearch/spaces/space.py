@@ -1,0 +1,215 @@
+"""What a search space is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import ArchitectureError, ConfigurationError, did_you_mean
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.cost import Cost
+from archsearch.spaces.graph import INPUT, OUTPUT, Graph, GraphBatch, lower, pack
+
+if TYPE_CHECKING:
+    import torch
+
+    from archsearch.spaces.network import Network
+    from archsearch.spaces.plan import Plan
+
+Genotype = tuple[int, ...]
+
+
+class SearchSpace(ABC):
+    """A set of architectures with sampling, mutation, identity, cost and networks.
+
+    A space is described by its decisions (`choices`): a fixed list of named genes, each with its alternatives. A genotype is one
+    index a gene. Subclasses say how a genotype becomes an architecture and back, how a text is read, and which plan executes
+    an architecture; the rest follows.
+    """
+
+    name: ClassVar[str]
+    operators: ClassVar[tuple[str, ...]]
+    num_inputs: ClassVar[int] = 1
+    scale_defaults: ClassVar[Mapping[str, int]] = {}
+
+    @property
+    @abstractmethod
+    def choices(self) -> Mapping[str, Sequence[Any]]:
+        """The decisions: the alternatives of each gene, by name, in order."""
+
+    @abstractmethod
+    def from_genotype(self, genotype: Sequence[int]) -> Architecture:
+        """Return the architecture of a genotype.
+
+        Raises:
+            ArchitectureError: The genotype has another length, or describes no valid architecture.
+        """
+
+    @abstractmethod
+    def genotype(self, architecture: Architecture) -> Genotype:
+        """Return the genotype of an architecture."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Architecture:
+        """Return the architecture that a text describes, so that `parse(str(architecture)) == architecture`.
+
+        Raises:
+            ArchitectureError: The text is not of this space.
+        """
+
+    @abstractmethod
+    def key(self, architecture: Architecture) -> str:
+        """Return the canonical identity: architectures of one structure share it, whatever their text."""
+
+    @abstractmethod
+    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        """Return the network of an architecture as a plan."""
+
+    @property
+    def size(self) -> int:
+        """Number of genotypes."""
+        product = 1
+        for alternatives in self.choices.values():
+            product *= len(alternatives)
+        return product
+
+    @property
+    def num_unique(self) -> int | None:
+        """Number of distinct keys, where it is known."""
+        return None
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Operator names of the graph form, `input` and `output` first."""
+        return (INPUT, OUTPUT, *self.operators)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return an architecture drawn uniformly over genotypes."""
+        return self.from_genotype([int(rng.integers(len(alternatives))) for alternatives in self.choices.values()])
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a copy in which one gene, drawn uniformly, has another value."""
+        genotype = list(self.genotype(architecture))
+        sizes = [len(alternatives) for alternatives in self.choices.values()]
+        gene = int(rng.choice([index for index, size in enumerate(sizes) if size > 1]))
+        genotype[gene] = (genotype[gene] + 1 + int(rng.integers(sizes[gene] - 1))) % sizes[gene]
+        return self.from_genotype(genotype)
+
+    def graphs(self, architecture: Architecture) -> list[Graph]:
+        """Return the graph form of each cell."""
+        return [lower(cell, self.num_inputs) for cell in architecture.cells]
+
+    def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
+        """Return a population as integer arrays."""
+        return pack([self.graphs(self._own(architecture)) for architecture in architectures], self.vocabulary)
+
+    @abstractmethod
+    def decode(self, batch: GraphBatch) -> list[Architecture]:
+        """Return the architectures of a population: the inverse of `encode`.
+
+        Raises:
+            ArchitectureError: A graph is not of this space.
+        """
+
+    def build(
+        self,
+        architecture: Architecture,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        generator: torch.Generator | None = None,
+        **scale: int,
+    ) -> Network:
+        """Return the trainable network of an architecture.
+
+        Args:
+            architecture: What to build.
+            num_classes: Classes to tell apart.
+            in_channels: Channels of the images.
+            generator: Source of the initial weights; None takes a new one with seed 0.
+            **scale: The space's own size settings; see `scale_defaults`.
+
+        Raises:
+            ConfigurationError: A scale setting is unknown or not positive.
+        """
+        from archsearch.spaces.network import Network
+
+        return Network(self.plan(architecture, num_classes, in_channels, **self.checked_scale(scale)), generator)
+
+    def cost(
+        self,
+        architecture: Architecture,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        num_classes: int = 10,
+        **scale: int,
+    ) -> Cost:
+        """Return parameters and MACs of the network that `build` makes, for inputs `(channels, height, width)`."""
+        return self.plan(architecture, num_classes, input_shape[0], **self.checked_scale(scale)).cost(input_shape)
+
+    def param_space(self) -> dict[str, tuple[Any, ...]]:
+        """Return the alternatives of each gene, for Ray Tune or Optuna.
+
+        Example:
+            >>> {name: tune.choice(list(values)) for name, values in space.param_space().items()}
+            >>> {name: trial.suggest_categorical(name, values) for name, values in space.param_space().items()}
+        """
+        return {name: tuple(alternatives) for name, alternatives in self.choices.items()}
+
+    def from_params(self, params: Mapping[str, Any]) -> Architecture:
+        """Return the architecture of one alternative a gene; the inverse of `params`.
+
+        Raises:
+            ArchitectureError: A gene is missing or unknown, or its value is not among the alternatives.
+        """
+        for name in params:
+            if name not in self.choices:
+                hint = did_you_mean(name, self.choices)
+                raise ArchitectureError(f"params: {self.name} has no gene {name!r}.{hint} Genes: {list(self.choices)}.")
+        genotype = []
+        for name, alternatives in self.choices.items():
+            if name not in params:
+                raise ArchitectureError(f"params: the gene {name!r} of {self.name} is missing; give one of {list(alternatives)}.")
+            if params[name] not in alternatives:
+                raise ArchitectureError(f"params[{name!r}]: expected one of {list(alternatives)}; got {params[name]!r}.")
+            genotype.append(list(alternatives).index(params[name]))
+        return self.from_genotype(genotype)
+
+    def params(self, architecture: Architecture) -> dict[str, Any]:
+        """Return the alternative that each gene takes; the inverse of `from_params`."""
+        genotype = self.genotype(architecture)
+        return {name: values[index] for (name, values), index in zip(self.choices.items(), genotype, strict=True)}
+
+    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[np.int8]:
+        """Return genotypes as one array `[batch, genes]`."""
+        rows = [self.genotype(architecture) for architecture in architectures]
+        return np.array(rows, dtype=np.int8).reshape(len(rows), len(self.choices))
+
+    def checked_scale(self, scale: Mapping[str, int]) -> dict[str, int]:
+        """Return `scale` completed by the space's defaults.
+
+        Raises:
+            ConfigurationError: A setting is unknown or not a positive whole number.
+        """
+        for name, value in scale.items():
+            if name not in self.scale_defaults:
+                known = ", ".join(self.scale_defaults) or "none"
+                raise ConfigurationError(
+                    f"scale: {self.name} has no setting {name!r}.{did_you_mean(name, self.scale_defaults)} Settings: {known}."
+                )
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigurationError(f"scale[{name!r}]: expected a whole number of at least 1; got {value!r}.")
+        return {**self.scale_defaults, **scale}
+
+    def _own(self, architecture: Architecture) -> Architecture:
+        if architecture.space != self.name:
+            raise ArchitectureError(
+                f"architecture: expected one of {self.name}; got one of {architecture.space} ({architecture}). "
+                f"Use spaces.get({architecture.space!r}) for it."
+            )
+        return architecture
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import archsearch
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh process holds after a statement."""
+    program = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_package_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import archsearch")
+    assert "archsearch" in loaded
+    assert loaded.isdisjoint({"torch", "ray", "mlflow", "numpy", "optuna", "pyarrow"})
+
+
+@pytest.mark.parametrize("room", ["spaces", "evaluators"])
+def test_models_need_neither_ray_nor_mlflow(room: str) -> None:
+    loaded = loaded_by(f"import archsearch.{room}")
+    assert loaded.isdisjoint({"ray", "mlflow"})
+
+
+def test_rooms_are_loaded_when_first_used() -> None:
+    assert archsearch.spaces.get("nasbench201").name == "nasbench201"
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'archsearch' has no attribute 'spacs'"):
+        archsearch.spacs  # noqa: B018
