@@ -27,6 +27,12 @@ def test_models_need_neither_ray_nor_mlflow(room: str) -> None:
     assert loaded.isdisjoint({"ray", "mlflow"})
 
 
+def test_drawing_and_naming_architectures_needs_no_torch() -> None:
+    program = "import numpy; from archsearch import spaces; space = spaces.get('nasbench201')\n"
+    program += "architecture = space.sample(numpy.random.default_rng(0)); space.key(architecture); space.encode([architecture])"
+    assert "torch" not in loaded_by(program)
+
+
 def test_rooms_are_loaded_when_first_used() -> None:
     assert archsearch.spaces.get("nasbench201").name == "nasbench201"
 

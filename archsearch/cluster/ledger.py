@@ -103,7 +103,7 @@ class Ledger:
             _write_whole(self._files, path, table)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
-                f"storage: cannot write to the ledger in {self._folder} ({_reason(error)}); free space or permissions, then resume."
+                f"storage: cannot write to the ledger in {self._folder} ({_reason(error)}); mend that, then resume."
             ) from error
 
     def entries(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
@@ -189,13 +189,14 @@ def _write_whole(files: pafs.FileSystem, path: str, table: pa.Table) -> None:
         with files.open_output_stream(path) as stream:  # object stores show an upload when it is complete
             pq.write_table(table, stream)
         return
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as file:
+    target = Path(path)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
         pq.write_table(table, file)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    temporary.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -11,6 +11,7 @@ from archsearch.errors import ConfigurationError
 # Tune's own loggers write five files a trial; the ledger and MLflow replace them (Ray's scalability guide).
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -32,9 +32,7 @@ class BatchTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         started = time.perf_counter()
-        evaluations = evaluate_batch(
-            self.evaluator, self.ledger, self.run, self.config["batch"], self.config["candidates"]
-        )
+        evaluations = evaluate_batch(self.evaluator, self.ledger, self.run, self.config["batch"], self.config["candidates"])
         good = [evaluation.score for evaluation in evaluations if evaluation.ok]
         return {
             "score": max(good, default=float("-inf")),

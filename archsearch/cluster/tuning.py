@@ -65,8 +65,8 @@ def run_trials(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            # One more than run: a trial that waits keeps the process of the one that ends for itself (no new start).
-            max_concurrent_trials=workers + 1,
+            # One more than run: a trial that waits takes over the process of the one that ends. A single worker needs none.
+            max_concurrent_trials=workers + 1 if workers > 1 else 1,
             time_budget_s=seconds,
             reuse_actors=True,
             trial_name_creator=_trial_name,

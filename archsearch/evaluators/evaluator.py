@@ -58,6 +58,11 @@ class Evaluator(ABC):
         return 0.0
 
     @property
+    def is_lookup(self) -> bool:
+        """Whether an evaluation takes microseconds, so that one worker is enough for any search."""
+        return False
+
+    @property
     def cost_arguments(self) -> Mapping[str, Any]:
         """Arguments of `space.cost` for the networks that are scored."""
         return {}

@@ -12,12 +12,13 @@ from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables
 from archsearch.spaces import SearchSpace
 
 
-def from_text(text: str, space: SearchSpace, options: Mapping[str, Any] | None = None) -> Evaluator:
+def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Evaluator:
     """Return the evaluator that a text names.
 
     Args:
         text: `train:DATASET`, `table:NAME` (a table of the package) or `table:PATH#COLUMN` (a Parquet file).
         space: Space of the candidates.
+        seed: Seed of trainings; a table needs none.
         options: Further arguments of the evaluator, such as `{"epochs": 12}`.
 
     Raises:
@@ -28,10 +29,9 @@ def from_text(text: str, space: SearchSpace, options: Mapping[str, Any] | None =
     kind, separator, rest = text.partition(":")
     if not separator or not rest or kind not in ("train", "table"):
         hint = did_you_mean(kind, ("train", "table"))
-        raise ConfigurationError(
-            f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {text!r}.{hint}"
-        )
-    return _training(rest, space, dict(options or {})) if kind == "train" else _table(rest, space, dict(options or {}))
+        raise ConfigurationError(f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {text!r}.{hint}")
+    settings = dict(options or {})
+    return _training(rest, space, {"seed": seed, **settings}) if kind == "train" else _table(rest, space, settings)
 
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
 from archsearch.evaluators.evaluation import Evaluation
@@ -49,7 +50,7 @@ class TabularEvaluator(Evaluator):
         numeric = [field.name for field in table.schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)]
         if score not in numeric:
             raise TableError(f"score: {unknown_name(f'column of {name}', score, numeric)}")
-        self._columns = {
+        self._columns: dict[str, NDArray[np.float64]] = {
             column: table[column].to_numpy().astype(np.float64) for column in numeric if column not in (_SECONDS, "key")
         }
         scores = self._columns[score]
@@ -110,6 +111,10 @@ class TabularEvaluator(Evaluator):
         return self._chance
 
     @property
+    def is_lookup(self) -> bool:
+        return True
+
+    @property
     def cost_arguments(self) -> Mapping[str, Any]:
         return self._cost_arguments
 
@@ -121,7 +126,7 @@ class TabularEvaluator(Evaluator):
         """The texts of the table's architectures, in its order."""
         return list(self._texts)
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column, `[rows]` float64."""
         if name not in self._columns:
             raise TableError(unknown_name(f"column of {self.name}", name, self._columns))

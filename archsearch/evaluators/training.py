@@ -24,6 +24,8 @@ from archsearch.evaluators.training_loop import Score, TrainingDiverged, score, 
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network, stacked_network
 
+Part = tuple[Tensor, Tensor]
+
 # A backward pass costs about twice a forward pass.
 _PASSES = 3
 
@@ -85,6 +87,7 @@ class TrainingEvaluator(Evaluator):
         self.repeats, self.report_test = repeats, report_test
         self.device, self.threads = device, threads
         self._digest: str | None = None
+        self._own_parts: tuple[Part, Part, Part] | None = None
 
     @property
     def task(self) -> str:
@@ -137,6 +140,17 @@ class TrainingEvaluator(Evaluator):
         arguments = (architecture, train_part.num_classes, train_part.shape[0])
         return stacked_network(self.space, *arguments, generators, self.scale)
 
+    def _parts(self) -> tuple[Part, Part, Part]:
+        device = _device(self.device)
+        if isinstance(self.dataset, str):
+            return _resident(self.dataset, self.root, device)
+        if self._own_parts is None:
+            self._own_parts = _normalised(self.dataset, device)
+        return self._own_parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_own_parts": None}
+
     def _evaluate(self, architecture: Architecture) -> Evaluation:
         started = time.perf_counter()
         try:
@@ -156,8 +170,7 @@ class TrainingEvaluator(Evaluator):
         return Evaluation(architecture, key, metrics["valid_accuracy"], metrics, seconds, None, curves)
 
     def _train(self, architecture: Architecture) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        parts = _resident(self.dataset, self.root, _device(self.device)) if isinstance(self.dataset, str) else None
-        (images, labels), validation, test = parts or _normalised(self.dataset, _device(self.device))
+        (images, labels), validation, test = self._parts()
         key = self.space.key(architecture)
         network = self.network(architecture).to(images.device)
         generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)]
@@ -185,9 +198,6 @@ class TrainingEvaluator(Evaluator):
             final = score(network, *test, self.repeats)
             metrics |= {"test_accuracy": float(final.accuracy.mean()), "test_loss": float(final.loss.mean())}
         return metrics, {"valid_accuracy": tuple(float(epoch.accuracy.mean()) for epoch in history)}
-
-
-Part = tuple[Tensor, Tensor]
 
 
 def _normalised(splits: Splits, device: torch.device) -> tuple[Part, Part, Part]:

@@ -90,7 +90,9 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storage", help="folder of runs and ledger (default: runs)")
     parser.add_argument("--workers", type=int, help="trials that run at once (default: one a CPU)")
     parser.add_argument("--batch-size", type=int, help="candidates a trial (default: chosen from the measured cost)")
-    parser.add_argument("--deterministic", action="store_const", const=True, help="proposals do not depend on the order of arrival")
+    parser.add_argument(
+        "--deterministic", action="store_const", const=True, help="proposals do not depend on the order of arrival"
+    )
     parser.add_argument("--time-budget", type=float, help="seconds after which the search ends")
     parser.add_argument("--address", help="Ray cluster (default: RAY_ADDRESS, else Ray in this machine)")
     parser.add_argument("--tracking", help="MLflow tracking URI, auto or off (default: auto)")
@@ -102,8 +104,9 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
 
 
 _OPTIONS = (
-    "space searcher evaluator num_candidates seed name storage workers batch_size deterministic time_budget address tracking study reuse"
-).split()
+    *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "batch_size", "deterministic"),
+    *("time_budget", "address", "tracking", "study", "reuse"),
+)
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -130,7 +133,8 @@ def _run(parsed: argparse.Namespace) -> int:
     from archsearch.platform.search import run_search
 
     configuration = from_mapping(settings)
-    _say(f"Searching {configuration.space} with {configuration.searcher}, {configuration.num_candidates} candidates by {configuration.evaluator}.")
+    what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
+    print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
 
@@ -195,7 +199,3 @@ def _ui(parsed: argparse.Namespace) -> int:
     from archsearch.platform.ui import serve
 
     return serve(parsed.tracking, parsed.host, parsed.port)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -145,9 +145,9 @@ def _check_type(name: str, kind: str, value: Any) -> None:
     base = kind.split(" | ", maxsplit=1)[0].split("[", maxsplit=1)[0]
     if value is None and "None" in kind:
         return
-    accepted = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict}[base]
+    kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict}
     words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "dict": "a mapping"}
-    if not isinstance(value, accepted) or (isinstance(value, bool) and base != "bool"):
+    if not isinstance(value, kinds[base]) or (isinstance(value, bool) and base != "bool"):
         raise ConfigurationError(f"{name}: expected {words[base]}; got {value!r}.")
 
 

@@ -67,7 +67,7 @@ class Progress(tune.Callback):
         if self.failed:
             parts.append(f"{self.failed} failed")
         parts.append(f"{elapsed:.0f} s")
-        if 0 < paid and self.done < self.total:
+        if paid > 0 and self.done < self.total:
             parts.append(f"about {elapsed / paid * (self.total - self.done):.0f} s left")
         return ", ".join(parts)
 

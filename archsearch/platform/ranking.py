@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import textwrap
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -154,7 +155,7 @@ def failures(table: pa.Table) -> list[tuple[str, int]]:
     groups: dict[str, tuple[str, int]] = {}
     for error in table.filter(failed).column("error").to_pylist():
         reason = next(iter((error or "").strip().splitlines()), "") or "no score (not a finite number)"
-        kind = "".join("#" if letter.isdigit() else letter for letter in reason)
+        kind = re.sub(r"\d+", "#", reason)
         first, count = groups.get(kind, (reason, 0))
         groups[kind] = (first, count + 1)
     return sorted(groups.values(), key=lambda group: -group[1])

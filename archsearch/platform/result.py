@@ -120,7 +120,9 @@ class SearchResult:
             ConfigurationError: There is no such metric.
         """
         if cost not in self.evaluations.column_names:
-            raise ConfigurationError(f"cost: expected a metric of the search; got {cost!r}. Columns: {self.evaluations.column_names}.")
+            raise ConfigurationError(
+                f"cost: expected a metric of the search; got {cost!r}. Columns: {self.evaluations.column_names}."
+            )
         costs, scores = self.summary.column(cost), self.summary.scores
         rows = np.flatnonzero(np.isfinite(costs) & np.isfinite(scores))
         return [self._found(int(rows[index])) for index in pareto_front(costs[rows], scores[rows])]
@@ -194,9 +196,9 @@ def evaluations_table(
         "score": pa.array([evaluation.score for evaluation in evaluations], pa.float64()),
         "seconds": pa.array([evaluation.seconds for evaluation in evaluations], pa.float64()),
         "error": pa.array([evaluation.error for evaluation in evaluations], pa.string()),
-        "reused": pa.array([
-                observation.reused and observation.evaluation.key not in paid for observation in ordered
-            ], pa.bool_()),
+        "reused": pa.array(
+            [observation.reused and observation.evaluation.key not in paid for observation in ordered], pa.bool_()
+        ),
     }
     for name in names:
         if name not in columns:

@@ -104,10 +104,10 @@ class RunFolder:
                 continue  # the last line of a run that was killed while it wrote
             if key in known:
                 rows.append((recorded, Observation(batch, position, known[key], True)))
-        unique = {
-            observation.evaluation.key: (recorded, observation) for recorded, observation in reversed(sorted(rows, key=_when))
-        }
-        return [observation for _, observation in sorted(unique.values(), key=_when)]
+        unique: dict[str, Observation] = {}
+        for _, observation in sorted(rows, key=_when):
+            unique.setdefault(observation.evaluation.key, observation)
+        return list(unique.values())
 
     @property
     def tracking_id(self) -> str | None:

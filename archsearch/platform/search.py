@@ -45,7 +45,7 @@ def run_search(
 
     Args:
         space: Name of a space, or a space.
-        searcher: Name of a searcher, a searcher, or a function that makes a Ray Tune search algorithm from Tune domains and a seed.
+        searcher: Name of a searcher, a searcher, or a function of (Tune domains, seed) that makes a Ray Tune search algorithm.
         evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator.
         num_candidates: Candidates to propose in all.
         seed: Seed of the search.
@@ -65,7 +65,9 @@ def run_search(
         >>> print(result.best, result.best.score)
     """
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
-    texts = {key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__) for key, value in names.items()}
+    texts = {
+        key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__) for key, value in names.items()
+    }
     given = {**texts, "num_candidates": num_candidates, "seed": seed, "name": name, "storage": str(storage), **settings}
     configuration = from_mapping(given, origin="run_search")
     if resume and name is None:
@@ -113,7 +115,7 @@ def _prepare(
     """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
-        evaluator = from_text(evaluator, space, {"seed": configuration.seed, **configuration.evaluator_options})
+        evaluator = from_text(evaluator, space, configuration.seed, configuration.evaluator_options)
     if evaluator.space.name != space.name:
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
@@ -142,7 +144,7 @@ def _make_searcher(
     if isinstance(searcher, Searcher):
         raise ConfigurationError(
             "searcher: a Ray Tune search algorithm must be made with the space's choices; "
-            "give a function of (domains, seed) that returns it, such as lambda domains, seed: OptunaSearch(domains, metric='score', mode='max')."
+            "give a function of (domains, seed) that returns it, set up for the metric 'score' and the mode 'max'."
         )
     try:
         if isinstance(searcher, str):
@@ -218,7 +220,8 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     connect(configuration.address)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    workers = configuration.workers or max(1, int(cluster_cpus() / configuration.cpus_per_worker))
+    most = 1 if search.evaluator.is_lookup else max(1, int(cluster_cpus() / configuration.cpus_per_worker))
+    workers = configuration.workers or most
     searcher.workers = workers
     progress.begin()
     started = time.perf_counter()

@@ -49,6 +49,7 @@ class Tracker:
         directory: Folder for what could not be sent; None takes the current folder.
         gpus_per_worker: GPUs that one second of evaluating keeps busy.
         interval: Seconds between two writes.
+        on_run: Called with the run's id, in the tracker's thread, once the run is there.
         patience: Seconds that `start` and `finish` wait for the store at most.
 
     Example:
@@ -70,11 +71,12 @@ class Tracker:
         directory: Path | None = None,
         gpus_per_worker: float = 0.0,
         interval: float = 5.0,
+        on_run: Callable[[str], None] | None = None,
         patience: float = 60.0,
     ) -> None:
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
-        self._directory = directory or Path.cwd()
+        self._directory, self._on_run = directory or Path.cwd(), on_run
         self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
         self._curve = SearchCurve()
         self._points: list[Point] = []
@@ -86,14 +88,20 @@ class Tracker:
 
     @property
     def run_id(self) -> str | None:
-        """Id of the run; None as long as the store could not be reached."""
+        """Id of the run, after the first contact with the store; None where that failed so far."""
+        if self._thread.is_alive():
+            self._first_try.wait(self._patience)
         return self._run.run_id
 
-    def start(self) -> str | None:
-        """Make the run, or take it up again, and return its id; None where the store could not be reached for now."""
+    def start(self, wait: bool = True) -> str | None:
+        """Make the run, or take it up again, and return its id; None where the store could not be reached for now.
+
+        Args:
+            wait: Whether to wait for the store. A new database takes seconds, in which a search can begin; then ask for
+                `run_id` later.
+        """
         self._thread.start()
-        self._first_try.wait(self._patience)
-        return self.run_id
+        return self.run_id if wait else None
 
     def record(self, observations: Sequence[Observation]) -> None:
         """Take the next outcomes, in order of arrival; the curves are sent within seconds.
@@ -164,23 +172,29 @@ class Tracker:
 
     def _send(self) -> None:
         """Send what there is; what was sent is forgotten, the rest stays for the next time."""
-        if not self._tried(lambda: self._run.connect()):
+        if not self._tried(self._connect):
             return
         while self._points and not self._given_up.is_set():
             batch = self._points[:_BATCH]
-            if not self._tried(lambda batch=batch: self._run.log_points(batch)):
+            if not self._tried(self._run.log_points, batch):
                 break
             with self._lock:
                 del self._points[: len(batch)]
         for task in list(self._tasks):
-            if not self._given_up.is_set() and self._tried(lambda call=task[1]: call(self._run)):
+            if not self._given_up.is_set() and self._tried(task[1], self._run):
                 with self._lock:
                     self._tasks.remove(task)
 
-    def _tried(self, call: Callable[[], object]) -> bool:
+    def _connect(self) -> None:
+        self._run.connect()
+        if self._on_run is not None and self._run.run_id is not None:
+            self._on_run(self._run.run_id)
+            self._on_run = None
+
+    def _tried(self, call: Callable[..., object], *arguments: object) -> bool:
         """Return whether a call went well; the first one that does not is reported."""
         try:
-            call()
+            call(*arguments)
         except Exception as error:  # whatever the store does, the search goes on
             if not self._warned:
                 self._warned = True
@@ -215,7 +229,7 @@ class NoTracker:
 
     run_id = None
 
-    def start(self) -> None:
+    def start(self, wait: bool = True) -> None:
         """Do nothing."""
 
     def record(self, observations: Sequence[Observation]) -> None:
@@ -258,10 +272,9 @@ def open_tracker(configuration: SearchConfiguration, space: str, evaluator: Eval
         folder.tracking_id,
         directory=folder.path,
         gpus_per_worker=configuration.gpus_per_worker,
+        on_run=lambda run_id: setattr(folder, "tracking_id", run_id),
     )
-    run_id = tracker.start()
-    if run_id is not None:
-        folder.tracking_id = run_id
+    tracker.start(wait=False)
     return tracker
 
 

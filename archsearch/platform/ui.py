@@ -26,7 +26,9 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
 
     uri = default_uri() if tracking == "auto" else tracking
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        raise ConfigurationError(f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run")
+        raise ConfigurationError(
+            f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run"
+        )
     if uri.startswith(("http://", "https://")):
         print(f"MLflow runs at {uri}")
         return 0

@@ -1,9 +1,10 @@
 """What proposes the next architectures: Ray Tune Searchers."""
 
 from archsearch.searchers.evolution import RegularizedEvolution
+from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
-from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_domains
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from archsearch.errors import ConfigurationError
-from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.searchers.observation import Observation
+from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
 
 # A child that was proposed before is mutated again, so many times at most.
@@ -19,9 +20,9 @@ _MUTATIONS = 20
 class RegularizedEvolution(ArchitectureSearcher):
     """Regularized (aging) evolution, algorithm 1 of E. Real et al., AAAI 2019, arXiv 1802.01548.
 
-    The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size` members
-    drawn from the population: the `population_size` outcomes that arrived last. Unlike in the paper, structures that were proposed
-    before are not evaluated again; such a child is mutated further.
+    The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size`
+    members drawn from the population: the `population_size` outcomes that arrived last. Unlike in the paper, structures that
+    were proposed before are not evaluated again; such a child is mutated further.
 
     Args:
         space: Where to search.

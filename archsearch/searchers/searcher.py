@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from abc import abstractmethod
 from collections import deque
@@ -19,28 +18,18 @@ from ray.tune.search import Searcher
 from archsearch.cluster.batch_size import BatchSizer
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.searchers.observation import (
+    Observation,
+    evaluation_from_row,
+    evaluation_to_row,
+    observation_from_row,
+    observation_to_row,
+)
 from archsearch.spaces import Architecture, SearchSpace
 
 # So many duplicates in a row are taken as a sign that the method has run dry; then so many uniform draws are tried.
 _PATIENCE = 200
 _LAST_RESORT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A candidate whose outcome is known.
-
-    Args:
-        batch: Number of the batch that proposed it.
-        position: Its place in the batch.
-        evaluation: The outcome.
-        reused: Whether it was taken from the ledger instead of being paid for.
-    """
-
-    batch: int
-    position: int
-    evaluation: Evaluation
-    reused: bool
 
 
 @dataclass(slots=True)
@@ -62,12 +51,12 @@ class ArchitectureSearcher(Searcher):
     A subclass says what to propose (`propose`) and may learn from outcomes (`observe`). The base draws batches, leaves out
     structures that were proposed before, answers from the ledger what it holds, and saves and restores the state.
 
-    One suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and `errors`,
-    lists in the order of the candidates (see `archsearch.cluster.BatchTrial`).
+    One suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and
+    `errors`, lists in the order of the candidates (see `archsearch.cluster.BatchTrial`).
 
-    The random numbers of a batch come from the seed and the batch's number alone. With `deterministic=True` a batch is proposed from
-    the outcomes of all batches up to `lag` before it, in their order, whatever arrived meanwhile: 1 worker and `lag` workers give
-    the same candidates. Batches then have a fixed size.
+    The random numbers of a batch come from the seed and the batch's number alone. With `deterministic=True` a batch is
+    proposed from the outcomes of all batches up to `lag` before it, in their order, whatever arrived meanwhile: 1 worker and
+    `lag` workers give the same candidates. Batches then have a fixed size.
 
     Args:
         space: Where to search.
@@ -144,7 +133,7 @@ class ArchitectureSearcher(Searcher):
 
     # What Ray Tune calls
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next batch, `FINISHED` when all are proposed, or None while earlier batches must come back first."""
         if not self.prepare():
             return None if self._batches and not self.finished else Searcher.FINISHED
@@ -182,9 +171,9 @@ class ArchitectureSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state as JSON, whole or not at all."""
-        temporary = f"{checkpoint_path}.tmp"
-        Path(temporary).write_text(json.dumps(self.state()))
-        os.replace(temporary, checkpoint_path)
+        temporary = Path(f"{checkpoint_path}.tmp")
+        temporary.write_text(json.dumps(self.state()))
+        temporary.replace(checkpoint_path)
 
     def restore(self, checkpoint_path: str) -> None:
         """Read a state that `save` wrote, into a searcher made with the same arguments.
@@ -197,6 +186,10 @@ class ArchitectureSearcher(Searcher):
         except (OSError, ValueError) as error:
             raise RunError(f"checkpoint_path: cannot read a searcher's state from {checkpoint_path} ({error}).") from error
         self.load_state(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it is given; the caller's hooks and the ledger's content are not part of a searcher.
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}}
 
     # State as plain data
 
@@ -230,12 +223,12 @@ class ArchitectureSearcher(Searcher):
             "space": self.space.name,
             "seed": self.seed,
             "next_batch": self._next_batch,
-            "history": [_observation_row(observation) for observation in self._history],
+            "history": [observation_to_row(observation) for observation in self._history],
             "batches": [
                 {
                     "number": batch.number,
                     "candidates": [str(architecture) for architecture in batch.candidates],
-                    "known": {str(position): _evaluation_row(known) for position, known in batch.known.items()},
+                    "known": {str(position): evaluation_to_row(known) for position, known in batch.known.items()},
                 }
                 for batch in self._batches.values()
             ],
@@ -253,11 +246,11 @@ class ArchitectureSearcher(Searcher):
                 f"state: expected one of {self.space.name} with seed {self.seed}; "
                 f"got {state.get('space')} with seed {state.get('seed')}."
             )
-        self.replay([self._observation(row) for row in state["history"]])
+        self.replay([observation_from_row(row, self.space) for row in state["history"]])
         self._next_batch = max(self._next_batch, state["next_batch"])
         for row in state["batches"]:
             candidates = [self.space.parse(text) for text in row["candidates"]]
-            known = {int(position): self._evaluation(known) for position, known in row["known"].items()}
+            known = {int(position): evaluation_from_row(known, self.space) for position, known in row["known"].items()}
             batch = _Batch(row["number"], candidates, known)
             self._batches[batch.number] = batch
             if batch.number not in state["trials"].values():
@@ -359,28 +352,6 @@ class ArchitectureSearcher(Searcher):
             self._next_delivery += 1
         return True
 
-    def _observation(self, row: Mapping[str, Any]) -> Observation:
-        return Observation(row["batch"], row["position"], self._evaluation(row), row["reused"])
-
-    def _evaluation(self, row: Mapping[str, Any]) -> Evaluation:
-        architecture = self.space.parse(row["architecture"])
-        score = math.nan if row["score"] is None else row["score"]
-        return Evaluation(architecture, self.space.key(architecture), score, {}, row["seconds"], row["error"])
-
 
 def _ignore(observations: Sequence[Observation]) -> None:
     """The default of `on_outcomes`."""
-
-
-def _evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "architecture": str(evaluation.architecture),
-        "score": evaluation.score if math.isfinite(evaluation.score) else None,
-        "seconds": evaluation.seconds,
-        "error": evaluation.error,
-    }
-
-
-def _observation_row(observation: Observation) -> dict[str, Any]:
-    row = {"batch": observation.batch, "position": observation.position, "reused": observation.reused}
-    return row | _evaluation_row(observation.evaluation)

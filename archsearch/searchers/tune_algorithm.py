@@ -10,7 +10,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch.errors import ConfigurationError
-from archsearch.searchers.searcher import ArchitectureSearcher, Observation
+from archsearch.searchers.observation import Observation
+from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
 
 Factory = Callable[[dict[str, Any], int], Searcher]
@@ -24,7 +25,8 @@ class TuneAlgorithm(ArchitectureSearcher):
     Args:
         space: Where to search; its `param_space` gives the choices.
         seed: Seed handed to the algorithm.
-        algorithm: Called with the choices as Tune domains and the seed; returns the algorithm, set up for the metric `score` and mode `max`.
+        algorithm: Called with the choices as Tune domains and the seed; returns the algorithm, set up for the metric `score` and
+            the mode `max`.
         **settings: As for `ArchitectureSearcher`.
     """
 

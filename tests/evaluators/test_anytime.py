@@ -46,6 +46,10 @@ def test_a_curve_without_points_is_guessing() -> None:
         curve.auc()
 
 
+def test_a_network_that_only_guesses_leaves_no_point() -> None:
+    assert AnytimeCurve.from_family([5, 1, 9], [0.1, 0.05, 0.6], chance=0.1) == AnytimeCurve([9], [0.6], 0.1)
+
+
 @given(_FAMILIES)
 @settings(deadline=None)
 def test_a_family_gives_the_best_network_within_each_budget(family: list[tuple[int, float]]) -> None:
@@ -53,6 +57,7 @@ def test_a_family_gives_the_best_network_within_each_budget(family: list[tuple[i
     for budget in range(14):
         assert curve.at(budget) == max([0.1, *(score for cost, score in family if cost <= budget)])
     assert list(curve.accuracies) == sorted(set(curve.accuracies))
+    assert all(accuracy > curve.chance for accuracy in curve.accuracies)
     assert set(zip(curve.budgets, curve.accuracies, strict=True)) <= set(family)
 
 

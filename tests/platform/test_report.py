@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from archsearch import spaces
+from archsearch.platform import html
+from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table
+from archsearch.platform.report import write_report
+from archsearch.platform.summary import flat
+
+SPACE = spaces.get("nasbench201")
+NAN = float("nan")
+METRICS = {"test_accuracy": [0.61, 0.79, NAN], "params": [1e4, 2e4, 3e4], "macs": [1e5, 2e6, 3e6]}
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Reads a page, and checks that what is opened is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data + " "
+
+    @property
+    def pictures(self) -> list[str]:
+        return [str(attrs["src"]) for tag, attrs in self.tags if tag == "img"]
+
+
+def read(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_the_report_tells_the_story_in_one_file(make_summary: Any, tmp_path: Path) -> None:
+    summary = make_summary([0.6, 0.8, NAN], [None, None, "out of memory"], columns=METRICS)
+    page = read(write_report(summary, SPACE, tmp_path / "report"))
+    best = ranked_rows(summary.evaluations, 1)[0]
+    for words in (best.architecture, "80.00", "79.00", "20,000", "2,000,000", "out of memory", summary.command, "epochs", "36.0"):
+        assert words in page.words
+    assert len(page.pictures) == 3
+    for picture in page.pictures:
+        content = base64.b64decode(picture.removeprefix("data:image/png;base64,"))
+        assert Image.open(io.BytesIO(content)).format == "PNG"
+    assert not [tag for tag, attrs in page.tags if tag in ("script", "link", "iframe") or "href" in attrs]
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.tags
+
+
+def test_the_report_leaves_tables_and_pictures(make_summary: Any, tmp_path: Path) -> None:
+    summary = make_summary([0.6, 0.8, NAN], [None, None, "out of memory"], columns=METRICS)
+    write_report(summary, SPACE, tmp_path)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    stems = ("best_architecture", "best_so_far", "trade_off")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    stored = pq.read_table(tmp_path / "evaluations.parquet")
+    assert str(stored.to_pylist()) == str(summary.evaluations.to_pylist())
+    with (tmp_path / "top.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["rank"], float(row["score"]), float(row["macs"])) for row in rows] == [("1", 0.8, 2e6), ("2", 0.6, 1e5)]
+
+
+def test_the_report_of_a_search_that_failed_says_why(make_summary: Any, tmp_path: Path) -> None:
+    errors = ["CUDA error 12 at 0x1f\ntrace", "CUDA error 7 at 0x2f\ntrace", "no data"]
+    page = read(write_report(make_summary([NAN] * 3, errors), SPACE, tmp_path))
+    assert "No candidate was scored" in page.words
+    assert "3 of 3 candidates have no score" in page.words
+    assert "CUDA error 12" in page.words and "trace" not in page.words
+    assert len(page.pictures) == 1
+
+
+def test_the_report_of_one_candidate_without_costs(make_summary: Any, tmp_path: Path) -> None:
+    page = read(write_report(make_summary([0.5]), SPACE, tmp_path))
+    assert "The only candidate with a score" in page.words
+    assert "MACs" not in page.words
+    assert not (tmp_path / "figures" / "trade_off.png").exists()
+
+
+def test_the_report_of_an_empty_search(make_summary: Any, tmp_path: Path) -> None:
+    assert "No candidate was scored" in read(write_report(make_summary([]), SPACE, tmp_path)).words
+
+
+def test_a_report_can_be_written_again(make_summary: Any, tmp_path: Path) -> None:
+    first = write_report(make_summary([0.5]), SPACE, tmp_path)
+    assert "70.00" in read(write_report(make_summary([0.5, 0.7]), SPACE, tmp_path)).words
+    assert first.exists()
+
+
+def test_texts_cannot_become_markup(make_summary: Any, tmp_path: Path) -> None:
+    evil = '<script>alert("&")</script>'
+    summary = make_summary([0.5, NAN], [None, evil], name=evil, task=evil, command=evil, settings={evil: {"a": evil}})
+    page = read(write_report(summary, SPACE, tmp_path))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.words.count(evil) >= 6
+
+
+@given(st.lists(st.lists(st.text(alphabet="<>&\"'ab", max_size=5), min_size=2, max_size=2), max_size=4))
+def test_tables_are_well_formed_whatever_they_hold(rows: list[list[str]]) -> None:
+    page = Page(html.table(["one", "two"], rows, code_column=1))
+    assert sum(tag == "td" for tag, _ in page.tags) == 2 * len(rows)
+
+
+@given(st.lists(st.one_of(st.just(NAN), st.sampled_from([0.1, 0.5, 0.9])), min_size=1, max_size=12), st.integers(1, 12))
+def test_ranking_is_the_stable_order_of_scores(make_ranking: Any, scores: list[float], top: int) -> None:
+    expected = sorted((index for index, score in enumerate(scores) if score == score), key=lambda index: -scores[index])
+    assert [row.candidate for row in ranked_rows(make_ranking(scores), top)] == expected[:top]
+
+
+@pytest.fixture(scope="module")
+def make_ranking() -> Any:
+    import pyarrow as pa
+
+    def make(scores: list[float]) -> pa.Table:
+        size = len(scores)
+        names = [f"a{index}" for index in range(size)]
+        columns = {"candidate": range(size), "architecture": names, "key": names, "score": scores, "seconds": [1.0] * size}
+        return pa.table({**columns, "error": pa.array([None] * size, pa.string()), "reused": [False] * size})
+
+    return make
+
+
+def test_ranking_names_each_architecture_once_and_no_failed_one(make_summary: Any) -> None:
+    summary = make_summary([0.5, 0.7, 0.9], [None, None, "lost"], columns={"key": ["same", "same", "other"]})
+    assert [(row.rank, row.candidate) for row in ranked_rows(summary.evaluations, 5)] == [(1, 1)]
+
+
+def test_the_ranked_table_shows_known_columns_only(make_summary: Any) -> None:
+    heading, *rows = ranked_table(make_summary([0.5, 0.25]).evaluations, 10, percent=True)
+    assert heading == ["rank", "score %", "time", "architecture"]
+    assert [row[:3] for row in rows] == [["1", "50.00", "10 s"], ["2", "25.00", "10 s"]]
+    heading, *rows = ranked_table(make_summary([2.5, 1], columns={"macs": [NAN, 1e6]}).evaluations, 1, percent=False)
+    assert heading == ["rank", "score", "time", "architecture"]
+    assert rows[0][1] == "2.5"
+
+
+def test_the_terminal_table_is_aligned_and_not_too_wide(make_summary: Any) -> None:
+    short = make_summary([0.6, 0.8], columns={"architecture": ["abc", "de"], "macs": [1e5, 2e6]})
+    assert format_ranked(short).splitlines() == [
+        "rank  score %    MACs  time  architecture",
+        "   1    80.00  2.00 M  10 s  de",
+        "   2    60.00  0.10 M  10 s  abc",
+    ]
+    long = make_summary([0.6, 0.8], columns={"architecture": ["x" * 300, "[[0, 1],\n [0, 0]]"]})
+    lines = format_ranked(long).splitlines()
+    assert max(map(len, lines)) <= 110
+    assert sum(line.count("x") for line in lines) == 300
+    assert format_ranked(make_summary([NAN], ["broken"])) == "No candidate was scored (1 tried)."
+
+
+def test_failures_that_differ_in_numbers_are_one_reason(make_summary: Any) -> None:
+    errors = ["no file", "out of memory: 12 bytes", None, "out of memory: 4096 bytes\nmore", None]
+    summary = make_summary([NAN, NAN, 0.5, NAN, NAN], errors)
+    assert failures(summary.evaluations) == [
+        ("out of memory: 12 bytes", 2),
+        ("no file", 1),
+        ("no score (not a finite number)", 1),
+    ]
+
+
+def test_settings_become_dotted_names() -> None:
+    settings = {"a": {"b": 1, "c": {"d": None}}, "e": "text", "f": [1, "2"], "g": {}}
+    assert dict(flat(settings)) == {"a.b": "1", "a.c.d": "null", "e": "text", "f": '[1, "2"]', "g": "{}"}
+
+
+def test_pages_state_their_language_and_encoding() -> None:
+    text = html.page("Title", [html.paragraph("Ünï")])
+    assert re.match(r'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">', text)
+    assert Page(text).words.count("Title") == 2

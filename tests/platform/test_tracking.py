@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from archsearch import spaces
+from archsearch.evaluators import Evaluation
+from archsearch.platform import curves
+from archsearch.platform.curves import ANYTIME_STEPS, SearchCurve
+from archsearch.platform.mlflow_run import check_contact, cut, valid_name
+from archsearch.platform.ranking import ranked_rows
+from archsearch.platform.run_facts import final_metrics, note
+from archsearch.platform.tracking import NoTracker, Tracker, shown
+from archsearch.searchers import Observation
+
+NAN = float("nan")
+UNREACHABLE = "http://127.0.0.1:9"
+ARCHITECTURE = next(iter([spaces.get("nasbench201").parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")]))
+
+
+def outcomes(scores: list[float], reused: bool = False, seconds: float = 2.0) -> list[Observation]:
+    evaluations = (Evaluation(ARCHITECTURE, "key", score, {}, seconds, "lost" if score != score else None) for score in scores)
+    return [Observation(number, 0, evaluation, reused) for number, evaluation in enumerate(evaluations)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that is there already: making one takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(store: Path) -> str:
+    return f"sqlite:///{store}"
+
+
+def history(client: MlflowClient, run_id: str | None, key: str) -> dict[int, float]:
+    points = client.get_metric_history(str(run_id), key)
+    assert len({point.step for point in points}) == len(points)
+    return {point.step: point.value for point in points}
+
+
+def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path) -> None:
+    columns = {
+        "test_accuracy": [0.4, 0.7, NAN],
+        "params": [1e3, 2e3, 3e3],
+        "macs": [1e5, 2e6, 3e6],
+        "reused": [True, False, False],
+    }
+    summary = make_summary([0.5, 0.8, NAN], [None, None, "lost"], columns=columns, costs={"evaluating": 86400.0, "total": 9.5})
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("the report")
+    tags = {"space": "nasbench201", "seed": 3, "study": "first"}
+    params = {"num_candidates": 3, "searcher_options": {"population_size": 10}}
+    tracker = Tracker(uri, "nasbench201/back", "ngae-s3", tags, params, directory=tmp_path, gpus_per_worker=0.5)
+    run_id = tracker.start()
+    tracker.record(outcomes([0.5], reused=True))
+    tracker.record(outcomes([0.8, NAN]))
+    tracker.record_values({"surrogate/kendall_tau": 0.6, "surrogate/lost": NAN})
+    tracker.log_artifacts(tmp_path / "report")
+    assert tracker.finish("FINISHED", summary) is None
+
+    client = MlflowClient(uri)
+    run = client.get_run(str(run_id))
+    assert (run.info.status, run.info.run_name, tracker.run_id) == ("FINISHED", "ngae-s3", run_id)
+    assert client.get_experiment(run.info.experiment_id).name == "nasbench201/back"
+    assert run.data.params == {"num_candidates": "3", "searcher_options.population_size": "10"}
+    assert tags.items() <= {**run.data.tags, "seed": int(run.data.tags["seed"])}.items()
+    assert run.data.tags["anytime.unit"] == "thousands of MACs"
+    assert "best validation accuracy **80.00 %** among 3 candidates" in run.data.tags["mlflow.note.content"]
+    expected = {"best_score": 0.8, "best_test_accuracy": 0.7, "best_macs": 2e6, "best_params": 2e3, "num_candidates": 3}
+    expected |= {"num_failed": 1, "num_reused": 1, "costs/total_seconds": 9.5, "costs/evaluating_gpu_days": 0.5}
+    expected |= {"surrogate/kendall_tau": 0.6}
+    assert expected.items() <= run.data.metrics.items()
+    assert "surrogate/lost" not in run.data.metrics
+    assert history(client, run_id, "search/best_score") == {1: 0.5, 2: 0.8, 3: 0.8}
+    assert history(client, run_id, "search/seconds_paid") == {1: 0.0, 2: 2.0, 3: 4.0}
+    anytime = history(client, run_id, "anytime/accuracy")
+    assert tuple(anytime) == ANYTIME_STEPS
+    assert all(value == (0.1 if step < 100 else 0.5 if step < 2000 else 0.8) for step, value in anytime.items())
+    assert history(client, run_id, "anytime/macs") == {step: 1000.0 * step for step in ANYTIME_STEPS}
+    assert {item.path for item in client.list_artifacts(str(run_id))} == {"report.html", "top.json"}
+    table = json.loads(Path(client.download_artifacts(str(run_id), "top.json", str(tmp_path))).read_text())
+    assert [row[table["columns"].index("score")] for row in table["data"]] == [0.8, 0.5]
+
+
+def test_artifacts_lie_beside_the_database(uri: str, store: Path, tmp_path: Path) -> None:
+    tracker = Tracker(uri, "space/of the: artifacts", "run", {}, {}, directory=tmp_path)
+    run_id = tracker.start()
+    tracker.finish()
+    assert Path(MlflowClient(uri).get_run(str(run_id)).info.artifact_uri.removeprefix("file://")).is_relative_to(store.parent)
+
+
+def test_five_thousand_candidates_become_a_few_hundred_points(uri: str, tmp_path: Path) -> None:
+    scores = [math.sin(index) for index in range(5000)]
+    tracker = Tracker(uri, "thinned", "run", {}, {}, directory=tmp_path)
+    run_id = tracker.start()
+    for start in range(0, 5000, 10):
+        tracker.record(outcomes(scores[start : start + 10]))
+    assert tracker.finish() is None
+    points = history(MlflowClient(uri), run_id, "search/best_score")
+    assert 100 < len(points) <= 300
+    best = [max(scores[: step + 1]) for step in range(5000)]
+    assert all(value == best[step - 1] for step, value in points.items())
+    improvements = {step + 1 for step in range(5000) if step == 0 or best[step] > best[step - 1]}
+    assert improvements | {5000} <= set(points)
+
+
+def test_a_resumed_search_goes_on_in_its_run(uri: str, make_summary: Any, tmp_path: Path, caplog: Any) -> None:
+    first = Tracker(uri, "resumed", "run", {"seed": 0}, {"a": 1, "b": "x" * 9000}, directory=tmp_path)
+    run_id = first.start()
+    first.record(outcomes([0.3, 0.5]))
+    first.log_finalists(ranked_rows(make_summary([0.3, 0.5]).evaluations, 5))
+    assert first.finish("KILLED", make_summary([0.3, 0.5], columns={"macs": [1e6, 1e6]})) is None
+    client = MlflowClient(uri)
+    assert client.get_run(str(run_id)).info.status == "KILLED"
+    assert history(client, run_id, "anytime/accuracy") == {}
+
+    second = Tracker(uri, "resumed", "run", {"seed": 0}, {"a": 1, "b": "x" * 9000, "new": 2}, run_id, directory=tmp_path)
+    assert second.start() == run_id
+    assert client.get_run(str(run_id)).info.status == "RUNNING"
+    assert caplog.messages == []
+    second.record(outcomes([0.3, 0.5, 0.4, 0.7]))
+    rows = ranked_rows(make_summary([0.3, 0.5, 0.4, 0.7]).evaluations, 5)
+    second.log_finalists(rows)
+    assert second.finish("FINISHED", make_summary([0.3, 0.5, 0.4, 0.7], columns={"macs": [1e6] * 4})) is None
+    run = client.get_run(str(run_id))
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"a": "1", "b": "x" * 5997 + "...", "new": "2"}
+    assert run.data.metrics["best_score"] == 0.7
+    assert history(client, run_id, "search/best_score") == {1: 0.3, 2: 0.5, 3: 0.5, 4: 0.7}
+    assert tuple(history(client, run_id, "anytime/accuracy")) == ANYTIME_STEPS
+    children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    assert {child.info.run_name for child in children} == {f"top{row.rank:02d}-{row.key[:8]}" for row in rows}
+
+
+def test_changed_parameters_keep_their_first_value(uri: str, tmp_path: Path, caplog: Any) -> None:
+    run_id = _empty_run(Tracker(uri, "changed", "run", {}, {"a": 1}, directory=tmp_path))
+    assert _empty_run(Tracker(uri, "changed", "run", {}, {"a": 2}, run_id, directory=tmp_path)) == run_id
+    assert MlflowClient(uri).get_run(str(run_id)).data.params == {"a": "1"}
+    assert "changed parameters of run: a" in caplog.text
+
+
+def _empty_run(tracker: Tracker) -> str | None:
+    run_id = tracker.start()
+    assert tracker.finish() is None
+    return run_id
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_run_that_is_gone_is_replaced(uri: str, tmp_path: Path, caplog: Any, deleted: bool) -> None:
+    client, gone = MlflowClient(uri), "0" * 32
+    if deleted:
+        gone = str(_empty_run(Tracker(uri, "gone", "run", {}, {}, directory=tmp_path)))
+        client.delete_run(gone)
+    run_id = _empty_run(Tracker(uri, "gone", "run", {}, {}, gone, directory=tmp_path))
+    assert run_id not in (None, gone)
+    assert client.get_run(str(run_id)).data.tags["resume_of"] == gone
+    assert "is not there any more" in caplog.text
+
+
+def test_a_deleted_experiment_is_restored(uri: str, tmp_path: Path) -> None:
+    client = MlflowClient(uri)
+    client.delete_experiment(client.create_experiment("deleted"))
+    assert _empty_run(Tracker(uri, "deleted", "run", {}, {}, directory=tmp_path))
+    assert client.get_experiment_by_name("deleted").lifecycle_stage == "active"
+
+
+def test_finalists_are_child_runs(uri: str, make_summary: Any, tmp_path: Path) -> None:
+    summary = make_summary([0.1 * index for index in range(8)], columns={"macs": [1e6 + index for index in range(8)]})
+    rows = ranked_rows(summary.evaluations, 8)
+    tracker = Tracker(uri, "finalists", "run", {"searcher": "gates", "mlflow.note.content": "x"}, {}, directory=tmp_path)
+    run_id = tracker.start()
+    tracker.log_finalists(rows)
+    tracker.finish()
+    client = MlflowClient(uri)
+    experiment = client.get_run(str(run_id)).info.experiment_id
+    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", order_by=["metrics.rank"])
+    assert [child.info.run_name for child in children] == [f"top{row.rank:02d}-{row.key[:8]}" for row in rows[:5]]
+    best = children[0]
+    assert (best.info.status, best.data.tags["searcher"]) == ("FINISHED", "gates")
+    assert best.data.params == {"architecture": rows[0].architecture, "key": rows[0].key}
+    assert best.data.metrics == {"rank": 1, "best_score": rows[0].score, "best_macs": 1e6 + 7, "seconds": 10}
+
+
+def test_without_an_address_the_database_of_the_folder_is_used(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(store, "mlflow.db")
+    run_id = _empty_run(Tracker(None, "default", "run", {}, {}))
+    assert MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(str(run_id)).info.run_name == "run"
+
+
+def test_the_environment_names_the_store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)
+    run_id = _empty_run(Tracker(None, "environment", "run", {}, {}))
+    assert MlflowClient(uri).get_run(str(run_id)).info.run_name == "run"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreachable_server_costs_one_warning_and_no_data(make_summary: Any, tmp_path: Path, caplog: Any) -> None:
+    before, address = dict(os.environ), UNREACHABLE.replace("//", "//me:secret@")
+    tracker = Tracker(address, "exp", "run", {"seed": 1}, {"a": 1}, directory=tmp_path / "run", interval=0.01, patience=20)
+    assert tracker.start() is None
+    for score in (0.1, 0.2, 0.3):
+        tracker.record(outcomes([score]))
+    tracker.log_artifacts(tmp_path)
+    path = tracker.finish("FINISHED", make_summary([0.1, 0.2, 0.3]))
+    assert path == tmp_path / "run" / "mlflow-unsent.jsonl"
+    head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert head["kind"] == "run" and head["params"] == {"a": "1"} and head["tags"] == {"seed": "1"}
+    assert (head["experiment"], head["run_name"], head["run_id"], head["status"]) == ("exp", "run", None, "FINISHED")
+    points = [(line["step"], line["value"]) for line in lines if line.get("key") == "search/best_score"]
+    assert points == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert {"kind": "task", "what": f"files of {tmp_path}"} in lines
+    assert sum("does not take the run" in message for message in caplog.messages) == 1
+    assert str(path) in caplog.messages[-1]
+    assert "secret" not in caplog.text + path.read_text()
+    assert dict(os.environ) == before
+
+
+@pytest.fixture
+def late_server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """MLflow's own server application on a free port; nothing answers there before it is started."""
+    from werkzeug.serving import make_server
+
+    monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", uri)
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
+        port = free.server_port
+    running = []
+
+    def start() -> None:
+        from mlflow.server import app
+
+        running.append(make_server("127.0.0.1", port, app))
+        threading.Thread(target=running[0].serve_forever, daemon=True).start()
+
+    yield f"http://127.0.0.1:{port}", start
+    for server in running:
+        server.shutdown()
+
+
+def test_points_wait_for_a_server_that_comes_late(late_server: Any, uri: str, tmp_path: Path, capsys: Any) -> None:
+    address, start = late_server
+    tracker = Tracker(address, "late", "run", {}, {"a": 1}, directory=tmp_path)
+    assert tracker.start() is None
+    tracker.record(outcomes([0.1, 0.2]))
+    start()
+    assert tracker.finish() is None
+    run_id = tracker.run_id
+    assert history(MlflowClient(uri), run_id, "search/best_score") == {1: 0.1, 2: 0.2}
+    assert MlflowClient(uri).get_run(str(run_id)).data.params == {"a": "1"}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_failing_task_does_not_hold_back_the_others(uri: str, tmp_path: Path) -> None:
+    tracker = Tracker(uri, "failing", "run", {}, {}, directory=tmp_path)
+    run_id = tracker.start()
+    tracker.record(outcomes([0.5]))
+    tracker.log_artifacts(tmp_path / "missing")
+    path = tracker.finish()
+    assert path is not None
+    assert [json.loads(line)["what"] for line in path.read_text().splitlines()[1:]] == [f"files of {tmp_path / 'missing'}"]
+    assert MlflowClient(uri).get_run(str(run_id)).info.status == "FINISHED"
+
+
+def test_a_tracker_tells_the_run_once_it_is_there(uri: str, tmp_path: Path) -> None:
+    told: list[str] = []
+    tracker = Tracker(uri, "told", "run", {}, {}, directory=tmp_path, on_run=told.append)
+    tracker.start(wait=False)
+    assert tracker.run_id is not None
+    tracker.finish()
+    assert told == [tracker.run_id]
+
+
+def test_no_tracker_takes_everything() -> None:
+    tracker = NoTracker()
+    tracker.start()
+    tracker.record(outcomes([0.5]))
+    tracker.finish("FINISHED")
+    assert tracker.run_id is None
+
+
+def test_contact_is_any_answer() -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 (the name that http.server looks for)
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        check_contact(f"http://127.0.0.1:{server.server_port}/prefix")
+    check_contact("sqlite:///somewhere.db")
+    with pytest.raises(ConnectionError, match="no answer from http://127"):
+        check_contact(UNREACHABLE)
+
+
+def test_the_anytime_grid_suits_mlflow_charts() -> None:
+    assert (ANYTIME_STEPS[0], ANYTIME_STEPS[-1]) == (1, 10_000_000)
+    assert all(low < high for low, high in zip(ANYTIME_STEPS[:-1], ANYTIME_STEPS[1:], strict=True))
+    assert 80 <= len(ANYTIME_STEPS) <= 100
+
+
+@given(st.lists(st.sampled_from([NAN, 0.1, 0.2, 0.3]), max_size=60), st.integers(1, 7))
+def test_the_curve_does_not_depend_on_how_outcomes_arrive(scores: list[float], size: int) -> None:
+    whole, parts = SearchCurve(), SearchCurve()
+    expected = whole.extend(outcomes(scores), 0) + whole.end(0)
+    found = [point for start in range(0, len(scores), size) for point in parts.extend(outcomes(scores[start : start + size]), 0)]
+    assert found + parts.end(0) == expected
+    assert whole.end(0) == []
+    assert all(math.isfinite(point.value) for point in expected)
+    assert not scores or expected[-1].step == len(scores) or expected[-2].step == len(scores)
+
+
+def test_a_million_candidates_stay_within_a_chart() -> None:
+    assert sum(curves._on_grid(count) for count in range(1, 1_000_001, 1) if count < 1000 or count % 7 == 0) < 340
+
+
+def test_unknown_figures_are_left_out(make_summary: Any) -> None:
+    assert final_metrics(make_summary([NAN], ["lost"], costs={})) == {"num_candidates": 1, "num_failed": 1, "num_reused": 0}
+    figures = final_metrics(make_summary([3.5], percent=False, columns={"macs": [1e6]}, costs={"total": math.inf}))
+    assert figures == {"num_candidates": 1, "num_failed": 0, "num_reused": 0, "best_score": 3.5, "best_macs": 1e6}
+
+
+def test_the_anytime_area_has_its_end_beside_it(make_summary: Any) -> None:
+    figures = final_metrics(make_summary([0.5], columns={"macs": [4e5]}))
+    assert figures["anytime/auc_macs"] == 1e6
+    assert figures["anytime/auc"] == pytest.approx(0.4 * 0.1 + 0.6 * 0.5)
+
+
+def test_the_note_is_a_markdown_table(make_summary: Any) -> None:
+    text = note(make_summary([0.5, 0.75], columns={"architecture": ["a|b", "c"]}))
+    assert "**75.00 %** among 2 candidates" in text
+    assert "| 2 | 50.00 | - | - | a\\|b |" in text.splitlines()
+    assert "none of 1 candidates was scored" in note(make_summary([NAN], ["lost"]))
+
+
+@pytest.mark.parametrize(("name", "valid"), [("acc@50M", "acc_50M"), ("a/b c:d-e.f_g", "a/b c:d-e.f_g"), ("", "_")])
+def test_names_become_valid(name: str, valid: str) -> None:
+    assert valid_name(name) == valid
+
+
+def test_long_texts_are_cut() -> None:
+    assert (cut(12, 5), cut("abcdefgh", 5), len(valid_name("x" * 300))) == ("12", "ab...", 250)
+
+
+def test_addresses_are_shown_without_passwords() -> None:
+    assert shown("https://me:secret@host:5000/x") == "https://host:5000/x"
+    assert shown("postgresql://me:secret@host/db") == "postgresql://host/db"
+    assert shown("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
