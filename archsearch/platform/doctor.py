@@ -73,5 +73,6 @@ def _storage(folder: Path) -> tuple[str, str, bool]:
 
 
 def _tracking() -> tuple[str, str, bool]:
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
-    return "MLflow", uri, True
+    from archsearch.platform.tracking import default_uri, shown
+
+    return "MLflow", shown(default_uri()), True

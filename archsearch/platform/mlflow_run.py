@@ -99,7 +99,13 @@ class MlflowRun:
         self.log_tags({"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"}])})
 
     def log_artifacts(self, directory: Path) -> None:
-        """Copy a folder into the run."""
+        """Copy a folder into the run.
+
+        Raises:
+            FileNotFoundError: There is no such folder; MLflow itself would pass over it.
+        """
+        if not directory.is_dir():
+            raise FileNotFoundError(f"no folder {directory}")
         self.connect().log_artifacts(self._id, str(directory))
 
     def log_finalists(self, rows: Sequence[RankedRow]) -> None:

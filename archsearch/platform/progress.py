@@ -31,7 +31,7 @@ class Progress(tune.Callback):
         self.best = -math.inf
         self._started = time.monotonic()
         self._shown = 0.0
-        self._paid_before = 0
+        self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks; a stream cannot be.
@@ -49,7 +49,7 @@ class Progress(tune.Callback):
 
     def begin(self) -> None:
         """Start the clock: what was known before does not count for the time left."""
-        self._started, self._paid_before = time.monotonic(), self.done
+        self._started, self._known_before = time.monotonic(), self.done
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the line while Tune waits for trials."""
@@ -58,7 +58,7 @@ class Progress(tune.Callback):
     def line(self) -> str:
         """Return the text of the line."""
         elapsed = time.monotonic() - self._started
-        paid = self.done - self._paid_before
+        paid = 0 if self._known_before is None else self.done - self._known_before
         parts = [f"{self.done}/{self.total} candidates"]
         if math.isfinite(self.best):
             parts.append(f"best {100 * self.best:.2f} %" if self.percent else f"best {self.best:.4g}")

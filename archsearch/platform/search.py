@@ -162,6 +162,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, search.evaluator, search.folder)
+    tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
     def take(observations: Sequence[Observation]) -> None:
@@ -184,7 +185,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         _publish(result, tracker, status)
     if status == "KILLED":
         raise SearchStopped(
-            f"stopped: {len(searcher.history)} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {len(search.folder.outcomes(search.ledger, known))} of {configuration.num_candidates} candidates are in the ledger; "
             f"go on with: archsearch resume {search.folder.path}"
         )
     return result
@@ -240,7 +241,6 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     costs["trials"] = time.perf_counter() - started
     costs["proposing"] = searcher.seconds
     costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
-    costs["workers"] = float(workers)
 
 
 def _result(search: Search, known: dict[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
@@ -258,7 +258,7 @@ def _result(search: Search, known: dict[str, Evaluation], costs: dict[str, float
         score_name=evaluator.score_name,
         percent=evaluator.score_is_fraction,
         evaluations=evaluations,
-        settings=configuration.as_dict(),
+        settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
         version=__version__,
         command=f"archsearch resume {search.folder.path}",

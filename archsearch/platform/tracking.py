@@ -74,7 +74,7 @@ class Tracker:
         on_run: Callable[[str], None] | None = None,
         patience: float = 60.0,
     ) -> None:
-        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        uri = tracking_uri or default_uri()
         self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
         self._directory, self._on_run = directory or Path.cwd(), on_run
         self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
@@ -276,6 +276,11 @@ def open_tracker(configuration: SearchConfiguration, space: str, evaluator: Eval
     )
     tracker.start(wait=False)
     return tracker
+
+
+def default_uri() -> str:
+    """Return the store of the environment (MLFLOW_TRACKING_URI), else `mlflow.db` in the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
 def shown(uri: str) -> str:

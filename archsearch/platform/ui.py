@@ -22,7 +22,7 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
     Raises:
         ConfigurationError: The store is a file that does not exist.
     """
-    from archsearch.platform.mlflow_run import default_uri
+    from archsearch.platform.tracking import default_uri
 
     uri = default_uri() if tracking == "auto" else tracking
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():

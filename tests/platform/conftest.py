@@ -27,7 +27,7 @@ def make_summary() -> Make:
         **changes: Any,
     ) -> SearchSummary:
         space, rng, size = spaces.get("nasbench201"), np.random.default_rng(0), len(scores)
-        unique = {}
+        unique: dict[str, str] = {}
         while len(unique) < size:
             architecture = space.sample(rng)
             unique.setdefault(space.key(architecture), str(architecture))
@@ -53,7 +53,7 @@ def make_summary() -> Make:
             "percent": percent,
             "evaluations": pa.table(table),
             "settings": {"seed": 0, "evaluator_options": {"epochs": 3}},
-            "costs": costs or {"evaluating": 10.0 * size, "total": 12.0 * size},
+            "costs": costs if costs is not None else {"evaluating": 10.0 * size, "total": 12.0 * size},
             "version": "0.1.0",
             "command": "archsearch resume runs/evolution-nasbench201-digits-s0",
             "chance": 0.1,

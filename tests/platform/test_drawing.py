@@ -154,7 +154,7 @@ def test_texts_are_large_enough_and_stay_on_the_page() -> None:
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.dpi
     for text in figure.axes[0].texts:
-        assert text.get_fontsize() >= 9
+        assert float(text.get_fontsize()) >= 9
         box = text.get_window_extent()
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
 

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from archsearch import spaces
 from archsearch.platform import html
-from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table
+from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report import write_report
-from archsearch.platform.summary import flat
 
 SPACE = spaces.get("nasbench201")
 NAN = float("nan")
@@ -122,68 +120,6 @@ def test_texts_cannot_become_markup(make_summary: Any, tmp_path: Path) -> None:
 def test_tables_are_well_formed_whatever_they_hold(rows: list[list[str]]) -> None:
     page = Page(html.table(["one", "two"], rows, code_column=1))
     assert sum(tag == "td" for tag, _ in page.tags) == 2 * len(rows)
-
-
-@given(st.lists(st.one_of(st.just(NAN), st.sampled_from([0.1, 0.5, 0.9])), min_size=1, max_size=12), st.integers(1, 12))
-def test_ranking_is_the_stable_order_of_scores(make_ranking: Any, scores: list[float], top: int) -> None:
-    expected = sorted((index for index, score in enumerate(scores) if score == score), key=lambda index: -scores[index])
-    assert [row.candidate for row in ranked_rows(make_ranking(scores), top)] == expected[:top]
-
-
-@pytest.fixture(scope="module")
-def make_ranking() -> Any:
-    import pyarrow as pa
-
-    def make(scores: list[float]) -> pa.Table:
-        size = len(scores)
-        names = [f"a{index}" for index in range(size)]
-        columns = {"candidate": range(size), "architecture": names, "key": names, "score": scores, "seconds": [1.0] * size}
-        return pa.table({**columns, "error": pa.array([None] * size, pa.string()), "reused": [False] * size})
-
-    return make
-
-
-def test_ranking_names_each_architecture_once_and_no_failed_one(make_summary: Any) -> None:
-    summary = make_summary([0.5, 0.7, 0.9], [None, None, "lost"], columns={"key": ["same", "same", "other"]})
-    assert [(row.rank, row.candidate) for row in ranked_rows(summary.evaluations, 5)] == [(1, 1)]
-
-
-def test_the_ranked_table_shows_known_columns_only(make_summary: Any) -> None:
-    heading, *rows = ranked_table(make_summary([0.5, 0.25]).evaluations, 10, percent=True)
-    assert heading == ["rank", "score %", "time", "architecture"]
-    assert [row[:3] for row in rows] == [["1", "50.00", "10 s"], ["2", "25.00", "10 s"]]
-    heading, *rows = ranked_table(make_summary([2.5, 1], columns={"macs": [NAN, 1e6]}).evaluations, 1, percent=False)
-    assert heading == ["rank", "score", "time", "architecture"]
-    assert rows[0][1] == "2.5"
-
-
-def test_the_terminal_table_is_aligned_and_not_too_wide(make_summary: Any) -> None:
-    short = make_summary([0.6, 0.8], columns={"architecture": ["abc", "de"], "macs": [1e5, 2e6]})
-    assert format_ranked(short).splitlines() == [
-        "rank  score %    MACs  time  architecture",
-        "   1    80.00  2.00 M  10 s  de",
-        "   2    60.00  0.10 M  10 s  abc",
-    ]
-    long = make_summary([0.6, 0.8], columns={"architecture": ["x" * 300, "[[0, 1],\n [0, 0]]"]})
-    lines = format_ranked(long).splitlines()
-    assert max(map(len, lines)) <= 110
-    assert sum(line.count("x") for line in lines) == 300
-    assert format_ranked(make_summary([NAN], ["broken"])) == "No candidate was scored (1 tried)."
-
-
-def test_failures_that_differ_in_numbers_are_one_reason(make_summary: Any) -> None:
-    errors = ["no file", "out of memory: 12 bytes", None, "out of memory: 4096 bytes\nmore", None]
-    summary = make_summary([NAN, NAN, 0.5, NAN, NAN], errors)
-    assert failures(summary.evaluations) == [
-        ("out of memory: 12 bytes", 2),
-        ("no file", 1),
-        ("no score (not a finite number)", 1),
-    ]
-
-
-def test_settings_become_dotted_names() -> None:
-    settings = {"a": {"b": 1, "c": {"d": None}}, "e": "text", "f": [1, "2"], "g": {}}
-    assert dict(flat(settings)) == {"a.b": "1", "a.c.d": "null", "e": "text", "f": '[1, "2"]', "g": "{}"}
 
 
 def test_pages_state_their_language_and_encoding() -> None:

@@ -1,0 +1,294 @@
+"""The tests that any searcher must pass, for authors of searchers.
+
+Example:
+    A test file for an own searcher; pytest collects the inherited tests.
+
+    >>> class TestMySearcher(SearcherConformance):
+    ...     def make_searcher(self, space, seed, **settings):
+    ...         return MySearcher(space, seed, **settings)
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from archsearch.errors import RunError
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.observation import Observation
+from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.nasbench201 import OPERATORS, NASBench201
+
+# The suite may stand in a file that is not on the import path, such as a test file.
+_FRESH_PROCESS = """
+import importlib, importlib.util, json, pickle, sys
+name, path = sys.argv[1:]
+try:
+    importlib.import_module(name)
+except ImportError:
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+suite = pickle.loads(sys.stdin.buffer.read())
+print(json.dumps(suite.proposals(0)))
+"""
+
+
+class SmallSpace(NASBench201):
+    """NAS-Bench-201 with its first operators alone: small enough to be proposed as a whole."""
+
+    def __init__(self, alternatives: int) -> None:
+        self.alternatives = alternatives
+
+    @property
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        return {gene: OPERATORS[: self.alternatives] for gene in super().choices}
+
+    def structures(self) -> set[str]:
+        """Return the keys of all its architectures."""
+        genotypes = itertools.product(range(self.alternatives), repeat=len(self.choices))
+        return {self.key(self.from_genotype(genotype)) for genotype in genotypes}
+
+
+class SearcherConformance:
+    """Tests of one searcher. Subclass it at the top level of a file, say which searcher in `make_searcher`, let pytest run it.
+
+    No Ray cluster is needed: a bare loop asks and answers as Ray Tune would.
+
+    Attributes:
+        num_candidates: Candidates of a search.
+        batch_size: Candidates of a batch; 1 in tests that are about the order of outcomes.
+        alternatives: Operators of the space that is proposed as a whole; 2 leave 8 structures, 3 leave 127.
+        restores_exactly: Whether a restored searcher must go on with the very proposals of the one that was saved.
+    """
+
+    num_candidates: ClassVar[int] = 40
+    batch_size: ClassVar[int] = 3
+    alternatives: int = 3
+    restores_exactly: bool = True
+
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        """Return a new searcher; `settings` are those of `ArchitectureSearcher`."""
+        raise NotImplementedError("make_searcher: return the searcher under test.")
+
+    def make_space(self) -> SearchSpace:
+        """Return the space to search."""
+        return NASBench201()
+
+    def objective(self, space: SearchSpace, architecture: Architecture) -> float:
+        """Return a score from 0 to 1 that depends on the genes: the mean place of their values among the alternatives."""
+        sizes = [len(alternatives) for alternatives in space.choices.values()]
+        places = [gene / max(size - 1, 1) for gene, size in zip(space.genotype(architecture), sizes, strict=True)]
+        return sum(places) / len(places)
+
+    def loop(self, seed: int = 0, **settings: Any) -> Loop:
+        """Return a new searcher in a loop that answers by the objective."""
+        space = self.make_space()
+        settings = {"num_candidates": self.num_candidates, "batch_size": self.batch_size, **settings}
+        return Loop(self.make_searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
+
+    def proposals(self, seed: int, **settings: Any) -> list[str]:
+        """Return all candidates of a search with one trial at a time."""
+        return self.loop(seed, **settings).run().candidates
+
+    # What is proposed
+
+    def test_candidates_are_unique_and_counted(self) -> None:
+        loop = self.loop().run()
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        assert loop.searcher.complete
+        assert [loop.searcher.suggest(f"late{index}") for index in range(3)] == [Searcher.FINISHED] * 3
+
+    def test_suggestions_are_plain_data(self) -> None:
+        loop = self.loop().run()
+        for suggestion in loop.suggestions:
+            assert type(suggestion) is dict
+            assert set(suggestion) == {"batch", "candidates"}
+            assert type(suggestion["batch"]) is int
+            assert type(suggestion["candidates"]) is list
+            assert all(type(candidate) is str for candidate in suggestion["candidates"])
+            assert json.loads(json.dumps(suggestion)) == suggestion
+        numbers = [suggestion["batch"] for suggestion in loop.suggestions]
+        assert numbers == sorted(set(numbers)), "each batch has a number of its own"
+
+    def test_batches_respect_the_batch_size(self) -> None:
+        for batch_size in (1, 7):
+            sizes = [len(suggestion["candidates"]) for suggestion in self.loop(batch_size=batch_size).run().suggestions]
+            assert max(sizes) <= batch_size, sizes
+            assert sum(sizes) == self.num_candidates
+        free = self.loop(batch_size=None).run()
+        assert max(len(suggestion["candidates"]) for suggestion in free.suggestions) <= free.searcher.largest_batch
+        check_search(free.searcher, free.candidates, self.num_candidates)
+
+    def test_seeds_decide(self) -> None:
+        assert self.proposals(3) == self.proposals(3), "the same seed gives the same proposals"
+        assert self.proposals(3) != self.proposals(4), "another seed gives other proposals"
+
+    def test_fresh_process_proposes_the_same(self) -> None:
+        module = sys.modules[type(self).__module__]
+        environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(
+            [sys.executable, "-c", _FRESH_PROCESS, module.__name__, str(module.__file__)],
+            input=pickle.dumps(self),
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert json.loads(done.stdout.splitlines()[-1]) == self.proposals(0), "a fresh process proposes other candidates"
+
+    def test_small_space_is_proposed_as_a_whole(self) -> None:
+        space = SmallSpace(self.alternatives)
+        structures = space.structures()
+        searcher = self.make_searcher(space, 0, num_candidates=len(structures) + 10, batch_size=self.batch_size)
+        loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
+        assert {space.key(space.parse(text)) for text in loop.candidates} == structures
+        check_search(searcher, loop.candidates, len(structures))
+        assert searcher.suggest("late") == Searcher.FINISHED
+
+    # Order and failures
+
+    def test_several_trials_may_be_open(self) -> None:
+        loop = self.loop(batch_size=1).run(at_once=4, rng=np.random.default_rng(0))
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        assert loop.most_open == 4
+
+    def test_deterministic_proposals_do_not_depend_on_the_order_of_arrival(self) -> None:
+        expected = self.loop(deterministic=True).run().by_batch
+        assert self.loop(deterministic=True).run(at_once=4).by_batch == expected, "4 trials at once give other proposals"
+        for seed in range(3):
+            loop = self.loop(deterministic=True).run(at_once=4, rng=np.random.default_rng(seed))
+            assert loop.by_batch == expected, f"arrival in shuffled order (seed {seed}) gives other proposals"
+
+    def test_failed_trials_do_not_stop_the_search(self) -> None:
+        for deterministic in (False, True):
+            loop = self.loop(deterministic=deterministic, batch_size=2)
+            loop.trial_fails = lambda number: number % 3 == 1
+            loop.run(at_once=2)
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+            failed = [row for row in loop.searcher.history if row.batch % 3 == 1]
+            assert failed
+            assert all(row.evaluation.error and math.isnan(row.evaluation.score) for row in failed)
+
+    def test_failed_evaluations_do_not_stop_the_search(self) -> None:
+        for share in (2, 1):  # each second one, and all
+            loop = self.loop()
+            loop.evaluation_fails = lambda text, share=share: sum(text.encode()) % share == 0
+            loop.run()
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+            failed = {str(row.evaluation.architecture) for row in loop.searcher.history if not row.evaluation.ok}
+            assert failed == {text for text in loop.candidates if loop.evaluation_fails(text)}
+
+    # State
+
+    def test_state_is_plain_data(self) -> None:
+        loop = self.loop()
+        loop.evaluation_fails = lambda text: sum(text.encode()) % 2 == 0
+        loop.run(at_once=2, batches=6)
+        state = loop.searcher.state()
+        assert json.loads(json.dumps(state, allow_nan=False)) == state
+
+    def test_saved_search_is_continued(self, tmp_path: Path) -> None:
+        for deterministic in (False, True):
+            first, again = self.loop(deterministic=deterministic), self.loop(deterministic=deterministic)
+            first.run(at_once=2, batches=6)
+            assert first.open, "trials are open when the state is saved"
+            first.searcher.save(str(tmp_path / "state"))
+            again.searcher.restore(str(tmp_path / "state"))
+            assert rows(again.searcher.history) == rows(first.searcher.history), "the history is kept"
+            again.take_over(first)
+            first.run(at_once=2)
+            again.run(at_once=2)
+            check_search(again.searcher, again.candidates, self.num_candidates)
+            assert not self.restores_exactly or again.candidates == first.candidates, "a restored searcher goes on as it would have"
+
+    def test_wrong_states_are_refused(self, tmp_path: Path) -> None:
+        started = self.loop(seed=0).run(batches=2)
+        started.searcher.save(str(tmp_path / "state"))
+        (tmp_path / "no-state").write_text('{"space": "nas')
+        assert _refuses(self.loop(seed=1).searcher, tmp_path / "state"), "a state of another seed"
+        assert _refuses(self.loop(seed=0).searcher, tmp_path / "no-state"), "half a state"
+        assert _refuses(started.searcher, tmp_path / "state"), "a state for a searcher that has proposed candidates"
+
+    def test_replay_brings_back_the_searcher_that_made_the_outcomes(self) -> None:
+        for deterministic in (False, True):
+            first, again = self.loop(deterministic=deterministic).run(batches=6), self.loop(deterministic=deterministic)
+            again.searcher.replay(list(first.searcher.history))
+            assert again.searcher.num_proposed == first.searcher.num_proposed
+            assert again.searcher.state() == first.searcher.state()
+            candidates = first.candidates + again.run().candidates
+            check_search(again.searcher, candidates, self.num_candidates)
+            assert not self.restores_exactly or candidates == first.run().candidates
+
+    def test_pickled_search_is_continued(self) -> None:
+        loop = self.loop().run(at_once=2, batches=6)
+        copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+        copy.take_over(loop)
+        assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+    # The ledger
+
+    def test_known_candidates_are_answered_without_a_trial(self) -> None:
+        first = self.loop().run()
+        known = {row.evaluation.key: row.evaluation for row in first.searcher.history[::2]}
+        loop = self.loop()
+        loop.searcher.ledger = known
+        told: list[Observation] = []
+        loop.searcher.on_outcomes = told.extend
+        loop.run()
+        space = loop.searcher.space
+        paid = {space.key(space.parse(text)) for text in loop.candidates}
+        reused = {row.evaluation.key for row in loop.searcher.history if row.reused}
+        assert reused, "candidates that are known are taken from the ledger"
+        assert not paid & set(known), "known candidates are paid for again"
+        assert reused <= set(known)
+        assert len(paid) + len(reused) == len(loop.searcher.history) == self.num_candidates
+        assert rows(told) == rows(loop.searcher.history), "on_outcomes hears of all outcomes"
+
+    def test_search_that_is_known_as_a_whole_needs_no_trial(self) -> None:
+        first = self.loop(deterministic=True).run()
+        again = self.loop(deterministic=True)
+        again.searcher.ledger = {row.evaluation.key: row.evaluation for row in first.searcher.history}
+        assert again.run().suggestions == []
+        assert [row.evaluation.key for row in again.searcher.history] == [row.evaluation.key for row in first.searcher.history]
+        assert again.searcher.complete
+
+
+def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expected: int) -> None:
+    """Assert that so many candidates were proposed, each structure once and in its own text, and that all have an outcome."""
+    space = searcher.space
+    assert all(str(space.parse(text)) == text for text in candidates)
+    keys = [space.key(space.parse(text)) for text in candidates]
+    assert len(set(keys)) == len(keys), "a structure was proposed twice"
+    assert len(keys) == searcher.num_proposed == len(searcher.history) == expected
+
+
+def rows(observations: Sequence[Observation]) -> list[tuple[int, int, str, str | None]]:
+    """Return what identifies observations; failed ones hold NaN, which equals nothing."""
+    return [(row.batch, row.position, _outcome(row.evaluation), row.evaluation.error) for row in observations]
+
+
+def _outcome(evaluation: Evaluation) -> str:
+    return f"{evaluation.key} {evaluation.score!r}"
+
+
+def _refuses(searcher: ArchitectureSearcher, path: Path) -> bool:
+    """Return whether a state is refused by RunError."""
+    try:
+        searcher.restore(str(path))
+    except RunError:
+        return True
+    return False

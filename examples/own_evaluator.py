@@ -1,0 +1,46 @@
+"""Score architectures in your own way: here by accuracy on half of the digits, less a price for parameters.
+
+python examples/own_evaluator.py
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archsearch import platform
+from archsearch.evaluators import Evaluation, Evaluator, TrainingEvaluator
+from archsearch.spaces import Architecture, SearchSpace, get
+
+
+class ThriftyEvaluator(Evaluator):
+    """Validation accuracy less `price` for each million parameters."""
+
+    def __init__(self, space: SearchSpace, price: float, epochs: int) -> None:
+        super().__init__(space)
+        self.price = price
+        self.training = TrainingEvaluator(space, "digits", epochs=epochs)
+
+    @property
+    def task(self) -> str:
+        return "thrifty-digits"
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"price": self.price, "training": self.training.settings()}
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [self.priced(evaluation) for evaluation in self.training.evaluate(architectures)]
+
+    def priced(self, evaluation: Evaluation) -> Evaluation:
+        if not evaluation.ok:
+            return evaluation
+        score = evaluation.score - self.price * evaluation.metrics["params"] / 1e6
+        return Evaluation(evaluation.architecture, evaluation.key, score, evaluation.metrics, evaluation.seconds)
+
+
+def main(storage: str = "runs", candidates: int = 8, epochs: int = 5) -> None:
+    evaluator = ThriftyEvaluator(get("nasbench201"), price=1.0, epochs=epochs)
+    result = platform.run_search("nasbench201", "evolution", evaluator, num_candidates=candidates, storage=storage)
+    print(result.best, f"score {result.best.score:.4f}", f"accuracy {result.best.metrics['valid_accuracy']:.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from archsearch.platform.ranking import ranked_rows
+from archsearch.platform.run_facts import final_metrics, note, split_table
+
+NAN = float("nan")
+
+
+def test_unknown_figures_are_left_out(make_summary: Any) -> None:
+    assert final_metrics(make_summary([NAN], ["lost"], costs={})) == {"num_candidates": 1, "num_failed": 1, "num_reused": 0}
+    figures = final_metrics(make_summary([3.5], percent=False, columns={"macs": [1e6]}, costs={"total": math.inf}))
+    assert figures == {"num_candidates": 1, "num_failed": 0, "num_reused": 0, "best_score": 3.5, "best_macs": 1e6}
+
+
+def test_the_anytime_area_has_its_end_beside_it(make_summary: Any) -> None:
+    figures = final_metrics(make_summary([0.5], columns={"macs": [4e5]}))
+    assert figures["anytime/auc_macs"] == 1e6
+    assert figures["anytime/auc"] == pytest.approx(0.4 * 0.1 + 0.6 * 0.5)
+
+
+def test_the_note_is_a_markdown_table(make_summary: Any) -> None:
+    text = note(make_summary([0.5, 0.75], columns={"architecture": ["a|b", "c"]}))
+    assert "**75.00 %** among 2 candidates" in text
+    assert "| 2 | 50.00 | - | - | a\\|b |" in text.splitlines()
+    assert "none of 1 candidates was scored" in note(make_summary([NAN], ["lost"]))
+
+
+def test_the_table_is_readable_by_pandas_and_mlflow(make_summary: Any) -> None:
+    rows = ranked_rows(make_summary([0.5, 0.75]).evaluations, 2)
+    table = json.loads(split_table(rows))
+    assert table["columns"][:2] == ["rank", "candidate"]
+    assert [row[:2] for row in table["data"]] == [[1, 1], [2, 0]]
+    assert json.loads(split_table([])) == {"columns": [], "data": []}

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from archsearch.platform.summary import flat
+
+
+def test_settings_become_dotted_names() -> None:
+    settings = {"a": {"b": 1, "c": {"d": None}}, "e": "text", "f": [1, "2"], "g": {}}
+    assert dict(flat(settings)) == {"a.b": "1", "a.c.d": "null", "e": "text", "f": '[1, "2"]', "g": "{}"}
+
+
+def test_missing_columns_are_unknown(make_summary: Any) -> None:
+    assert np.isnan(make_summary([0.5, 0.6]).column("macs")).all()
+
+
+def test_a_score_with_an_error_does_not_count(make_summary: Any) -> None:
+    np.testing.assert_array_equal(make_summary([0.5, 0.6], [None, "lost"]).scores, [0.5, np.nan])
+
+
+def test_the_score_is_named_for_people(make_summary: Any) -> None:
+    assert make_summary([0.5]).score_label == "validation accuracy (%)"
+    assert make_summary([0.5], percent=False).score_label == "score"
