@@ -144,7 +144,7 @@ def assemble(folder: Path) -> None:
         "recipe": json.dumps(asdict(RECIPE)),
         "scale": json.dumps(SCALE),
         "seeds": str(num_seeds),
-        "columns": "valid_correct and test_correct: images right, [seeds x epochs] row by row; others: mean over seeds, last epoch",
+        "columns": "valid_correct, test_correct: images right, [seeds x epochs] row by row; the others: mean over seeds",
         "images": json.dumps(counts),
     }
     table = pa.table(columns).replace_schema_metadata(card)

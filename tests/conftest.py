@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+
+from archsearch import spaces
 
 pytest.register_assert_rewrite("archsearch.spaces.conformance")
 torch.set_num_threads(1)
@@ -19,3 +25,20 @@ def data() -> Path:
     if not folder:
         pytest.skip("ARCHSEARCH_DATA is unset; set it to the folder with the benchmark tables")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of every nasbench201 structure with made-up scores, from 0.1 to 0.95: convolutions are good, zeros are bad."""
+    space = spaces.get("nasbench201")
+    worth = np.array([-3.0, 1.0, 2.0, 4.0, 0.5])
+    rows: dict[str, tuple[str, float]] = {}
+    for genotype in itertools.product(range(5), repeat=6):
+        architecture = space.from_genotype(genotype)
+        rows.setdefault(space.key(architecture), (str(architecture), float(worth[list(genotype)].sum())))
+    texts, raw = zip(*rows.values(), strict=True)
+    scores = 0.1 + 0.85 * (np.array(raw) - min(raw)) / (max(raw) - min(raw))
+    columns = {"architecture": list(texts), "valid_accuracy": scores, "test_accuracy": scores - 0.01, "seconds": [2.0] * len(raw)}
+    path = tmp_path_factory.mktemp("table") / "made-up.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,21 +108,34 @@ class Ledger:
             ) from error
 
     def entries(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
-        """Return what is recorded (of one run, of one of its batches), in the order of recording, each identity once."""
+        """Return what is recorded (of one run, of one of its batches), in the order of recording, each identity once.
+
+        Of several records of an identity the first success counts, or else the first failure.
+
+        Raises:
+            LedgerError: The folder cannot be read.
+        """
         prefix = "" if run is None else _prefix(run, batch)
         tables = [table for path in self._parts(prefix) if (table := self._read(path)) is not None]
         found: dict[tuple[str, str], Entry] = {}
         rows = [row for table in tables for row in table.to_pylist()]
         for row in sorted(rows, key=lambda row: (row["recorded"], row["batch"], row["position"])):
             if self._is_mine(row) and (run is None or row["run"] == run) and (batch is None or row["batch"] == batch):
-                found.setdefault((row["key"], row["architecture"] if run else ""), self._entry(row))
+                identity = (row["key"], row["architecture"] if run else "")
+                if identity not in found or (row["error"] is None and not found[identity].evaluation.ok):
+                    found[identity] = self._entry(row)
         return list(found.values())
 
     def _is_mine(self, row: dict[str, object]) -> bool:
         return row["fidelity"] == self.fidelity and row["seed"] == self.seed
 
     def _parts(self, prefix: str) -> list[str]:
-        infos = self._files.get_file_info(pafs.FileSelector(self._folder))
+        try:
+            infos = self._files.get_file_info(pafs.FileSelector(self._folder))
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(
+                f"storage: cannot read the ledger in {self._folder} ({_reason(error)}); mend that, then resume."
+            ) from error
         return sorted(info.path for info in infos if info.base_name.startswith(prefix) and info.base_name.endswith(_SUFFIX))
 
     def _read(self, path: str) -> pa.Table | None:
@@ -132,7 +146,8 @@ class Ledger:
             return None
         except (OSError, pa.ArrowException, KeyError) as error:
             logger.warning("the ledger part %s is damaged (%s); it is set aside as *%s", path, _reason(error), _DAMAGED)
-            self._files.move(path, path + _DAMAGED)
+            with suppress(FileNotFoundError):  # another reader was faster
+                self._files.move(path, path + _DAMAGED)
             return None
 
     def _row(self, run: str, batch: int, position: int, evaluation: Evaluation) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 
 from archsearch.errors import ConfigurationError
@@ -37,6 +39,7 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         return
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     address = address or os.environ.get("RAY_ADDRESS")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -45,6 +48,8 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"address: no Ray cluster answers at {address or 'this machine'} ({reason}).") from error
+    if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which aborts
 
 
 def cluster_cpus() -> int:

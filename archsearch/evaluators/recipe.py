@@ -51,6 +51,8 @@ class Recipe:
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
                 kind = "a whole number" if whole else "a number"
                 raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+        if not isinstance(self.flip, bool):
+            raise ConfigurationError(f"flip: expected True or False; got {self.flip!r}.")
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with some settings changed.

@@ -48,11 +48,11 @@ class TabularEvaluator(Evaluator):
         self.name, self.score = name, score
         self._texts = _texts(table, name)
         numeric = [field.name for field in table.schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)]
-        if score not in numeric:
-            raise TableError(f"score: {unknown_name(f'column of {name}', score, numeric)}")
         self._columns: dict[str, NDArray[np.float64]] = {
             column: table[column].to_numpy().astype(np.float64) for column in numeric if column not in (_SECONDS, "key")
         }
+        if score not in self._columns:
+            raise TableError(f"score: {unknown_name(f'column of {name}', score, self._columns)}")
         scores = self._columns[score]
         if not np.isfinite(scores).any():
             raise TableError(f"score: the column {score!r} of {name} holds no number; choose another column.")

@@ -75,13 +75,13 @@ class TrainingEvaluator(Evaluator):
         self.recipe = (recipe or default_recipe(name)).with_changes(**changes)
         fitting = {key: value for key, value in default_scale(name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
-        if repeats < 1 or (repeats > 1 and "replicas" not in space.scale_defaults):
-            raise ConfigurationError(
-                f"repeats: expected 1{', or more' if 'replicas' in space.scale_defaults else f' ({space.name} has no replicas)'};"
-                f" got {repeats!r}."
-            )
-        if threads < 1:
-            raise ConfigurationError(f"threads: expected at least 1; got {threads!r}.")
+        if self.scale.get("replicas", 1) > 1:
+            raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
+        for argument, value in (("repeats", repeats), ("threads", threads)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{argument}: expected a whole number of at least 1; got {value!r}.")
+        if repeats > 1 and "replicas" not in space.scale_defaults:
+            raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         # Workers run in other folders: what a relative path starts from is settled here.
         self.dataset, self.root = dataset, root or (str(Path.cwd()) if ":" in name else None)
         self.repeats, self.report_test = repeats, report_test

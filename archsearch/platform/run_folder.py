@@ -33,14 +33,13 @@ class RunFolder:
             RunError: It exists already, or cannot be made.
         """
         path = Path(configuration.storage).expanduser() / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            write_yaml(configuration, path / _SETTINGS)
-        except FileExistsError:
+        if path.exists():
             raise RunError(
                 f"name: the run folder {path} exists already; choose another name, or continue it with: archsearch resume {path}"
-            ) from None
+            )
+        try:
+            path.mkdir(parents=True)
+            write_yaml(configuration, path / _SETTINGS)
         except OSError as error:
             raise RunError(
                 f"storage: cannot make the run folder {path} ({error.strerror}); choose a folder that can be written."

@@ -185,7 +185,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         _publish(result, tracker, status)
     if status == "KILLED":
         raise SearchStopped(
-            f"stopped: {len(search.folder.outcomes(search.ledger, known))} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
             f"go on with: archsearch resume {search.folder.path}"
         )
     return result
@@ -246,7 +246,10 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
 def _result(search: Search, known: dict[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
     paid = {entry.evaluation.key: entry.evaluation for entry in search.ledger.entries(search.folder.name)}
-    evaluations = evaluations_table(search.searcher.history, {**known, **paid}, set(paid), evaluator)
+    seen = {observation.evaluation.key for observation in search.searcher.history}
+    # After a stop the ledger may hold outcomes that were still on their way to the searcher.
+    late = [row for row in search.folder.outcomes(search.ledger, known) if row.evaluation.key not in seen]
+    evaluations = evaluations_table([*search.searcher.history, *late], {**known, **paid}, set(paid), evaluator)
     summary = SearchSummary(
         name=search.folder.name,
         space=search.space.name,

@@ -213,7 +213,9 @@ class SearcherConformance:
             first.run(at_once=2)
             again.run(at_once=2)
             check_search(again.searcher, again.candidates, self.num_candidates)
-            assert not self.restores_exactly or again.candidates == first.candidates, "a restored searcher goes on as it would have"
+            assert not self.restores_exactly or again.candidates == first.candidates, (
+                "a restored searcher goes on as it would have"
+            )
 
     def test_wrong_states_are_refused(self, tmp_path: Path) -> None:
         started = self.loop(seed=0).run(batches=2)
@@ -225,7 +227,7 @@ class SearcherConformance:
 
     def test_replay_brings_back_the_searcher_that_made_the_outcomes(self) -> None:
         for deterministic in (False, True):
-            first, again = self.loop(deterministic=deterministic).run(batches=6), self.loop(deterministic=deterministic)
+            first, again = self.loop(deterministic=deterministic).run(batches=6).drain(), self.loop(deterministic=deterministic)
             again.searcher.replay(list(first.searcher.history))
             assert again.searcher.num_proposed == first.searcher.num_proposed
             assert again.searcher.state() == first.searcher.state()

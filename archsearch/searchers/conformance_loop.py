@@ -31,12 +31,15 @@ class Loop:
     """The trials that run, with their batches."""
     most_open: int
     """The most trials that ran at once."""
+    seconds: float
+    """What a candidate costs."""
 
     def __init__(self, searcher: ArchitectureSearcher, score: Callable[[Architecture], float]) -> None:
         self.searcher, self.score = searcher, score
         self.trial_fails = lambda number: False
         self.evaluation_fails = lambda text: False
         self.suggestions, self.open, self.most_open = [], {}, 0
+        self.seconds = 0.25
 
     @property
     def candidates(self) -> list[str]:
@@ -70,6 +73,12 @@ class Loop:
             self._end(names[0 if rng is None else int(rng.integers(len(names)))])
         return self
 
+    def drain(self) -> Loop:
+        """Let the open trials end."""
+        for name in list(self.open):
+            self._end(name)
+        return self
+
     def _start(self) -> bool:
         """Ask for a batch; return whether there was one."""
         name = f"trial{len(self.suggestions):04d}"
@@ -98,8 +107,8 @@ class Loop:
         ]
         result = {
             "scores": scores,
-            "seconds": [0.25] * len(scores),
+            "seconds": [self.seconds] * len(scores),
             "errors": ["no score" if fails else None for fails in failed],
-            "batch_seconds": 0.25 * len(scores),
+            "batch_seconds": self.seconds * len(scores),
         }
         self.searcher.on_trial_complete(trial_id=name, result=result, error=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ class TuneAlgorithm(ArchitectureSearcher):
         self._algorithm = algorithm(tune_domains(space), seed)
         if not isinstance(self._algorithm, Searcher):
             raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
-        self._names: dict[Architecture, str] = {}
-        self._scores: dict[str, float] = {}
+        self._outcomes: dict[str, float | None] = {}
+        self._waiting: dict[str, list[str]] = {}
         self._count = 0
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
@@ -50,29 +51,31 @@ class TuneAlgorithm(ArchitectureSearcher):
             if not isinstance(params, dict):  # None: not now; FINISHED: never again
                 break
             architecture = self.space.from_params(params)
-            self._names[architecture] = name
             proposals.append(architecture)
+            key = self.space.key(architecture)
+            if key in self._outcomes:
+                self._tell(name, self._outcomes[key])
+            else:
+                self._waiting.setdefault(key, []).append(name)
             if self.was_proposed(architecture):
                 break
         return proposals
 
-    def refuse(self, architecture: Architecture) -> None:
-        score = self._scores.get(self.space.key(architecture))
-        name = self._names.pop(architecture)
-        self._algorithm.on_trial_complete(trial_id=name, result=None if score is None else {"score": score}, error=score is None)
-
     def observe(self, observations: Sequence[Observation]) -> None:
         for observation in observations:
             evaluation = observation.evaluation
-            if evaluation.ok:
-                self._scores[evaluation.key] = evaluation.score
-            name = self._names.pop(evaluation.architecture, None)
-            if name is not None:
-                result = {"score": evaluation.score} if evaluation.ok else None
-                self._algorithm.on_trial_complete(trial_id=name, result=result, error=not evaluation.ok)
-            elif evaluation.ok:  # proposed before a restart
-                params = self.space.params(evaluation.architecture)
-                self._algorithm.add_evaluated_point(params, evaluation.score)
+            score = evaluation.score if evaluation.ok else None
+            self._outcomes[evaluation.key] = score
+            names = self._waiting.pop(evaluation.key, [])
+            for name in names:
+                self._tell(name, score)
+            if score is not None and not names:  # proposed before a restart
+                with suppress(NotImplementedError):  # an algorithm that takes no such points begins afresh
+                    self._algorithm.add_evaluated_point(self.space.params(evaluation.architecture), score)
+
+    def _tell(self, name: str, score: float | None) -> None:
+        result = None if score is None else {"score": score}
+        self._algorithm.on_trial_complete(trial_id=name, result=result, error=score is None)
 
 
 def tune_domains(space: SearchSpace) -> dict[str, Any]:

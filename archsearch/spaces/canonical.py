@@ -37,16 +37,14 @@ def live_part(graph: Graph) -> Graph:
 
     The inputs are called `input 0`, `input 1`, ... in their order, so that they do not pass for one another.
     """
-    names, numbers = list(graph.operators), iter(range(len(graph.operators)))
-    inputs = np.array([name == INPUT for name in names], dtype=bool)
-    outputs = np.array([name == OUTPUT for name in names], dtype=bool)
-    reached, needed = inputs, outputs
+    names = np.array(graph.operators, dtype=object)
+    reached, needed = names == INPUT, names == OUTPUT
+    names[reached] = [f"{INPUT} {number}" for number in range(int(reached.sum()))]
     for _ in names:
         reached = reached | (reached @ graph.adjacency)
         needed = needed | (graph.adjacency @ needed)
     live = np.flatnonzero(reached & needed)
-    numbered = [f"{INPUT} {next(numbers)}" if name == INPUT else name for name in names]
-    return Graph(tuple(numbered[node] for node in live), graph.adjacency[np.ix_(live, live)])
+    return Graph(tuple(names[live]), graph.adjacency[np.ix_(live, live)])
 
 
 @dataclass(frozen=True, slots=True)

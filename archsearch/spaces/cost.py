@@ -11,7 +11,8 @@ class Cost:
 
     Args:
         params: Learned numbers.
-        macs: Multiply-accumulates of one input: convolutions and linear layers (with bias). The papers' "FLOPs".
+        macs: Multiply-accumulates of one input: convolutions and linear layers, with bias where the space's benchmark counts
+            it. The papers' "FLOPs".
     """
 
     params: int

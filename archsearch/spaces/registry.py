@@ -8,7 +8,12 @@ from collections.abc import Callable
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.spaces.space import SearchSpace
 
-_BUILT_IN = {"nasbench201": ("archsearch.spaces.nasbench201", "NASBench201")}
+_BUILT_IN = {
+    "anytime": ("archsearch.spaces.anytime", "Anytime"),
+    "cells": ("archsearch.spaces.cells", "Cells"),
+    "nasbench101": ("archsearch.spaces.nasbench101", "NASBench101"),
+    "nasbench201": ("archsearch.spaces.nasbench201", "NASBench201"),
+}
 _registered: dict[str, Callable[[], SearchSpace]] = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, did_you_mean
 from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.graph import INPUT, OUTPUT, Graph, GraphBatch, lower, pack
 
@@ -35,6 +37,7 @@ class SearchSpace(ABC):
     operators: ClassVar[tuple[str, ...]]
     num_inputs: ClassVar[int] = 1
     scale_defaults: ClassVar[Mapping[str, int]] = {}
+    constrained: ClassVar[bool] = False  # genotypes may be invalid or stand for one architecture; a mutation may change many genes
 
     @property
     @abstractmethod
@@ -61,9 +64,22 @@ class SearchSpace(ABC):
             ArchitectureError: The text is not of this space.
         """
 
-    @abstractmethod
     def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: architectures of one structure share it, whatever their text."""
+        """Return the canonical identity: architectures of one structure share it, whatever their text.
+
+        Two architectures share this one if and only if their cells are isomorphic graphs, nodes left out that lie on no path
+        from an input to the output. Spaces in which other differences do not matter have one of their own.
+        """
+        forms = [canonical_form(live_part(graph)) for graph in self.graphs(self._own(architecture))]
+        return hashlib.blake2b(b"\n".join(forms), digest_size=10).hexdigest()
+
+    def keys(self, batch: GraphBatch) -> list[str]:
+        """Return the key of each architecture of a population.
+
+        Raises:
+            ArchitectureError: A graph is not of this space.
+        """
+        return [self.key(architecture) for architecture in self.decode(batch)]
 
     @abstractmethod
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:

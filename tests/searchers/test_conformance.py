@@ -51,13 +51,11 @@ class Impatient(RandomSearch):
 
 
 class Forgetful(RandomSearch):
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self.proposed = 0
+    calls = 0
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        self.proposed += count
-        return super().propose(count, np.random.default_rng([self.seed, self.proposed]))
+        self.calls += 1
+        return super().propose(count, np.random.default_rng([self.seed, self.num_proposed, self.calls]))
 
 
 class Repeating(RandomSearch):

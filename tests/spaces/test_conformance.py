@@ -15,7 +15,10 @@ from archsearch.spaces.cost import Cost
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.space import SearchSpace
 
-SMALL_SCALES = {"nasbench201": {"channels": 4, "cells_per_stage": 1}}
+SMALL_SCALES = {
+    "nasbench101": {"channels": 8, "cells_per_stack": 1},
+    "nasbench201": {"channels": 4, "cells_per_stage": 1},
+}
 
 
 class TestBuiltInSpaces(SpaceConformance):
@@ -60,7 +63,7 @@ class CarelessParser(NASBench201):
         (UnstableKey, "test_fresh_process_draws_and_names_the_same", "a fresh process draws or names"),
         (WrongCost, "test_cost_is_that_of_the_network", r"\|"),
         (StuckMutation, "test_mutations_visit_each_alternative", "a random walk of mutations never takes"),
-        (StuckMutation, "test_mutations_reach_any_architecture", "mutations that do not lead away"),
+        (StuckMutation, "test_mutations_reach_any_architecture", "mutations that seldom lead away"),
         (CarelessParser, "test_malformed_texts_are_refused", "not in tuple"),
     ],
 )

@@ -20,6 +20,11 @@ def conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int = 1, r
     return Chain((("conv", convolution), ("bn", BatchNorm(out_channels, replicas=replicas))))
 
 
+def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int = 1, replicas: int = 1) -> Chain:
+    """Return convolution, batch normalisation, ReLU (NAS-Bench-101's convolutions and projections)."""
+    return Chain((*conv_bn(in_channels, out_channels, kernel, stride, replicas).links, ("relu", ReLU())))
+
+
 def bn_relu(channels: int, replicas: int = 1) -> Chain:
     """Return batch normalisation, ReLU."""
     return Chain((("bn", BatchNorm(channels, replicas=replicas)), ("relu", ReLU())))

@@ -15,7 +15,13 @@ from archsearch.spaces.operators.operator import Operator, Shape
 
 @dataclass(frozen=True)
 class Linear(Operator):
-    """`y = W x + b`. Its MACs count the bias, as NAS-Bench-201's own counter does.
+    """`y = W x + b`. Its MACs count the bias, as NAS-Bench-201's own counter does, unless it is added by itself.
+
+    Args:
+        in_features: Inputs of one replica.
+        out_features: Outputs of one replica.
+        replicas: Independent copies side by side.
+        count_bias: Whether the bias is a part of the multiplication and counts as one more input, or is added afterwards.
 
     Shapes:
         input `[batch, replicas * in_features]`, output `[batch, replicas * out_features]`.
@@ -24,6 +30,7 @@ class Linear(Operator):
     in_features: int
     out_features: int
     replicas: int = 1
+    count_bias: bool = True
 
     def parameter_shapes(self) -> Mapping[str, Shape]:
         rows = self.replicas * self.out_features
@@ -39,7 +46,7 @@ class Linear(Operator):
         return (self.replicas * self.out_features,)
 
     def macs(self, *inputs: Shape) -> int:
-        return self.replicas * self.out_features * (self.in_features + 1)
+        return self.replicas * self.out_features * (self.in_features + self.count_bias)
 
     def apply(
         self,
@@ -50,5 +57,5 @@ class Linear(Operator):
     ) -> Tensor:
         weight, bias = parameters
         if self.replicas == 1:
-            return F.linear(inputs[0], weight, bias)
+            return F.linear(inputs[0], weight, bias) if self.count_bias else F.linear(inputs[0], weight) + bias
         return F.conv1d(inputs[0].unsqueeze(2), weight.unsqueeze(2), bias, groups=self.replicas).squeeze(2)

@@ -11,6 +11,7 @@ from archsearch.spaces.operators import (
     ReLU,
     bn_relu,
     conv_bn,
+    conv_bn_relu,
     pooled_shortcut,
     relu_conv_bn,
 )
@@ -44,6 +45,11 @@ def test_relu_conv_bn_is_the_published_block() -> None:
 
 def test_conv_bn_is_the_published_stem() -> None:
     assert_equal_to(conv_bn(3, 5, 3), nn.Sequential(nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.BatchNorm2d(5)))
+
+
+def test_conv_bn_relu_is_the_published_vertex() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.BatchNorm2d(5), nn.ReLU())
+    assert_equal_to(conv_bn_relu(3, 5, 3), module)
 
 
 def test_bn_relu_is_the_published_last_activation() -> None:

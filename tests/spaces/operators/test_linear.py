@@ -31,6 +31,15 @@ def test_macs_count_each_product_and_each_bias() -> None:
     assert Linear(6, 4, replicas=3).macs((18,)) == 3 * (products + 4)
 
 
+def test_a_bias_that_is_added_by_itself_does_not_count() -> None:
+    counted, added = Linear(6, 4), Linear(6, 4, count_bias=False)
+    assert added.macs((6,)) == 6 * 4
+    assert added.parameter_shapes() == counted.parameter_shapes()
+    parameters = counted.initial_parameters(torch.Generator().manual_seed(0))
+    features = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(added.apply([features], parameters), counted.apply([features], parameters))
+
+
 def test_initial_weights_lie_within_the_bound_of_torch() -> None:
     weight, bias = Linear(16, 200).initial_parameters(torch.Generator().manual_seed(0))
     for tensor in (weight, bias):

@@ -1,0 +1,248 @@
+"""The anytime space of Graph HyperNetworks: three cells whose nodes work at several scales, with early exits.
+
+C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749, section 5.2.
+The paper gives the number of nodes in each cell and says that each has a scale and may have an exit; the list of operators,
+how inputs are joined and how cells are linked are defaults of this project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.canonical import canonical_form, live_part
+from archsearch.spaces.graph import GraphBatch
+from archsearch.spaces.space import Genotype, SearchSpace
+from archsearch.spaces.wiring import (
+    Node,
+    cell_of,
+    cell_of_graph,
+    check_in_degree,
+    checked_genotype,
+    draw_predecessors,
+    nodes_of,
+    predecessor_index,
+    predecessor_sets,
+    predecessors_of,
+    read_json_list,
+    read_operator,
+    read_predecessors,
+)
+
+if TYPE_CHECKING:
+    from archsearch.spaces.plan import Plan
+
+OPERATORS = ("conv_1x1", "conv_3x3", "conv_5x5", "max_pool_3x3", "avg_pool_3x3")
+SCALES = (1, 2, 4)
+INPUTS = 1
+_EXIT = "exit"
+_EXAMPLE = '[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"]],[["conv_1x1",[0],4]]]'
+
+
+class Work(NamedTuple):
+    """What a node does: its operator, its scale (size of the cell's input over size of its output), and whether it has an exit."""
+
+    operator: str
+    scale: int
+    exit: bool
+
+
+WORK: Mapping[str, Work] = {
+    f"{work.operator}@{work.scale}{'+exit' if work.exit else ''}": work
+    for work in itertools.starmap(Work, itertools.product(OPERATORS, SCALES, (False, True)))
+}
+"""What the operator names of graphs mean, such as `conv_3x3@2+exit`."""
+_LABELS = {work: label for label, work in WORK.items()}
+
+
+class Anytime(SearchSpace):
+    """`[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"],...],...]`: operator, predecessors, scale, and `exit` or nothing.
+
+    The text is a JSON list of cells, each a list of nodes. Node 0 of a cell is its input; a text begins with node 1. A node
+    brings what it reads to its own scale (pooled by 2x2 averages, or repeated), concatenates it and applies its operator. The
+    scale divides the size of the cell's input: 1, 2 or 4. The leaves of a cell (all nodes that no other reads) lead on to the
+    next cell, which works at half the size; those of the last cell lead to the last classifier, so that each network has an
+    exit. The names of operators in graphs hold scale and exit too: see `WORK`.
+
+    The genes are, for each node, operator, set of predecessors, scale and exit. A sample takes operator and scale uniformly,
+    predecessors by the law of in-degrees (as `cells` does), and an exit with `exit_probability`. Nothing is rejected.
+
+    Scale:
+        channels: Channels of a node in the first cell; each further cell doubles them.
+
+    Args:
+        nodes: Nodes of each cell, its input not included (paper: 24, 16, 8).
+        in_degree: Law of the number of predecessors: `one`, `one_or_two` or `two`.
+        exit_probability: Probability that a node of a sample has an exit, a fraction; the default gives about ten exits.
+
+    Raises:
+        ConfigurationError: There is no cell, or a cell without nodes or with more than 120, no such law, or the probability is
+            no fraction.
+    """
+
+    name: ClassVar[str] = "anytime"
+    operators: ClassVar[tuple[str, ...]] = tuple(WORK)
+    num_inputs: ClassVar[int] = INPUTS
+    scale_defaults: ClassVar[Mapping[str, int]] = {"channels": 16}
+
+    def __init__(self, nodes: Sequence[int] = (24, 16, 8), in_degree: str = "one_or_two", exit_probability: float = 0.2) -> None:
+        if not isinstance(nodes, Sequence) or not nodes or not all(isinstance(n, int) and 1 <= n <= 120 for n in nodes):
+            raise ConfigurationError(f"nodes: expected a whole number from 1 to 120 for each cell; got {nodes!r}.")
+        if not 0.0 <= exit_probability <= 1.0:
+            raise ConfigurationError(f"exit_probability: expected a fraction from 0 to 1; got {exit_probability!r}.")
+        self.nodes = tuple(nodes)
+        self.in_degree = check_in_degree(in_degree)
+        self.exit_probability = exit_probability
+        self._places = [(cell, node) for cell, count in enumerate(self.nodes) for node in range(INPUTS, INPUTS + count)]
+        self._choices: dict[str, tuple[Any, ...]] = {}
+        for cell, node in self._places:
+            prefix, sets = f"cell{cell}_node{node}", predecessor_sets(node, in_degree)
+            self._choices[f"{prefix}_operator"] = OPERATORS
+            self._choices[f"{prefix}_predecessors"] = tuple(",".join(map(str, sources)) for sources in sets)
+            self._choices[f"{prefix}_scale"] = SCALES
+            self._choices[f"{prefix}_exit"] = (False, True)
+
+    @property
+    def choices(self) -> Mapping[str, Sequence[Any]]:
+        return self._choices
+
+    def from_genotype(self, genotype: Sequence[int]) -> Architecture:
+        genes = checked_genotype(genotype, self._choices)
+        cells: list[list[Node]] = [[] for _ in self.nodes]
+        for (cell, number), (operator, sources, scale, leaves) in zip(self._places, _fours(genes), strict=True):
+            label = _LABELS[Work(OPERATORS[operator], SCALES[scale], bool(leaves))]
+            cells[cell].append(Node(label, predecessor_sets(number, self.in_degree)[sources]))
+        return _architecture(cells)
+
+    def genotype(self, architecture: Architecture) -> Genotype:
+        nodes = itertools.chain.from_iterable(nodes_of(cell, INPUTS) for cell in self._own(architecture).cells)
+        genes: list[int] = []
+        for (_, number), node in zip(self._places, nodes, strict=True):
+            work = WORK[node.operator]
+            sources = predecessor_index(number, node.predecessors, self.in_degree)
+            genes += (OPERATORS.index(work.operator), sources, SCALES.index(work.scale), int(work.exit))
+        return tuple(genes)
+
+    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[Any]:
+        """Return genotypes as one int16 array `[batch, genes]`; a node late in a cell has more than 127 predecessor sets."""
+        rows = [self.genotype(architecture) for architecture in architectures]
+        return np.array(rows, dtype=np.int16).reshape(len(rows), len(self._choices))
+
+    def parse(self, text: str) -> Architecture:
+        cells = read_json_list(text, _EXAMPLE)
+        if not all(isinstance(cell, list) for cell in cells) or tuple(map(len, cells)) != self.nodes:
+            raise ArchitectureError(f"text: expected lists of {list(self.nodes)} nodes, the cells of {self!r}; got {text!r}.")
+        return _architecture([[self._node(value, n) for n, value in enumerate(cell, start=INPUTS)] for cell in cells])
+
+    def _node(self, value: object, number: int) -> Node:
+        if not isinstance(value, list) or not 3 <= len(value) <= 4 or value[3:] not in ([], [_EXIT]):
+            raise ArchitectureError(
+                f"node {number}: expected [operator, predecessors, scale] or [operator, predecessors, scale, {_EXIT!r}]; "
+                f"got {value!r}."
+            )
+        operator, sources, scale = value[:3]
+        if type(scale) is not int or scale not in SCALES:
+            raise ArchitectureError(f"node {number}: expected a scale of {', '.join(map(str, SCALES))}; got {scale!r}.")
+        label = _LABELS[Work(read_operator(operator, OPERATORS), scale, len(value) == 4)]
+        return Node(label, read_predecessors(sources, number, self.in_degree))
+
+    def key(self, architecture: Architecture) -> str:
+        """Return the canonical identity: architectures whose cells differ only in the numbering of their nodes share it."""
+        forms = [canonical_form(live_part(graph)) for graph in self.graphs(self._own(architecture))]
+        return hashlib.blake2b(b"\n".join(forms), digest_size=10).hexdigest()
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return an architecture drawn by the law of in-degrees and the probability of exits; see the class."""
+        genes: list[int] = []
+        for _, node in self._places:
+            operator, scale = int(rng.integers(len(OPERATORS))), int(rng.integers(len(SCALES)))
+            sources = draw_predecessors(rng, node, self.in_degree)
+            genes += (operator, sources, scale, int(rng.random() < self.exit_probability))
+        return self.from_genotype(genes)
+
+    def decode(self, batch: GraphBatch) -> list[Architecture]:
+        if batch.vocabulary != self.vocabulary or (len(batch) and batch.operators.shape[1] != len(self.nodes)):
+            raise ArchitectureError(
+                f"batch: expected graphs of {len(self.nodes)} cells with the vocabulary of {self.name}; "
+                f"got {list(batch.operators.shape)}."
+            )
+        return [self._decoded(batch, row) for row in range(len(batch))]
+
+    def _decoded(self, batch: GraphBatch, row: int) -> Architecture:
+        cells = tuple(cell_of_graph(batch.graph(row, cell)) for cell in range(len(self.nodes)))
+        sizes = tuple(cell.num_nodes - INPUTS - 1 for cell in cells)
+        if sizes != self.nodes:
+            raise ArchitectureError(f"batch[{row}]: expected {list(self.nodes)} nodes in its cells; got {list(sizes)}.")
+        nodes = [nodes_of(cell, INPUTS) for cell in cells]
+        for number, node in itertools.chain.from_iterable(enumerate(cell, start=INPUTS) for cell in nodes):
+            read_operator(node.operator, self.operators)
+            predecessor_index(number, node.predecessors, self.in_degree)
+        architecture = _architecture(nodes)
+        if architecture.cells != cells:
+            raise ArchitectureError(f"batch[{row}]: expected an input and an output that reads all leaves; got {cells}.")
+        return architecture
+
+    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        """Return the network with its exits in the order of their MACs, the last classifier last; see `anytime_network`."""
+        from archsearch.spaces.anytime_network import NetworkCell, skeleton  # operators need torch; encoding does not
+
+        cells = [
+            NetworkCell(
+                tuple((WORK[node.operator], node.predecessors) for node in nodes_of(cell, INPUTS)), predecessors_of(cell)[-1]
+            )
+            for cell in self._own(architecture).cells
+        ]
+        return skeleton(cells, num_classes, in_channels, **self.checked_scale(scale))
+
+    def exit_macs(
+        self,
+        architecture: Architecture,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        num_classes: int = 10,
+        **scale: int,
+    ) -> tuple[int, ...]:
+        """Return the MACs spent when each exit gives its logits, in the order of the network's outputs, strictly rising.
+
+        A node is paid for by the first exit that depends on it; see `exits.exit_costs`.
+
+        Args:
+            architecture: What to count.
+            input_shape: `(channels, height, width)` of an image.
+            num_classes: Classes of each exit.
+            **scale: See `scale_defaults`.
+        """
+        from archsearch.spaces.exits import exit_costs
+
+        plan = self.plan(architecture, num_classes, input_shape[0], **scale)
+        return tuple(cost.macs for cost in exit_costs(plan, input_shape))
+
+    def _own(self, architecture: Architecture) -> Architecture:
+        architecture = super()._own(architecture)
+        nodes = tuple(cell.num_nodes - INPUTS - 1 for cell in architecture.cells)
+        if nodes != self.nodes:
+            raise ArchitectureError(f"architecture: expected one of {self!r}; got {nodes}. Use Anytime(nodes={nodes}) for it.")
+        return architecture
+
+    def __repr__(self) -> str:
+        return f"Anytime(nodes={self.nodes}, in_degree={self.in_degree!r}, exit_probability={self.exit_probability})"
+
+
+def _fours(genes: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    return list(zip(genes[::4], genes[1::4], genes[2::4], genes[3::4], strict=True))
+
+
+def _architecture(cells: Sequence[Sequence[Node]]) -> Architecture:
+    values = []
+    for nodes in cells:
+        works = [(WORK[node.operator], node.predecessors) for node in nodes]
+        values.append([[work.operator, sources, work.scale, *([_EXIT] if work.exit else [])] for work, sources in works])
+    text = json.dumps(values, separators=(",", ":"))
+    return Architecture(Anytime.name, text, tuple(cell_of(nodes, INPUTS) for nodes in cells))

@@ -1,0 +1,78 @@
+"""The network of an ENAS structure, in the form of the authors' search (H. Pham et al., arXiv 1802.03268, section 2.3).
+
+The details are those of the network with shared parameters in `src/cifar10/general_child.py` of github.com/melodyguan/enas.
+"""
+
+from __future__ import annotations
+
+from archsearch.errors import ConfigurationError
+from archsearch.spaces.architecture import Cell
+from archsearch.spaces.operators import (
+    AveragePool,
+    BatchNorm,
+    Chain,
+    FactorizedReduction,
+    GlobalAveragePool,
+    Linear,
+    MaxPool,
+    ReLU,
+    Sum,
+    conv_bn,
+    conv_bn_relu,
+    separable_conv_bn,
+)
+from archsearch.spaces.plan import Plan, PlanBuilder
+
+
+def network(cell: Cell, num_classes: int, in_channels: int, *, channels: int, stages: int, growth: int) -> Plan:
+    """Return stem, layers with the size halved between stages, global pool and classifier.
+
+    A layer is its operator, plus the outputs of the vertices that it skips from; from the second layer on, where skips are
+    possible, the sum is batch-normalised, also when there is none. Between stages the outputs that later layers read are
+    brought to the new size, each by a factorized reduction of its own.
+
+    Args:
+        cell: Vertex 0 is the stem, the last one the output, each other one a layer.
+        num_classes: Classes to tell apart.
+        in_channels: Channels of the images.
+        channels: Channels of the first stage.
+        stages: Parts of `layers // stages` layers each, the last with the rest.
+        growth: Factor by which the channels grow between stages.
+
+    Raises:
+        ConfigurationError: There are more stages than layers.
+    """
+    layers, width = cell.num_nodes - 2, channels
+    if stages > layers:
+        raise ConfigurationError(f"scale['stages']: expected at most {layers}, one for each layer; got {stages}.")
+    starts = {stage * (layers // stages) + 1 for stage in range(1, stages)}
+    build = PlanBuilder(in_channels)
+    slots = {0: build.add("stem", conv_bn(in_channels, width, 3), build.input)}
+    for layer in range(1, layers + 1):
+        if layer in starts:
+            read_later = sorted({source for source, target in cell.edges if source < layer <= target})
+            reduction = _reduction(width, growth * width)
+            slots = {vertex: build.add(f"layer{layer}_reduction{vertex}", reduction, slots[vertex]) for vertex in read_later}
+            width *= growth
+        x = build.add(f"layer{layer}_operator", _operator(cell.node_operators[layer], width), slots[layer - 1])
+        skips = [slots[source] for source, target in cell.edges if target == layer and source < layer - 1]
+        if skips:
+            x = build.add(f"layer{layer}_sum", Sum(), *skips, x)
+        slots[layer] = build.add(f"layer{layer}_bn", BatchNorm(width), x) if layer > 1 else x
+    x = build.add("pool", GlobalAveragePool(), slots[layers])
+    return build.finish(build.add("classifier", Linear(width, num_classes), x))
+
+
+def _operator(name: str, channels: int) -> Chain:
+    """Return 1x1 convolution, BN, ReLU, then convolution, BN, ReLU or pooling."""
+    kind, kernel = name[:-3], int(name[-1])
+    mix = ("mix", conv_bn_relu(channels, channels, 1))
+    if kind == "conv":
+        return Chain((mix, *conv_bn_relu(channels, channels, kernel).links))
+    if kind == "sep":
+        return Chain((mix, *separable_conv_bn(channels, channels, kernel).links, ("relu", ReLU())))
+    return Chain((mix, ("pool", AveragePool(kernel) if kind == "avg" else MaxPool(kernel))))
+
+
+def _reduction(in_channels: int, out_channels: int) -> Chain:
+    return Chain((("conv", FactorizedReduction(in_channels, out_channels)), ("bn", BatchNorm(out_channels))))

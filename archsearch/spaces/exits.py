@@ -1,0 +1,85 @@
+"""What the exits of a network cost when they share the work that they have in common."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+
+from archsearch.spaces.cost import Cost
+from archsearch.spaces.operators import Shape
+from archsearch.spaces.plan import Plan, Step
+
+
+def exit_costs(plan: Plan, input_shape: Shape) -> tuple[Cost, ...]:
+    """Return the cost up to each exit, in the order of `plan.outputs`.
+
+    Exits are taken one after the other. A step is executed for the first exit that depends on it, so each cost holds what
+    that exit and those before it depend on, once, and nothing else.
+
+    Args:
+        plan: A network.
+        input_shape: `(channels, height, width)` of an image.
+
+    Returns:
+        Parameters in use and MACs spent so far; neither ever falls from one exit to the next.
+    """
+    macs, done, names, spent, costs = _macs(plan, input_shape), set[int](), set[str](), 0, []
+    for output in plan.outputs:
+        new = _ancestors(plan, output) - done
+        done |= new
+        spent += sum(macs[slot - 1] for slot in new)
+        names.update(plan.steps[slot - 1].name for slot in new)
+        params = sum(math.prod(shape) for name in names for shape in plan.operators[name].parameter_shapes().values())
+        costs.append(Cost(params, spent))
+    return tuple(costs)
+
+
+def cheapest_exits_first(plan: Plan, input_shape: Shape) -> Plan:
+    """Return the same network with exits and steps in the order of an anytime prediction.
+
+    The next exit is always the one that needs the fewest MACs beyond what has been computed for the exits before it; of
+    equal ones the first in `plan.outputs`. Steps stand in the order of the first exit that needs them, so that executing them
+    one by one gives each exit as early as that order of exits allows; steps that reach no exit come last.
+
+    Args:
+        plan: A network.
+        input_shape: `(channels, height, width)` of the images for which MACs are compared.
+    """
+    macs = _macs(plan, input_shape)
+    missing = {output: _ancestors(plan, output) for output in plan.outputs}
+    outputs, order = [], list[int]()
+    while missing:
+        nearest = min(missing, key=lambda output: sum(macs[slot - 1] for slot in missing[output]))
+        new = missing.pop(nearest)
+        outputs.append(nearest)
+        order += sorted(new)
+        missing = {output: slots - new for output, slots in missing.items()}
+    return _reordered(plan, order, outputs)
+
+
+def _reordered(plan: Plan, order: list[int], outputs: list[int]) -> Plan:
+    """Return a plan with its steps in the order of the slots that they wrote; those not listed come last."""
+    listed = set(order)
+    rest = (slot for slot in range(1, len(plan.steps) + 1) if slot not in listed)
+    old = [0, *chain(order, rest)]
+    new = {slot: position for position, slot in enumerate(old)}
+    steps = (plan.steps[slot - 1] for slot in old[1:])
+    moved = tuple(Step(step.name, step.operator, tuple(new[slot] for slot in step.inputs)) for step in steps)
+    return Plan(plan.in_channels, moved, tuple(new[slot] for slot in outputs))
+
+
+def _macs(plan: Plan, input_shape: Shape) -> list[int]:
+    """Return the MACs of each step."""
+    shapes = plan.shapes(input_shape)
+    return [step.operator.macs(*(shapes[slot] for slot in step.inputs)) for step in plan.steps]
+
+
+def _ancestors(plan: Plan, output: int) -> set[int]:
+    """Return the slots on which a slot depends, itself included and the images not."""
+    found, pending = set[int](), [output]
+    while pending:
+        slot = pending.pop()
+        if slot and slot not in found:
+            found.add(slot)
+            pending.extend(plan.steps[slot - 1].inputs)
+    return found

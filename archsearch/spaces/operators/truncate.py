@@ -1,0 +1,29 @@
+"""Leaving out channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from archsearch.spaces.operators.operator import Operator, Shape
+
+
+@dataclass(frozen=True)
+class Truncate(Operator):
+    """`y = x[:channels]`: the first channels only (C. Ying et al., "NAS-Bench-101", ICML 2019, supplement on channels)."""
+
+    channels: int
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (self.channels, *inputs[0][1:])
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        return inputs[0][:, : self.channels]

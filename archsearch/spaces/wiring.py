@@ -1,0 +1,171 @@
+"""Cells with operators on their nodes in which each node reads a few earlier ones, and the output reads all leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import chain, combinations
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from archsearch.errors import ArchitectureError, ConfigurationError, unknown_name
+from archsearch.spaces.architecture import Cell
+from archsearch.spaces.graph import INPUT, OUTPUT, Graph
+
+IN_DEGREES: Mapping[str, tuple[int, ...]] = {"one": (1,), "one_or_two": (1, 2), "two": (2,)}
+"""The in-degrees that each law allows. A node draws one of them uniformly, then a set of that size uniformly."""
+
+
+class Node(NamedTuple):
+    """An operator and the earlier nodes that it reads, in rising order; inputs count as nodes."""
+
+    operator: str
+    predecessors: tuple[int, ...]
+
+
+def check_in_degree(in_degree: str) -> str:
+    """Return the name of a law of in-degrees.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if in_degree not in IN_DEGREES:
+        raise ConfigurationError(unknown_name("in_degree", in_degree, IN_DEGREES))
+    return in_degree
+
+
+@cache
+def predecessor_sets(earlier: int, in_degree: str) -> tuple[tuple[int, ...], ...]:
+    """Return what a node with `earlier` nodes before it may read, the smaller sets first."""
+    return tuple(chain.from_iterable(combinations(range(earlier), size) for size in _sizes(earlier, in_degree)))
+
+
+def draw_predecessors(rng: np.random.Generator, earlier: int, in_degree: str) -> int:
+    """Return the index in `predecessor_sets` of a set drawn by the law: the in-degree uniformly, then the set uniformly."""
+    counts = [comb(earlier, size) for size in _sizes(earlier, in_degree)]
+    chosen = int(rng.integers(len(counts)))
+    return sum(counts[:chosen]) + int(rng.integers(counts[chosen]))
+
+
+def predecessor_index(node: int, predecessors: tuple[int, ...], in_degree: str) -> int:
+    """Return the index of a set in `predecessor_sets`.
+
+    Raises:
+        ArchitectureError: The law of in-degrees does not allow the set.
+    """
+    index = _indices(node, in_degree).get(predecessors)
+    if index is None:
+        raise ArchitectureError(
+            f"node {node}: in_degree={in_degree!r} does not allow the predecessors {list(predecessors)}; "
+            "make the space with the in_degree of its architectures."
+        )
+    return index
+
+
+def cell_of(nodes: Sequence[Node], num_inputs: int) -> Cell:
+    """Return the cell of inputs, nodes, and one output that reads each node and input that nothing else reads."""
+    output = num_inputs + len(nodes)
+    read = {source for node in nodes for source in node.predecessors}
+    leaves = tuple(node for node in range(output) if node not in read)
+    targets = enumerate([*(node.predecessors for node in nodes), leaves], start=num_inputs)
+    edges = tuple((source, target) for target, sources in targets for source in sources)
+    return Cell(output + 1, edges, (INPUT,) * num_inputs + tuple(node.operator for node in nodes) + (OUTPUT,))
+
+
+def nodes_of(cell: Cell, num_inputs: int) -> list[Node]:
+    """Return the nodes of a cell without inputs and output: the inverse of `cell_of`."""
+    sources = predecessors_of(cell)
+    return [Node(cell.node_operators[node], sources[node]) for node in range(num_inputs, cell.num_nodes - 1)]
+
+
+def predecessors_of(cell: Cell) -> list[tuple[int, ...]]:
+    """Return what each node of a cell reads, in rising order; the last entry are the leaves, which the output reads."""
+    sources: list[list[int]] = [[] for _ in range(cell.num_nodes)]
+    for source, target in cell.edges:
+        sources[target].append(source)
+    return [tuple(sorted(found)) for found in sources]
+
+
+def cell_of_graph(graph: Graph) -> Cell:
+    """Return a graph as a cell, its edges in the order of `cell_of`.
+
+    Raises:
+        ArchitectureError: An edge runs backwards.
+    """
+    edges = tuple((int(source), int(target)) for target, source in np.argwhere(graph.adjacency.T))
+    return Cell(len(graph.operators), edges, graph.operators)
+
+
+def read_json_list(text: object, example: str) -> list[Any]:
+    """Return the list that a JSON text holds.
+
+    Raises:
+        ArchitectureError: The text holds something else.
+    """
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise ArchitectureError(f"text: expected a JSON list such as {example}; got {text!r}.")
+    return value
+
+
+def read_operator(value: object, operators: Sequence[str]) -> str:
+    """Return the name of an operator as read from a text.
+
+    Raises:
+        ArchitectureError: There is none of that name.
+    """
+    if not isinstance(value, str) or value not in operators:
+        raise ArchitectureError(unknown_name("operator", value, operators))
+    return value
+
+
+def read_predecessors(value: object, node: int, in_degree: str) -> tuple[int, ...]:
+    """Return the predecessors of node number `node`, as read from a text, in rising order.
+
+    Raises:
+        ArchitectureError: They are not numbers of earlier nodes, each once, in a number that the law of in-degrees allows.
+    """
+    if not isinstance(value, list) or not all(type(source) is int for source in value):
+        raise ArchitectureError(f"node {node}: expected a list of the numbers of the nodes that it reads; got {value!r}.")
+    if not all(0 <= source < node for source in value):
+        raise ArchitectureError(
+            f"node {node}: expected predecessors from 0 to {node - 1}, since reading itself or a later node may close a cycle; "
+            f"got {value}."
+        )
+    sizes = _sizes(node, in_degree)
+    if len(value) not in sizes or len(set(value)) != len(value):
+        raise ArchitectureError(
+            f"node {node}: expected {' or '.join(map(str, sizes))} distinct predecessors (in_degree={in_degree!r}); got {value}."
+        )
+    return tuple(sorted(value))
+
+
+def checked_genotype(genotype: Sequence[int], choices: Mapping[str, Sequence[Any]]) -> tuple[int, ...]:
+    """Return a genotype as plain numbers.
+
+    Raises:
+        ArchitectureError: It has another length than the choices, or a gene has no such alternative.
+    """
+    genes = tuple(int(gene) for gene in genotype)
+    if len(genes) != len(choices):
+        raise ArchitectureError(f"genotype: expected {len(choices)} indices, one a gene; got {len(genes)}.")
+    for gene, (name, alternatives) in zip(genes, choices.items(), strict=True):
+        if not 0 <= gene < len(alternatives):
+            raise ArchitectureError(f"genotype: expected an index from 0 to {len(alternatives) - 1} for {name}; got {gene}.")
+    return genes
+
+
+def _sizes(earlier: int, in_degree: str) -> tuple[int, ...]:
+    """Return the in-degrees of a law that `earlier` nodes can serve; all of them, once, where they are too few."""
+    return tuple(dict.fromkeys(min(size, earlier) for size in IN_DEGREES[in_degree]))
+
+
+@cache
+def _indices(earlier: int, in_degree: str) -> dict[tuple[int, ...], int]:
+    return {sources: index for index, sources in enumerate(predecessor_sets(earlier, in_degree))}

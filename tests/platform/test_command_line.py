@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from archsearch.platform.command_line import main
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "archsearch", *arguments], cwd=folder, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from archsearch.platform.command_line import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print({'torch', 'ray', 'mlflow', 'numpy', 'pyarrow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "archsearch compare" in done.stdout
+    assert done.stdout.strip().endswith("set()")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "nasbench21"], "space: expected one of .*; got 'nasbench21'. Did you mean 'nasbench201'"),
+        (["--searcher", "evolutoin"], "searcher: expected one of .*; got 'evolutoin'. Did you mean 'evolution'"),
+        (["--dataset", "digit"], "dataset: expected one of .*; got 'digit'. Did you mean 'digits'"),
+        (["--evaluator", "trian:digits"], "evaluator: expected train:DATASET.*Did you mean 'train'"),
+        (["--table", "digits20"], "no table 'digits20' in the package"),
+        (["--table", "nowhere.parquet#x"], "there is none at nowhere.parquet"),
+        (["--table", "broken.parquet#x"], "broken.parquet is not a whole Parquet file"),
+        (["--table", "scores.parquet#missing"], "'missing'"),
+        (["--table", "nonsense.parquet#score"], "column 'architecture' or 'arch'"),
+        (["--candidates", "0"], "num_candidates: expected at least 1; got 0"),
+        (["--set", "population=3"], "searcher_options: evolution does not take them"),
+        (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
+        (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
+        (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
+        (["missing.yaml"], "cannot read missing.yaml"),
+        (["typo.yaml"], "unknown key 'serchers'. Did you mean 'searcher'"),
+        (["--storage", "scores.parquet"], "storage: cannot make"),
+        (["--name", "taken"], "the run folder .*taken exists already"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"architecture": ["a"], "score": [0.5]}), "scores.parquet")
+    pq.write_table(pa.table({"cell": ["a"], "score": [0.5]}), "nonsense.parquet")
+    Path("broken.parquet").write_bytes(Path("scores.parquet").read_bytes()[:-30])
+    Path("typo.yaml").write_text("serchers: random\n")
+    Path("runs/taken").mkdir(parents=True)
+    before = sorted(path.name for path in Path("runs").iterdir())
+    assert main(["run", "--quiet", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("archsearch: ")
+    assert re.search(message, error), error
+    assert "Traceback" not in error
+    assert sorted(path.name for path in Path("runs").iterdir()) == before
+
+
+def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(tmp_path / "nothing")]) == 2
+    assert "there is no run in" in capsys.readouterr().err
+
+
+def test_a_search_from_a_file(tmp_path: Path, table: Path) -> None:
+    (tmp_path / "search.yaml").write_text(
+        f"evaluator: table:{table}#valid_accuracy\nnum_candidates: 30\nsearcher: random\nseed: 3\n"
+    )
+    done = run("run", "search.yaml", "--name", "mine", "--candidates", "25", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "25 candidates, 0 of them taken from the ledger" in done.stdout
+    assert "25/25 candidates, best " in done.stderr
+    assert (tmp_path / "runs/mine/report/report.html").stat().st_size > 10_000
+    assert (tmp_path / "mlflow.db").exists()
+    assert "Configuration for experiment" not in done.stdout + done.stderr
+
+
+def test_spaces_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["spaces"]) == 0
+    text = capsys.readouterr().out
+    for word in ("nasbench201: 15,625 architectures, 6,466 distinct", "evolution", "optuna", "digits", "imagefolder:PATH"):
+        assert word in text
+
+
+def test_doctor_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--storage", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "ok   torch" in text
+    assert f"{tmp_path} can be written" in text
+
+
+def test_ui_without_a_store_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main(["ui"]) == 2
+    assert "run a search in this folder first" in capsys.readouterr().err

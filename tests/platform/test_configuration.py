@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archsearch.errors import ConfigurationError
+from archsearch.platform.configuration import SearchConfiguration, from_mapping, parse_options, read_yaml, write_yaml
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    configuration = SearchConfiguration(searcher="random", num_candidates=7, evaluator_options={"epochs": 3}, name="größer")
+    write_yaml(configuration, tmp_path / "run.yaml")
+    assert from_mapping(read_yaml(tmp_path / "run.yaml")) == configuration
+
+
+def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert from_mapping(read_yaml(tmp_path / "empty.yaml")) == SearchConfiguration()
+
+
+def test_an_unknown_key_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown key 'num_candidate'. Did you mean 'num_candidates'\?"):
+        from_mapping({"num_candidate": 3})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_candidates": "many"}, "num_candidates: expected a whole number; got 'many'"),
+        ({"num_candidates": 0}, "num_candidates: expected at least 1; got 0"),
+        ({"num_candidates": True}, "num_candidates: expected a whole number; got True"),
+        ({"seed": -1}, "seed: expected at least 0; got -1"),
+        ({"searcher": 3}, "searcher: expected a text; got 3"),
+        ({"reuse": "yes"}, "reuse: expected true or false; got 'yes'"),
+        ({"searcher_options": [1]}, "searcher_options: expected a mapping"),
+        ({"time_budget": 0}, "time_budget: expected a number above 0; got 0"),
+        ({"cpus_per_worker": float("nan")}, "cpus_per_worker: expected a number above 0; got nan"),
+        ({"name": "a/b"}, "name: expected a folder name"),
+        ({"name": " "}, "name: expected a folder name"),
+    ],
+)
+def test_wrong_values_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        from_mapping(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("- a\n- b\n", "expected lines such as"),
+        ("a: [1\n", "is not valid YAML"),
+        ("!!python/object:os.system {}", "is not valid YAML"),
+    ],
+)
+def test_files_that_are_no_settings(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigurationError, match=message):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot read .*nowhere\.yaml"):
+        read_yaml(tmp_path / "nowhere.yaml")
+
+
+def test_options_are_read_as_yaml() -> None:
+    options = parse_options(["epochs=12", "learning_rate=0.05", "flip=true", "scale={channels: 4}", "note=a=b"])
+    assert options == {"epochs": 12, "learning_rate": 0.05, "flip": True, "scale": {"channels": 4}, "note": "a=b"}
+    with pytest.raises(ConfigurationError, match="expected NAME=VALUE"):
+        parse_options(["epochs"])
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+names = st.sampled_from([*SearchConfiguration().as_dict(), "sead", "x"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(names, scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(max_size=3), scalars, max_size=2))
+)
+def test_any_mapping_is_taken_or_refused_with_a_typed_error(content: dict[str, Any]) -> None:
+    try:
+        configuration = from_mapping(content)
+    except ConfigurationError as error:
+        assert "\n" not in str(error) or any("\n" in str(value) for value in content.values())
+    else:
+        assert {name: getattr(configuration, name) for name in content} == content or any(v != v for v in content.values())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_file_is_taken_or_refused_with_a_typed_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_bytes(content)
+    try:
+        from_mapping(read_yaml(path))
+    except ConfigurationError:
+        pass
+    except yaml.YAMLError as error:  # pragma: no cover
+        pytest.fail(f"untyped: {error}")

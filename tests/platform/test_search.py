@@ -1,0 +1,236 @@
+"""Whole searches, on a real Ray and a real MLflow store."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from archsearch import cluster, searchers, spaces
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
+from archsearch.platform import SearchResult, compare, resume_search, run_search
+from archsearch.spaces import Architecture
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running_ray() -> Iterator[None]:
+    cluster.connect(num_cpus=2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("storage with späce")
+
+
+@pytest.fixture(scope="module")
+def result(storage: Path, table: Path) -> SearchResult:
+    """One search that several tests look at."""
+    return run_search(
+        evaluator=f"table:{table}#valid_accuracy",
+        num_candidates=60,
+        seed=1,
+        name="first",
+        storage=storage,
+        tracking=f"sqlite:///{storage}/mlflow.db",
+        progress=False,
+        study="tests",
+    )
+
+
+def test_the_table_holds_each_candidate_once(result: SearchResult) -> None:
+    table = result.evaluations
+    assert table.column_names[:6] == ["candidate", "architecture", "key", "score", "seconds", "error"]
+    assert table["candidate"].to_pylist() == list(range(60))
+    assert len(set(table["key"].to_pylist())) == 60
+    assert {"test_accuracy", "params", "macs"} <= set(table.column_names)
+    assert not any(table["reused"].to_pylist())
+    assert table["seconds"].to_pylist() == [2.0] * 60
+
+
+def test_the_best_is_the_best(result: SearchResult) -> None:
+    best = result.best
+    assert best.score == max(result.evaluations["score"].to_pylist())
+    assert best.metrics["test_accuracy"] == pytest.approx(best.score - 0.01)
+    assert [found.score for found in result.top(5)] == sorted(result.evaluations["score"].to_pylist(), reverse=True)[:5]
+    network = best.build(num_classes=7, channels=4, cells_per_stage=1)
+    assert (
+        sum(parameter.numel() for parameter in network.parameters())
+        == best.space.cost(best.architecture, num_classes=7, channels=4, cells_per_stage=1).params
+    )
+
+
+def test_pareto_and_anytime_agree(result: SearchResult) -> None:
+    front = result.pareto()
+    macs = [found.metrics["macs"] for found in front]
+    scores = [found.score for found in front]
+    assert macs == sorted(macs) and scores == sorted(scores)
+    assert scores[-1] == result.best.score
+    for found in front:
+        assert result.anytime.at(found.metrics["macs"]) == pytest.approx(found.score)
+    with pytest.raises(ConfigurationError, match="expected a metric of the search; got 'watts'"):
+        result.pareto("watts")
+
+
+def test_the_report_and_the_run_folder(result: SearchResult) -> None:
+    assert result.report.is_file()
+    assert pq.read_table(result.folder / "report/evaluations.parquet").num_rows == 60
+    assert {path.name for path in (result.folder / "report/figures").iterdir()} >= {"trade_off.png", "best_architecture.svg"}
+
+
+def test_mlflow_has_the_run(result: SearchResult, storage: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    assert result.run_id is not None
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["searcher"] == "evolution" and run.data.tags["study"] == "tests"
+    assert run.data.metrics["best_score"] == pytest.approx(result.best.score)
+    curve = client.get_metric_history(result.run_id, "search/best_score")
+    assert max(point.step for point in curve) == 60
+    assert {artifact.path for artifact in client.list_artifacts(result.run_id)} >= {"report.html", "evaluations.parquet"}
+
+
+def test_a_second_search_pays_nothing_twice(result: SearchResult, storage: Path, table: Path) -> None:
+    again = run_search(
+        evaluator=f"table:{table}#valid_accuracy", num_candidates=60, seed=1, name="again", storage=storage, tracking="off",
+        batch_size=20, deterministic=True, progress=False,
+    )  # fmt: skip
+    known = set(result.evaluations["key"].to_pylist())
+    for row in again.evaluations.to_pylist():
+        assert row["reused"] == (row["key"] in known)
+    assert any(again.evaluations["reused"].to_pylist())
+    paid = pq.read_table(storage / "ledger")["key"].to_pylist()
+    assert len(paid) == len(set(paid))
+
+
+def test_a_search_that_the_ledger_answers_whole_starts_no_trial(storage: Path, table: Path) -> None:
+    settings: dict[str, Any] = {
+        "evaluator": f"table:{table}#valid_accuracy", "searcher": "random", "num_candidates": 20, "seed": 5, "batch_size": 20,
+        "storage": storage, "tracking": "off", "progress": False,
+    }  # fmt: skip
+    first = run_search(name="whole", **settings)
+    second = run_search(name="whole-again", **settings)
+    assert second.evaluations["key"].to_pylist() == first.evaluations["key"].to_pylist()
+    assert all(second.evaluations["reused"].to_pylist())
+    assert not (second.folder / "tune").exists()
+
+
+def test_resume_of_a_finished_run_changes_nothing(result: SearchResult, storage: Path) -> None:
+    before = pq.read_table(storage / "ledger").num_rows
+    again = resume_search(result.folder, progress=False)
+    assert sorted(again.evaluations["key"].to_pylist()) == sorted(result.evaluations["key"].to_pylist())
+    assert pq.read_table(storage / "ledger").num_rows == before
+    assert again.run_id == result.run_id
+
+
+def test_the_same_name_is_refused(result: SearchResult, storage: Path, table: Path) -> None:
+    with pytest.raises(RunError, match="first exists already.*archsearch resume"):
+        run_search(evaluator=f"table:{table}#valid_accuracy", name="first", storage=storage, tracking="off", progress=False)
+
+
+def test_a_dry_search_tells_the_first_reason(storage: Path, table: Path) -> None:
+    class Broken(TabularEvaluator):
+        def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+            return [self.failed(architecture, "the scales are broken") for architecture in architectures]
+
+    evaluator = Broken(spaces.get("nasbench201"), pq.read_table(table), "valid_accuracy", name="broken")
+    result = run_search(evaluator=evaluator, num_candidates=6, name="broken", storage=storage, tracking="off", progress=False)
+    assert len(result.evaluations) == 6
+    assert all(math.isnan(score) for score in result.evaluations["score"].to_pylist())
+    with pytest.raises(RunError, match="none of the 6 candidates .* the scales are broken"):
+        _ = result.best
+
+
+def test_export_writes_the_winner(result: SearchResult, tmp_path: Path) -> None:
+    folder = result.export(tmp_path / "winner")
+    content = json.loads((folder / "architecture.json").read_text())
+    assert spaces.get(content["space"]).parse(content["architecture"]) == result.best.architecture
+    assert content["score"] == result.best.score
+    assert (folder / "architecture.png").stat().st_size > 1000
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="directory: cannot write"):
+        result.export(tmp_path / "file" / "below")
+
+
+class Counting(Evaluator):
+    """Scores by the number of 3x3 convolutions, and takes its time."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        super().__init__(spaces.get("nasbench201"))
+        self.pause = pause
+
+    @property
+    def task(self) -> str:
+        return "counting"
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"pause": self.pause}
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        time.sleep(self.pause * len(architectures))
+        counts = [str(architecture).count("nor_conv_3x3") for architecture in architectures]
+        keys = [self.space.key(architecture) for architecture in architectures]
+        return [Evaluation(*row, seconds=self.pause) for row in zip(architectures, keys, counts, strict=True)]
+
+
+def test_objects_instead_of_names(storage: Path) -> None:
+    space = spaces.get("nasbench201")
+    searcher = searchers.RegularizedEvolution(space, 0, population_size=10, tournament_size=5, batch_size=10)
+    result = run_search(space, searcher, Counting(), 120, name="objects", storage=storage, tracking="off", progress=False)
+    assert result.best.score == 6
+
+
+def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:
+    result = run_search(
+        "nasbench201",
+        "random",
+        Counting(0.4),
+        5000,
+        name="budget",
+        storage=storage,
+        tracking="off",
+        progress=False,
+        time_budget=12,
+    )
+    assert 0 < len(result.evaluations) < 5000
+    assert result.best.score >= 1
+
+
+def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
+    settings: dict[str, Any] = {
+        "evaluator": f"table:{table}#valid_accuracy",
+        "num_candidates": 40,
+        "storage": str(storage / "compare"),
+        "tracking": "off",
+    }
+    comparison = compare(["random", "evolution"], seeds=2, study="duel", progress=False, **settings)
+    assert {outcome.searcher for outcome in comparison.outcomes} == {"random", "evolution"}
+    for outcome in comparison.outcomes:
+        assert len(outcome.curves) == 2 and all(len(curve) == 40 for curve in outcome.curves)
+        bests = [float(np.nanmax(curve)) for curve in outcome.curves]
+        assert outcome.best().value == pytest.approx(np.mean(bests))
+    assert comparison.outcomes[0].best().value >= comparison.outcomes[1].best().value
+    text = comparison.table()
+    assert "its test accuracy (%)" in text and len(text.splitlines()) == 4
+    assert (comparison.folder / "best_so_far.png").stat().st_size > 5000
+    assert pq.read_table(comparison.folder / "best.parquet").num_rows == 4
+
+
+def test_comparison_refuses_before_it_runs(storage: Path) -> None:
+    with pytest.raises(ConfigurationError, match="searcher: expected one of"):
+        compare(["random", "evolushun"], storage=str(storage / "none"))
+    with pytest.raises(ConfigurationError, match="at least one seed"):
+        compare([], storage=str(storage / "none"))
+    assert not (storage / "none").exists()

@@ -1,0 +1,90 @@
+"""What all searchers share, beyond the conformance suite: arguments, sizes of batches, states of others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.searchers import RandomSearch
+from archsearch.searchers.conformance_loop import Loop
+from archsearch.spaces.nasbench201 import NASBench201
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_candidates": 0}, "num_candidates: expected a whole number of at least 1; got 0"),
+        ({"num_candidates": 2.5}, "num_candidates: expected a whole number"),
+        ({"num_candidates": True}, "num_candidates: expected a whole number"),
+        ({"batch_size": -1}, "batch_size: expected a whole number of at least 1; got -1"),
+        ({"lag": 0}, "lag: expected a whole number of at least 1; got 0"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0; got -1"),
+        ({"seed": "1"}, "seed: expected a whole number of at least 0; got '1'"),
+    ],
+)
+def test_wrong_arguments_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        RandomSearch(NASBench201(), **settings)
+
+
+def test_batches_grow_when_candidates_are_cheap() -> None:
+    loop = Loop(RandomSearch(NASBench201(), num_candidates=300), lambda architecture: 0.5)
+    loop.seconds = 0.001
+    loop.run()
+    sizes = [len(suggestion["candidates"]) for suggestion in loop.suggestions]
+    assert sizes == [1, 8, 64, 227]
+
+
+def test_batches_stay_single_when_candidates_are_dear() -> None:
+    loop = Loop(RandomSearch(NASBench201(), num_candidates=10), lambda architecture: 0.5)
+    loop.seconds = 3.0
+    assert [len(suggestion["candidates"]) for suggestion in loop.run().suggestions] == [1] * 10
+
+
+def test_deterministic_batches_have_a_fixed_size() -> None:
+    loop = Loop(RandomSearch(NASBench201(), num_candidates=10, deterministic=True), lambda architecture: 0.5)
+    loop.seconds = 0.001
+    assert [len(suggestion["candidates"]) for suggestion in loop.run().suggestions] == [1] * 10
+
+
+def test_deterministic_search_waits_for_the_batches_it_depends_on() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=10, deterministic=True, lag=2)
+    assert [type(searcher.suggest(f"trial{number}")) for number in range(3)] == [dict, dict, type(None)]
+    done = {"scores": [0.5], "seconds": [1.0], "errors": [None]}
+    searcher.on_trial_complete(trial_id="trial1", result=done)
+    assert searcher.suggest("trial2") is None, "batch 2 depends on batch 0, not on batch 1"
+    searcher.on_trial_complete(trial_id="trial0", result=done)
+    assert [type(searcher.suggest(f"trial{number}")) for number in (2, 3, 4)] == [dict, dict, type(None)]
+
+
+def test_search_without_an_end_goes_on() -> None:
+    loop = Loop(RandomSearch(NASBench201(), batch_size=50), lambda architecture: 0.5).run(batches=20)
+    assert len(set(loop.candidates)) == 1000
+    assert not loop.searcher.finished
+
+
+def test_outcome_of_an_unknown_trial_is_ignored() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=3)
+    searcher.on_trial_complete(trial_id="never suggested", result=None, error=True)
+    assert searcher.num_proposed == len(searcher.history) == 0
+
+
+def test_state_of_another_space_is_refused(tmp_path: Path) -> None:
+    searcher = RandomSearch(NASBench201())
+    (tmp_path / "state").write_text(json.dumps({**searcher.state(), "space": "another"}))
+    with pytest.raises(RunError, match="state: expected one of nasbench201 with seed 0; got another with seed 0"):
+        RandomSearch(NASBench201()).restore(str(tmp_path / "state"))
+    with pytest.raises(RunError, match="checkpoint_path: cannot read a searcher's state from .*missing"):
+        searcher.restore(str(tmp_path / "missing"))
+
+
+def test_saving_replaces_the_state_as_a_whole(tmp_path: Path) -> None:
+    loop = Loop(RandomSearch(NASBench201(), batch_size=2), lambda architecture: 0.5)
+    for batches in (1, 3):
+        loop.run(batches=batches).searcher.save(str(tmp_path / "state"))
+        assert json.loads((tmp_path / "state").read_text()) == loop.searcher.state()
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]

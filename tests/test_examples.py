@@ -1,0 +1,55 @@
+"""The examples run."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archsearch.platform.configuration import from_mapping, read_yaml
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_own_searcher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("own_searcher").main(str(tmp_path), candidates=40)
+    assert "validation accuracy 0.9" in capsys.readouterr().out
+
+
+def test_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for label, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for number in range(24):
+            pixels = np.clip(np.array(colour) + rng.integers(-30, 30, (20, 24, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / label / f"{number}.png")
+    load("own_images").main(str(tmp_path / "images"), str(tmp_path), candidates=3, epochs=2)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 3 and all("nor_conv" in line or "none" in line or "~" in line for line in lines)
+
+
+def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("own_evaluator").main(str(tmp_path), candidates=3, epochs=1)
+    assert "accuracy 0." in capsys.readouterr().out
+
+
+def test_the_settings_file_is_valid() -> None:
+    configuration = from_mapping(read_yaml(EXAMPLES / "search.yaml"))
+    assert configuration.searcher_options["population_size"] == 30
