@@ -29,7 +29,7 @@ from archsearch.spaces.nasbench201 import NASBench201
 
 # An evaluator may be defined in a file that is not on the import path, such as a test file.
 _FRESH_PROCESS = """
-import importlib, importlib.util, pickle, sys
+import importlib, importlib.util, pickle, sys, types
 name, path = sys.argv[1:]
 try:
     importlib.import_module(name)
@@ -37,6 +37,8 @@ except ImportError:
     spec = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
+    for place in [place for place, letter in enumerate(name) if letter == "."]:  # unpickling asks for the packages around it
+        sys.modules.setdefault(name[:place], types.ModuleType(name[:place]))
 evaluator = pickle.loads(sys.stdin.buffer.read())
 print(evaluator.fingerprint())
 """
@@ -80,7 +82,7 @@ class EvaluatorConformance:
         space = self.make_space()
         evaluator, candidates = self.make_evaluator(space), self.candidates(space)
         evaluations = evaluator.evaluate(candidates)
-        assert [evaluation.architecture for evaluation in evaluations] == candidates
+        assert [evaluation.architecture for evaluation in evaluations] == candidates, "evaluations are in another order"
         assert evaluator.evaluate([]) == []
         for evaluation in evaluations:
             check_evaluation(space, evaluation)
@@ -150,7 +152,7 @@ class EvaluatorConformance:
         evaluator = self.make_evaluator(self.make_space())
         other = copy.copy(evaluator)
         other.seed += 1
-        assert other.fingerprint() == evaluator.fingerprint()
+        assert other.fingerprint() == evaluator.fingerprint(), "the seed is part of the fingerprint"
 
     def test_fresh_process_has_the_same_fingerprint(self) -> None:
         evaluator = self.make_evaluator(self.make_space())
@@ -179,7 +181,7 @@ class EvaluatorConformance:
 
 def check_evaluation(space: SearchSpace, evaluation: Evaluation) -> None:
     """Assert that an evaluation has its key, and a finite score or an error."""
-    assert evaluation.key == space.key(evaluation.architecture)
+    assert evaluation.key == space.key(evaluation.architecture), "the key is not that of the space"
     assert evaluation.ok or evaluation.error, "neither a finite score nor an error"
     assert not evaluation.ok or evaluation.error is None
     assert evaluation.seconds >= 0

@@ -38,6 +38,10 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
     from archsearch.evaluators.datasets import check_name
     from archsearch.evaluators.training import TrainingEvaluator
 
+    if fixed := set(options) & {"space", "dataset"}:
+        raise ConfigurationError(
+            f"evaluator options: {', '.join(sorted(fixed))} cannot be given here; write train:DATASET, and give the space of the search."
+        )
     check_name(dataset)
     return TrainingEvaluator(space, dataset, **options)
 

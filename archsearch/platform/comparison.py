@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.metrics import Interval, mean_interval
+from archsearch.platform.comparison_tracking import track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
 from archsearch.platform.result import SearchResult
 
@@ -117,12 +118,15 @@ def compare(
     found: dict[str, list[SearchResult]] = {searcher: [] for searcher in searchers}
     for seed in range(seeds):
         for searcher in searchers:
-            configuration = replace(base, searcher=searcher, seed=seed, name=f"{study}-{searcher}-s{seed}", study=study)
+            name = f"{study}-{searcher}-s{seed}"
+            # The comparison has its own figure; a report for each search would take longer than the search.
+            configuration = replace(base, searcher=searcher, seed=seed, name=name, study=study, report=False)
             found[searcher].append(_search(configuration, progress))
     outcomes = [MethodOutcome(searcher, tuple(results)) for searcher, results in found.items()]
     outcomes.sort(key=lambda outcome: -outcome.best().value)
     comparison = Comparison(study, tuple(outcomes), Path(base.storage).expanduser().absolute() / f"{study}-report")
     _write(comparison)
+    track_comparison(comparison, base.tracking)
     return comparison
 
 

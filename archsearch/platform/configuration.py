@@ -39,6 +39,8 @@ class SearchConfiguration:
         tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db), or `off`.
         study: Name under which runs are compared in MLflow.
         top: Rows of the ranked table.
+        report: Whether to write the HTML report with its pictures, and child runs of the best in MLflow. Without it the tables
+            are written all the same; resuming the finished run with it makes up for the rest.
 
     Raises:
         ConfigurationError: A value is of the wrong type or out of range.
@@ -64,6 +66,7 @@ class SearchConfiguration:
     tracking: str = "auto"
     study: str | None = None
     top: int = 10
+    report: bool = True
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):

@@ -37,10 +37,7 @@ def write_report(summary: SearchSummary, space: SearchSpace, directory: Path, to
         top: Number of candidates in the ranking.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = ranked_rows(summary.evaluations, top)
-    write_csv(rows, directory / "top.csv")
-    pq.write_table(summary.evaluations, directory / "evaluations.parquet")
+    rows = write_tables(summary, directory, top)
     shown = {}
     for name, figure, text in _figures(summary, space, rows):
         pictures.save(figure, directory / "figures" / name)
@@ -48,6 +45,15 @@ def write_report(summary: SearchSummary, space: SearchSpace, directory: Path, to
     page = directory / "report.html"
     page.write_text(html.page(summary.name, list(_story(summary, rows, top, shown))), encoding="utf-8")
     return page
+
+
+def write_tables(summary: SearchSummary, directory: Path, top: int = 10) -> list[RankedRow]:
+    """Write `top.csv` and `evaluations.parquet` alone, and return the ranking."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = ranked_rows(summary.evaluations, top)
+    write_csv(rows, directory / "top.csv")
+    pq.write_table(summary.evaluations, directory / "evaluations.parquet")
+    return rows
 
 
 def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -> Iterator[Picture]:

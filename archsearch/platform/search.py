@@ -87,7 +87,7 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
         RunError: There is no such run.
     """
     folder = RunFolder.open(Path(run).expanduser().absolute())
-    configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent))
+    configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     search = _prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
 
@@ -192,14 +192,17 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
 
 
 def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) -> None:
-    """Write the report, and send it to MLflow."""
-    from archsearch.platform.report import write_report
+    """Write the report, or its tables alone, and send them to MLflow."""
+    from archsearch.platform.report import write_report, write_tables
 
-    summary, top = result.summary, result.summary.settings["top"]
+    summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
     if len(summary.evaluations):
-        write_report(summary, result.space, result.folder / "report", top)
-        tracker.log_artifacts(result.folder / "report")
-        tracker.log_finalists(ranked_rows(summary.evaluations, top))
+        if summary.settings["report"]:
+            write_report(summary, result.space, folder, top)
+            tracker.log_finalists(ranked_rows(summary.evaluations, top))
+        else:
+            write_tables(summary, folder, top)
+        tracker.log_artifacts(folder)
     tracker.finish(status, summary, top)
 
 

@@ -34,7 +34,7 @@ from archsearch.spaces.nasbench201 import OPERATORS, NASBench201
 
 # The suite may stand in a file that is not on the import path, such as a test file.
 _FRESH_PROCESS = """
-import importlib, importlib.util, json, pickle, sys
+import importlib, importlib.util, json, pickle, sys, types
 name, path = sys.argv[1:]
 try:
     importlib.import_module(name)
@@ -42,6 +42,8 @@ except ImportError:
     spec = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
+    for place in [place for place, letter in enumerate(name) if letter == "."]:  # unpickling asks for the packages around it
+        sys.modules.setdefault(name[:place], types.ModuleType(name[:place]))
 suite = pickle.loads(sys.stdin.buffer.read())
 print(json.dumps(suite.proposals(0)))
 """

@@ -7,7 +7,6 @@ how inputs are joined and how cells are linked are defaults of this project.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.graph import GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 from archsearch.spaces.wiring import (
@@ -48,7 +46,7 @@ _EXAMPLE = '[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"]],[["conv_1x1",[
 
 
 class Work(NamedTuple):
-    """What a node does: its operator, its scale (size of the cell's input over size of its output), and whether it has an exit."""
+    """What a node does: operator, scale (size of the cell's input over size of the output), and whether it has an exit."""
 
     operator: str
     scale: int
@@ -153,11 +151,6 @@ class Anytime(SearchSpace):
             raise ArchitectureError(f"node {number}: expected a scale of {', '.join(map(str, SCALES))}; got {scale!r}.")
         label = _LABELS[Work(read_operator(operator, OPERATORS), scale, len(value) == 4)]
         return Node(label, read_predecessors(sources, number, self.in_degree))
-
-    def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: architectures whose cells differ only in the numbering of their nodes share it."""
-        forms = [canonical_form(live_part(graph)) for graph in self.graphs(self._own(architecture))]
-        return hashlib.blake2b(b"\n".join(forms), digest_size=10).hexdigest()
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn by the law of in-degrees and the probability of exits; see the class."""

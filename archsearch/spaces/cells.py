@@ -7,7 +7,6 @@ reads and puts out are defaults of this project.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.graph import GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 from archsearch.spaces.wiring import (
@@ -58,7 +56,8 @@ class Cells(SearchSpace):
 
     Nodes 0 and 1 are the inputs: the block before the previous one, and the previous one. The text, a JSON list, begins with
     node 2. A node applies its operator, with the same weights, to each node that it reads, and adds the results up (equation
-    7). All nodes that no other reads, an unused input included, are concatenated: that is the output of the block.
+    7); a separable convolution is applied once. All nodes that no other reads, an unused input included, are concatenated:
+    that is the output of the block.
 
     The genes are, for each node, its operator and its set of predecessors. A sample takes nodes in order; the operator is
     uniform, the number of predecessors is uniform over those that `in_degree` allows (fewer where the nodes before are too
@@ -131,11 +130,6 @@ class Cells(SearchSpace):
                 raise ArchitectureError(f"node {number}: expected [operator, predecessors], as in {_EXAMPLE}; got {value!r}.")
             nodes.append(Node(read_operator(value[0], OPERATORS), read_predecessors(value[1], number, self.in_degree)))
         return _architecture(nodes)
-
-    def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: blocks that differ only in the numbering of their nodes share it."""
-        (graph,) = self.graphs(self._own(architecture))
-        return hashlib.blake2b(canonical_form(live_part(graph)), digest_size=10).hexdigest()
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn by the law of in-degrees; see the class."""

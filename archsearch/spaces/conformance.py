@@ -157,6 +157,8 @@ class SpaceConformance(NetworkConformance):
         missing = {(gene, value) for gene, values in enumerate(space.choices.values()) for value in range(len(values))}
         architecture = self.population(space, 1)[0]
         for _ in range(self.walk * len(missing)):
+            if not missing:
+                break
             missing -= set(enumerate(space.genotype(architecture)))
             architecture = space.mutate(architecture, rng)
         assert not missing, f"a random walk of mutations never takes these (gene, alternative): {sorted(missing)}"
@@ -173,7 +175,7 @@ class SpaceConformance(NetworkConformance):
             child = space.mutate(architecture, rng)
             near, far = (np.count_nonzero(np.array(space.genotype(a)) != target) for a in (child, architecture))
             # Under constraints the way may lead over a child that is further off.
-            if near <= far or rng.integers(len(target)) == 0:
+            if near <= far or (space.constrained and rng.integers(len(target)) == 0):
                 architecture = child
         assert architecture == goal, f"mutations that seldom lead away from {goal} end at {architecture}"
 
@@ -250,7 +252,9 @@ class SpaceConformance(NetworkConformance):
         assert not batch.adjacency.swapaxes(2, 3)[padding].any(), "no edge enters a padded node"
         if batch.edges is not None:
             width = batch.edges.shape[-1]
-            assert batch.edges.shape == (size, cells, width, width)
+            slots = batch.edges.shape[2:-2]
+            assert len(slots) <= 1
+            assert batch.edges.shape == (size, cells, *slots, width, width)
             assert batch.edges.dtype == np.int8
             assert (batch.edges[..., *np.tril_indices(width)] == -1).all(), "edges run forwards"
 

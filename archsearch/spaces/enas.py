@@ -57,13 +57,17 @@ class ENAS(SearchSpace):
         if layers != 6:
             self.name = f"enas{layers}"  # type: ignore[misc]  # architectures bear the name: depths must not be mixed
         self.layers = layers
-        self._edges = tuple((source, target) for target in range(1, layers + 1) for source in range(target - 1))
         self._choices: dict[str, Sequence[int] | Sequence[str]] = {}
+        self._operator_genes: list[int] = []
+        self._skip_genes: dict[tuple[int, int], int] = {}
         for layer in range(1, layers + 1):
+            self._operator_genes.append(len(self._choices))
             self._choices[f"layer{layer}"] = OPERATORS
-            self._choices |= {f"skip_{source}_{layer}": (0, 1) for source in range(layer - 1)}
-        self._operator_genes = [gene for gene, values in enumerate(self._choices.values()) if values is OPERATORS]
-        self._skip_genes = [gene for gene, values in enumerate(self._choices.values()) if values is not OPERATORS]
+            for source in range(layer - 1):
+                self._skip_genes[source, layer] = len(self._choices)
+                self._choices[f"skip_{source}_{layer}"] = (0, 1)
+        self._sizes = tuple(len(values) for values in self._choices.values())
+        self._edges = tuple((source, target) for target in range(1, layers + 2) for source in range(target))
 
     @property
     def choices(self) -> Mapping[str, Sequence[Any]]:
@@ -76,28 +80,25 @@ class ENAS(SearchSpace):
 
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         genes = tuple(int(gene) for gene in genotype)
-        sizes = [len(values) for values in self._choices.values()]
-        if len(genes) != len(sizes) or not all(0 <= gene < size for gene, size in zip(genes, sizes, strict=True)):
+        if len(genes) != len(self._sizes) or not all(0 <= gene < size for gene, size in zip(genes, self._sizes, strict=True)):
             raise ArchitectureError(
-                f"genotype: expected {len(sizes)} indices, for each layer an operator from 0 to {len(OPERATORS) - 1} "
+                f"genotype: expected {len(self._sizes)} indices, for each layer an operator from 0 to {len(OPERATORS) - 1} "
                 f"and its skip bits 0 or 1; got {genes}."
             )
-        rows, first = [], 0
-        for layer in range(1, self.layers + 1):
-            rows.append(list(genes[first : first + layer]))
-            first += layer
-        skips = {edge for edge, gene in zip(self._edges, self._skip_genes, strict=True) if genes[gene]}
-        edges = skips | {(vertex, vertex + 1) for vertex in range(self.layers + 1)}
+        rows = [genes[first : first + layer] for layer, first in enumerate(self._operator_genes, start=1)]
+        skips = {edge for edge, gene in self._skip_genes.items() if genes[gene]}
+        edges = tuple(edge for edge in self._edges if edge[0] + 1 == edge[1] or edge in skips)
         names = (INPUT, *(OPERATORS[row[0]] for row in rows), OUTPUT)
-        cell = Cell(self.layers + 2, tuple(sorted(edges, key=lambda edge: (edge[1], edge[0]))), names)
-        return Architecture(self.name, json.dumps(rows), (cell,))
+        return Architecture(self.name, json.dumps(rows), (Cell(self.layers + 2, edges, names),))
 
     def genotype(self, architecture: Architecture) -> Genotype:
         (cell,) = self._own(architecture).cells
-        edges, genes = set(cell.edges), []
-        for layer in range(1, self.layers + 1):
-            genes.append(OPERATORS.index(cell.node_operators[layer]))
-            genes.extend(int((source, layer) in edges) for source in range(layer - 1))
+        genes = [0] * len(self._sizes)
+        for gene, operator in zip(self._operator_genes, cell.node_operators[1:-1], strict=True):
+            genes[gene] = OPERATORS.index(operator)
+        for edge in cell.edges:
+            if edge in self._skip_genes:
+                genes[self._skip_genes[edge]] = 1
         return tuple(genes)
 
     def parse(self, text: str) -> Architecture:
@@ -138,8 +139,8 @@ class ENAS(SearchSpace):
         operators[:, 0, 1:-1] += 2
         adjacency = np.zeros((batch, 1, vertices, vertices), dtype=bool)
         adjacency[:, 0] = np.eye(vertices, k=1, dtype=bool)
-        if self._edges:
-            adjacency[:, 0, *np.transpose(self._edges)] = genotypes[:, self._skip_genes] == 1
+        for (source, target), gene in self._skip_genes.items():
+            adjacency[:, 0, source, target] = genotypes[:, gene]
         return GraphBatch(self.vocabulary, operators, adjacency)
 
     def decode(self, batch: GraphBatch) -> list[Architecture]:
@@ -151,17 +152,17 @@ class ENAS(SearchSpace):
             )
         if not len(batch):
             return []
-        genotypes = np.empty((len(batch), len(self._choices)), dtype=np.int8)
+        genotypes = np.empty((len(batch), len(self._sizes)), dtype=np.int8)
         genotypes[:, self._operator_genes] = batch.operators[:, 0, 1:-1] - 2
-        if self._edges:
-            genotypes[:, self._skip_genes] = batch.adjacency[:, 0, *np.transpose(self._edges)]
+        for (source, target), gene in self._skip_genes.items():
+            genotypes[:, gene] = batch.adjacency[:, 0, source, target]
         same = self.encode_genotypes(genotypes)
         if (same.operators != batch.operators).any() or (same.adjacency != batch.adjacency).any():
             raise ArchitectureError(
                 f"batch: expected in each graph of {self.name} a chain from one input through {self.layers} layers to one "
                 "output, with skips between earlier vertices and layers alone, as encode gives them; got others."
             )
-        return [self.from_genotype(row) for row in genotypes]
+        return [self.from_genotype(row) for row in genotypes.tolist()]
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
         """Return stem, layers with the size halved between stages, global pool and classifier."""

@@ -64,7 +64,8 @@ class GraphBatch:
         operators: `[batch, cells, nodes]` int8; -1 pads.
         adjacency: `[batch, cells, nodes, nodes]` bool; `[..., u, v]` is the edge from u to v.
         edges: `[batch, cells, width, width]` int8, only for spaces with operators on edges: the operator on the edge from u to
-            v of the cell as published, -1 where there is none.
+            v of the cell as published, -1 where there is none. Where several operators may join one pair of nodes it is
+            `[batch, cells, slots, width, width]`: slot `d` holds the operator on the `d`-th input of each node v.
     """
 
     vocabulary: tuple[str, ...]

@@ -23,13 +23,13 @@ from archsearch.spaces.nasbench101_code import (
     LAST,
     OPERATOR_BITS,
     OPERATORS,
+    SHIFTS,
     UNUSED,
     canonical,
     checked,
     from_adjacency,
     is_valid,
     joined,
-    pruned,
 )
 from archsearch.spaces.nasbench101_enumeration import all_codes
 from archsearch.spaces.nasbench101_graphs import codes_of, graphs_of
@@ -47,11 +47,13 @@ _SIZES = (2,) * len(EDGES) + (len(OPERATORS),) * INTERIOR
 class NASBench101(SearchSpace):
     """`[[0,1,1],[0,0,1],[0,0,0]] [input,conv3x3-bn-relu,output]`: a matrix of edges and the labels of the vertices.
 
-    423,624 distinct cells. The genes are those of a raw cell on seven vertices: 21 edges in the order 0>1, 0>2, 1>2, 0>3,
-    ..., 5>6, and the operators of the vertices 1 to 5. As in the benchmark a raw cell is pruned: vertices on no path from
-    input to output are removed, wherever cells are read. So many genotypes give one architecture, of which `genotype`
-    returns the one that keeps what is not in use behind the rest and without edges. Genotypes that connect no input to the
-    output, or have more than nine edges after pruning, are invalid.
+    423,624 architectures. A cell is brought into the form of the benchmark's own record wherever it is read or made: vertices
+    on no path from input to output are removed, and the rest is numbered as in the record. So isomorphic cells are one
+    architecture, with one network: where channels do not divide evenly, that depends on the numbering.
+
+    The genes are those of a raw cell on seven vertices: 21 edges in the order 0>1, 0>2, 1>2, 0>3, ..., 5>6, and the operators
+    of the vertices 1 to 5. Many genotypes give one architecture, and `genotype` returns one of them. Genotypes without a path
+    from input to output, or with more than nine edges after pruning, are invalid.
 
     Args:
         sampler: What `sample` draws from. `raw`: `sample_raw`, the benchmark's usual way; `uniform`: `sample_uniform`.
@@ -100,13 +102,13 @@ class NASBench101(SearchSpace):
                 f"{len(OPERATORS) - 1}; got {genes}."
             )
         edges = sum(gene << index for index, gene in enumerate(genes[: len(EDGES)]))
-        operators = sum(gene << 2 * index for index, gene in enumerate(genes[len(EDGES) :]))
-        return _valid_architecture(edges << OPERATOR_BITS | operators)
+        operators = sum(gene << shift for shift, gene in zip(SHIFTS, genes[len(EDGES) :], strict=True))
+        return _architecture(edges << OPERATOR_BITS | operators)
 
     def genotype(self, architecture: Architecture) -> Genotype:
         code = self._code(architecture)
         edges = [code >> OPERATOR_BITS + index & 1 for index in range(len(EDGES))]
-        operators = [code >> 2 * index & UNUSED for index in range(INTERIOR)]
+        operators = [code >> shift & UNUSED for shift in SHIFTS]
         return (*edges, *(0 if operator == UNUSED else operator for operator in operators))
 
     def from_adjacency(self, adjacency: int, operators: Sequence[int]) -> Architecture:
@@ -131,23 +133,23 @@ class NASBench101(SearchSpace):
                 f"adjacency: expected the edges of {size} vertices, {size * (size - 1) // 2} bits; got {adjacency}."
             )
         padded = np.array([used + [-1] * (INTERIOR - len(used))])
-        return _valid_architecture(int(from_adjacency(np.array([int(adjacency)]), padded)[0]))
+        return _architecture(int(from_adjacency(np.array([int(adjacency)]), padded)[0]))
 
     def parse(self, text: str) -> Architecture:
-        """Return the architecture of matrix and labels; vertices on no path from input to output are removed.
+        """Return the architecture of matrix and labels, pruned and numbered as in the benchmark's record.
 
         Raises:
             ArchitectureError: The text is no such cell; it has more than 7 vertices, an edge that does not run forwards, an
                 unknown operator, input or output in the wrong place, no path, or more than 9 edges after pruning.
         """
-        return _valid_architecture(_code_of_cell(read_cell(text)))
+        return _architecture(_code_of_cell(read_cell(text)))
 
     def key(self, architecture: Architecture) -> str:
         """Return the canonical identity: equal if and only if the cells are isomorphic.
 
         The benchmark's own identity, an iterated hash of neighbourhoods, tells the same 423,624 cells apart.
         """
-        return _key(self._code(architecture))
+        return _written(_representative(self._code(architecture)))
 
     def keys(self, batch: GraphBatch) -> list[str]:
         return [_written(code) for code in canonical(codes_of(batch)).tolist()]
@@ -163,12 +165,12 @@ class NASBench101(SearchSpace):
         """
         while not is_valid(edges := int(rng.integers(1 << len(EDGES))) << OPERATOR_BITS):
             pass
-        return _architecture(int(pruned(edges + int(joined(0, rng.integers(len(OPERATORS), size=INTERIOR))))))
+        return _architecture(edges + int(joined(0, rng.integers(len(OPERATORS), size=INTERIOR))))
 
     def sample_uniform(self, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn uniformly over the 423,624 distinct cells; the first call of a process lists them."""
         codes = all_codes()
-        return _architecture(int(codes[rng.integers(len(codes))]))
+        return _represented(int(codes[rng.integers(len(codes))]))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Return a copy, never isomorphic, in which one edge is flipped or one operator changed, or one vertex put to use.
@@ -182,7 +184,7 @@ class NASBench101(SearchSpace):
         return graphs_of(codes)
 
     def encode_genotypes(self, genotypes: NDArray[np.integer]) -> GraphBatch:
-        """Return a population given as genotypes `[batch, 26]`, pruned.
+        """Return a population given as genotypes `[batch, 26]`.
 
         Raises:
             ArchitectureError: A genotype is invalid.
@@ -191,10 +193,10 @@ class NASBench101(SearchSpace):
         if ((rows < 0) | (rows >= _SIZES)).any():
             raise ArchitectureError(f"genotypes: expected genes from 0 to {_SIZES}, exclusive; got others. See `choices`.")
         edges = rows[:, : len(EDGES)] @ (1 << np.arange(len(EDGES)))
-        return graphs_of(checked(joined(edges, rows[:, len(EDGES) :])))
+        return graphs_of(canonical(checked(joined(edges, rows[:, len(EDGES) :]))))
 
     def encode_adjacency(self, adjacency: ArrayLike, operators: ArrayLike) -> GraphBatch:
-        """Return a population given as integers, laid out as in `from_adjacency`, pruned.
+        """Return a population given as integers, laid out as in `from_adjacency`.
 
         Args:
             adjacency: `[batch]`.
@@ -204,7 +206,7 @@ class NASBench101(SearchSpace):
             ArchitectureError: A cell is invalid.
         """
         rows = np.asarray(operators, dtype=np.int64).reshape(-1, INTERIOR)
-        return graphs_of(checked(from_adjacency(np.asarray(adjacency, dtype=np.int64), rows)))
+        return graphs_of(canonical(checked(from_adjacency(np.asarray(adjacency, dtype=np.int64), rows))))
 
     def decode(self, batch: GraphBatch) -> list[Architecture]:
         return [_architecture(code) for code in codes_of(batch).tolist()]
@@ -242,18 +244,25 @@ def _code_of_cell(cell: Cell) -> int:
     for source, target in cell.edges:
         code |= 1 << OPERATOR_BITS + EDGE_INDEX[source, LAST if target == last else target]
     for vertex in range(1, LAST):
-        code |= (OPERATORS.index(cell.node_operators[vertex]) if vertex < last else UNUSED) << 2 * (vertex - 1)
+        code |= (OPERATORS.index(cell.node_operators[vertex]) if vertex < last else UNUSED) << SHIFTS[vertex - 1]
     return code
 
 
-def _valid_architecture(code: int) -> Architecture:
-    return _architecture(int(checked(code)))
+def _architecture(code: int) -> Architecture:
+    """Return the architecture of a code, or refuse it."""
+    return _represented(_representative(code))
+
+
+@lru_cache(maxsize=1 << 16)
+def _representative(code: int) -> int:
+    """Return the code by which a cell stands in the benchmark's record."""
+    return int(canonical([checked(code)])[0])
 
 
 @lru_cache(maxsize=1 << 12)
-def _architecture(code: int) -> Architecture:
-    """Return the architecture of a pruned code."""
-    labels = [code >> 2 * index & UNUSED for index in range(INTERIOR)]
+def _represented(code: int) -> Architecture:
+    """Return the architecture of a code of the record."""
+    labels = [code >> shift & UNUSED for shift in SHIFTS]
     operators = (INPUT, *(OPERATORS[label] for label in labels if label != UNUSED), OUTPUT)
     last = len(operators) - 1
     edges = tuple(
@@ -263,11 +272,6 @@ def _architecture(code: int) -> Architecture:
     )
     cell = Cell(last + 1, edges, node_operators=operators)
     return Architecture(NASBench101.name, write_cell(cell), (cell,))
-
-
-@lru_cache(maxsize=1 << 16)
-def _key(code: int) -> str:
-    return _written(int(canonical([code])[0]))
 
 
 def _written(code: int) -> str:

@@ -1,8 +1,11 @@
 """Cells of NAS-Bench-101 as integers, one at a time or a whole population in one array.
 
 A code holds a cell on seven vertices, of which 0 is the input and 6 the output. From bit 10 on stand the edges: bit
-`10 + x + y(y-1)/2` is the edge x>y. The bits below hold the operators of the vertices 1 to 5, two bits each; 3 marks a vertex
-that is not in use. A cell with fewer vertices keeps its last interior vertices out of use.
+`10 + x + y(y-1)/2` is the edge x>y. The bits below hold the operators of the vertices 1 to 5, two bits each and that of vertex
+1 highest; 3 marks a vertex that is not in use. A cell with fewer vertices keeps its last interior vertices out of use.
+
+The least code of an isomorphism class is the cell that stands for the class in the benchmark's own record, because the
+benchmark was made by counting through the edges, and then through the operators, and keeping what came first.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ INTERIOR, LAST = MAX_VERTICES - 2, MAX_VERTICES - 1
 EDGES = tuple((x, y) for y in range(MAX_VERTICES) for x in range(y))
 EDGE_INDEX = {edge: index for index, edge in enumerate(EDGES)}
 OPERATOR_BITS = 2 * INTERIOR
+SHIFTS = tuple(range(OPERATOR_BITS - 2, -1, -2))  # of the operators of the vertices 1 to 5
 UNUSED = 3
 _BACKWARD = 1 << 31  # marks an order in which an edge runs backwards, and makes it larger than any code
 _LOW = 11  # edges in the first of the two tables that together renumber the vertices
@@ -38,7 +42,7 @@ def edges_of(code: Integers) -> Integers:
 
 def operators_of(codes: ArrayLike) -> Codes:
     """Return the operators of the vertices 1 to 5, `[..., 5]`; `UNUSED` where a vertex is not in use."""
-    operators: Codes = np.asarray(codes, dtype=np.int64)[..., None] >> 2 * np.arange(INTERIOR) & 3
+    operators: Codes = np.asarray(codes, dtype=np.int64)[..., None] >> np.array(SHIFTS) & UNUSED
     return operators
 
 
@@ -49,7 +53,7 @@ def num_vertices(codes: ArrayLike) -> Codes:
 
 def joined(edges: ArrayLike, operators: ArrayLike) -> Codes:
     """Return the codes of edges `[...]` and operators `[..., 5]`, as they are."""
-    weights = 1 << 2 * np.arange(INTERIOR)
+    weights = 1 << np.array(SHIFTS)
     codes: Codes = (np.asarray(edges, dtype=np.int64) << OPERATOR_BITS) + np.asarray(operators, dtype=np.int64) @ weights
     return codes
 
@@ -135,7 +139,10 @@ def renumbered(code: Integers, order: Integers) -> Integers:
 
 
 def canonical(codes: ArrayLike) -> Codes:
-    """Return for each pruned code, `[batch]`, the least of its isomorphic ones: equal if and only if cells are isomorphic."""
+    """Return for each pruned code, `[batch]`, the least isomorphic one: equal if and only if the cells are isomorphic.
+
+    The result is pruned as well, with the vertices that are not in use behind the others.
+    """
     tables, codes = _tables(), np.asarray(codes, dtype=np.int64)
     least = np.empty(len(codes), dtype=np.int64)
     for start in range(0, len(codes), _BLOCK):
@@ -181,14 +188,16 @@ def _tables() -> _Tables:
     sources, targets = (places[:, [edge[end] for edge in EDGES]] for end in (0, 1))
     bits = np.where(sources < targets, 1 << OPERATOR_BITS + sources + targets * (targets - 1) // 2, _BACKWARD)
     values = np.arange(1 << OPERATOR_BITS)
-    operators = sum((values[:, None] >> 2 * vertex & 3) << 2 * (ORDERS[:, vertex] - 1) for vertex in range(INTERIOR))
+    operators = sum(
+        (values[:, None] >> shift & UNUSED) << np.array(SHIFTS)[ORDERS[:, vertex] - 1] for vertex, shift in enumerate(SHIFTS)
+    )
     sets = [[vertex for vertex in range(MAX_VERTICES) if members >> vertex & 1] for members in range(1 << MAX_VERTICES)]
     return _Tables(
         _unions(bits[:, :_LOW]),
         _unions(bits[:, _LOW:]),
         np.asarray(operators, dtype=np.uint32),
         np.array([sum(1 << i for i, (x, y) in enumerate(EDGES) if x in members and y in members) for members in sets]),
-        np.array([sum(UNUSED << 2 * (v - 1) for v in range(1, LAST) if v not in members) for members in sets]),
+        np.array([sum(UNUSED << shift for vertex, shift in enumerate(SHIFTS, 1) if vertex not in members) for members in sets]),
         np.array([ORDER_INDEX[_first(members)] for members in sets]),
     )
 

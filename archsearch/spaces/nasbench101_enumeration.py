@@ -44,7 +44,7 @@ class Cells(NamedTuple):
 
 
 def enumerate_cells() -> Cells:
-    """Return one cell of each of the 423,624 isomorphism classes, smaller ones first; about 4 MB, in about a second."""
+    """Return the 423,624 distinct cells in the form of the benchmark's record, smaller ones first; about 4 MB."""
     codes = all_codes()
     operators = operators_of(codes)
     operators[operators == UNUSED] = -1
@@ -55,7 +55,7 @@ def enumerate_cells() -> Cells:
 def all_codes() -> Codes:
     """Return the codes of the cells of `enumerate_cells`, int64, read only; computed once a process."""
     blocks = [_unlabelled(start) for start in range(0, 1 << len(EDGES), _BLOCK)]
-    graphs = pruned(np.unique(np.concatenate(blocks)))
+    graphs = np.unique(np.concatenate(blocks))
     sizes = num_vertices(graphs)
     codes = np.concatenate([_labelled(graphs[sizes == size], int(size) - 2) for size in np.unique(sizes)])
     codes.flags.writeable = False
@@ -72,7 +72,7 @@ def _unlabelled(start: int) -> Codes:
 
 
 def _labelled(graphs: Codes, interior: int) -> Codes:
-    """Return the pruned codes of all distinct cells that graphs of one size make with any operators."""
+    """Return the canonical codes of all distinct cells that graphs of one size make with any operators."""
     labels = np.full((len(OPERATORS) ** interior, INTERIOR), UNUSED)
     labels[:, :interior] = list(itertools.product(range(len(OPERATORS)), repeat=interior))
-    return pruned(np.unique(canonical(joined(edges_of(graphs)[:, None], labels).ravel())))
+    return np.unique(canonical(joined(edges_of(graphs)[:, None], labels).ravel()))

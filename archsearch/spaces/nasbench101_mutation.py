@@ -12,6 +12,7 @@ from archsearch.spaces.nasbench101_code import (
     OPERATOR_BITS,
     OPERATORS,
     ORDER_INDEX,
+    SHIFTS,
     UNUSED,
     edges_of,
     is_valid,
@@ -45,7 +46,7 @@ def mutated(code: int, rng: np.random.Generator) -> int:
 
 
 def _with_other_operator(code: int, vertex: int, rng: np.random.Generator) -> int:
-    shift = 2 * (vertex - 1)
+    shift = SHIFTS[vertex - 1]
     old = code >> shift & UNUSED
     new = (old + 1 + int(rng.integers(len(OPERATORS) - 1))) % len(OPERATORS)
     return code + (new - old << shift)
@@ -62,4 +63,4 @@ def _with_vertex(code: int, used: int, rng: np.random.Generator) -> int:
     order[used] = place
     code = int(renumbered(code, ORDER_INDEX[tuple(order)]))
     code |= 1 << OPERATOR_BITS + EDGE_INDEX[source, place] | 1 << OPERATOR_BITS + EDGE_INDEX[place, target]
-    return code - (UNUSED - int(rng.integers(len(OPERATORS))) << 2 * (place - 1))
+    return code - (UNUSED - int(rng.integers(len(OPERATORS))) << SHIFTS[place - 1])

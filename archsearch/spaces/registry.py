@@ -11,8 +11,11 @@ from archsearch.spaces.space import SearchSpace
 _BUILT_IN = {
     "anytime": ("archsearch.spaces.anytime", "Anytime"),
     "cells": ("archsearch.spaces.cells", "Cells"),
+    "enas": ("archsearch.spaces.enas", "ENAS"),
+    "enas12": ("archsearch.spaces.enas", "enas12"),
     "nasbench101": ("archsearch.spaces.nasbench101", "NASBench101"),
     "nasbench201": ("archsearch.spaces.nasbench201", "NASBench201"),
+    "nasnet": ("archsearch.spaces.nasnet", "NASNet"),
 }
 _registered: dict[str, Callable[[], SearchSpace]] = {}
 

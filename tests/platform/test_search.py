@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import ray
+from mlflow import MlflowClient
 
 from archsearch import cluster, searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
@@ -89,8 +90,6 @@ def test_the_report_and_the_run_folder(result: SearchResult) -> None:
 
 
 def test_mlflow_has_the_run(result: SearchResult, storage: Path) -> None:
-    from mlflow import MlflowClient
-
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     assert result.run_id is not None
     run = client.get_run(result.run_id)
@@ -213,7 +212,7 @@ def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
         "evaluator": f"table:{table}#valid_accuracy",
         "num_candidates": 40,
         "storage": str(storage / "compare"),
-        "tracking": "off",
+        "tracking": f"sqlite:///{storage}/mlflow.db",
     }
     comparison = compare(["random", "evolution"], seeds=2, study="duel", progress=False, **settings)
     assert {outcome.searcher for outcome in comparison.outcomes} == {"random", "evolution"}
@@ -226,6 +225,13 @@ def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
     assert "its test accuracy (%)" in text and len(text.splitlines()) == 4
     assert (comparison.folder / "best_so_far.png").stat().st_size > 5000
     assert pq.read_table(comparison.folder / "best.parquet").num_rows == 4
+    client = MlflowClient(settings["tracking"])
+    runs = client.search_runs([client.get_experiment_by_name("nasbench201/made-up").experiment_id], "tags.study = 'duel'")
+    assert len(runs) == 5
+    metrics = next(run.data.metrics for run in runs if run.info.run_name == "duel")
+    for outcome in comparison.outcomes:
+        assert metrics[f"best_score_mean/{outcome.searcher}"] == pytest.approx(outcome.best().value)
+        assert metrics[f"mean_best_so_far/{outcome.searcher}"] == pytest.approx(outcome.best().value)
 
 
 def test_comparison_refuses_before_it_runs(storage: Path) -> None:

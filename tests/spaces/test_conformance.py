@@ -9,16 +9,25 @@ import numpy as np
 import pytest
 
 from archsearch import spaces
+from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.cells import Cells
 from archsearch.spaces.conformance import SpaceConformance
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.space import SearchSpace
 
 SMALL_SCALES = {
+    "anytime": {"channels": 4},
+    "cells": {"blocks": 3, "channels": 4},
+    "enas": {"channels": 4},
+    "enas12": {"channels": 4},
     "nasbench101": {"channels": 8, "cells_per_stack": 1},
     "nasbench201": {"channels": 4, "cells_per_stage": 1},
+    "nasnet": {"channels": 4, "cells": 3},
 }
+# A walk of mutations over all that the full size offers would take minutes.
+SMALL_SPACES: Mapping[str, SearchSpace] = {"anytime": Anytime(nodes=(5, 3, 2)), "cells": Cells(nodes=7)}
 
 
 class TestBuiltInSpaces(SpaceConformance):
@@ -27,7 +36,7 @@ class TestBuiltInSpaces(SpaceConformance):
         self.name: str = request.param
 
     def make_space(self) -> SearchSpace:
-        return spaces.get(self.name)
+        return SMALL_SPACES.get(self.name) or spaces.get(self.name)
 
     def scale(self) -> Mapping[str, int]:
         return SMALL_SCALES.get(self.name, {})

@@ -1,0 +1,72 @@
+"""The MLflow run of a comparison: mean and spread of each searcher."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archsearch import __version__
+from archsearch.platform.curves import Point
+from archsearch.platform.figures import running_best
+from archsearch.platform.mlflow_run import MlflowRun
+from archsearch.platform.tracking import default_uri, shown
+
+if TYPE_CHECKING:
+    from archsearch.platform.comparison import Comparison
+
+logger = logging.getLogger(__name__)
+
+# MLflow's charts sample 320 points of a curve.
+_CURVE_POINTS = 200
+
+
+def track_comparison(comparison: Comparison, tracking: str) -> None:
+    """Write mean, interval and mean curve of each searcher to one MLflow run, with the figure; trouble is reported, not raised.
+
+    Args:
+        comparison: What to write.
+        tracking: MLflow tracking URI, `auto` or `off`.
+    """
+    if tracking == "off":
+        return
+    uri = default_uri() if tracking == "auto" else tracking
+    summary = comparison.outcomes[0].results[0].summary
+    tags = {
+        "study": comparison.study,
+        "space": summary.space,
+        "dataset": summary.task,
+        "version": __version__,
+        "kind": "comparison",
+    }
+    params = {"evaluator": summary.evaluator, "num_candidates": summary.num_candidates}
+    run = MlflowRun(uri, f"{summary.space}/{summary.task}", comparison.study, tags, params)
+    points = comparison_points(comparison)
+    try:
+        run.connect()
+        for start in range(0, len(points), 1000):
+            run.log_points(points[start : start + 1000])
+        run.log_artifacts(comparison.folder)
+        run.finish("FINISHED")
+    except Exception as error:  # the searches are done and their results written: nothing may be lost to the tracker
+        reason = " ".join(str(error).split())[:300]
+        logger.warning("MLflow at %s does not take the comparison (%s); it is in %s", shown(uri), reason, comparison.folder)
+
+
+def comparison_points(comparison: Comparison) -> list[Point]:
+    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates."""
+    now = time.time_ns() // 1_000_000
+    points = []
+    for outcome in comparison.outcomes:
+        for metric in filter(None, ("score", outcome.test_metric)):
+            interval = outcome.best(metric)
+            for name, value in (("mean", interval.value), ("low", interval.low), ("high", interval.high)):
+                points.append(Point(f"best_{metric}_{name}/{outcome.searcher}", value, 0, now))
+        length = min(len(curve) for curve in outcome.curves)
+        mean = np.mean([running_best(curve[:length]) for curve in outcome.curves], axis=0)
+        for step in np.unique(np.geomspace(1, length, _CURVE_POINTS).round().astype(int)):
+            if np.isfinite(mean[step - 1]):
+                points.append(Point(f"mean_best_so_far/{outcome.searcher}", float(mean[step - 1]), int(step), now))
+    return points

@@ -1,0 +1,172 @@
+"""The built-in evaluators pass the suite; the suite fails what is broken."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator, TrainingEvaluator
+from archsearch.evaluators.conformance import EvaluatorConformance
+from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.nasbench201 import NASBench201
+from archsearch.spaces.network import Network
+
+
+class HungrySpace(NASBench201):
+    """Cells of skip connections alone take more memory than there is."""
+
+    def build(self, architecture: Architecture, *arguments: Any, **scale: Any) -> Network:
+        if set(architecture.cells[0].edge_operators) == {"skip_connect"}:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().build(architecture, *arguments, **scale)
+
+
+class TestTrainingEvaluator(EvaluatorConformance):
+    num_candidates = 3
+
+    def evaluator(self, space: SearchSpace, **settings: Any) -> TrainingEvaluator:
+        small: dict[str, Any] = {"epochs": 1, "batch_size": 128, "scale": {"channels": 1, "cells_per_stage": 1}}
+        return TrainingEvaluator(space, "digits", **{**small, **settings})
+
+    def make_evaluator(self, space: SearchSpace) -> Evaluator:
+        return self.evaluator(space)
+
+    def changed_evaluators(self, space: SearchSpace) -> Sequence[Evaluator]:
+        changes: list[dict[str, Any]] = [{"epochs": 2}, {"momentum": 0.5}, {"repeats": 2}, {"scale": {"channels": 2}}]
+        return [self.evaluator(space, **change) for change in changes]
+
+    def unscorable(self, space: SearchSpace) -> tuple[Evaluator, Architecture] | None:
+        return self.evaluator(HungrySpace()), space.from_genotype([1] * 6)
+
+
+class TestTabularEvaluator(EvaluatorConformance):
+    num_candidates = 30
+
+    @pytest.fixture(autouse=True)
+    def write_table(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "scores.parquet"
+        texts = [str(architecture) for architecture in self.candidates(self.make_space())]
+        scores = [50.0 + place for place in range(len(texts))]
+        pq.write_table(pa.table({"arch": texts, "score": scores, "another": scores[::-1], "seconds": scores}), self.path)
+
+    def make_evaluator(self, space: SearchSpace) -> Evaluator:
+        return TabularEvaluator.from_parquet(space, self.path, score="score")
+
+    def changed_evaluators(self, space: SearchSpace) -> Sequence[Evaluator]:
+        return [
+            TabularEvaluator.from_parquet(space, self.path, score="another"),
+            TabularEvaluator.from_parquet(space, self.path, score="score", percent=False),
+        ]
+
+    def unscorable(self, space: SearchSpace) -> tuple[Evaluator, Architecture] | None:
+        return self.make_evaluator(space), space.from_genotype([3, 3, 3, 3, 3, 3])
+
+
+class Plain(Evaluator):
+    """Scores by the genotype."""
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        super().__init__(space, seed)
+        self.count = itertools.count()
+
+    @property
+    def task(self) -> str:
+        return "plain"
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"kind": "plain"}
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [
+            Evaluation(architecture, self.space.key(architecture), self.score(architecture), {"genes": 6.0})
+            for architecture in architectures
+        ]
+
+    def score(self, architecture: Architecture) -> float:
+        return float(sum(self.space.genotype(architecture)))
+
+
+class Wandering(Plain):
+    def score(self, architecture: Architecture) -> float:
+        return float(next(self.count))
+
+
+class Sorting(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return sorted(super().evaluate(architectures), key=lambda evaluation: evaluation.score)
+
+
+class WrongKeys(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [Evaluation(architecture, str(architecture), 0.5) for architecture in architectures]
+
+
+class Silent(Plain):
+    def score(self, architecture: Architecture) -> float:
+        return float("nan")
+
+
+class Raising(Plain):
+    def score(self, architecture: Architecture) -> float:
+        if set(self.space.genotype(architecture)) == {1}:
+            raise ValueError("no score for skip connections")
+        return super().score(architecture)
+
+
+class Relative(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        highest = max((self.score(architecture) for architecture in architectures), default=1.0)
+        keys = [self.space.key(architecture) for architecture in architectures]
+        return [Evaluation(a, key, self.score(a) / highest) for a, key in zip(architectures, keys, strict=True)]
+
+
+class Nameless(Plain):
+    def settings(self) -> Mapping[str, Any]:
+        return {"process": os.getpid()}
+
+
+class Seeded(Plain):
+    def settings(self) -> Mapping[str, Any]:
+        return {"seed": self.seed}
+
+
+@pytest.mark.parametrize(
+    ("broken", "test", "message"),
+    [
+        (Wandering, "test_evaluating_again_gives_the_same", "the same evaluator gives another score"),
+        (Sorting, "test_one_evaluation_for_each_candidate_in_order", "evaluations are in another order"),
+        (WrongKeys, "test_one_evaluation_for_each_candidate_in_order", "the key is not that of the space"),
+        (Silent, "test_one_evaluation_for_each_candidate_in_order", "neither a finite score nor an error"),
+        (Relative, "test_order_and_batches_do_not_matter", "the size of batches changes scores"),
+        (Nameless, "test_fresh_process_has_the_same_fingerprint", "a fresh process has another fingerprint"),
+        (Seeded, "test_seed_is_kept_apart_from_the_fingerprint", "the seed is part of the fingerprint"),
+        (Plain, "test_fingerprint_names_the_settings", "other settings have another fingerprint"),
+        (Raising, "test_candidate_that_cannot_be_scored_does_not_cost_the_batch", "no score for skip connections"),
+    ],
+)
+def test_suite_finds_what_is_broken(broken: type[Plain], test: str, message: str) -> None:
+    class Suite(EvaluatorConformance):
+        def make_evaluator(self, space: SearchSpace) -> Evaluator:
+            return broken(space)
+
+        def changed_evaluators(self, space: SearchSpace) -> Sequence[Evaluator]:
+            return [broken(space)]
+
+        def unscorable(self, space: SearchSpace) -> tuple[Evaluator, Architecture] | None:
+            return broken(space), space.from_genotype([1] * 6)
+
+    with pytest.raises((AssertionError, ValueError), match=message):
+        getattr(Suite(), test)()
+
+
+def test_suite_asks_for_an_evaluator() -> None:
+    with pytest.raises(NotImplementedError, match="make_evaluator"):
+        EvaluatorConformance().test_descriptions_are_there()

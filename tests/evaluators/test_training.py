@@ -1,0 +1,227 @@
+"""Training of candidates on the real digits: scores, seeds, failures, what is left as it was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from archsearch.errors import ConfigurationError, DatasetError
+from archsearch.evaluators import Evaluation, TrainingEvaluator, datasets
+from archsearch.evaluators.datasets import Splits
+from archsearch.spaces import Architecture
+from archsearch.spaces.nasbench201 import NASBench201
+from archsearch.spaces.network import Network
+
+SPACE = NASBench201()
+CELL = SPACE.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|skip_connect~2|")
+POOLING = SPACE.parse("|avg_pool_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|skip_connect~2|")
+TINY = {"channels": 2, "cells_per_stage": 1}
+
+
+def evaluator(space: NASBench201 = SPACE, **settings: Any) -> TrainingEvaluator:
+    return TrainingEvaluator(space, "digits", **{"epochs": 1, "scale": TINY, **settings})
+
+
+def evaluated(maker: TrainingEvaluator, architecture: Architecture = CELL) -> Evaluation:
+    [evaluation] = maker.evaluate([architecture])
+    return evaluation
+
+
+def without_seconds(evaluations: list[Evaluation]) -> dict[str, Any]:
+    return {row.key: (row.architecture, row.score, row.metrics, row.error, row.curves) for row in evaluations}
+
+
+def test_convolutions_learn_the_digits() -> None:
+    settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "scale": {"channels": 8, "cells_per_stage": 1}}
+    evaluation = evaluated(evaluator(report_test=True, **settings))
+    assert evaluation.ok
+    assert evaluation.metrics["test_accuracy"] > 0.9
+    assert evaluation.score == evaluation.metrics["valid_accuracy"] > 0.9
+    assert evaluation.metrics["valid_loss"] < 0.5
+    assert evaluation.seconds > 0
+
+
+def test_metrics_are_those_of_the_network_that_was_trained() -> None:
+    maker = evaluator(epochs=2, repeats=2)
+    evaluation = evaluated(maker)
+    cost = SPACE.cost(CELL, (1, 8, 8), 10, **TINY)
+    assert evaluation.metrics["params"] == cost.params
+    assert evaluation.metrics["macs"] == cost.macs
+    images = len(maker.splits().train)
+    assert evaluation.metrics["macs_paid"] == 3 * 2 * images * 2 * cost.macs, "passes x epochs x images x repeats"
+    assert evaluation.metrics["epochs"] == 2
+    assert sum(p.numel() for p in maker.network(CELL).parameters()) == 2 * cost.params
+
+
+def test_curve_has_a_point_for_each_epoch_and_ends_at_the_score() -> None:
+    evaluation = evaluated(evaluator(epochs=3))
+    [(name, curve)] = evaluation.curves.items()
+    assert name == "valid_accuracy"
+    assert len(curve) == 3
+    assert curve[-1] == evaluation.score
+
+
+def test_test_images_are_scored_when_asked_for_only() -> None:
+    assert not [name for name in evaluated(evaluator()).metrics if "test" in name]
+    assert {"test_accuracy", "test_loss"} <= set(evaluated(evaluator(report_test=True)).metrics)
+    shown, hidden = evaluated(evaluator(report_test=True)), evaluated(evaluator())
+    assert shown.score == hidden.score
+
+
+def test_outcome_depends_on_seed_and_candidate_alone() -> None:
+    first = without_seconds(evaluator().evaluate([CELL, POOLING]))
+    assert without_seconds(evaluator().evaluate([POOLING, CELL])) == first
+    assert evaluated(evaluator(seed=1)).metrics["valid_loss"] != first[SPACE.key(CELL)][2]["valid_loss"]
+
+
+def test_score_of_repeats_is_their_mean() -> None:
+    one, three = evaluated(evaluator()), evaluated(evaluator(repeats=3))
+    assert three.score != one.score
+    again = evaluator(repeats=3)
+    assert len(again.network(CELL).state_dict()) == len(evaluator().network(CELL).state_dict())
+    assert without_seconds([evaluated(again)]) == without_seconds([three])
+
+
+def test_first_repeat_starts_from_the_weights_of_a_single_training() -> None:
+    single, stack = evaluator().network(CELL), evaluator(repeats=2).network(CELL)
+    for alone, together in zip(single.parameters(), stack.parameters(), strict=True):
+        assert torch.equal(together[: len(alone)], alone)
+        assert together.shape[0] == 2 * alone.shape[0]
+
+
+def test_own_images_give_what_the_same_dataset_by_name_gives() -> None:
+    named = evaluator(batch_size=32)
+    own = TrainingEvaluator(SPACE, datasets.load("digits"), recipe=named.recipe, scale=TINY)
+    assert own.fingerprint() == named.fingerprint()
+    assert without_seconds([evaluated(own)]) == without_seconds([evaluated(named)])
+    assert (own.task, own.chance) == ("digits", 0.1)
+
+
+# Failures
+
+
+def test_diverging_candidate_is_a_failed_evaluation() -> None:
+    failed = evaluated(evaluator(learning_rate=1000.0, weight_decay=10.0))
+    assert not failed.ok
+    assert failed.error
+    assert failed.error.startswith("the loss became nan in epoch 1 of 1")
+    assert np.isnan(failed.score)
+    assert failed.key == SPACE.key(CELL)
+
+
+class FailingSpace(NASBench201):
+    """Candidates with pooling cannot be built."""
+
+    reason: ClassVar[type[Exception]] = torch.OutOfMemoryError
+
+    def build(self, architecture: Architecture, *arguments: Any, **scale: Any) -> Network:
+        if "avg_pool" in str(architecture):
+            raise self.reason("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation.")
+        return super().build(architecture, *arguments, **scale)
+
+
+class BrokenSpace(FailingSpace):
+    reason = ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("space", "error"),
+    [
+        (FailingSpace(), "out of memory: CUDA out of memory. Tried to allocate 2.00 GiB."),
+        (BrokenSpace(), "ZeroDivisionError: CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+)
+def test_failing_candidate_does_not_cost_the_batch(space: NASBench201, error: str) -> None:
+    first, failed, last = evaluator(space).evaluate([CELL, POOLING, CELL])
+    assert (failed.error, failed.ok) == (error, False)
+    assert failed.architecture == POOLING
+    assert first.ok
+    assert without_seconds([first]) == without_seconds([last])
+
+
+def test_missing_images_are_no_fault_of_a_candidate(tmp_path: Path) -> None:
+    lost = TrainingEvaluator(SPACE, f"imagefolder:{tmp_path}/nowhere", epochs=1, scale=TINY)
+    with pytest.raises(DatasetError, match="nowhere"):
+        lost.evaluate([CELL])
+    with pytest.raises(DatasetError, match="nowhere"):
+        lost.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epoch": 3}, r"recipe: no setting 'epoch'. Did you mean 'epochs'\?"),
+        ({"epochs": 0}, "epochs: expected a whole number from 1"),
+        ({"learning_rate": 1e6}, "learning_rate: expected a number from 0.0 to 1000.0; got 1000000.0"),
+        ({"repeats": 0}, "repeats: expected a whole number of at least 1; got 0"),
+        ({"repeats": 1.5}, "repeats: expected a whole number of at least 1; got 1.5"),
+        ({"threads": 0}, "threads: expected a whole number of at least 1; got 0"),
+        ({"scale": {"width": 3}}, "scale: nasbench201 has no setting 'width'"),
+        ({"scale": {"channels": 0}}, r"scale\['channels'\]: expected a whole number of at least 1; got 0"),
+        ({"scale": {"replicas": 2}}, r"scale\['replicas'\]: expected 1; got 2. Give repeats instead."),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        evaluator(**settings)
+
+
+def test_repeats_need_a_space_with_replicas() -> None:
+    class Single(NASBench201):
+        scale_defaults: ClassVar[Mapping[str, int]] = {"channels": 16, "cells_per_stage": 5}
+
+    with pytest.raises(ConfigurationError, match="repeats: expected 1, because nasbench201 has no scale setting replicas; got 2"):
+        evaluator(Single(), repeats=2)
+
+
+def test_unknown_device_is_refused_by_name() -> None:
+    failed = evaluated(evaluator(device="quantum"))
+    assert failed.error
+    assert "device: expected auto, cpu, cuda or cuda:N; got 'quantum'" in failed.error
+
+
+# Settings
+
+
+def test_fingerprint_follows_what_is_measured_alone() -> None:
+    base = evaluator()
+    assert evaluator(seed=5).fingerprint() == base.fingerprint()
+    assert evaluator(device="cpu", threads=2).fingerprint() == base.fingerprint()
+    changed: list[dict[str, Any]] = [
+        {"epochs": 2},
+        {"learning_rate": 0.01},
+        {"repeats": 2},
+        {"report_test": True},
+        {"scale": {**TINY, "channels": 4}},
+    ]
+    splits = datasets.load("digits")
+    fewer = Splits(splits.train.take(range(100), "digits/train"), splits.validation, splits.test)
+    others = [evaluator(**settings).fingerprint() for settings in changed]
+    others.append(TrainingEvaluator(SPACE, fewer, recipe=base.recipe, scale=TINY).fingerprint())
+    assert len({base.fingerprint(), *others}) == 7
+
+
+def test_small_default_networks_for_digits() -> None:
+    assert TrainingEvaluator(SPACE, "digits").scale == {"channels": 8, "cells_per_stage": 1, "replicas": 1}
+    assert TrainingEvaluator(SPACE, "digits").cost_arguments["input_shape"] == (1, 8, 8)
+
+
+def test_process_is_left_as_it_was() -> None:
+    threads = torch.get_num_threads()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    torch.set_num_threads(threads + 1)
+    try:
+        assert evaluated(evaluator(threads=1)).ok
+        assert not evaluated(evaluator(threads=1, learning_rate=1000.0, weight_decay=10.0)).ok
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
