@@ -40,7 +40,8 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
 
     if fixed := set(options) & {"space", "dataset"}:
         raise ConfigurationError(
-            f"evaluator options: {', '.join(sorted(fixed))} cannot be given here; write train:DATASET, and give the space of the search."
+            f"evaluator options: {', '.join(sorted(fixed))} cannot be given here; the text train:DATASET names the dataset, "
+            "and the search the space."
         )
     check_name(dataset)
     return TrainingEvaluator(space, dataset, **options)

@@ -95,19 +95,21 @@ def _draw_method(axes: Axes, name: str, curves: Scores, index: int) -> None:
 
 
 def best_so_far_of(summary: SearchSummary) -> Figure:
-    """Return the course of one search: its best score against candidates, and against seconds paid."""
+    """Return the course of one search: its best score against candidates, and against seconds paid if any were."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
-    upper, lower = figure.subplots(2, 1)
+    panels = 2 if summary.paid.any() else 1
+    figure = Figure(figsize=(6.4, 3.2 * panels + 0.4 * (panels == 1)), layout="constrained")
+    upper, *lower = figure.subplots(panels, 1, squeeze=False)[:, 0]
     scores = summary.scores * (100 if summary.percent else 1)
     count = np.arange(1, len(scores) + 1, dtype=float)
     _draw_course(upper, count, scores, summary)
     scales.counts(upper, max(1, len(scores)))
     upper.set(xlabel="candidates evaluated")
-    seconds, unit = scales.time_axis(np.cumsum(summary.paid))
-    _draw_course(lower, seconds, scores, summary)
-    lower.set(xlabel=f"evaluation time paid ({unit})", xlim=(0, 1.02 * float(seconds.max(initial=0.0)) or 1.0))
+    for axes in lower:
+        seconds, unit = scales.time_axis(np.cumsum(summary.paid))
+        _draw_course(axes, seconds, scores, summary)
+        axes.set(xlabel=f"evaluation time paid ({unit})", xlim=(0, 1.02 * float(seconds.max())))
     _head(figure, upper, f"Best so far: {summary.searcher} on {summary.space}, {summary.task}")
     return figure
 

@@ -18,6 +18,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +26,6 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.errors import RunError
-from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -57,7 +57,7 @@ class SmallSpace(NASBench201):
 
     @property
     def choices(self) -> Mapping[str, Sequence[str]]:
-        return {gene: OPERATORS[: self.alternatives] for gene in super().choices}
+        return dict.fromkeys(super().choices, OPERATORS[: self.alternatives])
 
     def structures(self) -> set[str]:
         """Return the keys of all its architectures."""
@@ -188,7 +188,7 @@ class SearcherConformance:
     def test_failed_evaluations_do_not_stop_the_search(self) -> None:
         for share in (2, 1):  # each second one, and all
             loop = self.loop()
-            loop.evaluation_fails = lambda text, share=share: sum(text.encode()) % share == 0
+            loop.evaluation_fails = partial(_is_multiple, share)
             loop.run()
             check_search(loop.searcher, loop.candidates, self.num_candidates)
             failed = {str(row.evaluation.architecture) for row in loop.searcher.history if not row.evaluation.ok}
@@ -198,7 +198,7 @@ class SearcherConformance:
 
     def test_state_is_plain_data(self) -> None:
         loop = self.loop()
-        loop.evaluation_fails = lambda text: sum(text.encode()) % 2 == 0
+        loop.evaluation_fails = partial(_is_multiple, 2)
         loop.run(at_once=2, batches=6)
         state = loop.searcher.state()
         assert json.loads(json.dumps(state, allow_nan=False)) == state
@@ -282,11 +282,13 @@ def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expe
 
 def rows(observations: Sequence[Observation]) -> list[tuple[int, int, str, str | None]]:
     """Return what identifies observations; failed ones hold NaN, which equals nothing."""
-    return [(row.batch, row.position, _outcome(row.evaluation), row.evaluation.error) for row in observations]
+    return [
+        (row.batch, row.position, f"{row.evaluation.key} {row.evaluation.score}", row.evaluation.error) for row in observations
+    ]
 
 
-def _outcome(evaluation: Evaluation) -> str:
-    return f"{evaluation.key} {evaluation.score!r}"
+def _is_multiple(divisor: int, text: str) -> bool:
+    return sum(text.encode()) % divisor == 0
 
 
 def _refuses(searcher: ArchitectureSearcher, path: Path) -> bool:

@@ -25,10 +25,7 @@ def canonical_form(graph: Graph) -> bytes:
     `input` may change places; see `live_part`.
     """
     names = sorted(set(graph.operators))
-    successors, predecessors = (
-        tuple(tuple(np.flatnonzero(row).tolist()) for row in matrix) for matrix in (graph.adjacency, graph.adjacency.T)
-    )
-    leaf = _Search(successors, predecessors).least(tuple(names.index(name) for name in graph.operators))
+    leaf = _Search(*_neighbours(graph)).least(tuple(names.index(name) for name in graph.operators))
     return json.dumps([[graph.operators[node] for node in leaf.order], leaf.rows], separators=(",", ":")).encode()
 
 
@@ -37,14 +34,35 @@ def live_part(graph: Graph) -> Graph:
 
     The inputs are called `input 0`, `input 1`, ... in their order, so that they do not pass for one another.
     """
-    names = np.array(graph.operators, dtype=object)
-    reached, needed = names == INPUT, names == OUTPUT
-    names[reached] = [f"{INPUT} {number}" for number in range(int(reached.sum()))]
-    for _ in names:
-        reached = reached | (reached @ graph.adjacency)
-        needed = needed | (graph.adjacency @ needed)
-    live = np.flatnonzero(reached & needed)
-    return Graph(tuple(names[live]), graph.adjacency[np.ix_(live, live)])
+    successors, predecessors = _neighbours(graph)
+    numbers = iter(range(len(graph.operators)))
+    names = [f"{INPUT} {next(numbers)}" if name == INPUT else name for name in graph.operators]
+    reached = _closure([node for node, name in enumerate(graph.operators) if name == INPUT], successors)
+    needed = _closure([node for node, name in enumerate(graph.operators) if name == OUTPUT], predecessors)
+    live = sorted(reached & needed)
+    return Graph(tuple(names[node] for node in live), graph.adjacency[np.ix_(live, live)])
+
+
+def _neighbours(graph: Graph) -> tuple[Neighbours, Neighbours]:
+    """Return the successors and the predecessors of each node."""
+    size = len(graph.operators)
+    successors: list[list[int]] = [[] for _ in range(size)]
+    predecessors: list[list[int]] = [[] for _ in range(size)]
+    for source, target in zip(*(ends.tolist() for ends in graph.adjacency.nonzero()), strict=True):
+        successors[source].append(target)
+        predecessors[target].append(source)
+    return tuple(map(tuple, successors)), tuple(map(tuple, predecessors))
+
+
+def _closure(nodes: list[int], neighbours: Neighbours) -> set[int]:
+    """Return the nodes that some nodes lead to, themselves included."""
+    found, pending = set(nodes), list(nodes)
+    while pending:
+        for other in neighbours[pending.pop()]:
+            if other not in found:
+                found.add(other)
+                pending.append(other)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +114,17 @@ class _Search:
 
     def _refined(self, colours: Colours) -> Colours:
         """Split the classes by the colours of the neighbours until nothing changes; the order of the classes stays."""
-        while True:
+        count = len(set(colours))
+        while count < len(colours):
             signatures = [
                 (colour, tuple(sorted([colours[node] for node in after])), tuple(sorted([colours[node] for node in before])))
                 for colour, after, before in zip(colours, self.successors, self.predecessors, strict=True)
             ]
             ranks = {signature: rank for rank, signature in enumerate(sorted(set(signatures)))}
-            if len(ranks) == len(set(colours)):
-                return colours
-            colours = tuple(ranks[signature] for signature in signatures)
+            if len(ranks) == count:
+                break
+            count, colours = len(ranks), tuple(ranks[signature] for signature in signatures)
+        return colours
 
     def _leaf(self, colours: Colours) -> _Leaf:
         order = sorted(range(len(colours)), key=colours.__getitem__)

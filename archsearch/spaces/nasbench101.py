@@ -122,17 +122,9 @@ class NASBench101(SearchSpace):
             ArchitectureError: An operator is out of range, an edge leaves the cell, or the cell is invalid.
         """
         row = [int(operator) for operator in operators]
-        used = [operator for operator in row if operator != -1]
-        size = len(used) + 2
-        if len(used) > INTERIOR or used != row[: len(used)] or not all(0 <= operator < len(OPERATORS) for operator in used):
-            raise ArchitectureError(
-                f"operators: expected at most {INTERIOR} indices from 0 to {len(OPERATORS) - 1}, then -1 as padding; got {row}."
-            )
-        if not 0 <= adjacency < 1 << size * (size - 1) // 2:
-            raise ArchitectureError(
-                f"adjacency: expected the edges of {size} vertices, {size * (size - 1) // 2} bits; got {adjacency}."
-            )
-        padded = np.array([used + [-1] * (INTERIOR - len(used))])
+        if len(row) > INTERIOR:
+            raise ArchitectureError(f"operators: expected at most {INTERIOR}, input and output left out; got {row}.")
+        padded = np.array([row + [-1] * (INTERIOR - len(row))])
         return _architecture(int(from_adjacency(np.array([int(adjacency)]), padded)[0]))
 
     def parse(self, text: str) -> Architecture:
@@ -203,7 +195,7 @@ class NASBench101(SearchSpace):
             operators: `[batch, 5]`.
 
         Raises:
-            ArchitectureError: A cell is invalid.
+            ArchitectureError: An operator is out of range, an edge leaves its cell, or a cell is invalid.
         """
         rows = np.asarray(operators, dtype=np.int64).reshape(-1, INTERIOR)
         return graphs_of(canonical(checked(from_adjacency(np.asarray(adjacency, dtype=np.int64), rows))))

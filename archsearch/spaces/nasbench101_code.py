@@ -63,12 +63,30 @@ def from_adjacency(adjacency: Codes, operators: Codes) -> Codes:
 
     Args:
         adjacency: `[batch]`; bit `x + y(y-1)/2` is the edge x>y.
-        operators: `[batch, 5]`; negative where there is no vertex.
+        operators: `[batch, 5]`; -1 where there is no vertex, behind the others.
+
+    Raises:
+        ArchitectureError: An operator is out of range, there is padding between operators, or an edge leaves the cell.
     """
-    last = 1 + (operators >= 0).sum(axis=1)
+    used = operators >= 0
+    padded = (used[:, :-1] | ~used[:, 1:]).all(axis=1)
+    fits = padded & ((operators >= -1) & (operators < len(OPERATORS))).all(axis=1)
+    if not fits.all():
+        raise ArchitectureError(
+            f"operators: expected at most {INTERIOR} indices from 0 to {len(OPERATORS) - 1}, then -1 as padding; "
+            f"got {operators[np.argmin(fits)].tolist()}."
+        )
+    last = 1 + used.sum(axis=1)
+    bits = last * (last + 1) // 2
+    fits = adjacency >> bits == 0
+    if not fits.all():
+        row = int(np.argmin(fits))
+        raise ArchitectureError(
+            f"adjacency: expected the edges of {last[row] + 1} vertices, {bits[row]} bits; got {adjacency[row]}."
+        )
     inner = last * (last - 1) // 2
     edges = adjacency & (1 << inner) - 1 | adjacency >> inner << LAST * (LAST - 1) // 2
-    return joined(edges, np.where(operators < 0, UNUSED, operators))
+    return joined(edges, np.where(used, operators, UNUSED))
 
 
 def adjacency_of(codes: Codes) -> Codes:

@@ -17,18 +17,17 @@ from archsearch.spaces.nasbench101_code import (
     edges_of,
     is_valid,
     live_vertices,
-    pruned,
     renumbered,
 )
 
 
 def mutated(code: int, rng: np.random.Generator) -> int:
-    """Return the code of a cell that is one change away, pruned.
+    """Return the code of a valid cell that is one change away; it may need pruning.
 
     One of the 26 genes is drawn: an edge is flipped, or an operator becomes another one. A gene of a vertex that is not in
     use says nothing by itself; such a vertex is put to use instead, at any place, with any operator, and with one edge in
-    and one edge out. What is invalid is drawn anew. The child is never isomorphic to its parent: it has other numbers of
-    vertices, edges or operators.
+    and one edge out. What is invalid is drawn anew. The child is never isomorphic to its parent: it has other
+    numbers of vertices, edges or operators.
     """
     live = int(live_vertices(edges_of(code)))
     used = live.bit_count() - 2
@@ -42,7 +41,7 @@ def mutated(code: int, rng: np.random.Generator) -> int:
         else:
             child = _with_other_operator(code, vertices[0], rng)
         if is_valid(child):
-            return int(pruned(child))
+            return child
 
 
 def _with_other_operator(code: int, vertex: int, rng: np.random.Generator) -> int:

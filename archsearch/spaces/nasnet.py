@@ -35,7 +35,7 @@ _OPERATORS_AT = np.array([[INPUTS + 3 * step + slot for slot in range(SLOTS)] fo
 _NODES_AT = np.array([*range(INPUTS), *(INPUTS + 3 * step + SLOTS for step in range(STEPS))])
 _SIZE = INPUTS + 3 * STEPS + 1
 
-_PAIR = r"\(\s*(?:'\w+'|\"\w+\")\s*,\s*\d\s*\)"
+_PAIR = r"\(\s*(?:'\w+'|\"\w+\")\s*,\s*[0-9]\s*\)"
 _PAIRS = rf"\[\s*((?:{_PAIR}\s*,\s*){{{SLOTS * STEPS - 1}}}{_PAIR})\s*\]"
 _CONCAT = r"(?:range\(\s*2\s*,\s*6\s*\)|\[\s*2\s*,\s*3\s*,\s*4\s*,\s*5\s*\])"
 _TEXT = re.compile(
@@ -117,7 +117,7 @@ class NASNet(SearchSpace):
             )
         genotype = []
         for name, pairs in zip(CELLS, match.groups(), strict=True):
-            for position, (operator, source) in enumerate(re.findall(r"['\"](\w+)['\"]\s*,\s*(\d)", pairs)):
+            for position, (operator, source) in enumerate(re.findall(r"['\"](\w+)['\"]\s*,\s*([0-9])", pairs)):
                 node = INPUTS + position // SLOTS
                 if operator not in OPERATORS:
                     raise ArchitectureError(unknown_name("operator", operator, OPERATORS))

@@ -37,7 +37,7 @@ class SearchSpace(ABC):
     operators: ClassVar[tuple[str, ...]]
     num_inputs: ClassVar[int] = 1
     scale_defaults: ClassVar[Mapping[str, int]] = {}
-    constrained: ClassVar[bool] = False  # genotypes may be invalid or stand for one architecture; a mutation may change many genes
+    constrained: ClassVar[bool] = False  # genotypes may be invalid or stand for one architecture; mutations may change many genes
 
     @property
     @abstractmethod

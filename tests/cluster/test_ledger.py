@@ -204,7 +204,8 @@ def test_reader_beside_a_writer_that_is_killed_sees_whole_parts_only(space: Sear
     writer = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert writer.stdout
     written = [writer.stdout.readline()]
-    ledger, sizes = Ledger(tmp_path, space, "abc"), []
+    ledger = Ledger(tmp_path, space, "abc")
+    sizes: list[int] = []
     while not sizes or sizes[-1] < 100:
         sizes.append(len(ledger.entries()))
     writer.send_signal(signal.SIGKILL)

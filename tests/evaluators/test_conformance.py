@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,11 +127,6 @@ class Relative(Plain):
         return [Evaluation(a, key, self.score(a) / highest) for a, key in zip(architectures, keys, strict=True)]
 
 
-class Nameless(Plain):
-    def settings(self) -> Mapping[str, Any]:
-        return {"process": os.getpid()}
-
-
 class Seeded(Plain):
     def settings(self) -> Mapping[str, Any]:
         return {"seed": self.seed}
@@ -146,7 +140,6 @@ class Seeded(Plain):
         (WrongKeys, "test_one_evaluation_for_each_candidate_in_order", "the key is not that of the space"),
         (Silent, "test_one_evaluation_for_each_candidate_in_order", "neither a finite score nor an error"),
         (Relative, "test_order_and_batches_do_not_matter", "the size of batches changes scores"),
-        (Nameless, "test_fresh_process_has_the_same_fingerprint", "a fresh process has another fingerprint"),
         (Seeded, "test_seed_is_kept_apart_from_the_fingerprint", "the seed is part of the fingerprint"),
         (Plain, "test_fingerprint_names_the_settings", "other settings have another fingerprint"),
         (Raising, "test_candidate_that_cannot_be_scored_does_not_cost_the_batch", "no score for skip connections"),

@@ -38,7 +38,12 @@ def without_seconds(evaluations: list[Evaluation]) -> dict[str, Any]:
 
 
 def test_convolutions_learn_the_digits() -> None:
-    settings = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "scale": {"channels": 8, "cells_per_stage": 1}}
+    settings: dict[str, Any] = {
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 0.05,
+        "scale": {"channels": 8, "cells_per_stage": 1},
+    }
     evaluation = evaluated(evaluator(report_test=True, **settings))
     assert evaluation.ok
     assert evaluation.metrics["test_accuracy"] > 0.9
@@ -214,7 +219,7 @@ def test_small_default_networks_for_digits() -> None:
 
 def test_process_is_left_as_it_was() -> None:
     threads = torch.get_num_threads()
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    before = torch.get_rng_state(), random.getstate(), repr(np.random.get_state(legacy=False))
     torch.set_num_threads(threads + 1)
     try:
         assert evaluated(evaluator(threads=1)).ok
@@ -224,4 +229,4 @@ def test_process_is_left_as_it_was() -> None:
         torch.set_num_threads(threads)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
-    assert np.random.get_state()[1].tolist() == before[2]
+    assert repr(np.random.get_state(legacy=False)) == before[2]

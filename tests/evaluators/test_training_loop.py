@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def network(seeds: list[int], channels: int = 4) -> Network:
     return stacked_network(SPACE, CELL, CLASSES, 2, [generator(seed) for seed in seeds], scale)
 
 
-def linear(seed: int = 0) -> nn.Module:
+def linear(seed: int = 0) -> nn.Sequential:
     layer = nn.Linear(2 * 8 * 8, CLASSES)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -74,7 +75,7 @@ def test_training_equals_a_plain_loop(recipe: Recipe) -> None:
             for parameter, gradient, speed in zip(plain.parameters(), gradients, velocity, strict=True):
                 slope = gradient + recipe.weight_decay * parameter
                 speed.mul_(recipe.momentum).add_(slope)
-                parameter -= rate * (slope + recipe.momentum * speed)
+                parameter.sub_(rate * (slope + recipe.momentum * speed))
     for parameter, expected in zip(trained.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(parameter.double(), expected, rtol=1e-4, atol=1e-6)
 
@@ -86,9 +87,10 @@ def test_learning_rate_falls_to_zero_along_a_cosine() -> None:
     snapshots = [copy.deepcopy(model)]
     train(model, images, labels, recipe, [generator(0)], on_epoch=lambda epoch: snapshots.append(copy.deepcopy(model)))
     rates = []
-    for before, after in zip(snapshots, snapshots[1:], strict=False):
-        [gradient] = torch.autograd.grad(F.cross_entropy(before(images), labels), [before[1].weight])
-        moved = (before[1].weight - after[1].weight).flatten()
+    for before, after in pairwise(snapshots):
+        first, second = (next(iter(model[1].parameters())) for model in (before, after))
+        [gradient] = torch.autograd.grad(F.cross_entropy(before(images), labels), [first])
+        moved = (first - second).flatten()
         rates.append(float(moved @ gradient.flatten() / gradient.square().sum()))
     expected = [peak * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs + 1)]
     assert rates == pytest.approx(expected[:-1], rel=1e-3)
@@ -133,7 +135,7 @@ def test_order_of_the_images_comes_from_the_generator() -> None:
     for seed in (0, 0, 1):
         model = linear()
         train(model, images, labels, recipe, [generator(seed)])
-        weights.append(model[1].weight)
+        weights.append(next(iter(model.parameters())))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def parents_of(searcher: RegularizedEvolution, children: int) -> list[Architectu
 
 def test_founders_are_random_draws() -> None:
     space = RecordingSpace()
-    settings = {"num_candidates": 20, "batch_size": 7}
+    settings: dict[str, Any] = {"num_candidates": 20, "batch_size": 7}
     founders = Loop(RegularizedEvolution(space, 3, population_size=20, **settings), lambda architecture: 0.5).run()
     assert space.parents == [], "nothing is mutated before the population is full"
     drawn = Loop(RandomSearch(space, 3, **settings), lambda architecture: 0.5).run()
@@ -116,7 +117,7 @@ def test_structures_that_were_proposed_are_mutated_further() -> None:
     searcher = RegularizedEvolution(space, population_size=1, tournament_size=1)
     center = space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|nor_conv_1x1~1|avg_pool_3x3~2|")
     genotype = space.genotype(center)
-    neighbours = [genotype[:gene] + (other,) + genotype[gene + 1 :] for gene in range(6) for other in range(5)]
+    neighbours = [(*genotype[:gene], other, *genotype[gene + 1 :]) for gene in range(6) for other in range(5)]
     known = {space.key(space.from_genotype(genes)): space.from_genotype(genes) for genes in [genotype, *neighbours]}
     searcher.replay(
         [Observation(0, 0, Evaluation(center, space.key(center), 0.5), False)]

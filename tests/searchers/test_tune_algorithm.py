@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import optuna
@@ -35,7 +36,7 @@ class Scripted(Searcher):
         self.script, self.place = list(script), 0
         self.told: dict[str, float | None] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         if self.place >= len(self.script):
             return Searcher.FINISHED
         architecture = self.script[self.place]
@@ -46,6 +47,10 @@ class Scripted(Searcher):
         assert trial_id not in self.told, "told twice"
         assert error == (result is None)
         self.told[trial_id] = result["score"] if result else None
+
+
+def _given(algorithm: Searcher, domains: dict[str, Any], seed: int) -> Searcher:
+    return algorithm
 
 
 def scores_of(values: dict[Any, float]) -> Any:
@@ -97,7 +102,8 @@ def test_restored_search_tells_the_outcomes_to_algorithms_that_take_them() -> No
     Loop(first, scores_of({A: 0.1, B: 0.2})).run()
     taking = Taking([A, C])
     for algorithm in (taking, Scripted([A, C])):
-        again = TuneAlgorithm(SPACE, algorithm=lambda domains, seed, made=algorithm: made, num_candidates=3, batch_size=1)
+        factory = partial(_given, algorithm)
+        again = TuneAlgorithm(SPACE, algorithm=factory, num_candidates=3, batch_size=1)
         again.replay(list(first.history))
         assert Loop(again, scores_of({C: 0.3})).run().candidates == [str(C)]
     assert taking.told == {str(A): 0.1, str(B): 0.2, "00000000": 0.1, "00000001": 0.3}
@@ -139,14 +145,26 @@ def concurrency_limited(domains: dict[str, Any], seed: int) -> Searcher:
     return ConcurrencyLimiter(search, max_concurrent=2)
 
 
-class TestOtherTuneSearcher(SearcherConformance):
+class LimitedSuite(SearcherConformance):
     """Ray Tune's own wrapper around another algorithm, which answers None when it waits."""
-
-    restores_exactly = False
-    alternatives = 2
 
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> TuneAlgorithm:
         return TuneAlgorithm(space, seed, algorithm=concurrency_limited, **settings)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_candidates_are_unique_and_counted",
+        "test_deterministic_proposals_do_not_depend_on_the_order_of_arrival",
+        "test_failed_trials_do_not_stop_the_search",
+        "test_failed_evaluations_do_not_stop_the_search",
+        "test_known_candidates_are_answered_without_a_trial",
+        "test_pickled_search_is_continued",
+    ],
+)
+def test_algorithm_that_waits_passes_the_suite(test: str) -> None:
+    getattr(LimitedSuite(), test)()
 
 
 def test_optuna_learns() -> None:

@@ -167,7 +167,8 @@ def test_blocks_of_another_size_are_refused() -> None:
 def renumbered(architecture: Architecture, rng: np.random.Generator) -> Architecture:
     """Return the same block with its nodes in another topological order."""
     nodes = json.loads(str(architecture))
-    new, order = {0: 0, 1: 1}, []
+    new = {0: 0, 1: 1}
+    order: list[list[object]] = []
     while len(order) < len(nodes):
         ready = [node for node, (_, sources) in enumerate(nodes, start=2) if node not in new and all(s in new for s in sources)]
         node = int(rng.choice(ready))

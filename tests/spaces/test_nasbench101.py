@@ -184,6 +184,7 @@ def test_cells_and_costs_are_the_published_ones(table: dict[str, Any]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_all_costs_are_the_published_ones(table: dict[str, Any]) -> None:
     for adjacency, operators, params, macs in zip(table["adjacency"], table["ops"], table["params"], table["flops"], strict=True):
         assert SPACE.cost(SPACE.from_adjacency(adjacency, operators)) == Cost(params, macs)
@@ -321,13 +322,22 @@ def test_integers_are_read_as_the_table_writes_them() -> None:
         (-1, [0], "adjacency: expected the edges of 3 vertices"),
         (1, [3], "operators: expected at most 5 indices from 0 to 2"),
         (1, [-1, 0], "operators: expected at most 5 indices from 0 to 2, then -1"),
-        (1, [0] * 6, "operators: expected at most 5 indices"),
+        (1, [0] * 6, "operators: expected at most 5, input and output left out"),
+        (1, [-2], "operators: expected at most 5 indices from 0 to 2"),
         (0, [], "expected a path from input to output; got none"),
     ],
 )
 def test_wrong_integers_are_explained(adjacency: int, operators: list[int], message: str) -> None:
     with pytest.raises(ArchitectureError, match=message):
         SPACE.from_adjacency(adjacency, operators)
+
+
+def test_wrong_rows_of_integers_are_explained() -> None:
+    good = [0, 2, -1, -1, -1]
+    with pytest.raises(ArchitectureError, match=r"operators: expected .* got \[0, -1, 2, -1, -1\]"):
+        SPACE.encode_adjacency([0b111_111, 0b111_111], [good, [0, -1, 2, -1, -1]])
+    with pytest.raises(ArchitectureError, match="adjacency: expected the edges of 4 vertices, 6 bits; got 64"):
+        SPACE.encode_adjacency([0b111_111, 0b1_000_000], [good, good])
 
 
 def test_genes_bear_the_names_of_edges_and_vertices() -> None:
@@ -496,19 +506,23 @@ def test_graphs_with_dead_vertices_are_pruned() -> None:
 # Networks
 
 
+STAR = [(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)]
+
+
 def test_channels_are_shared_by_what_feeds_the_output() -> None:
-    star = cell_of(build(5, [(0, v) for v in (1, 2, 3)] + [(v, 4) for v in (1, 2, 3)], CONV3, CONV1, POOL))
+    star = Cell(5, tuple(STAR), ("input", CONV3, CONV1, POOL, "output"))
     assert vertex_channels(star, 64, 128) == [64, 43, 43, 42, 128]
     assert vertex_channels(star, 64, 256) == [64, 86, 85, 85, 256]
 
 
 def test_channels_of_other_vertices_are_those_of_their_widest_target() -> None:
-    cell = cell_of(build(6, [(0, 1), (1, 2), (1, 4), (2, 3), (3, 5), (0, 4), (4, 5), (0, 5)], CONV3, CONV3, CONV1, POOL))
+    edges = ((0, 1), (1, 2), (1, 4), (2, 3), (3, 5), (0, 4), (4, 5), (0, 5))
+    cell = Cell(6, edges, ("input", CONV3, CONV3, CONV1, POOL, "output"))
     assert vertex_channels(cell, 9, 7) == [9, 4, 4, 4, 3, 7]
 
 
 def test_too_few_channels_are_explained() -> None:
-    star = build(5, [(0, v) for v in (1, 2, 3)] + [(v, 4) for v in (1, 2, 3)], CONV3, CONV1, POOL)
+    star = build(5, STAR, CONV3, CONV1, POOL)
     for use in (SPACE.build, SPACE.cost):
         with pytest.raises(ConfigurationError, match="channels: expected at least 3, one for each vertex .* got 2"):
             use(star, channels=2)
