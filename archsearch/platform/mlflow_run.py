@@ -221,7 +221,9 @@ def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(client.create_experiment(name, artifact_location=_artifact_location(uri, name)))
+            # Without this tag the UI opens on pages for language-model applications.
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            return str(client.create_experiment(name, _artifact_location(uri, name), tags))
         except MlflowException:
             # Another search of the same task may have made it in between.
             experiment = client.get_experiment_by_name(name)

@@ -33,8 +33,10 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
         print(f"MLflow runs at {uri}")
         return 0
     port = port or _free_port(host, 5000)
-    print(f"MLflow:  http://{host}:{port}   (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    print(f"MLflow:  http://{host}:{port}/#/experiments   (Ctrl-C ends it)", flush=True)
+    # One server process starts in seconds; MLflow's default of four takes several times as long.
+    where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", *where]
     environment = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
     try:
         return subprocess.run(command, env=environment, check=False).returncode

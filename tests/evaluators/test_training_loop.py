@@ -90,7 +90,7 @@ def test_learning_rate_falls_to_zero_along_a_cosine() -> None:
     for before, after in pairwise(snapshots):
         first, second = (next(iter(model[1].parameters())) for model in (before, after))
         [gradient] = torch.autograd.grad(F.cross_entropy(before(images), labels), [first])
-        moved = (first - second).flatten()
+        moved = (first - second).detach().flatten()
         rates.append(float(moved @ gradient.flatten() / gradient.square().sum()))
     expected = [peak * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs + 1)]
     assert rates == pytest.approx(expected[:-1], rel=1e-3)
@@ -153,7 +153,7 @@ def test_scores_equal_those_of_each_image_and_copy() -> None:
     model = network([0, 1])
     before = copy.deepcopy(model.state_dict())
     found = score(model, images, labels, copies=2, batch_size=10)
-    model.eval()
+    model.eval().requires_grad_(False)
     for place in range(2):
         logits = torch.stack([model(image.repeat(2, 1, 1)[None])[0, CLASSES * place : CLASSES * (place + 1)] for image in images])
         assert float(found.accuracy[place]) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))

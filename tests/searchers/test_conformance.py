@@ -99,7 +99,7 @@ class BrokenHashDependent(Broken):
         (Impatient, "test_deterministic_proposals_do_not_depend_on_the_order_of_arrival", "give other proposals"),
         (Repeating, "test_candidates_are_unique_and_counted", "proposed twice"),
         (Idle, "test_several_trials_may_be_open", "the searcher waits though no trial is open"),
-        (Sampler, "test_small_space_is_proposed_as_a_whole", ""),
+        (Sampler, "test_small_space_is_proposed_as_a_whole", "structures of the space are left out"),
         (Brittle, "test_failed_trials_do_not_stop_the_search", "no score"),
         (Brittle, "test_failed_evaluations_do_not_stop_the_search", "no score"),
     ],
