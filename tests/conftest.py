@@ -14,7 +14,8 @@ import torch
 
 from archsearch import spaces
 
-pytest.register_assert_rewrite("archsearch.spaces.conformance")
+for room in ("spaces", "evaluators", "searchers"):
+    pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
 torch.set_num_threads(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 
@@ -19,6 +20,9 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+
+
+_CONTACT_SECONDS = 5.0
 
 
 def connect(address: str | None = None, num_cpus: int | None = None) -> None:
@@ -39,6 +43,8 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         return
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     address = address or os.environ.get("RAY_ADDRESS")
+    if address and address not in ("auto", "local"):
+        _check_reachable(address)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address:
@@ -50,6 +56,21 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         raise ConfigurationError(f"address: no Ray cluster answers at {address or 'this machine'} ({reason}).") from error
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which aborts
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse at once what Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise ConfigurationError(
+            f"address: expected auto or HOST:PORT of the cluster's head (its port is 6379); got {address!r}."
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONTACT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"address: no Ray cluster answers at {address} ({error}); start one: ray start --head"
+        ) from error
 
 
 def cluster_cpus() -> int:

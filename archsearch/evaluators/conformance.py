@@ -13,10 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -25,23 +22,8 @@ import numpy as np
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import NASBench201
-
-# An evaluator may be defined in a file that is not on the import path, such as a test file.
-_FRESH_PROCESS = """
-import importlib, importlib.util, pickle, sys, types
-name, path = sys.argv[1:]
-try:
-    importlib.import_module(name)
-except ImportError:
-    spec = importlib.util.spec_from_file_location(name, path)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    for place in [place for place, letter in enumerate(name) if letter == "."]:  # unpickling asks for the packages around it
-        sys.modules.setdefault(name[:place], types.ModuleType(name[:place]))
-evaluator = pickle.loads(sys.stdin.buffer.read())
-print(evaluator.fingerprint())
-"""
 
 
 class EvaluatorConformance:
@@ -156,17 +138,8 @@ class EvaluatorConformance:
 
     def test_fresh_process_has_the_same_fingerprint(self) -> None:
         evaluator = self.make_evaluator(self.make_space())
-        module = sys.modules[type(evaluator).__module__]
-        environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", _FRESH_PROCESS, module.__name__, str(module.__file__)],
-            input=pickle.dumps(evaluator),
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        assert done.stdout.decode().split()[-1] == evaluator.fingerprint(), "a fresh process has another fingerprint"
+        fresh = in_fresh_process(evaluator, "subject.fingerprint()")
+        assert fresh == evaluator.fingerprint(), "a fresh process has another fingerprint"
 
     def test_descriptions_are_there(self) -> None:
         evaluator = self.make_evaluator(self.make_space())

@@ -208,9 +208,8 @@ def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) ->
 
 def _take_history(search: Search) -> dict[str, Evaluation]:
     """Give the searcher what the ledger holds; return it by key."""
-    entries = search.ledger.entries()
-    mine = {entry.evaluation.key: entry.evaluation for entry in entries if entry.run == search.folder.name}
-    known = {**known_evaluations(entries), **mine}
+    mine = {entry.evaluation.key: entry.evaluation for entry in search.ledger.entries(search.folder.name)}
+    known = {**known_evaluations(search.ledger.entries()), **mine}
     if search.resumed and not search.searcher.deterministic:
         search.searcher.replay(search.folder.outcomes(search.ledger, known))
     # A deterministic search is proposed again from its beginning, and answered from the ledger as far as that goes.

@@ -13,10 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,23 +27,8 @@ from archsearch.searchers.conformance_loop import Loop
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import OPERATORS, NASBench201
-
-# The suite may stand in a file that is not on the import path, such as a test file.
-_FRESH_PROCESS = """
-import importlib, importlib.util, json, pickle, sys, types
-name, path = sys.argv[1:]
-try:
-    importlib.import_module(name)
-except ImportError:
-    spec = importlib.util.spec_from_file_location(name, path)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    for place in [place for place, letter in enumerate(name) if letter == "."]:  # unpickling asks for the packages around it
-        sys.modules.setdefault(name[:place], types.ModuleType(name[:place]))
-suite = pickle.loads(sys.stdin.buffer.read())
-print(json.dumps(suite.proposals(0)))
-"""
 
 
 class SmallSpace(NASBench201):
@@ -140,17 +122,8 @@ class SearcherConformance:
         assert self.proposals(3) != self.proposals(4), "another seed gives other proposals"
 
     def test_fresh_process_proposes_the_same(self) -> None:
-        module = sys.modules[type(self).__module__]
-        environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", _FRESH_PROCESS, module.__name__, str(module.__file__)],
-            input=pickle.dumps(self),
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        assert json.loads(done.stdout.splitlines()[-1]) == self.proposals(0), "a fresh process proposes other candidates"
+        fresh = in_fresh_process(self, "subject.proposals(0)")
+        assert fresh == self.proposals(0), "a fresh process proposes other candidates"
 
     def test_small_space_is_proposed_as_a_whole(self) -> None:
         space = SmallSpace(self.alternatives)

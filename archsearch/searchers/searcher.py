@@ -128,9 +128,6 @@ class ArchitectureSearcher(Searcher):
     def observe(self, observations: Sequence[Observation]) -> None:
         """Learn from outcomes. Metrics on test data are not among them."""
 
-    def refuse(self, architecture: Architecture) -> None:
-        """Take note that a proposal was a duplicate."""
-
     # What Ray Tune calls
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -318,7 +315,6 @@ class ArchitectureSearcher(Searcher):
             for architecture in drawn[:wanted]:
                 key = self.space.key(architecture)
                 if key in self._keys:
-                    self.refuse(architecture)
                     duplicates += 1
                     continue
                 self._keys.add(key)

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces.architecture import Architecture
@@ -128,11 +127,6 @@ class Anytime(SearchSpace):
             sources = predecessor_index(number, node.predecessors, self.in_degree)
             genes += (OPERATORS.index(work.operator), sources, SCALES.index(work.scale), int(work.exit))
         return tuple(genes)
-
-    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[Any]:
-        """Return genotypes as one int16 array `[batch, genes]`; a node late in a cell has more than 127 predecessor sets."""
-        rows = [self.genotype(architecture) for architecture in architectures]
-        return np.array(rows, dtype=np.int16).reshape(len(rows), len(self._choices))
 
     def parse(self, text: str) -> Architecture:
         cells = read_json_list(text, _EXAMPLE)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces.architecture import Architecture
@@ -112,11 +111,6 @@ class Cells(SearchSpace):
                 predecessor_index(number, node.predecessors, self.in_degree),
             )
         )
-
-    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[Any]:
-        """Return genotypes as one int16 array `[batch, genes]`; a node late in a block has more than 127 predecessor sets."""
-        rows = [self.genotype(architecture) for architecture in architectures]
-        return np.array(rows, dtype=np.int16).reshape(len(rows), len(self._choices))
 
     def parse(self, text: str) -> Architecture:
         values = read_json_list(text, _EXAMPLE)

@@ -10,12 +10,8 @@ Example:
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import string
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,26 +21,10 @@ import numpy as np
 
 from archsearch.errors import ArchitectureError
 from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.graph import INPUT, OUTPUT
 from archsearch.spaces.network_conformance import NetworkConformance
 from archsearch.spaces.space import SearchSpace
-
-# A space may be defined in a file that is not on the import path, such as a test file.
-_FRESH_PROCESS = """
-import importlib, importlib.util, json, pickle, sys
-import numpy
-name, path, seed, count = sys.argv[1:]
-try:
-    importlib.import_module(name)
-except ImportError:
-    spec = importlib.util.spec_from_file_location(name, path)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-space = pickle.loads(sys.stdin.buffer.read())
-rng = numpy.random.default_rng(int(seed))
-drawn = [space.sample(rng) for _ in range(int(count))]
-print(json.dumps([[str(architecture), space.key(architecture)] for architecture in drawn]))
-"""
 
 
 class SpaceConformance(NetworkConformance):
@@ -193,18 +173,10 @@ class SpaceConformance(NetworkConformance):
     def test_fresh_process_draws_and_names_the_same(self) -> None:
         space = self.make_space()
         expected = [[str(architecture), space.key(architecture)] for architecture in self.population(space)]
-        module = sys.modules[type(space).__module__]
-        arguments = [module.__name__, str(module.__file__), "0", str(self.num_samples)]
-        environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", _FRESH_PROCESS, *arguments],
-            input=pickle.dumps(space),
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        assert json.loads(done.stdout) == expected, "a fresh process draws or names architectures differently"
+        draw = f"(lambda rng: [subject.sample(rng) for _ in range({self.num_samples})])"
+        rng = "importlib.import_module('numpy').random.default_rng(0)"
+        fresh = in_fresh_process(space, f"[[str(drawn), subject.key(drawn)] for drawn in {draw}({rng})]")
+        assert fresh == expected, "a fresh process draws or names architectures differently"
 
     def test_architectures_of_another_space_are_refused(self) -> None:
         space = self.make_space()

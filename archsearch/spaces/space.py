@@ -198,10 +198,10 @@ class SearchSpace(ABC):
         genotype = self.genotype(architecture)
         return {name: values[index] for (name, values), index in zip(self.choices.items(), genotype, strict=True)}
 
-    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[np.int8]:
-        """Return genotypes as one array `[batch, genes]`."""
+    def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[np.int16]:
+        """Return genotypes as one int16 array `[batch, genes]`."""
         rows = [self.genotype(architecture) for architecture in architectures]
-        return np.array(rows, dtype=np.int8).reshape(len(rows), len(self.choices))
+        return np.array(rows, dtype=np.int16).reshape(len(rows), len(self.choices))
 
     def checked_scale(self, scale: Mapping[str, int]) -> dict[str, int]:
         """Return `scale` completed by the space's defaults.
