@@ -2,7 +2,7 @@
 
 from archsearch.cluster.batch_size import BatchSizer
 from archsearch.cluster.ledger import Entry, Ledger, known_evaluations
-from archsearch.cluster.session import cluster_cpus, connect
+from archsearch.cluster.connection import cluster_cpus, connect
 from archsearch.cluster.trial import BatchTrial, evaluate_batch
 from archsearch.cluster.tuning import TrialResources, run_trials
 
