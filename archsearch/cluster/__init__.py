@@ -1,8 +1,8 @@
 """Where work runs: trials, batches and the ledger of evaluations."""
 
 from archsearch.cluster.batch_size import BatchSizer
-from archsearch.cluster.ledger import Entry, Ledger, known_evaluations
 from archsearch.cluster.connection import cluster_cpus, connect
+from archsearch.cluster.ledger import Entry, Ledger, known_evaluations
 from archsearch.cluster.trial import BatchTrial, evaluate_batch
 from archsearch.cluster.tuning import TrialResources, run_trials
 

@@ -44,7 +44,8 @@ def train(
     """Train a network in place.
 
     Args:
-        network: Maps `[batch, copies * channels, height, width]` to logits `[batch, copies * classes]`.
+        network: Maps `[batch, copies * channels, height, width]` to logits `[batch, copies * classes]`, or to a list of them,
+            one for each exit; the losses of all exits are then summed (as in MSDNet: G. Huang et al., ICLR 2018).
         images: `[images, channels, height, width]`, normalised, on the network's device.
         labels: `[images]` int64.
         recipe: How to train.
@@ -76,8 +77,8 @@ def train(
             batch = _batch(images, rows, recipe, generators)
             optimizer.param_groups[0]["lr"] = schedule(step)
             with torch.autocast(images.device.type, torch.bfloat16, enabled=mixed_precision):
-                logits = network(batch)
-            loss = _loss(logits, labels[rows].t(), recipe.label_smoothing)
+                exits = _exits(network(batch))
+            loss = torch.stack([_loss(logits, labels[rows].t(), recipe.label_smoothing) for logits in exits]).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -90,17 +91,21 @@ def train(
 
 @torch.inference_mode()
 def score(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> Score:
-    """Return accuracy and loss of each copy, with the running statistics of normalisation."""
+    """Return accuracy and loss of each copy, at its last exit, with the running statistics of normalisation."""
     network.eval()
     correct = torch.zeros(copies, device=images.device)
     loss = torch.zeros(copies, device=images.device)
     for start in range(0, len(labels), batch_size):
         part, truth = images[start : start + batch_size], labels[start : start + batch_size]
-        logits = network(part.repeat(1, copies, 1, 1)).float().view(len(truth), copies, -1)
+        logits = _exits(network(part.repeat(1, copies, 1, 1)))[-1].float().view(len(truth), copies, -1)
         truth = truth[:, None].expand(-1, copies)
         correct += (logits.argmax(2) == truth).sum(0)
         loss += F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(-1, copies).sum(0)
     return Score((correct / len(labels)).cpu(), (loss / len(labels)).cpu())
+
+
+def _exits(output: Tensor | list[Tensor]) -> list[Tensor]:
+    return output if isinstance(output, list) else [output]
 
 
 def _cosine(peak: float, steps: int) -> Callable[[int], float]:

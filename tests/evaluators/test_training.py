@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from archsearch import spaces
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import Evaluation, TrainingEvaluator, datasets
 from archsearch.evaluators.datasets import Splits
@@ -230,3 +231,15 @@ def test_process_is_left_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     assert repr(np.random.get_state(legacy=False)) == before[2]
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_every_space_trains_on_the_digits(name: str) -> None:
+    space = spaces.get(name)
+    evaluator = TrainingEvaluator(space, "digits", epochs=1, batch_size=128)
+    (evaluation,) = evaluator.evaluate([space.sample(np.random.default_rng(0))])
+    assert evaluation.error is None
+    assert 0.0 <= evaluation.score <= 1.0
+    assert evaluation.metrics["params"] == sum(
+        parameter.numel() for parameter in evaluator.network(evaluation.architecture).parameters()
+    )
