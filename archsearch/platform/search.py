@@ -198,8 +198,8 @@ def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) ->
     summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
     if len(summary.evaluations):
         if summary.settings["report"]:
+            tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
             write_report(summary, result.space, folder, top)
-            tracker.log_finalists(ranked_rows(summary.evaluations, top))
         else:
             write_tables(summary, folder, top)
         tracker.log_artifacts(folder)

@@ -83,6 +83,7 @@ class Tracker:
         self._tasks: list[Task] = []
         self._lock = threading.Lock()
         self._first_try, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
+        self._wake = threading.Event()
         self._warned = False
         self._thread = threading.Thread(target=self._work, name="archsearch-tracker", daemon=True)
 
@@ -148,6 +149,7 @@ class Tracker:
             self._add("ranking", lambda run: run.log_table(split_table(rows), "top.json"))
         self._add(f"status {status}", lambda run: run.finish(status))
         self._closing.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(self._patience)
         self._given_up.set()
@@ -162,11 +164,14 @@ class Tracker:
     def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
         with self._lock:
             self._tasks.append((what, call))
+        self._wake.set()  # a task is sent at once, beside whatever else the search still does
 
     def _work(self) -> None:
         self._send()
         self._first_try.set()
-        while not self._closing.wait(self._interval):
+        while not self._closing.is_set():
+            self._wake.wait(self._interval)
+            self._wake.clear()
             self._send()
         self._send()
 
