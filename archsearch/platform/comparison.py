@@ -145,7 +145,7 @@ def _write(comparison: Comparison) -> None:
     comparison.folder.mkdir(parents=True, exist_ok=True)
     summary = comparison.outcomes[0].results[0].summary
     series = {outcome.searcher: outcome.curves for outcome in comparison.outcomes}
-    figure = best_so_far(series, "candidates evaluated", f"best {summary.score_label}", summary.percent)
+    figure = best_so_far(series, "candidates evaluated", summary.score_name.replace("_", " "), summary.percent)
     save(figure, comparison.folder / "best_so_far")
     (comparison.folder / "table.txt").write_text(comparison.table() + "\n")
     rows = [
