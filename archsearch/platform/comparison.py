@@ -118,7 +118,7 @@ def compare(
     found: dict[str, list[SearchResult]] = {searcher: [] for searcher in searchers}
     for seed in range(seeds):
         for searcher in searchers:
-            name = f"{study}-{searcher}-s{seed}"
+            name = f"{searcher}-s{seed}-{study}"
             # The comparison has its own figure; a report for each search would take longer than the search.
             configuration = replace(base, searcher=searcher, seed=seed, name=name, study=study, report=False)
             found[searcher].append(_search(configuration, progress))

@@ -63,10 +63,10 @@ def comparison_points(comparison: Comparison) -> list[Point]:
         for metric in filter(None, ("score", outcome.test_metric)):
             interval = outcome.best(metric)
             for name, value in (("mean", interval.value), ("low", interval.low), ("high", interval.high)):
-                points.append(Point(f"best_{metric}_{name}/{outcome.searcher}", value, 0, now))
+                points.append(Point(f"comparison/{outcome.searcher}/best_{metric}_{name}", value, 0, now))
         length = min(len(curve) for curve in outcome.curves)
         mean = np.mean([running_best(curve[:length]) for curve in outcome.curves], axis=0)
         for step in np.unique(np.geomspace(1, length, _CURVE_POINTS).round().astype(int)):
             if np.isfinite(mean[step - 1]):
-                points.append(Point(f"mean_best_so_far/{outcome.searcher}", float(mean[step - 1]), int(step), now))
+                points.append(Point(f"comparison/{outcome.searcher}/best_so_far_mean", float(mean[step - 1]), int(step), now))
     return points

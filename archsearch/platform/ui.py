@@ -33,7 +33,8 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
         print(f"MLflow runs at {uri}")
         return 0
     port = port or _free_port(host, 5000)
-    print(f"MLflow:  http://{host}:{port}/#/experiments   (Ctrl-C ends it)", flush=True)
+    # The address asks for the view for models; the other one is for language-model applications.
+    print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)", flush=True)
     # One server process starts in seconds; MLflow's default of four takes several times as long.
     where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]

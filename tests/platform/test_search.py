@@ -230,8 +230,8 @@ def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
     assert len(runs) == 5
     metrics = next(run.data.metrics for run in runs if run.info.run_name == "duel")
     for outcome in comparison.outcomes:
-        assert metrics[f"best_score_mean/{outcome.searcher}"] == pytest.approx(outcome.best().value)
-        assert metrics[f"mean_best_so_far/{outcome.searcher}"] == pytest.approx(outcome.best().value)
+        assert metrics[f"comparison/{outcome.searcher}/best_score_mean"] == pytest.approx(outcome.best().value)
+        assert metrics[f"comparison/{outcome.searcher}/best_so_far_mean"] == pytest.approx(outcome.best().value)
 
 
 def test_comparison_refuses_before_it_runs(storage: Path) -> None:
