@@ -29,11 +29,17 @@ class BatchSizer:
         self.target, self.largest, self.fixed = target, largest, fixed
         self._last = 0
         self._cost: float | None = None
+        self._measures = True
+
+    def assume(self, cost: float) -> None:
+        """Take the seconds of a candidate as known instead of measuring them: the sizes then repeat from run to run."""
+        self._cost, self._measures = cost, False
 
     def observe(self, size: int, seconds: float) -> None:
         """Take note of a finished batch: its size and its seconds in the worker."""
-        cost = seconds / max(size, 1)
-        self._cost = cost if self._cost is None else 0.5 * (self._cost + cost)
+        if self._measures:
+            cost = seconds / max(size, 1)
+            self._cost = cost if self._cost is None else 0.5 * (self._cost + cost)
         self._last = max(self._last, size)
 
     def next(self, remaining: int, workers: int = 1) -> int:

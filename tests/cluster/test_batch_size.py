@@ -77,3 +77,13 @@ def test_size_stays_within_bounds(outcomes: list[tuple[int, float]], remaining: 
 def test_bounds_below_one_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         BatchSizer(**settings)
+
+
+def test_an_assumed_cost_is_not_measured() -> None:
+    sizer = BatchSizer()
+    sizer.assume(0.01)
+    sizes = []
+    for seconds in (5.0, 0.001, 80.0, 0.3):
+        sizes.append(sizer.next(10_000))
+        sizer.observe(sizes[-1], seconds)
+    assert sizes == [1, 8, 64, 100]

@@ -114,6 +114,26 @@ def test_a_second_search_pays_nothing_twice(result: SearchResult, storage: Path,
     assert len(paid) == len(set(paid))
 
 
+@pytest.mark.parametrize("searcher", searchers.names())
+def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path, table: Path) -> None:
+    found = [
+        run_search(
+            searcher=searcher,
+            evaluator=f"table:{table}#valid_accuracy",
+            num_candidates=30,
+            seed=7,
+            storage=tmp_path / name,
+            tracking="off",
+            report=False,
+            progress=False,
+        )
+        .evaluations["architecture"]
+        .to_pylist()
+        for name in ("one", "two")
+    ]
+    assert found[0] == found[1]
+
+
 def test_a_search_that_the_ledger_answers_whole_starts_no_trial(storage: Path, table: Path) -> None:
     settings: dict[str, Any] = {
         "evaluator": f"table:{table}#valid_accuracy", "searcher": "random", "num_candidates": 20, "seed": 5, "batch_size": 20,
