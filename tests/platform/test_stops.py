@@ -39,7 +39,7 @@ def wait_for(count: int, folder: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 def test_a_stopped_search_goes_on_and_pays_nothing_twice(number: signal.Signals, tmp_path: Path) -> None:
     process = start(SEARCH, tmp_path)
     wait_for(3, tmp_path, process)
