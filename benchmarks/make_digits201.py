@@ -1,8 +1,9 @@
 """Make the table `digits201`: every distinct NAS-Bench-201 cell, trained for real on scikit-learn's digits.
 
-    python benchmarks/make_digits201.py train --folder digits201-parts --workers 2    # hours; stop and start it at will
-    python benchmarks/make_digits201.py assemble --folder digits201-parts             # writes the table of the package
+    python benchmarks/make_digits201.py train --first-seed 2 --seeds 2    # adds seeds; hours; stop and start it at will
+    python benchmarks/make_digits201.py assemble                          # writes the table of the package
 
+The folder `benchmarks/digits201-parts` holds what the table of the package was assembled from.
 Each of the 6,466 cells is trained with several seeds at once, as independent copies side by side in one network.
 Parts of 50 cells are written whole, so that nothing is trained twice after a stop.
 """
@@ -178,7 +179,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("train", "assemble"))
-    parser.add_argument("--folder", type=Path, default=Path("digits201-parts"))
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "digits201-parts")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=4, help="seeds trained side by side in this pass")
