@@ -67,6 +67,28 @@ class Evaluator(ABC):
         """Arguments of `space.cost` for the networks that are scored."""
         return {}
 
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """The names that `costs` may give; an architecture can lack some of them, but never `params` and `macs`."""
+        return ("params", "macs")
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics that evaluations report beside the score, for objectives; an evaluator that lists none has none there."""
+        return ()
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Return what is known of an architecture before its evaluation is paid for, by name.
+
+        `params` are the learned numbers of its network and `macs` the multiply-accumulates of one input, counted by
+        `space.cost` with `cost_arguments`. Evaluators that know more, such as the latency on a device, add it.
+
+        Raises:
+            ArchitectureError: The architecture is of another space.
+        """
+        cost = self.space.cost(architecture, **self.cost_arguments)
+        return {"params": float(cost.params), "macs": float(cost.macs)}
+
     def fingerprint(self) -> str:
         """Return the identity of the settings: 16 hexadecimal digits, the ledger's name for this evaluator."""
         content = json.dumps({"evaluator": type(self).__name__, **self.settings()}, sort_keys=True, default=str)

@@ -102,6 +102,10 @@ class TrainingEvaluator(Evaluator):
         return True
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("valid_loss",)
+
+    @property
     def chance(self) -> float:
         return 1.0 / self.splits().train.num_classes
 

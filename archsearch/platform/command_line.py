@@ -11,20 +11,27 @@ from typing import Any
 
 from archsearch import __version__
 from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.platform.table_import import add_import, table_lines
 
 _EPILOG = """examples:
   archsearch run                                        search nasbench201 on the digits, 40 candidates trained for real
   archsearch run --searcher random --candidates 100 --seed 1
   archsearch run --table digits201 --candidates 500     look the scores up in the table that the package ships
   archsearch run search.yaml                            take the settings from a file
+  archsearch run --table digits201 --objectives accuracy,-macs --constraint 'params <= 20e3'
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
+  archsearch run --dry-run                              say what the search will take
+  archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open MLflow on this machine
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
-    parsed = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["submit"] and "--" in given:
+        given.remove("--")  # it may set the options of the search apart, but need not
+    parsed = _parser().parse_args(given)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     try:
         code: int = parsed.action(parsed)
@@ -48,10 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="search, and leave a ranked table, pictures, a report and an MLflow run")
-    _add_search_options(run)
-    run.add_argument("--searcher", help="random, evolution or optuna (default: evolution)")
-    run.add_argument("--seed", type=int, help="seed of the search (default: 0)")
-    run.add_argument("--name", help="name of the run (default: made from the settings and the time)")
+    _add_run_options(run)
+    run.add_argument(
+        "--dry-run", action="store_true", help="say what the search will take, from a few candidates; record nothing"
+    )
     run.set_defaults(action=_run)
 
     compare = commands.add_parser("compare", help="several searchers, several seeds, one budget")
@@ -64,11 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run", help="its folder, such as runs/NAME")
     resume.set_defaults(action=_resume)
 
+    submit = commands.add_parser("submit", help="run a search as a job of a Ray cluster")
+    _add_run_options(submit, address="job server of the cluster, such as http://HEAD:8265 (default: RAY_API_SERVER_ADDRESS)")
+    submit.add_argument("--resume", metavar="RUN", help="go on with the run in this folder of the cluster")
+    submit.add_argument("--no-wait", action="store_true", help="return at once; say how to follow and to stop the job")
+    submit.add_argument("--python", help="Python of the cluster's head (default: python, or this one on this machine)")
+    submit.set_defaults(action=_submit)
+
+    add_import(commands)
+
     spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
     spaces.set_defaults(action=_spaces)
 
     doctor = commands.add_parser("doctor", help="say what this machine and installation offer")
     doctor.add_argument("--storage", default="runs", help="folder that runs are to be written to")
+    doctor.add_argument("--tracking", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
+    doctor.add_argument("--address", help="Ray cluster (default: RAY_ADDRESS, if set)")
     doctor.set_defaults(action=_doctor)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on this machine")
@@ -79,7 +97,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_search_options(parser: argparse.ArgumentParser) -> None:
+def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
+    _add_search_options(parser, **changed)
+    parser.add_argument("--searcher", help="random, evolution or optuna (default: evolution)")
+    parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
+    parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
+
+
+def _add_search_options(
+    parser: argparse.ArgumentParser, address: str = "Ray cluster (default: RAY_ADDRESS, else Ray in this machine)"
+) -> None:
     parser.add_argument("configuration", nargs="?", metavar="FILE.yaml", help="settings; options on the line come before it")
     parser.add_argument("--space", help="search space (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
@@ -87,14 +114,20 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--dataset", help="short for --evaluator train:DATASET")
     score.add_argument("--table", help="short for --evaluator table:NAME")
     parser.add_argument("--candidates", type=int, dest="num_candidates", help="candidates to propose (default: 40)")
+    parser.add_argument("--objectives", help="what counts, such as accuracy,-macs (default: accuracy; a minus sign is for less)")
+    parser.add_argument(
+        "--constraint", action="append", default=[], metavar="'NAME <= NUMBER'", help="such as 'macs <= 100e6', repeatable"
+    )
     parser.add_argument("--storage", help="folder of runs and ledger (default: runs)")
     parser.add_argument("--workers", type=int, help="trials that run at once (default: one a CPU)")
+    parser.add_argument("--cpus-per-worker", type=float, help="CPU cores that a trial reserves (default: 1)")
+    parser.add_argument("--gpus-per-worker", type=float, help="GPUs that a trial reserves, also fractions (default: 0)")
     parser.add_argument("--batch-size", type=int, help="candidates a trial (default: chosen from the measured cost)")
     parser.add_argument(
         "--deterministic", action="store_const", const=True, help="proposals do not depend on the order of arrival"
     )
     parser.add_argument("--time-budget", type=float, help="seconds after which the search ends")
-    parser.add_argument("--address", help="Ray cluster (default: RAY_ADDRESS, else Ray in this machine)")
+    parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which runs are compared")
     parser.add_argument("--no-reuse", dest="reuse", action="store_const", const=False, help="pay again for what the ledger holds")
@@ -105,13 +138,13 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
 
 _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "batch_size", "deterministic"),
-    *("time_budget", "address", "tracking", "study", "reuse"),
+    *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "study", "reuse"),
 )
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of the file, overridden by those of the line."""
-    from archsearch.platform.configuration import from_mapping, parse_options, read_yaml
+    from archsearch.platform.configuration import from_mapping, parse_constraints, parse_options, read_yaml
 
     settings = read_yaml(parsed.configuration) if parsed.configuration else {}
     from_mapping(settings, origin=str(parsed.configuration))
@@ -121,6 +154,10 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
         settings["evaluator"] = f"train:{parsed.dataset}"
     if parsed.table:
         settings["evaluator"] = f"table:{parsed.table}"
+    if parsed.objectives:
+        settings["objectives"] = [name.strip() for name in parsed.objectives.split(",") if name.strip()]
+    if parsed.constraint:
+        settings["constraints"] = {**settings.get("constraints", {}), **parse_constraints(parsed.constraint)}
     for name, pairs in (("searcher_options", parsed.set), ("evaluator_options", parsed.train)):
         if pairs:
             settings[name] = {**settings.get(name, {}), **parse_options(pairs)}
@@ -133,9 +170,30 @@ def _run(parsed: argparse.Namespace) -> int:
     from archsearch.platform.search import run_search
 
     configuration = from_mapping(settings)
+    if parsed.dry_run:
+        from archsearch.platform.dry_run import dry_run
+
+        print(dry_run(configuration).text())
+        return 0
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
     print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
+
+
+def _submit(parsed: argparse.Namespace) -> int:
+    settings = _settings(parsed)
+    address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
+    if not address:
+        raise ConfigurationError("address: which job server? Give --address http://HEAD:8265.")
+    from archsearch.platform.configuration import from_mapping
+    from archsearch.platform.submit import submit_resume, submit_search
+
+    how = {"wait": not parsed.no_wait, "python": parsed.python}
+    if not parsed.resume:
+        return submit_search(from_mapping(settings), address, quiet=parsed.quiet, **how)
+    if others := sorted(set(settings) - {"address"}):
+        raise ConfigurationError(f"resume: a run keeps the settings that it was started with; leave out {', '.join(others)}.")
+    return submit_resume(parsed.resume, address, **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:
@@ -145,9 +203,14 @@ def _resume(parsed: argparse.Namespace) -> int:
 
 
 def _show(result: Any) -> int:
-    from archsearch.platform.ranking import format_ranked
+    from archsearch.platform.ranking import aligned, format_ranked
+    from archsearch.platform.trade_off import front_table, hypervolume
 
     print(format_ranked(result.summary, result.summary.settings["top"]))
+    if result.summary.weighs and len(front := front_table(result.summary)) > 1:
+        print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
+        print(aligned(front))
+        print(f"Hypervolume: {hypervolume(result.summary):.4f}")
     reused = sum(result.evaluations["reused"].to_pylist())
     print(f"\n{len(result.evaluations)} candidates, {reused} of them taken from the ledger.")
     print(f"Report:    {result.report}")
@@ -179,18 +242,22 @@ def _spaces(parsed: argparse.Namespace) -> int:
     print("Search spaces")
     for name in spaces.names():
         space = spaces.get(name)
-        unique = f", {space.num_unique:,} distinct" if space.num_unique else ""
-        print(f"  {name}: {space.size:,} architectures{unique}; operators {', '.join(space.operators)}")
+        unique = f", {_count(space.num_unique)} distinct" if space.num_unique else ""
+        print(f"  {name}: {_count(space.size)} architectures{unique}; operators {', '.join(space.operators)}")
     print(f"Searchers\n  {', '.join(searchers.names())}")
     print(f"Datasets\n  {', '.join(evaluators.datasets.names())}")
-    print(f"Tables in the package\n  {', '.join(evaluators.embedded_tables()) or 'none'}")
+    print("\n".join(table_lines()))
     return 0
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else f"about 10^{len(str(number)) - 1}"
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
     from archsearch.platform.doctor import doctor, format_checks
 
-    checks = doctor(parsed.storage)
+    checks = doctor(parsed.storage, parsed.tracking, parsed.address)
     print(format_checks(checks))
     return 0 if all(fine for _, _, fine in checks) else 1
 

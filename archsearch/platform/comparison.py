@@ -19,6 +19,7 @@ from archsearch.evaluators.metrics import Interval, mean_interval
 from archsearch.platform.comparison_tracking import track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
 from archsearch.platform.result import SearchResult
+from archsearch.platform.trade_off import hypervolume
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class MethodOutcome:
     def best(self, metric: str = "score") -> Interval:
         """Return the mean over seeds, with its 95 % interval, of a figure of each search's best architecture."""
         values = [found.score if metric == "score" else found.metrics[metric] for found in self._bests()]
-        return mean_interval(values) if len(values) > 1 else Interval(values[0], values[0], values[0])
+        return _mean(values)
+
+    @property
+    def hypervolume(self) -> Interval:
+        """Mean over seeds, with its 95 % interval, of the volume that each search's front dominates."""
+        return _mean([hypervolume(result.summary) for result in self.results])
 
     @property
     def test_metric(self) -> str | None:
@@ -79,11 +85,13 @@ class Comparison:
         test = self.outcomes[0].test_metric
         heads = ["searcher", "seeds", f"best {summary.score_name}{unit}", "95 % interval"]
         heads += ["its test accuracy (%)", "95 % interval"] if test else []
+        heads += ["hypervolume", "95 % interval"] if summary.weighs else []
         rows = [[*heads, "s/search"]]
         for outcome in self.outcomes:
             best = outcome.best()
             row = [outcome.searcher, str(len(outcome.results)), *_interval(best, factor)]
             row += _interval(outcome.best(test), 100.0) if test else []
+            row += _interval(outcome.hypervolume, 1.0, 4) if summary.weighs else []
             rows.append([*row, f"{outcome.seconds:.1f}"])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -123,7 +131,8 @@ def compare(
             configuration = replace(base, searcher=searcher, seed=seed, name=name, study=study, report=False)
             found[searcher].append(_search(configuration, progress))
     outcomes = [MethodOutcome(searcher, tuple(results)) for searcher, results in found.items()]
-    outcomes.sort(key=lambda outcome: -outcome.best().value)
+    weighs = len(base.objectives) > 1
+    outcomes.sort(key=lambda outcome: -(outcome.hypervolume if weighs else outcome.best()).value)
     comparison = Comparison(study, tuple(outcomes), Path(base.storage).expanduser().absolute() / f"{study}-report")
     _write(comparison)
     track_comparison(comparison, base.tracking)
@@ -158,6 +167,10 @@ def _write(comparison: Comparison) -> None:
     (comparison.folder / "settings.json").write_text(json.dumps(summary.settings, indent=2, default=str) + "\n")
 
 
-def _interval(interval: Interval, factor: float) -> list[str]:
-    value, low, high = (factor * bound for bound in (interval.value, interval.low, interval.high))
-    return [f"{value:.2f}", f"{low:.2f} to {high:.2f}"]
+def _mean(values: Sequence[float]) -> Interval:
+    return mean_interval(values) if len(values) > 1 else Interval(values[0], values[0], values[0])
+
+
+def _interval(interval: Interval, factor: float, digits: int = 2) -> list[str]:
+    value, low, high = (f"{factor * bound:.{digits}f}" for bound in (interval.value, interval.low, interval.high))
+    return [value, f"{low} to {high}"]

@@ -64,6 +64,10 @@ def comparison_points(comparison: Comparison) -> list[Point]:
             interval = outcome.best(metric)
             for name, value in (("mean", interval.value), ("low", interval.low), ("high", interval.high)):
                 points.append(Point(f"comparison/{outcome.searcher}/best_{metric}_{name}", value, 0, now))
+        if any(result.summary.weighs for result in outcome.results):
+            volume = outcome.hypervolume
+            for name, value in (("mean", volume.value), ("low", volume.low), ("high", volume.high)):
+                points.append(Point(f"comparison/{outcome.searcher}/hypervolume_{name}", value, 0, now))
         length = min(len(curve) for curve in outcome.curves)
         mean = np.mean([running_best(curve[:length]) for curve in outcome.curves], axis=0)
         for step in np.unique(np.geomspace(1, length, _CURVE_POINTS).round().astype(int)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ class SearchConfiguration:
         storage: Folder of the runs and of the ledger.
         searcher_options: Further arguments of the searcher, such as `population_size`.
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
+        objectives: What is to be raised, or with a minus sign lowered: `["accuracy", "-macs"]`. The score is always among them.
+        constraints: Limits on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
+            Candidates that miss one are not evaluated.
         batch_size: Candidates a trial; None chooses it from the measured cost.
         deterministic: Whether the proposals must not depend on the order of arrival.
         workers: Trials that run at once; None takes what the cluster holds.
@@ -55,6 +59,8 @@ class SearchConfiguration:
     storage: str = "runs"
     searcher_options: dict[str, Any] = field(default_factory=dict)
     evaluator_options: dict[str, Any] = field(default_factory=dict)
+    objectives: list[str] = field(default_factory=lambda: ["score"])
+    constraints: dict[str, str] = field(default_factory=dict)
     batch_size: int | None = None
     deterministic: bool = False
     workers: int | None = None
@@ -144,12 +150,29 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     return options
 
 
+def parse_constraints(texts: list[str]) -> dict[str, str]:
+    """Return texts such as `macs <= 100e6` as a mapping from each name to its limits.
+
+    Raises:
+        ConfigurationError: A text has no relation.
+    """
+    constraints: dict[str, str] = {}
+    for text in texts:
+        match = re.fullmatch(r"\s*([\w.-]+?)\s*((?:<=|>=|<|>).*)", text)
+        if match is None:
+            raise ConfigurationError(f"constraint: expected NAME <= NUMBER, such as 'macs <= 100e6'; got {text!r}.")
+        name, limit = match[1], match[2].strip()
+        constraints[name] = f"{constraints[name]}, {limit}" if name in constraints else limit
+    return constraints
+
+
 def _check_type(name: str, kind: str, value: Any) -> None:
     base = kind.split(" | ", maxsplit=1)[0].split("[", maxsplit=1)[0]
     if value is None and "None" in kind:
         return
-    kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict}
-    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "dict": "a mapping"}
+    kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
+    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    words |= {"dict": "a mapping", "list": "a list"}
     if not isinstance(value, kinds[base]) or (isinstance(value, bool) and base != "bool"):
         raise ConfigurationError(f"{name}: expected {words[base]}; got {value!r}.")
 

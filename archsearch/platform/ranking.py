@@ -108,13 +108,17 @@ def ranked_table(table: pa.Table, top: int, percent: bool) -> list[list[str]]:
 
 
 def format_ranked(summary: SearchSummary, top: int = 10) -> str:
-    """Return the ranking as aligned plain text, no wider than 110 columns.
+    """Return the ranking as aligned plain text; see `aligned`."""
+    cells = ranked_table(summary.evaluations, top, summary.percent)
+    return aligned(cells) if len(cells) > 1 else f"No candidate was scored ({len(summary.evaluations)} tried)."
 
-    An architecture that does not fit beside the figures stands below them, on lines of its own.
+
+def aligned(cells: list[list[str]]) -> str:
+    """Return a heading and rows of texts as aligned plain text, no wider than 110 columns.
+
+    The last column holds architectures; one that does not fit beside the figures stands below them, on lines of its own.
     """
-    heading, *rows = ranked_table(summary.evaluations, top, summary.percent)
-    if not rows:
-        return f"No candidate was scored ({len(summary.evaluations)} tried)."
+    heading, *rows = cells
     *names, last = heading
     widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(names))]
     indent = sum(widths) + 2 * len(widths)

@@ -14,12 +14,14 @@ from archsearch.platform.drawing import draw_architecture
 from archsearch.platform.html import Html
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.summary import SearchSummary, flat
+from archsearch.platform.trade_off import front_table, hypervolume, reference_point
 from archsearch.spaces import SearchSpace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _REASONS = 10
+_FRONT = 30
 
 Picture = tuple[str, "Figure", str]
 
@@ -85,6 +87,8 @@ def _story(summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mappi
             "No candidate on the Pareto front is beaten by another one that needs no more multiply-accumulates (MACs)."
         )
         yield shown["trade_off"]
+    if summary.weighs and rows:
+        yield from _trade_off(summary)
     yield html.heading("What the search cost")
     yield _costs(summary)
     yield html.heading("Failures")
@@ -123,6 +127,18 @@ def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
     if best.test_accuracy is not None:
         chosen = summary.score_label.removesuffix(" (%)")
         yield html.paragraph(f"It was chosen by {chosen} alone; the searcher did not see the test accuracy.")
+
+
+def _trade_off(summary: SearchSummary) -> Iterator[Html]:
+    yield html.heading("The objectives weighed")
+    heading, *rows = front_table(summary)
+    goals = ", ".join(("more " if each.maximize else "less ") + each.name for each in summary.objectives)
+    start = ", ".join(f"{name} {value:g}" for name, value in reference_point(summary).items())
+    yield html.paragraph(
+        f"Objectives: {goals}. {len(rows)} candidates are beaten by none in all of them. "
+        f"Hypervolume {hypervolume(summary):.4f}, measured from {start}; costs count as shares of that."
+    )
+    yield html.table(heading, rows[-_FRONT:], code_column=len(heading) - 1)
 
 
 def _costs(summary: SearchSummary) -> Html:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from archsearch.errors import ConfigurationError, RunError
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, pareto_front
+from archsearch.errors import RunError
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator
 from archsearch.platform.summary import SearchSummary
-from archsearch.searchers import Observation
+from archsearch.platform.trade_off import front, hypervolume
+from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
@@ -110,22 +111,30 @@ class SearchResult:
             raise RunError(f"none of the {len(self.evaluations)} candidates of {self.name} could be evaluated{reason}")
         return best[0]
 
-    def pareto(self, cost: str = "macs") -> list[Found]:
-        """Return the architectures that no other beats in both score and cost, cheapest first.
+    def pareto(self, cost: str | None = None) -> list[Found]:
+        """Return the architectures that no other beats in all objectives, by rising score (with two objectives: cheapest first).
 
         Args:
-            cost: Metric to keep low: `macs`, `params`, or any other.
+            cost: Metric to keep low, weighed against the score. None takes the objectives of the search, or MACs where it had
+                the score alone.
 
         Raises:
             ConfigurationError: There is no such metric.
         """
-        if cost not in self.evaluations.column_names:
-            raise ConfigurationError(
-                f"cost: expected a metric of the search; got {cost!r}. Columns: {self.evaluations.column_names}."
-            )
-        costs, scores = self.summary.column(cost), self.summary.scores
-        rows = np.flatnonzero(np.isfinite(costs) & np.isfinite(scores))
-        return [self._found(int(rows[index])) for index in pareto_front(costs[rows], scores[rows])]
+        objectives = (Objective("score"), Objective(cost, maximize=False)) if cost else None
+        return [self._found(row) for row in front(self.summary, objectives).tolist()]
+
+    def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
+        """Return the volume that the Pareto front dominates; larger is better.
+
+        Args:
+            reference: A figure for each objective from which to measure, such as `{"score": 0.1, "macs": 100e6}`. None measures
+                from chance, and from the constraint or the power of ten above the costs seen; costs then count as shares of it.
+
+        Raises:
+            ConfigurationError: The reference does not fit the objectives.
+        """
+        return hypervolume(self.summary, reference)
 
     @cached_property
     def anytime(self) -> AnytimeCurve:

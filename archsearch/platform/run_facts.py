@@ -13,6 +13,7 @@ from archsearch.platform import units
 from archsearch.platform.curves import anytime_curve, common_budget
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.summary import SearchSummary
+from archsearch.platform.trade_off import front, hypervolume
 
 _DAY = 86400.0
 
@@ -32,6 +33,8 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
+    if summary.weighs or (summary.percent and np.isfinite(summary.column("macs")).any()):
+        metrics |= {"hypervolume": hypervolume(summary), "pareto_size": len(front(summary))}
     metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
     if gpus_per_worker and "evaluating" in summary.costs:
         metrics["costs/evaluating_gpu_days"] = gpus_per_worker * summary.costs["evaluating"] / _DAY

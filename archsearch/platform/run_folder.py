@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, and what it took from the ledger."""
+"""The folder of a run: its settings, what scores it, and what it took from the ledger."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from archsearch.cluster import Ledger
-from archsearch.errors import RunError, did_you_mean
+from archsearch.cluster import Entry, Ledger
+from archsearch.errors import ConfigurationError, LedgerError, RunError, did_you_mean
 from archsearch.evaluators import Evaluation
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
 from archsearch.searchers import Observation
 
 LEDGER = "ledger"
-_SETTINGS, _REUSED, _TRACKING = "run.yaml", "reused.jsonl", "mlflow-run-id.txt"
+_SETTINGS, _EVALUATOR, _TRACKING = "run.yaml", "evaluator.txt", "mlflow-run-id.txt"
+_PAID, _REUSED = "has-paid.txt", "reused.jsonl"
+# Without these a search would be another one; with another value, too.
+_NEEDED = ("space", "searcher", "evaluator", "seed", "num_candidates", "deterministic")
+_KEPT = ("space", "searcher", "seed", "deterministic")
 
 
 class RunFolder:
-    """`STORAGE/NAME`: `run.yaml`, `reused.jsonl`, Tune's own files in `tune/` and the report in `report/`."""
+    """`STORAGE/NAME`: the files of a run.
+
+    `run.yaml` holds its settings, `evaluator.txt` the fingerprint of what scores it, `reused.jsonl` what it took from the ledger,
+    and `has-paid.txt` is there once the ledger holds evaluations of it. Tune's own files are in `tune/`, the report in `report/`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,7 +48,8 @@ class RunFolder:
             )
         try:
             path.mkdir(parents=True)
-            write_yaml(configuration, path / _SETTINGS)
+            write_yaml(configuration, path / f"{_SETTINGS}.tmp")
+            (path / f"{_SETTINGS}.tmp").rename(path / _SETTINGS)
         except OSError as error:
             raise RunError(
                 f"storage: cannot make the run folder {path} ({error.strerror}); choose a folder that can be written."
@@ -60,9 +70,61 @@ class RunFolder:
         return cls(path)
 
     def configuration(self) -> SearchConfiguration:
-        """Return the settings that the run was started with."""
+        """Return the settings that the run was started with.
+
+        Raises:
+            RunError: They cannot be read, or are not whole.
+        """
         path = self.path / _SETTINGS
-        return from_mapping(read_yaml(path), origin=str(path))
+        try:
+            settings = read_yaml(path)
+            configuration = from_mapping(settings, origin=str(path))
+        except ConfigurationError as error:
+            raise RunError(
+                f"run: the settings of the run cannot be read, restore the file or start a new run. {error}"
+            ) from error
+        if missing := [name for name in _NEEDED if name not in settings]:
+            raise RunError(f"run: {path} is damaged, it lacks {', '.join(missing)}; restore it or start a new run.")
+        return configuration
+
+    def bind(self, configuration: SearchConfiguration, fingerprint: str) -> None:
+        """Take note of what scores the run; when it is resumed, make sure that this and the settings that matter are the same.
+
+        Raises:
+            RunError: Something differs, so that the search would be another one.
+        """
+        before = self.configuration()
+        for name in _KEPT:
+            old, new = getattr(before, name), getattr(configuration, name)
+            if old != new:
+                raise RunError(
+                    f"{name}: the run {self.name} was started with {old!r}; got {new!r}. "
+                    "Resume it as it was, or start a new run under another name."
+                )
+        path = self.path / _EVALUATOR
+        if not path.exists():
+            path.write_text(fingerprint)
+        elif (old := path.read_text().strip()) != fingerprint:
+            raise RunError(
+                f"evaluator: the run {self.name} was scored by an evaluator of fingerprint {old}; this one has {fingerprint}. "
+                "Its settings or its data have changed, so scores do not compare. Restore them, or start a new run."
+            )
+
+    def check_history(self, ledger: Ledger, recorded: int) -> None:
+        """Make sure, when the run is resumed, that the ledger still holds what the run paid for.
+
+        Args:
+            ledger: Where it was recorded.
+            recorded: Evaluations of the run that the ledger holds.
+
+        Raises:
+            LedgerError: It holds none, though there were some: the search would start over.
+        """
+        if not recorded and (self.path / _PAID).exists():
+            raise LedgerError(
+                f"storage: the run {self.name} has paid for evaluations, but the ledger in {ledger.folder} holds none of them. "
+                "Restore the ledger, or start a new run under another name."
+            )
 
     @property
     def name(self) -> str:
@@ -78,35 +140,53 @@ class RunFolder:
         """Return a folder name for Tune's own files that was not used before: a resumed run is a new Tune experiment."""
         return self.path / "tune" / time.strftime("%Y%m%d-%H%M%S")
 
-    def note_reused(self, observations: Sequence[Observation]) -> None:
-        """Record candidates that were answered from the ledger, so that a resumed run counts them too."""
+    def note_outcomes(self, observations: Sequence[Observation]) -> None:
+        """Record which candidates the ledger answered, so that a resumed run counts them too, and whether it got some."""
+        if any(observation.evaluation.ok and not observation.reused for observation in observations):
+            (self.path / _PAID).touch()
         reused = [observation for observation in observations if observation.reused]
-        if reused:
-            with (self.path / _REUSED).open("a") as file:
-                for observation in reused:
-                    row = [time.time_ns(), observation.batch, observation.position, observation.evaluation.key]
-                    file.write(json.dumps(row) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        if not reused:
+            return
+        now = time.time_ns()
+        rows = [[now, observation.batch, observation.position, observation.evaluation.key] for observation in reused]
+        with (self.path / _REUSED).open("a+b") as file:
+            _drop_unfinished_line(file)
+            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+            file.flush()
+            os.fsync(file.fileno())
 
-    def outcomes(self, ledger: Ledger, known: dict[str, Evaluation]) -> list[Observation]:
-        """Return the outcomes of the run so far, paid and reused, in the order in which they were recorded."""
-        rows = [
-            (entry.recorded, Observation(entry.batch, entry.position, entry.evaluation, False))
-            for entry in ledger.entries(self.name)
-        ]
+    def outcomes(self, entries: Sequence[Entry], known: Mapping[str, Evaluation]) -> list[Observation]:
+        """Return the outcomes of the run so far, paid and reused, batch by batch in the order in which batches were complete.
+
+        Args:
+            entries: What the ledger holds of this run.
+            known: What the ledger holds, by key.
+
+        Raises:
+            RunError: The record of reused candidates is damaged.
+        """
+        rows = [(entry.recorded, Observation(entry.batch, entry.position, entry.evaluation, False)) for entry in entries]
+        paid = {entry.evaluation.key for entry in entries}
+        reused = {key: place for *place, key in self._reused() if key not in paid and key in known}
+        rows += [(when, Observation(batch, position, known[key], True)) for key, (when, batch, position) in reused.items()]
+        complete: dict[int, int] = {}
+        for when, observation in rows:
+            complete[observation.batch] = max(when, complete.get(observation.batch, 0))
+        rows.sort(key=lambda row: (complete[row[1].batch], row[1].batch, row[1].position))
+        return [observation for _, observation in rows]
+
+    def _reused(self) -> Iterator[tuple[int, int, int, str]]:
+        """Yield time, batch, position and key of each reused candidate."""
         path = self.path / _REUSED
-        for line in path.read_text().splitlines() if path.exists() else []:
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        for number, line in enumerate(lines[:-1], 1):  # what follows the last line feed is the line of a run that was killed
             try:
-                recorded, batch, position, key = json.loads(line)
-            except ValueError:
-                continue  # the last line of a run that was killed while it wrote
-            if key in known:
-                rows.append((recorded, Observation(batch, position, known[key], True)))
-        unique: dict[str, Observation] = {}
-        for _, observation in sorted(rows, key=_when):
-            unique.setdefault(observation.evaluation.key, observation)
-        return list(unique.values())
+                when, batch, position, key = json.loads(line)
+                yield int(when), int(batch), int(position), str(key)
+            except (ValueError, TypeError) as error:
+                raise RunError(
+                    f"run: line {number} of {path} is damaged; remove the line, then resume: its candidate may be proposed again."
+                ) from error
 
     @property
     def tracking_id(self) -> str | None:
@@ -119,8 +199,13 @@ class RunFolder:
         (self.path / _TRACKING).write_text(run_id)
 
 
-def _when(row: tuple[int, Observation]) -> tuple[int, int, int]:
-    return (row[0], row[1].batch, row[1].position)
+def _drop_unfinished_line(file: BinaryIO) -> None:
+    """Cut off what a killed run left of a line."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 1, 0))
+    if file.read() not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def run_name(searcher: str, space: str, task: str, seed: int) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch import __version__
-from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, known_evaluations, run_trials
+from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
@@ -22,7 +23,7 @@ from archsearch.platform.result import SearchResult, evaluations_table
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.tracking import NoTracker, Tracker, open_tracker
-from archsearch.searchers import ArchitectureSearcher, Observation, TuneAlgorithm
+from archsearch.searchers import ArchitectureSearcher, Goals, Observation, TuneAlgorithm, goals_for
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
 from archsearch.spaces import get as get_space
@@ -123,28 +124,34 @@ def _prepare(
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
         )
-    made = _make_searcher(searcher, space, configuration)
+    goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
+    goals.require_feasible(space, np.random.default_rng(configuration.seed))
+    made = _make_searcher(searcher, space, configuration, goals)
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
     configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
     folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
+    folder.bind(configuration, fingerprint)
     ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
     return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
 def _make_searcher(
-    searcher: str | ArchitectureSearcher | Any, space: SearchSpace, configuration: SearchConfiguration
+    searcher: str | ArchitectureSearcher | Any, space: SearchSpace, configuration: SearchConfiguration, goals: Goals
 ) -> ArchitectureSearcher:
     settings = {
         "num_candidates": configuration.num_candidates,
         "batch_size": configuration.batch_size,
         "deterministic": configuration.deterministic,
+        "goals": goals,
         **configuration.searcher_options,
     }
     if isinstance(searcher, ArchitectureSearcher):
         searcher.num_candidates = configuration.num_candidates
+        if goals.constraints or not goals.single:
+            searcher.adopt(goals)
         return searcher
     if isinstance(searcher, Searcher):
         raise ConfigurationError(
@@ -171,7 +178,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     costs["tracking"] = time.perf_counter() - started
 
     def take(observations: Sequence[Observation]) -> None:
-        search.folder.note_reused(observations)
+        search.folder.note_outcomes(observations)
         progress.take(observations)
         tracker.record(observations)
 
@@ -184,6 +191,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     except KeyboardInterrupt:
         status = "KILLED"
     finally:
+        searcher.close()
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id)
@@ -211,14 +219,17 @@ def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) ->
     tracker.finish(status, summary, top)
 
 
-def _take_history(search: Search) -> dict[str, Evaluation]:
+def _take_history(search: Search) -> Mapping[str, Evaluation]:
     """Give the searcher what the ledger holds; return it by key."""
-    mine = {entry.evaluation.key: entry.evaluation for entry in search.ledger.entries(search.folder.name)}
-    known = {**known_evaluations(search.ledger.entries()), **mine}
+    search.ledger.compact()
+    records, name = search.ledger.read(), search.folder.name
+    known, mine = records.known(name), records.of(name)
+    if search.resumed:
+        search.folder.check_history(search.ledger, mine.table.num_rows)
     if search.resumed and not search.searcher.deterministic:
-        search.searcher.replay(search.folder.outcomes(search.ledger, known))
+        search.searcher.replay(search.folder.outcomes(mine.entries(), known))
     # A deterministic search is proposed again from its beginning, and answered from the ledger as far as that goes.
-    search.searcher.ledger = known if search.configuration.reuse else mine
+    search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known
 
 
@@ -228,11 +239,15 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     connect(configuration.address)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    most = 1 if search.evaluator.is_lookup else max(1, int(cluster_cpus() / configuration.cpus_per_worker))
+    # What the searcher keeps in the cluster may take all CPUs but those of one trial.
+    reserved = min(searcher.reserved_cpus, max(0.0, cluster_cpus() - configuration.cpus_per_worker))
+    most = 1 if search.evaluator.is_lookup else max(1, int((cluster_cpus() - reserved) / configuration.cpus_per_worker))
     workers = configuration.workers or most
     searcher.workers = workers
     progress.begin()
     started = time.perf_counter()
+    if not searcher.complete:
+        searcher.open(reserved)
     if not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
@@ -250,13 +265,16 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
 
 
-def _result(search: Search, known: dict[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
+def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
-    paid = {entry.evaluation.key: entry.evaluation for entry in search.ledger.entries(search.folder.name)}
+    entries = search.ledger.entries(search.folder.name)
+    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that were still on their way to the searcher.
-    late = [row for row in search.folder.outcomes(search.ledger, known) if row.evaluation.key not in seen]
-    evaluations = evaluations_table([*search.searcher.history, *late], {**known, **paid}, set(paid), evaluator)
+    late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
+    observations = [*search.searcher.history, *late]
+    reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
+    evaluations = evaluations_table(observations, {**reused, **paid}, set(paid), evaluator)
     summary = SearchSummary(
         name=search.folder.name,
         space=search.space.name,

@@ -12,6 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from archsearch.searchers import Objective
+from archsearch.searchers.goals import SCORE
+
 
 @dataclass(frozen=True)
 class SearchSummary:
@@ -57,6 +60,17 @@ class SearchSummary:
         """The score's name for people, with its unit."""
         return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
 
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was to be raised or lowered; of a search for the score alone: the score, and fewer MACs."""
+        texts = [str(text).strip() for text in self.settings.get("objectives", ())]
+        aims = [Objective(text.lstrip("+-").strip(), not text.startswith("-")) for text in texts]
+        named = [aim if not self._is_score(aim.name) else Objective(SCORE) for aim in aims]
+        return tuple(named) if len(named) > 1 else (Objective(SCORE), Objective("macs", False))
+
+    def _is_score(self, name: str) -> bool:
+        return name in (SCORE, "accuracy", self.score_name)
+
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or missing altogether."""
         table = self.evaluations
@@ -65,6 +79,17 @@ class SearchSummary:
         order = np.argsort(table.column("candidate").to_numpy(), kind="stable")
         values: NDArray[np.float64] = table.column(name).cast(pa.float64()).to_numpy()[order]
         return values
+
+    def in_order(self, name: str) -> list[Any]:
+        """Return a column of any kind in order of proposal."""
+        order = np.argsort(self.evaluations.column("candidate").to_numpy(), kind="stable")
+        values: list[Any] = self.evaluations.column(name).take(pa.array(order)).to_pylist()
+        return values
+
+    @property
+    def weighs(self) -> bool:
+        """Whether several objectives were asked for."""
+        return len(self.settings.get("objectives", ())) > 1
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """What proposes the next architectures: Ray Tune Searchers."""
 
 from archsearch.searchers.evolution import RegularizedEvolution
+from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
@@ -9,12 +10,16 @@ from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_d
 
 __all__ = [
     "ArchitectureSearcher",
+    "Constraint",
+    "Goals",
+    "Objective",
     "Observation",
     "OptunaTPE",
     "RandomSearch",
     "RegularizedEvolution",
     "TuneAlgorithm",
     "get",
+    "goals_for",
     "names",
     "register",
     "tune_domains",

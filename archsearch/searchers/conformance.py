@@ -15,6 +15,7 @@ import json
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from ray.tune.search import Searcher
 
 from archsearch.errors import RunError
 from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.goals import Constraint, Goals, Objective
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
@@ -43,8 +45,16 @@ class SmallSpace(NASBench201):
 
     def structures(self) -> set[str]:
         """Return the keys of all its architectures."""
+        return set(self.representatives())
+
+    def representatives(self) -> dict[str, Architecture]:
+        """Return one architecture of each key: one with as few genes off their first value as any."""
         genotypes = itertools.product(range(self.alternatives), repeat=len(self.choices))
-        return {self.key(self.from_genotype(genotype)) for genotype in genotypes}
+        found: dict[str, Architecture] = {}
+        for genotype in sorted(genotypes, key=lambda genes: sum(gene > 0 for gene in genes)):
+            architecture = self.from_genotype(genotype)
+            found.setdefault(self.key(architecture), architecture)
+        return found
 
 
 class SearcherConformance:
@@ -167,6 +177,62 @@ class SearcherConformance:
             check_search(loop.searcher, loop.candidates, self.num_candidates)
             failed = {str(row.evaluation.architecture) for row in loop.searcher.history if not row.evaluation.ok}
             assert failed == {text for text in loop.candidates if loop.evaluation_fails(text)}
+
+    # Goals
+
+    def test_constraints_are_kept(self) -> None:
+        for deterministic in (False, True):
+            loop = self.loop(goals=self.goals("<= 0.67"), deterministic=deterministic).run(at_once=2)
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+            assert all(self.weight(loop.searcher.space.parse(text)) <= 0.67 for text in loop.candidates)
+
+    def test_what_the_constraints_leave_is_proposed_as_a_whole(self) -> None:
+        space = SmallSpace(self.alternatives)
+        left = {key for key, architecture in space.representatives().items() if self.weight(architecture) <= 0.2}
+        settings = {"num_candidates": len(left) + 10, "batch_size": self.batch_size}
+        searcher = self.make_searcher(space, 0, goals=self.goals("<= 0.2"), **settings)
+        loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
+        keys = {space.key(space.parse(text)) for text in loop.candidates}
+        assert all(self.weight(space.parse(text)) <= 0.2 for text in loop.candidates)
+        assert left <= keys, f"{len(left - keys)} structures that keep the constraint are left out"
+        assert searcher.suggest("late") == Searcher.FINISHED
+
+    def test_several_objectives_are_weighed(self) -> None:
+        objectives = (Objective("score"), Objective("weight", False), Objective("length", False))
+        goals = replace(self.goals("<= 0.8"), objectives=objectives)
+        first = self.loop(goals=goals)
+        first.metrics = {"length": lambda architecture: float(len(str(architecture)))}
+        first.evaluation_fails = partial(_is_multiple, 3)
+        first.run(at_once=2)
+        check_search(first.searcher, first.candidates, self.num_candidates)
+        assert all(suggestion["metrics"] == ["length"] for suggestion in first.suggestions)
+        state = first.searcher.state()
+        assert json.loads(json.dumps(state, allow_nan=False)) == state
+        again = self.loop(goals=goals)
+        again.searcher.load_state(state)
+        fine = [row.evaluation for row in again.searcher.history if row.evaluation.ok]
+        assert fine
+        assert all(len(str(evaluation.architecture)) == evaluation.metrics["length"] for evaluation in fine)
+
+    def test_an_objective_that_is_not_reported_is_a_failure_of_the_candidate(self) -> None:
+        loop = self.loop(goals=Goals((Objective("score"), Objective("length", False))))
+        loop.metrics = {"length": lambda architecture: math.nan}
+        loop.run()
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        assert {row.evaluation.error for row in loop.searcher.history} == {"the evaluation has no length"}
+
+    def weight(self, architecture: Architecture) -> float:
+        """Return the cost that the tests constrain: the share of genes that take another value than their first."""
+        genes = self.make_space().genotype(architecture)
+        return sum(gene > 0 for gene in genes) / len(genes)
+
+    def goals(self, limit: str) -> Goals:
+        """Return goals whose only constraint is a limit on the weight, such as `<= 0.5`."""
+        relation, bound = limit.split()
+        constraint = Constraint("weight", relation, float(bound))
+        return Goals(
+            constraints=(constraint,), costs=lambda architecture: {"weight": self.weight(architecture)}, cost_names=("weight",)
+        )
 
     # State
 

@@ -33,6 +33,8 @@ class Loop:
     """The most trials that ran at once."""
     seconds: float
     """What a candidate costs."""
+    metrics: dict[str, Callable[[Architecture], float]]
+    """Gives the metrics that objectives name."""
 
     def __init__(self, searcher: ArchitectureSearcher, score: Callable[[Architecture], float]) -> None:
         self.searcher, self.score = searcher, score
@@ -40,6 +42,7 @@ class Loop:
         self.evaluation_fails = lambda text: False
         self.suggestions, self.open, self.most_open = [], {}, 0
         self.seconds = 0.25
+        self.metrics = {}
 
     @property
     def candidates(self) -> list[str]:
@@ -100,15 +103,16 @@ class Loop:
         if self.trial_fails(suggestion["batch"]):
             self.searcher.on_trial_complete(trial_id=name, result=None, error=True)
             return
+        architectures = [self.searcher.space.parse(text) for text in suggestion["candidates"]]
         failed = [self.evaluation_fails(text) for text in suggestion["candidates"]]
         scores = [
-            math.nan if fails else self.score(self.searcher.space.parse(text))
-            for text, fails in zip(suggestion["candidates"], failed, strict=True)
+            math.nan if fails else self.score(architecture) for architecture, fails in zip(architectures, failed, strict=True)
         ]
         result = {
             "scores": scores,
             "seconds": [self.seconds] * len(scores),
             "errors": ["no score" if fails else None for fails in failed],
             "batch_seconds": self.seconds * len(scores),
+            "metrics": [[self.metrics[name](each) for each in architectures] for name in suggestion.get("metrics", [])],
         }
         self.searcher.on_trial_complete(trial_id=name, result=result, error=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.errors import ConfigurationError
+from archsearch.evaluators.non_domination import crowding_distances, non_domination_ranks
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
@@ -23,6 +24,9 @@ class RegularizedEvolution(ArchitectureSearcher):
     The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size`
     members drawn from the population: the `population_size` outcomes that arrived last. Unlike in the paper, structures that
     were proposed before are not evaluated again; such a child is mutated further.
+
+    With several objectives the best of a tournament is chosen as in NSGA-II (K. Deb et al., IEEE Transactions on Evolutionary
+    Computation 6(2), 2002): the lower front of the population first, then the larger crowding distance within it.
 
     Args:
         space: Where to search.
@@ -47,7 +51,8 @@ class RegularizedEvolution(ArchitectureSearcher):
         self.largest_batch = max(1, population_size // 2)
         super().__init__(space, seed, **settings)
         self.population_size, self.tournament_size = population_size, tournament_size
-        self._population: deque[tuple[float, Architecture]] = deque(maxlen=population_size)
+        self._population: deque[tuple[tuple[float, ...], Architecture]] = deque(maxlen=population_size)
+        self._fitness: list[tuple[float, ...]] = []
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         if self.num_proposed < self.population_size or not self._population:
@@ -57,18 +62,30 @@ class RegularizedEvolution(ArchitectureSearcher):
 
     def observe(self, observations: Sequence[Observation]) -> None:
         self._population.extend(
-            (observation.evaluation.score, observation.evaluation.architecture)
+            (self.goals.values(observation.evaluation), observation.evaluation.architecture)
             for observation in observations
             if observation.evaluation.ok
         )
+        self._fitness = _fitness([values for values, _ in self._population])
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         size = min(self.tournament_size, len(self._population))
         members = rng.choice(len(self._population), size=size, replace=False)
-        _, parent = max((self._population[member] for member in members), key=lambda member: member[0])
+        _, parent = self._population[max(members, key=lambda member: self._fitness[member])]
         child = self.space.mutate(parent, rng)
         for _ in range(_MUTATIONS):
             if not self.was_proposed(child):
                 break
             child = self.space.mutate(child, rng)
         return child
+
+
+def _fitness(values: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return what orders the members of a population; larger is better."""
+    if not values or len(values[0]) == 1:
+        return values
+    table = np.array(values)
+    ranks, crowding = non_domination_ranks(table), np.empty(len(table))
+    for rank in np.unique(ranks):
+        crowding[ranks == rank] = crowding_distances(table[ranks == rank])
+    return list(zip((-ranks).tolist(), crowding.tolist(), strict=True))

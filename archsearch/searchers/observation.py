@@ -40,12 +40,13 @@ def observation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Observat
 
 
 def evaluation_to_row(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what a searcher knows of an evaluation as plain data: no metrics."""
+    """Return what a searcher knows of an evaluation as plain data."""
     return {
         "architecture": str(evaluation.architecture),
         "score": evaluation.score if math.isfinite(evaluation.score) else None,
         "seconds": evaluation.seconds,
         "error": evaluation.error,
+        "metrics": {name: value for name, value in evaluation.metrics.items() if math.isfinite(value)},
     }
 
 
@@ -53,4 +54,4 @@ def evaluation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Evaluatio
     """Return the evaluation that `evaluation_to_row` wrote."""
     architecture = space.parse(row["architecture"])
     score = math.nan if row["score"] is None else row["score"]
-    return Evaluation(architecture, space.key(architecture), score, {}, row["seconds"], row["error"])
+    return Evaluation(architecture, space.key(architecture), score, row["metrics"], row["seconds"], row["error"])

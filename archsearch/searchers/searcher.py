@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from archsearch.cluster.batch_size import BatchSizer
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.searchers.goals import Goals
 from archsearch.searchers.observation import (
     Observation,
     evaluation_from_row,
@@ -25,11 +26,8 @@ from archsearch.searchers.observation import (
     observation_from_row,
     observation_to_row,
 )
+from archsearch.searchers.unique_candidates import Patience, UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
-
-# So many duplicates in a row are taken as a sign that the method has run dry; then so many uniform draws are tried.
-_PATIENCE = 200
-_LAST_RESORT = 20_000
 
 
 @dataclass(slots=True)
@@ -52,7 +50,8 @@ class ArchitectureSearcher(Searcher):
     structures that were proposed before, answers from the ledger what it holds, and saves and restores the state.
 
     One suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and
-    `errors`, lists in the order of the candidates (see `archsearch.cluster.BatchTrial`).
+    `errors`, lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). Where the ledger answers others of the
+    batch, `positions` holds the places of the candidates in it.
 
     The random numbers of a batch come from the seed and the batch's number alone. With `deterministic=True` a batch is
     proposed from the outcomes of all batches up to `lag` before it, in their order, whatever arrived meanwhile: 1 worker and
@@ -65,15 +64,19 @@ class ArchitectureSearcher(Searcher):
         batch_size: Candidates a trial; None chooses it from the measured cost of a candidate.
         deterministic: Whether proposals must not depend on the order of arrival.
         lag: Batches that may be on their way at once when `deterministic`.
+        goals: Objectives and constraints; None is the score alone. Candidates that miss a constraint are never suggested.
 
     Raises:
         ConfigurationError: An argument is out of range.
     """
 
     largest_batch = 10_000
+    patience = Patience()
 
     workers: int
     """Trials that run at once; the last candidates are shared among them."""
+    goals: Goals
+    """Objectives and constraints."""
     ledger: Mapping[str, Evaluation]
     """Evaluations at hand by key; candidates among them are not paid for."""
     on_outcomes: Callable[[Sequence[Observation]], None]
@@ -90,6 +93,7 @@ class ArchitectureSearcher(Searcher):
         batch_size: int | None = None,
         deterministic: bool = False,
         lag: int = 4,
+        goals: Goals | None = None,
     ) -> None:
         super().__init__(metric="score", mode="max")
         for name, value in (("num_candidates", num_candidates), ("batch_size", batch_size), ("lag", lag)):
@@ -99,13 +103,14 @@ class ArchitectureSearcher(Searcher):
             raise ConfigurationError(f"seed: expected a whole number of at least 0; got {seed!r}.")
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
+        self.goals = goals or Goals()
         fixed = batch_size if batch_size or not deterministic else 1
         self.sizer = BatchSizer(largest=self.largest_batch, fixed=fixed)
         self.workers = 1
         self.ledger: Mapping[str, Evaluation] = {}
         self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
         self.exhausted = False
-        self._keys: set[str] = set()
+        self._unique = UniqueCandidates(space, self.patience)
         self._history: list[Observation] = []
         self._batches: dict[int, _Batch] = {}
         self._trials: dict[str, int] = {}
@@ -126,7 +131,48 @@ class ArchitectureSearcher(Searcher):
         """
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Learn from outcomes. Metrics on test data are not among them."""
+        """Learn from outcomes. Of the metrics only those that the objectives name are among them."""
+
+    def adopt(self, goals: Goals) -> None:
+        """Take other goals, before anything is proposed.
+
+        Raises:
+            ConfigurationError: The method cannot pursue them.
+        """
+        self.goals = goals
+
+    def reject(self, architecture: Architecture, excess: float) -> None:
+        """Take note that a proposal misses the constraints, by `excess` as shares of the bounds; it will not be evaluated."""
+
+    def ready(self) -> bool:
+        """Return whether a batch can be proposed now; never False while no trial is open."""
+        return True
+
+    def room(self) -> int:
+        """Return how many candidates the next batch may hold at most, from 1."""
+        return self.largest_batch
+
+    # What the platform calls
+
+    @property
+    def reserved_cpus(self) -> float:
+        """CPUs that `open` takes, beside those of the trials."""
+        return 0.0
+
+    def open(self, cpus: float | None = None) -> None:
+        """Make what lives in the cluster, before the first suggestion.
+
+        Args:
+            cpus: CPUs to reserve; None takes `reserved_cpus`.
+        """
+
+    def close(self) -> None:
+        """End what `open` made."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Figures on the method itself, for the tracker."""
+        return {}
 
     # What Ray Tune calls
 
@@ -136,7 +182,10 @@ class ArchitectureSearcher(Searcher):
             return None if self._batches and not self.finished else Searcher.FINISHED
         batch = self._ready.popleft()
         self._trials[trial_id] = batch.number
-        return {"batch": batch.number, "candidates": [str(batch.candidates[position]) for position in batch.open]}
+        suggestion = {"batch": batch.number, "candidates": [str(batch.candidates[position]) for position in batch.open]}
+        if batch.known:
+            suggestion["positions"] = batch.open
+        return {**suggestion, "metrics": list(self.goals.metrics)} if self.goals.metrics else suggestion
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Take the outcomes of a batch. A trial without a result counts as failed candidates."""
@@ -148,15 +197,7 @@ class ArchitectureSearcher(Searcher):
         positions = batch.open
         outcome = result if result and not error and "scores" in result else None
         for index, position in enumerate(positions):
-            architecture = batch.candidates[position]
-            batch.known[position] = Evaluation(
-                architecture,
-                self.space.key(architecture),
-                float(outcome["scores"][index]) if outcome else math.nan,
-                {},
-                float(outcome["seconds"][index]) if outcome else 0.0,
-                outcome["errors"][index] if outcome else "the trial died",
-            )
+            batch.known[position] = self._evaluation(batch.candidates[position], outcome, index)
         if outcome:
             self.sizer.observe(len(positions), float(outcome.get("batch_seconds", sum(outcome["seconds"]))))
         self._complete(batch, paid=set(positions))
@@ -185,8 +226,9 @@ class ArchitectureSearcher(Searcher):
         self.load_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles what it is given; the caller's hooks and the ledger's content are not part of a searcher.
-        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}}
+        # Tune pickles what it is given; the caller's hooks, the ledger's content and the evaluator are not part of a searcher.
+        goals = replace(self.goals, costs=None)
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "goals": goals}
 
     # State as plain data
 
@@ -198,11 +240,11 @@ class ArchitectureSearcher(Searcher):
     @property
     def num_proposed(self) -> int:
         """Candidates proposed so far."""
-        return len(self._keys)
+        return len(self._unique.keys)
 
     def was_proposed(self, architecture: Architecture) -> bool:
         """Return whether a candidate of this structure was proposed before."""
-        return self.space.key(architecture) in self._keys
+        return self.space.key(architecture) in self._unique.keys
 
     @property
     def finished(self) -> bool:
@@ -252,7 +294,7 @@ class ArchitectureSearcher(Searcher):
             self._batches[batch.number] = batch
             if batch.number not in state["trials"].values():
                 self._ready.append(batch)
-            self._keys.update(self.space.key(architecture) for architecture in candidates)
+            self._unique.keys.update(self.space.key(architecture) for architecture in candidates)
         self._trials = dict(state["trials"])
 
     def replay(self, observations: Sequence[Observation]) -> None:
@@ -263,8 +305,9 @@ class ArchitectureSearcher(Searcher):
         """
         if self._next_batch:
             raise RunError("replay: a searcher that has proposed candidates cannot take the history of another; make a new one.")
+        observations = [replace(observation, evaluation=self._seen(observation.evaluation)) for observation in observations]
         for observation in observations:
-            self._keys.add(observation.evaluation.key)
+            self._unique.keys.add(observation.evaluation.key)
             self._next_batch = max(self._next_batch, observation.batch + 1)
         by_batch: dict[int, list[Observation]] = {}
         for observation in observations:
@@ -290,11 +333,10 @@ class ArchitectureSearcher(Searcher):
         return bool(self._ready)
 
     def _next(self) -> _Batch | None:
-        while not self.finished and self._deliver():
+        while not self.finished and self._deliver() and self.ready():
             number, self._next_batch = self._next_batch, self._next_batch + 1
             batch = self._draw(number)
             if not batch.candidates:
-                self.exhausted = True
                 break
             self._batches[number] = batch
             if batch.open:
@@ -304,27 +346,31 @@ class ArchitectureSearcher(Searcher):
 
     def _draw(self, number: int) -> _Batch:
         remaining = math.inf if self.num_candidates is None else self.num_candidates - self.num_proposed
-        size = self.sizer.next(int(min(remaining, self.largest_batch)), self.workers)
-        rng = np.random.default_rng([self.seed, number])
-        candidates: list[Architecture] = []
-        duplicates = 0
-        while len(candidates) < size and duplicates < _PATIENCE + _LAST_RESORT:
-            wanted = size - len(candidates)
-            drawn = self.propose(wanted, rng) if duplicates < _PATIENCE else [self.space.sample(rng) for _ in range(wanted)]
-            duplicates += not drawn
-            for architecture in drawn[:wanted]:
-                key = self.space.key(architecture)
-                if key in self._keys:
-                    duplicates += 1
-                    continue
-                self._keys.add(key)
-                candidates.append(architecture)
-                duplicates = 0
+        size = self.sizer.next(int(min(remaining, self.largest_batch, self.room())), self.workers)
+        candidates = self._unique.draw(size, np.random.default_rng([self.seed, number]), self.goals, self.propose, self.reject)
+        self.exhausted = self.exhausted or len(candidates) < size
         return _Batch(number, candidates, self._from_ledger(candidates))
+
+    def _evaluation(self, architecture: Architecture, outcome: Mapping[str, Any] | None, index: int) -> Evaluation:
+        key = self.space.key(architecture)
+        if outcome is None:
+            return Evaluation(architecture, key, math.nan, {}, 0.0, "the trial died")
+        metrics = {
+            name: float(values[index]) for name, values in zip(self.goals.metrics, outcome.get("metrics", []), strict=True)
+        }
+        score, seconds, error = outcome["scores"][index], outcome["seconds"][index], outcome["errors"][index]
+        return self._seen(Evaluation(architecture, key, float(score), metrics, float(seconds), error))
+
+    def _seen(self, evaluation: Evaluation) -> Evaluation:
+        """Return what a searcher may see of an evaluation; one that lacks an objective's metric counts as failed."""
+        metrics = {name: evaluation.metrics.get(name, math.nan) for name in self.goals.metrics}
+        lacking = [name for name, value in metrics.items() if not math.isfinite(value)]
+        error = f"the evaluation has no {' and no '.join(lacking)}" if lacking and evaluation.ok else evaluation.error
+        return replace(evaluation, metrics=metrics, curves={}, error=error)
 
     def _from_ledger(self, candidates: Sequence[Architecture]) -> dict[int, Evaluation]:
         keys = [self.space.key(architecture) for architecture in candidates]
-        return {position: self.ledger[key] for position, key in enumerate(keys) if key in self.ledger}
+        return {position: self._seen(self.ledger[key]) for position, key in enumerate(keys) if key in self.ledger}
 
     def _complete(self, batch: _Batch, paid: set[int]) -> None:
         del self._batches[batch.number]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,36 +12,52 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch.errors import ConfigurationError
+from archsearch.searchers.goals import SCORE, Goals, Objective
 from archsearch.searchers.observation import Observation
+from archsearch.searchers.optuna_study import OptunaStudy
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.unique_candidates import Patience
 from archsearch.spaces import Architecture, SearchSpace
 
 Factory = Callable[[dict[str, Any], int], Searcher]
+Outcome = dict[str, float]
 
 
 class TuneAlgorithm(ArchitectureSearcher):
     """Lets a Ray Tune search algorithm choose the genes of a space, one candidate at a time.
 
-    Such algorithms may propose an architecture again: it is not evaluated again, but its known score is told to the algorithm.
+    Such algorithms may propose an architecture again: it is not evaluated again, but its known outcome is told to the algorithm.
+    A proposal that misses the constraints is told as worse than all outcomes so far, the more the further it misses them.
 
     Args:
         space: Where to search; its `param_space` gives the choices.
         seed: Seed handed to the algorithm.
         algorithm: Called with the choices as Tune domains and the seed; returns the algorithm, set up for the metric `score` and
-            the mode `max`.
+            the mode `max`. With several objectives it must be set up for the list of their names and modes, such as
+            `metric=["score", "macs"], mode=["max", "min"]`.
         **settings: As for `ArchitectureSearcher`.
+
+    Raises:
+        ConfigurationError: The factory gives no algorithm, or one for other objectives.
     """
 
     largest_batch = 10  # the algorithm learns only between batches
+    patience = Patience(duplicates=20, infeasible=50)  # a suggestion costs tens of milliseconds
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, algorithm: Factory, **settings: Any) -> None:
         super().__init__(space, seed, **settings)
         self._algorithm = algorithm(tune_domains(space), seed)
         if not isinstance(self._algorithm, Searcher):
             raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
-        self._outcomes: dict[str, float | None] = {}
+        self._outcomes: dict[str, Outcome | None] = {}
         self._waiting: dict[str, list[str]] = {}
         self._count = 0
+        self.adopt(self.goals)
+
+    def adopt(self, goals: Goals) -> None:
+        _check_objectives(self._algorithm, goals)
+        super().adopt(goals)
+        self._worst = dict.fromkeys((objective.name for objective in goals.objectives), 0.0)
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         proposals = []
@@ -64,18 +81,52 @@ class TuneAlgorithm(ArchitectureSearcher):
     def observe(self, observations: Sequence[Observation]) -> None:
         for observation in observations:
             evaluation = observation.evaluation
-            score = evaluation.score if evaluation.ok else None
-            self._outcomes[evaluation.key] = score
-            names = self._waiting.pop(evaluation.key, [])
-            for name in names:
-                self._tell(name, score)
-            if score is not None and not names:  # proposed before a restart
-                with suppress(NotImplementedError):  # an algorithm that takes no such points begins afresh
-                    self._algorithm.add_evaluated_point(self.space.params(evaluation.architecture), score)
+            outcome = self.goals.figures(evaluation) if evaluation.ok else None
+            names = self._settle(evaluation.key, outcome)
+            if outcome is None:
+                continue
+            for objective in self.goals.objectives:
+                worse = min if objective.maximize else max
+                self._worst[objective.name] = worse(self._worst[objective.name], outcome[objective.name])
+            if not names:
+                self.recall(evaluation.architecture, outcome)
 
-    def _tell(self, name: str, score: float | None) -> None:
-        result = None if score is None else {"score": score}
-        self._algorithm.on_trial_complete(trial_id=name, result=result, error=score is None)
+    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
+        """Tell the algorithm an outcome that it did not ask for, from before a restart; one that takes none begins afresh."""
+        if self.goals.single:
+            with suppress(NotImplementedError):
+                self._algorithm.add_evaluated_point(self.space.params(architecture), outcome[SCORE])
+
+    def reject(self, architecture: Architecture, excess: float) -> None:
+        outcome = {}
+        for objective in self.goals.objectives:
+            worst = self._worst[objective.name]
+            penalty = min(excess, 1e6) * max(abs(worst), 1.0)
+            outcome[objective.name] = worst - penalty if objective.maximize else worst + penalty
+        self._settle(self.space.key(architecture), outcome)
+
+    def _settle(self, key: str, outcome: Outcome | None) -> list[str]:
+        """Keep the outcome of a structure, tell it to the proposals that wait for it, and return their names."""
+        self._outcomes[key] = outcome
+        names = self._waiting.pop(key, [])
+        for name in names:
+            self._tell(name, outcome)
+        return names
+
+    def _tell(self, name: str, outcome: Outcome | None) -> None:
+        self._algorithm.on_trial_complete(trial_id=name, result=outcome, error=outcome is None)
+
+
+def _check_objectives(algorithm: Searcher, goals: Goals) -> None:
+    """Refuse an algorithm that minds other objectives than the search."""
+    names = [objective.name for objective in goals.objectives]
+    modes = ["max" if objective.maximize else "min" for objective in goals.objectives]
+    set_up_for: tuple[Any, Any] = (algorithm.metric, algorithm.mode)
+    if len(names) > 1 and set_up_for != (names, modes):
+        raise ConfigurationError(
+            f"searcher: {len(names)} objectives need an algorithm set up for metric={names}, mode={modes}; "
+            f"{type(algorithm).__name__} has metric={algorithm.metric!r}, mode={algorithm.mode!r}."
+        )
 
 
 def tune_domains(space: SearchSpace) -> dict[str, Any]:
@@ -83,19 +134,33 @@ def tune_domains(space: SearchSpace) -> dict[str, Any]:
     return {name: tune.choice(list(values)) for name, values in space.param_space().items()}
 
 
-def tpe(domains: dict[str, Any], seed: int) -> Searcher:
-    """Return Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011)."""
+class OptunaTPE(TuneAlgorithm):
+    """Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) through Ray Tune's `OptunaSearch`.
+
+    With several objectives it is the multi-objective one (Ozaki et al., GECCO 2020).
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0, *, goals: Goals | None = None, **settings: Any) -> None:
+        algorithm = partial(tpe, objectives=(goals or Goals()).objectives)
+        super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
+
+    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
+        assert isinstance(self._algorithm, OptunaStudy)
+        self._algorithm.add_outcome(self.space.params(architecture), list(outcome.values()))
+
+
+def tpe(domains: dict[str, Any], seed: int, objectives: Sequence[Objective] = (Objective(SCORE),)) -> Searcher:
+    """Return Optuna's tree-structured Parzen estimator for these objectives."""
     import optuna
-    from ray.tune.search.optuna import OptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
-    space = OptunaSearch.convert_search_space(domains)
-    return OptunaSearch(space, metric="score", mode="max", sampler=sampler)
-
-
-class OptunaTPE(TuneAlgorithm):
-    """Optuna's tree-structured Parzen estimator through Ray Tune's `OptunaSearch`."""
-
-    def __init__(self, space: SearchSpace, seed: int = 0, **settings: Any) -> None:
-        super().__init__(space, seed, algorithm=tpe, **settings)
+    names = [objective.name for objective in objectives]
+    modes = ["max" if objective.maximize else "min" for objective in objectives]
+    several = len(names) > 1
+    return OptunaStudy(
+        OptunaStudy.convert_search_space(domains),
+        metric=names if several else names[0],
+        mode=modes if several else modes[0],
+        sampler=sampler,
+    )

@@ -227,6 +227,52 @@ def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:
     assert result.best.score >= 1
 
 
+@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+def test_every_searcher_weighs_objectives_and_keeps_constraints(searcher: str, storage: Path, table: Path) -> None:
+    result = run_search(
+        searcher=searcher,
+        evaluator=f"table:{table}#valid_accuracy",
+        num_candidates=30,
+        name=f"weighed-{searcher}",
+        storage=storage,
+        tracking=f"sqlite:///{storage}/mlflow.db",
+        progress=False,
+        objectives=["accuracy", "-macs"],
+        constraints={"params": "<= 4e5"},
+    )
+    rows = result.evaluations.to_pylist()
+    assert len(rows) == 30
+    assert all(row["params"] <= 4e5 for row in rows)
+    expected = {
+        (row["score"], row["macs"])
+        for row in rows
+        if not any(
+            other["score"] >= row["score"]
+            and other["macs"] <= row["macs"]
+            and other["key"] != row["key"]
+            and (other["score"], other["macs"]) != (row["score"], row["macs"])
+            for other in rows
+        )
+    }
+    assert {(found.score, found.metrics["macs"]) for found in result.pareto()} == expected
+    metrics = MlflowClient(f"sqlite:///{storage}/mlflow.db").get_run(str(result.run_id)).data.metrics
+    assert metrics["hypervolume"] == pytest.approx(result.hypervolume())
+    assert metrics["pareto_size"] == len(result.pareto())
+    assert "The objectives weighed" in result.report.read_text()
+
+
+def test_goals_that_cannot_be_met_stop_before_anything_is_made(storage: Path, table: Path) -> None:
+    folder = storage / "impossible"
+    settings: dict[str, Any] = {"evaluator": f"table:{table}#valid_accuracy", "storage": folder, "progress": False}
+    with pytest.raises(
+        ConfigurationError, match="constraints: none of 20,000 random architectures .* keeps macs <= 1; the nearest"
+    ):
+        run_search(constraints={"macs": "<= 1"}, **settings)
+    with pytest.raises(ConfigurationError, match="objectives: figure: expected one of .* got 'latency'"):
+        run_search(objectives=["accuracy", "-latency"], **settings)
+    assert not folder.exists()
+
+
 def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
     settings: dict[str, Any] = {
         "evaluator": f"table:{table}#valid_accuracy",

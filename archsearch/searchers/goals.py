@@ -1,0 +1,197 @@
+"""What a search is for: objectives to weigh against each other, and constraints that every candidate must keep."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.evaluation import Evaluation, is_report_only
+from archsearch.evaluators.evaluator import Evaluator
+from archsearch.spaces import Architecture, SearchSpace
+
+SCORE = "score"
+Costs = Callable[[Architecture], Mapping[str, float]]
+
+_RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+_LIMIT = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
+_DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A figure to raise or to lower.
+
+    Args:
+        name: `score`, a cost such as `macs`, or another metric of the evaluations.
+        maximize: Whether higher is better.
+    """
+
+    name: str
+    maximize: bool = True
+
+    def __str__(self) -> str:
+        return self.name if self.maximize else f"-{self.name}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a cost that is known before a candidate is paid for.
+
+    Args:
+        name: The cost, such as `macs`.
+        relation: `<=`, `>=`, `<` or `>`.
+        bound: In the unit of the cost.
+    """
+
+    name: str
+    relation: str
+    bound: float
+
+    def excess(self, value: float) -> float:
+        """Return 0 where the value keeps the bound, else by what share of the bound it misses; NaN counts as missing it."""
+        if _RELATIONS[self.relation](value, self.bound):
+            return 0.0
+        gap = abs(value - self.bound) / max(abs(self.bound), 1e-12)
+        return max(gap, 1e-9) if math.isfinite(gap) else math.inf
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.relation} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Objectives and constraints of a search.
+
+    Args:
+        objectives: At least one; by default the score alone.
+        constraints: All must hold.
+        costs: Gives the costs of an architecture by name, before it is evaluated.
+    """
+
+    objectives: tuple[Objective, ...] = (Objective(SCORE),)
+    constraints: tuple[Constraint, ...] = ()
+    costs: Costs | None = None
+    cost_names: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that only an evaluation gives, beside the score."""
+        return tuple(each.name for each in self.objectives if each.name != SCORE and each.name not in self.cost_names)
+
+    @property
+    def single(self) -> bool:
+        """Whether the score alone counts."""
+        return self.objectives == (Objective(SCORE),)
+
+    def excess(self, architecture: Architecture) -> float:
+        """Return 0 for an architecture that keeps all constraints, else by how much it misses them, as shares of the bounds."""
+        if not self.constraints:
+            return 0.0
+        costs = self._costs(architecture)
+        return sum(constraint.excess(costs.get(constraint.name, math.nan)) for constraint in self.constraints)
+
+    def figures(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return the figure of each objective by name, as measured; NaN where the evaluation lacks it."""
+        names = [each.name for each in self.objectives]
+        costs = self._costs(evaluation.architecture) if any(name in self.cost_names for name in names) else {}
+        known = {**evaluation.metrics, **costs, SCORE: evaluation.score}
+        return {name: known.get(name, math.nan) for name in names}
+
+    def values(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """Return the figures of an evaluation in the order of the objectives, with signs such that larger is better."""
+        if self.single:
+            return (evaluation.score,)
+        figures = self.figures(evaluation)
+        return tuple(figures[each.name] if each.maximize else -figures[each.name] for each in self.objectives)
+
+    def require_feasible(self, space: SearchSpace, rng: np.random.Generator, draws: int = _DRAWS) -> None:
+        """Do nothing where a random architecture keeps the constraints.
+
+        Raises:
+            ConfigurationError: None of so many draws did; the one that came nearest is shown.
+        """
+        nearest: tuple[float, Architecture] | None = None
+        for _ in range(draws if self.constraints else 0):
+            architecture = space.sample(rng)
+            excess = self.excess(architecture)
+            if excess == 0.0:
+                return
+            if nearest is None or excess < nearest[0]:
+                nearest = excess, architecture
+        if nearest is not None:
+            costs = self._costs(nearest[1])
+            seen = ", ".join(f"{each.name} = {costs.get(each.name, math.nan):g}" for each in self.constraints)
+            raise ConfigurationError(
+                f"constraints: none of {draws:,} random architectures of {space.name} keeps "
+                f"{' and '.join(map(str, self.constraints))}; the nearest has {seen} ({nearest[1]}). Loosen them."
+            )
+
+    def _costs(self, architecture: Architecture) -> Mapping[str, float]:
+        assert self.costs is not None, "objectives and constraints on costs come with a function that gives them"
+        return self.costs(architecture)
+
+
+def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constraints: Mapping[str, str] | None = None) -> Goals:
+    """Return the goals that texts describe. The score is always among them: results are ranked by it.
+
+    Args:
+        evaluator: Knows the costs and the metrics.
+        objectives: Names, each to be raised, or with a minus sign to be lowered: `["accuracy", "-macs"]`. `score` and
+            `accuracy` are the evaluator's score.
+        constraints: A limit for each cost: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
+
+    Raises:
+        ConfigurationError: A name is unknown or measured on test data, or a limit cannot be read.
+    """
+    limits = tuple(limit for name, text in (constraints or {}).items() for limit in _limits(name, text, evaluator.cost_names))
+    if isinstance(objectives, str) or not objectives:
+        raise ConfigurationError(f"objectives: expected a list such as ['accuracy', '-macs']; got {objectives!r}.")
+    aims = tuple(_objective(text, evaluator) for text in objectives)
+    names = [aim.name for aim in aims]
+    if SCORE not in names:
+        raise ConfigurationError(f"objectives: expected the score among them; got {list(objectives)}. Add 'accuracy'.")
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"objectives: expected each figure once; got {list(objectives)}.")
+    return Goals(aims, limits, evaluator.costs, tuple(evaluator.cost_names))
+
+
+def _objective(text: str, evaluator: Evaluator) -> Objective:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"objectives: expected names such as 'accuracy' or '-macs'; got {text!r}.")
+    name = text.strip().removeprefix("-").removeprefix("+").strip()
+    maximize = not text.strip().startswith("-")
+    if name in (SCORE, "accuracy", evaluator.score_name):
+        if not maximize:
+            raise ConfigurationError(f"objectives: the score is to be raised; got {text!r}. Write it without the minus sign.")
+        return Objective(SCORE)
+    if is_report_only(name):
+        raise ConfigurationError(f"objectives: {name!r} is measured on test data, which no searcher may see; choose another.")
+    known = (SCORE, "accuracy", *evaluator.cost_names, *(each for each in evaluator.metric_names if not is_report_only(each)))
+    if name not in known:
+        raise ConfigurationError(f"objectives: {unknown_name('figure', name, dict.fromkeys(known))}")
+    return Objective(name, maximize)
+
+
+def _limits(name: str, text: str, known: Sequence[str]) -> list[Constraint]:
+    if name not in known:
+        reason = unknown_name("cost", name, known)
+        raise ConfigurationError(f"constraints: {reason} Only what is known before an evaluation can be constrained.")
+    limits = []
+    for part in str(text).split(","):
+        match = _LIMIT.fullmatch(part)
+        try:
+            bound = float(match[2]) if match else math.nan
+        except ValueError:
+            bound = math.nan
+        if match is None or not math.isfinite(bound):
+            raise ConfigurationError(
+                f"constraints[{name!r}]: expected limits such as '<= 100e6' or '>= 1e5, <= 1e6'; got {text!r}."
+            )
+        limits.append(Constraint(name, match[1], bound))
+    return limits

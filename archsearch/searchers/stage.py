@@ -1,0 +1,76 @@
+"""One stage of a surrogate search: a fit and the proposals that follow from it, run beside the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from archsearch.cluster.model_pool import ModelPool
+from archsearch.spaces import Architecture
+
+
+class Proposal(NamedTuple):
+    """A candidate that waits for its turn.
+
+    Args:
+        architecture: What to evaluate.
+        key: Its canonical identity.
+        prediction: What the surrogate expects of it; None for one that was drawn at random.
+    """
+
+    architecture: Architecture
+    key: str
+    prediction: float | None
+
+
+class Stage:
+    """Fits the surrogate in the pool, publishes what it learned, and has it propose, in a thread of its own.
+
+    Args:
+        pool: Where the surrogate is resident.
+        rows: What to learn from.
+        fit_options: Keyword arguments of the fit.
+        wanted: Candidates to propose.
+        propose_options: Keyword arguments of the proposal.
+    """
+
+    fit_seconds: float
+    """What the fit took, once it is done."""
+    propose_seconds: float
+    """What the proposal took, once it is done."""
+
+    def __init__(
+        self, pool: ModelPool, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
+    ) -> None:
+        self.fit_seconds = self.propose_seconds = 0.0
+        self._pool = pool
+        executor = ThreadPoolExecutor(1, "surrogate-stage")
+        self._future: Future[list[tuple[str, float]]] = executor.submit(self._run, rows, fit_options, wanted, propose_options)
+        executor.shutdown(wait=False)
+
+    def done(self) -> bool:
+        """Return whether there is a result, or an error."""
+        return self._future.done()
+
+    def wait(self) -> None:
+        """Return when there is a result, or an error."""
+        self._future.exception()
+
+    def result(self) -> list[tuple[str, float]]:
+        """Return text and prediction of each proposal, best first.
+
+        Raises:
+            PoolError: A call to the pool failed.
+        """
+        return self._future.result()
+
+    def _run(
+        self, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
+    ) -> list[tuple[str, float]]:
+        fitted = self._pool.fit(rows, **fit_options)
+        self.fit_seconds = fitted.seconds
+        self._pool.publish(fitted.value)
+        proposed = self._pool.propose(wanted, **propose_options)
+        self.propose_seconds = proposed.seconds
+        return list(zip(proposed.value["architectures"], map(float, proposed.value["predictions"]), strict=True))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from archsearch import spaces
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators import TabularEvaluator, TrainingEvaluator
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
+
+
+@pytest.fixture(scope="module")
+def table() -> TabularEvaluator:
+    return TabularEvaluator.embedded("digits201")
+
+
+def _evaluation(table: TabularEvaluator, score: float = 0.5, **metrics: float) -> Evaluation:
+    architecture = table.space.sample(np.random.default_rng(0))
+    return Evaluation(architecture, table.space.key(architecture), score, metrics)
+
+
+@pytest.mark.parametrize(
+    ("relation", "kept", "missed"),
+    [("<=", [9.0, 10.0], [11.0]), ("<", [9.0], [10.0, 11.0]), (">=", [10.0, 11.0], [9.0]), (">", [11.0], [10.0, 9.0])],
+)
+def test_constraints_hold_up_to_their_bound(relation: str, kept: list[float], missed: list[float]) -> None:
+    constraint = Constraint("macs", relation, 10.0)
+    assert [constraint.excess(value) for value in kept] == [0.0] * len(kept)
+    assert all(constraint.excess(value) > 0.0 for value in missed)
+
+
+def test_excess_is_the_share_of_the_bound() -> None:
+    assert Constraint("macs", "<=", 10.0).excess(15.0) == pytest.approx(0.5)
+    assert Constraint("macs", ">=", 10.0).excess(5.0) == pytest.approx(0.5)
+    assert Constraint("macs", "<=", 10.0).excess(math.nan) == math.inf
+
+
+def test_goals_from_texts(table: TabularEvaluator) -> None:
+    goals = goals_for(table, ["valid_accuracy", "-macs"], {"params": ">= 1e4, <= 2e4"})
+    assert goals.objectives == (Objective("score"), Objective("macs", False))
+    assert goals.constraints == (Constraint("params", ">=", 1e4), Constraint("params", "<=", 2e4))
+    assert goals.metrics == ()
+    assert not goals.single
+    assert goals_for(table, ["accuracy"]).single
+
+
+def test_costs_are_those_of_the_networks_that_are_scored(table: TabularEvaluator) -> None:
+    evaluation = _evaluation(table)
+    macs = table.costs(evaluation.architecture)["macs"]
+    goals = goals_for(table, ["score", "-macs"], {"macs": f"<= {macs}"})
+    assert goals.excess(evaluation.architecture) == 0.0
+    assert goals.values(evaluation) == (0.5, -macs)
+    tighter = goals_for(table, ["score"], {"macs": f"< {macs}"})
+    assert tighter.excess(evaluation.architecture) > 0.0
+
+
+def test_metrics_of_an_evaluation_can_be_objectives() -> None:
+    space = spaces.get("nasbench201")
+    goals = goals_for(TrainingEvaluator(space, "digits"), ["accuracy", "-valid_loss"])
+    assert goals.metrics == ("valid_loss",)
+    architecture = space.sample(np.random.default_rng(0))
+    assert goals.values(Evaluation(architecture, "key", 0.9, {"valid_loss": 0.3})) == (0.9, -0.3)
+    assert math.isnan(goals.values(Evaluation(architecture, "key", 0.9, {}))[1])
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints", "message"),
+    [
+        (["accuracy", "-mac"], {}, "objectives: figure: expected one of .*macs.*; got 'mac'. Did you mean 'macs'?"),
+        (["accuracy", "-test_accuracy"], {}, "objectives: 'test_accuracy' is measured on test data"),
+        (["-macs"], {}, r"objectives: expected the score among them; got \['-macs'\]. Add 'accuracy'"),
+        (["-accuracy"], {}, "objectives: the score is to be raised"),
+        (["accuracy", "score"], {}, "objectives: expected each figure once"),
+        ([], {}, "objectives: expected a list such as"),
+        ("accuracy", {}, "objectives: expected a list such as"),
+        ([1], {}, "objectives: expected names"),
+        (["score"], {"mac": "<= 1"}, "constraints: cost: expected one of .*; got 'mac'. Did you mean 'macs'?"),
+        (["score"], {"valid_accuracy": ">= 0.5"}, "Only what is known before an evaluation can be constrained"),
+        (["score"], {"macs": "100e6"}, r"constraints\['macs'\]: expected limits such as '<= 100e6'"),
+        (["score"], {"macs": "<= many"}, r"constraints\['macs'\]: expected limits such as"),
+        (["score"], {"macs": "<= nan"}, r"constraints\['macs'\]: expected limits such as"),
+        (["score"], {"macs": "== 3"}, r"constraints\['macs'\]: expected limits such as"),
+    ],
+)
+def test_bad_goals_are_refused(table: TabularEvaluator, objectives: list[str], constraints: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        goals_for(table, objectives, constraints)
+
+
+def test_constraints_that_nothing_keeps_are_told_after_a_bounded_number_of_draws(table: TabularEvaluator) -> None:
+    draws = 0
+
+    def costs(architecture: object) -> dict[str, float]:
+        nonlocal draws
+        draws += 1
+        return {"macs": 100.0 + len(str(architecture)) % 7}
+
+    goals = replace(goals_for(table, ["score"], {"macs": "<= 50"}), costs=costs)
+    with pytest.raises(
+        ConfigurationError, match="none of 500 random architectures of nasbench201 keeps macs <= 50.* macs = 100 "
+    ):
+        goals.require_feasible(table.space, np.random.default_rng(0), draws=500)
+    assert draws <= 501
+
+
+def test_without_constraints_nothing_is_drawn() -> None:
+    class Untouchable:
+        pass
+
+    Goals().require_feasible(Untouchable(), np.random.default_rng(0))  # type: ignore[arg-type]
