@@ -5,28 +5,44 @@
 
 Architectures are drawn before the clock starts. `key` may find an architecture in the cache of its space; `keys` names a
 whole population and does not. `encode arrays` takes genotypes as one integer array, where a space offers that.
+
+With ARCHSEARCH_DATA set to a folder with nasbench101.parquet, the whole table of NAS-Bench-101 is imported (two minutes), and
+then opened in a new process (on Linux, for its memory).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from archsearch import spaces
+from archsearch.evaluators.tables.checks import check
+from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.layout import write_layout
 from archsearch.spaces.nasbench101_enumeration import all_codes, enumerate_cells
 from archsearch.spaces.space import SearchSpace
 
 TARGETS = {
+    **{(name, "cost"): 2_000 for name in spaces.names()},
     ("nasbench101", "encode arrays"): 50_000,
     ("nasbench101", "keys"): 20_000,
     ("nasbench201", "encode arrays"): 200_000,
 }
+OPENING_TARGET, MEMORY_TARGET = 1.0, 200  # seconds, MB
 LIMIT = 3.0  # seconds after which a measurement of single calls ends
 
 
@@ -43,6 +59,10 @@ def main() -> None:
             print(f"{name:14}{operation:16}{speed:14,.0f}{f'{target:,}' if target else '':>12}", flush=True)
     if "nasbench101" in arguments.spaces:
         print(f"\nall cells of nasbench101 listed, encoded and named: {enumeration_seconds():.1f} s")
+        if data := os.environ.get("ARCHSEARCH_DATA"):
+            print_table_figures(Path(data) / "nasbench101.parquet")
+        else:
+            print("the table of nasbench101 is not measured: ARCHSEARCH_DATA is unset")
 
 
 def measured(space: SearchSpace, count: int) -> Iterator[tuple[str, float]]:
@@ -97,6 +117,64 @@ def enumeration_seconds() -> float:
     if len(keys) != space.num_unique:
         raise SystemExit(f"expected {space.num_unique} distinct keys; got {len(keys)}")
     return seconds
+
+
+def print_table_figures(source: Path) -> None:
+    """Import the whole table and print what it costs to open it and to look cells up."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "nasbench101.parquet"
+        draft = whole_draft(source)
+        start = time.perf_counter()
+        write_layout(check(draft, spaces.get("nasbench101")), draft, path)
+        print(f"\ntable of {len(draft.rows):,} rows: imported in {time.perf_counter() - start:.0f} s")
+        done = subprocess.run([sys.executable, "-c", _OPENING, str(path)], capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout)
+    opened = (("opened", figures["opening"]), ("opened, and all columns read by a first look-up", figures["first"]))
+    for what, (seconds, megabytes) in opened:
+        aims = f"(targets {OPENING_TARGET:g} s, {MEMORY_TARGET} MB)" if what == "opened" else ""
+        print(f"  {what}: {seconds:.2f} s, {megabytes:.0f} MB {aims}")
+    for size, speed in figures["look-ups"].items():
+        print(f"  look-ups a second, {size} a batch: {speed:,.0f}")
+
+
+def whole_draft(source: Path) -> TableDraft:
+    """Return the table of all cells of NAS-Bench-101."""
+    space: Any = spaces.get("nasbench101")
+    rows = pq.read_table(source)
+    adjacency, operators = rows["adjacency"].to_numpy(), np.array(rows["ops"].combine_chunks().flatten()).reshape(-1, 5)
+    texts: list[str] = []
+    for start in range(0, len(rows), 4096):
+        cells = slice(start, start + 4096)
+        texts += map(str, space.decode(space.encode_adjacency(adjacency[cells], operators[cells])))
+    return TableDraft(space.name, rows.add_column(0, "architecture", pa.array(texts)), "test_acc", source.name)
+
+
+# Memory is what the process holds on top of the imports.
+_OPENING = """
+import json, re, sys, time
+import numpy as np
+from archsearch import spaces
+from archsearch.evaluators import TabularEvaluator
+
+def held():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+space, rng = spaces.get("nasbench101"), np.random.default_rng(0)
+before, start = held(), time.perf_counter()
+evaluator = TabularEvaluator.from_parquet(space, sys.argv[1])
+opening = time.perf_counter() - start, held() - before
+cells = [space.sample(rng) for _ in range(8192)]
+start = time.perf_counter()
+evaluator.evaluate(cells[:1])
+first = opening[0] + time.perf_counter() - start, held() - before
+speeds = {}
+for size in (1, 64, 4096):
+    start = time.perf_counter()
+    for place in range(0, len(cells), size):
+        evaluator.evaluate(cells[place:place + size])
+    speeds[size] = len(cells) / (time.perf_counter() - start)
+print(json.dumps({"opening": opening, "first": first, "look-ups": speeds}))
+"""
 
 
 if __name__ == "__main__":

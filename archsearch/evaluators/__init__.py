@@ -11,21 +11,24 @@ if TYPE_CHECKING:
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
     from archsearch.evaluators.pareto import hypervolume, pareto_front
+    from archsearch.evaluators.predictors.predictor import Predictor
     from archsearch.evaluators.recipe import Recipe
     from archsearch.evaluators.registry import from_text
-    from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables
+    from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables, installed_tables
     from archsearch.evaluators.training import TrainingEvaluator
 
 _MODULES = {
     "AnytimeCurve": "anytime",
     "Evaluation": "evaluation",
     "Evaluator": "evaluator",
+    "Predictor": "predictors.predictor",
     "Recipe": "recipe",
     "TabularEvaluator": "tabular",
     "TrainingEvaluator": "training",
     "embedded_tables": "tabular",
     "from_text": "registry",
     "hypervolume": "pareto",
+    "installed_tables": "tabular",
     "is_report_only": "evaluation",
     "pareto_front": "pareto",
 }
@@ -34,6 +37,7 @@ __all__ = [
     "AnytimeCurve",
     "Evaluation",
     "Evaluator",
+    "Predictor",
     "Recipe",
     "TabularEvaluator",
     "TrainingEvaluator",
@@ -41,6 +45,7 @@ __all__ = [
     "embedded_tables",
     "from_text",
     "hypervolume",
+    "installed_tables",
     "is_report_only",
     "metrics",
     "pareto_front",

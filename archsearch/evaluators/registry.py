@@ -8,7 +8,9 @@ from typing import Any
 
 from archsearch.errors import ConfigurationError, did_you_mean
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables
+from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
+from archsearch.evaluators.tables.layout import is_layout
+from archsearch.evaluators.tabular import TabularEvaluator
 from archsearch.spaces import SearchSpace
 
 
@@ -16,7 +18,8 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
     """Return the evaluator that a text names.
 
     Args:
-        text: `train:DATASET`, `table:NAME` (a table of the package) or `table:PATH#COLUMN` (a Parquet file).
+        text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, or else an imported one), or
+            `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default).
         space: Space of the candidates.
         seed: Seed of trainings; a table needs none.
         options: Further arguments of the evaluator, such as `{"epochs": 12}`.
@@ -50,15 +53,23 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
 def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
     if unknown := set(options) - {"percent"}:
         raise ConfigurationError(f"evaluator options: a table takes only percent; got {', '.join(sorted(unknown))}.")
-    path, separator, column = rest.partition("#")
-    if path in embedded_tables() and not Path(path).exists():
-        return TabularEvaluator.embedded(path, column or "valid_accuracy", space)
-    if not separator and not Path(path).suffix:
-        known = embedded_tables()
-        raise ConfigurationError(
-            f"evaluator: no table {path!r} in the package ({', '.join(known) or 'none'}).{did_you_mean(path, known)} "
-            "For a file write table:PATH#COLUMN."
-        )
-    if not column:
-        raise ConfigurationError(f"evaluator: which column scores? Write table:{path}#COLUMN.")
-    return TabularEvaluator.from_parquet(space, path, column, **options)
+    name, _, column = rest.partition("#")
+    if not Path(name).is_file():
+        if name in embedded_tables():
+            return TabularEvaluator.embedded(name, column or EMBEDDED_SCORE, space, **options)
+        if name in installed_tables():
+            return TabularEvaluator.installed(name, column or None, space, **options)
+        if not Path(name).suffix:
+            raise _unknown_table(name)
+    if not column and not (Path(name).is_file() and is_layout(Path(name))):
+        raise ConfigurationError(f"evaluator: which column scores? Write table:{name}#COLUMN.")
+    return TabularEvaluator.from_parquet(space, name, column or None, **options)
+
+
+def _unknown_table(name: str) -> ConfigurationError:
+    embedded, installed = embedded_tables(), installed_tables()
+    return ConfigurationError(
+        f"evaluator: no table {name!r} in the package ({', '.join(embedded) or 'none'}) or among those installed "
+        f"({', '.join(installed) or 'none'}).{did_you_mean(name, [*embedded, *installed])} "
+        "Install one with: archsearch import. For a file write table:PATH#COLUMN."
+    )

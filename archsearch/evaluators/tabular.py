@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
+from archsearch.errors import ConfigurationError, TableError, unknown_name
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.tables.columns import is_cost
+from archsearch.evaluators.tables.content import TableContent
+from archsearch.evaluators.tables.in_memory import InMemoryContent
+from archsearch.evaluators.tables.installed import (
+    EMBEDDED_SCORE,
+    embedded_path,
+    embedded_tables,
+    installed_path,
+    installed_tables,
+    space_of,
+)
+from archsearch.evaluators.tables.layout import is_layout
+from archsearch.evaluators.tables.mapped import MappedContent
+from archsearch.evaluators.tables.parquet_file import read_parquet
 from archsearch.spaces import Architecture, SearchSpace
 
-_ARCHITECTURE_COLUMNS = ("architecture", "arch")
-_SECONDS = "seconds"
+__all__ = ["TabularEvaluator", "embedded_tables", "installed_tables"]
 
 
 class TabularEvaluator(Evaluator):
@@ -29,52 +39,72 @@ class TabularEvaluator(Evaluator):
 
     A candidate is found by its text, or else by its key: structures that are equal share a row.
 
+    A table that was imported stays in its file, is read column by column, and travels to other processes as a path. Any other
+    is held in memory and travels as it is.
+
     Args:
         space: Space of the architectures.
         table: One row an architecture: the column `architecture` (or `arch`), `score`, and any further numeric columns.
             A column `seconds` holds what each evaluation cost when it was made, and is charged to the search.
         score: Column to score by; higher is better.
         name: What the table is called.
-        percent: Whether the score column is in percent and is to be divided by 100; None decides by its largest value.
+        percent: Whether the score column is in percent and is to be divided by 100. None decides by its largest value, unless
+            the table was imported: then its accuracies are fractions.
 
     Raises:
         TableError: A column is missing, or the scores are not numbers.
     """
 
     def __init__(
-        self, space: SearchSpace, table: pa.Table, score: str, *, name: str = "table", percent: bool | None = None
+        self,
+        space: SearchSpace,
+        table: pa.Table | TableContent,
+        score: str,
+        *,
+        name: str = "table",
+        percent: bool | None = None,
     ) -> None:
         super().__init__(space)
-        self.name, self.score = name, score
-        self._texts = _texts(table, name)
-        numeric = [field.name for field in table.schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)]
-        self._columns: dict[str, NDArray[np.float64]] = {
-            column: table[column].to_numpy().astype(np.float64) for column in numeric if column not in (_SECONDS, "key")
-        }
-        if score not in self._columns:
-            raise TableError(f"score: {unknown_name(f'column of {name}', score, self._columns)}")
-        scores = self._columns[score]
+        self._content = table if isinstance(table, TableContent) else InMemoryContent(space, table, name)
+        self.name, self.score = self._content.name, score
+        if score not in self._content.metrics:
+            raise TableError(f"score: {unknown_name(f'column of {self.name}', score, self._content.metrics)}")
+        scores = self._content.column(score)
         if not np.isfinite(scores).any():
-            raise TableError(f"score: the column {score!r} of {name} holds no number; choose another column.")
-        highest = float(np.nanmax(scores))
-        if percent if percent is not None else 1.0 < highest <= 100.0:
-            self._columns[score] = scores / 100.0
-        card = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
-        self._chance = float(card.get("archsearch.chance", 0.0))
-        self._cost_arguments: dict[str, Any] = json.loads(card.get("archsearch.cost", "{}"))
-        self._seconds = table[_SECONDS].to_numpy().astype(np.float64) if _SECONDS in numeric else np.zeros(len(table))
+            raise TableError(f"score: the column {score!r} of {self.name} holds no number; choose another column.")
+        if percent is None:
+            percent = not isinstance(self._content, MappedContent) and 1.0 < float(np.nanmax(scores)) <= 100.0
+        self._divisor = 100.0 if percent else 1.0
 
     @classmethod
-    def from_parquet(cls, space: SearchSpace, path: str | Path, score: str, *, percent: bool | None = None) -> TabularEvaluator:
-        """Return the evaluator of a Parquet file.
+    def from_parquet(
+        cls, space: SearchSpace, path: str | Path, score: str | None = None, *, percent: bool | None = None
+    ) -> TabularEvaluator:
+        """Return the evaluator of a Parquet file, imported or not.
+
+        Args:
+            space: Space of the architectures.
+            path: Of the file.
+            score: Column to score by; a table that was imported has one by default.
+            percent: As for the constructor.
 
         Raises:
-            TableError: The file is missing, is not a whole Parquet file, or lacks a column.
+            TableError: The file is missing or damaged, is not a whole Parquet file, or lacks a column.
+            ConfigurationError: The table was imported for another space.
         """
-        return cls(space, _read(Path(path)), score, name=Path(path).stem, percent=percent)
+        path = Path(path)
+        if is_layout(path):
+            content = MappedContent(space, path)
+            content.load_index()
+            return cls(space, content, score or content.score, percent=percent)
+        if score is None:
+            raise TableError(f"score: which column of {path} scores? Name it, or import the table.")
+        return cls(space, read_parquet(path), score, name=path.stem, percent=percent)
 
     @classmethod
-    def embedded(cls, name: str, score: str = "valid_accuracy", space: SearchSpace | None = None) -> TabularEvaluator:
+    def embedded(
+        cls, name: str, score: str = EMBEDDED_SCORE, space: SearchSpace | None = None, *, percent: bool | None = None
+    ) -> TabularEvaluator:
         """Return the evaluator of a table that the package ships; see `embedded_tables`.
 
         Raises:
@@ -83,15 +113,28 @@ class TabularEvaluator(Evaluator):
         """
         if name not in embedded_tables():
             raise TableError(f"table: {unknown_name('table', name, embedded_tables())} Or give the path of a Parquet file.")
-        table = _read(_folder() / f"{name}.parquet")
-        owner = (table.schema.metadata or {}).get(b"archsearch.space", b"").decode()
+        path = embedded_path(name)
+        owner = space_of(path)
         if space is not None and space.name != owner:
             raise ConfigurationError(f"space: the table {name} is of {owner}; got {space.name}. Use space={owner!r}.")
-        if space is None:
-            from archsearch.spaces import get
+        return cls.from_parquet(space or _space(owner), path, score, percent=percent)
 
-            space = get(owner)
-        return cls(space, table, score, name=name)
+    @classmethod
+    def installed(
+        cls, name: str, score: str | None = None, space: SearchSpace | None = None, *, percent: bool | None = None
+    ) -> TabularEvaluator:
+        """Return the evaluator of a table that `archsearch import` installed; see `installed_tables`.
+
+        Raises:
+            TableError: There is none of that name, it is damaged, or it lacks the column.
+            ConfigurationError: The table is of another space.
+        """
+        path = installed_path(name)
+        return cls.from_parquet(space or _space(space_of(path)), path, score, percent=percent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("_scores", "_metrics", "_costs", "_digest")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     @property
     def task(self) -> str:
@@ -103,12 +146,11 @@ class TabularEvaluator(Evaluator):
 
     @property
     def score_is_fraction(self) -> bool:
-        scores = self._columns[self.score]
-        return bool(np.nanmin(scores) >= 0.0 and np.nanmax(scores) <= 1.0)
+        return bool(np.nanmin(self._scores) >= 0.0 and np.nanmax(self._scores) <= 1.0)
 
     @property
     def chance(self) -> float:
-        return self._chance
+        return self._content.chance
 
     @property
     def is_lookup(self) -> bool:
@@ -116,87 +158,101 @@ class TabularEvaluator(Evaluator):
 
     @property
     def cost_arguments(self) -> Mapping[str, Any]:
-        return self._cost_arguments
+        return self._content.cost_arguments
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._content.metrics if name != self.score)
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*super().cost_names, *self._cost_columns)))
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Return what is known of an architecture before its score is looked up.
+
+        The table's columns for which `is_cost` holds, but not the one that is scored by, come before what `space.cost` counts:
+        `params` and `macs` are counted only where the table does not have them.
+        """
+        row = int(self._content.find([architecture])[0])
+        known = _finite(self._cost_columns, self._costs[row].tolist()) if row >= 0 else {}
+        return known if "params" in known and "macs" in known else {**super().costs(architecture), **known}
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._content)
 
     @property
     def architectures(self) -> list[str]:
         """The texts of the table's architectures, in its order."""
-        return list(self._texts)
+        return list(self._content.texts)
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column, `[rows]` float64."""
-        if name not in self._columns:
-            raise TableError(unknown_name(f"column of {self.name}", name, self._columns))
-        return self._columns[name]
+        if name not in self._content.metrics:
+            raise TableError(unknown_name(f"column of {self.name}", name, self._content.metrics))
+        return self._scores if name == self.score else self._content.column(name).astype(np.float64)
 
     def settings(self) -> Mapping[str, Any]:
         return {"space": self.space.name, "table": self._digest, "score": self.score}
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        return [self._evaluate(architecture) for architecture in architectures]
-
-    def _evaluate(self, architecture: Architecture) -> Evaluation:
-        key = self.space.key(architecture)
-        row = self._rows.get(str(architecture))
-        if row is None:
-            row = self._rows_by_key.get(key)
-        if row is None:
-            return self.failed(architecture, f"not in the table {self.name}")
-        metrics = {name: float(values[row]) for name, values in self._columns.items() if np.isfinite(values[row])}
-        if self.score not in metrics:
-            return self.failed(architecture, f"the table {self.name} has no {self.score} for it")
-        return Evaluation(architecture, key, metrics[self.score], metrics, float(self._seconds[row]))
+        if not architectures:
+            return []
+        rows = self._content.find(architectures)
+        keys = self._content.keys(architectures, rows)
+        figures, seconds = self._metrics[rows], self._content.seconds[rows].tolist()
+        whole: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(figures), axis=1)
+        names, place = self._content.metrics, self._content.metrics.index(self.score)
+        evaluations = []
+        for index, (architecture, row, values) in enumerate(zip(architectures, rows.tolist(), figures.tolist(), strict=True)):
+            if row < 0:
+                evaluations.append(_failed(architecture, keys[index], f"not in the table {self.name}"))
+                continue
+            metrics = dict(zip(names, values, strict=True)) if whole[index] else _finite(names, values)
+            if self.score in metrics:
+                evaluations.append(Evaluation(architecture, keys[index], values[place], metrics, seconds[index]))
+            else:
+                evaluations.append(_failed(architecture, keys[index], f"the table {self.name} has no {self.score} for it"))
+        return evaluations
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {text: row for row, text in enumerate(self._texts)}
+    def _cost_columns(self) -> tuple[str, ...]:
+        return tuple(name for name in self._content.metrics if is_cost(name) and name != self.score)
 
     @cached_property
-    def _rows_by_key(self) -> dict[str, int]:
-        """The first row of each structure."""
-        rows: dict[str, int] = {}
-        for row, text in enumerate(self._texts):
-            try:
-                rows.setdefault(self.space.key(self.space.parse(text)), row)
-            except ArchitectureError as error:
-                raise TableError(f"table {self.name}, row {row}: {error}") from error
-        return rows
+    def _scores(self) -> NDArray[np.float64]:
+        return self._content.column(self.score).astype(np.float64) / self._divisor
+
+    @cached_property
+    def _metrics(self) -> NDArray[np.float64]:
+        """All metrics, `[rows, metrics]`: the figures of an architecture lie side by side."""
+        return self._matrix(self._content.metrics)
+
+    @cached_property
+    def _costs(self) -> NDArray[np.float64]:
+        """The costs, `[rows, costs]`."""
+        return self._matrix(self._cost_columns)
+
+    def _matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
+        matrix = np.empty((len(self), len(names)))
+        for place, name in enumerate(names):
+            matrix[:, place] = self._scores if name == self.score else self._content.column(name)
+        return matrix
 
     @cached_property
     def _digest(self) -> str:
-        digest = hashlib.blake2b("\n".join(self._texts).encode(), digest_size=8)
-        digest.update(np.ascontiguousarray(self._columns[self.score]).data)
-        return digest.hexdigest()
+        return self._content.digest(self._scores, self.score)
 
 
-def embedded_tables() -> list[str]:
-    """Return the names of the tables that the package ships."""
-    return sorted(path.stem for path in _folder().glob("*.parquet"))
+def _finite(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    return {name: value for name, value in zip(names, values, strict=True) if math.isfinite(value)}
 
 
-def _folder() -> Path:
-    return Path(str(resources.files("archsearch.evaluators"))) / "tables"
+def _failed(architecture: Architecture, key: str, error: str) -> Evaluation:
+    return Evaluation(architecture, key, float("nan"), {}, 0.0, error)
 
 
-def _read(path: Path) -> pa.Table:
-    if not path.is_file():
-        raise TableError(f"table: expected a Parquet file; there is none at {path}.")
-    try:
-        return pq.read_table(path, memory_map=True)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise TableError(f"table: {path} is not a whole Parquet file ({reason}); fetch or make it again.") from error
+def _space(name: str) -> SearchSpace:
+    from archsearch.spaces import get
 
-
-def _texts(table: pa.Table, name: str) -> list[str]:
-    for column in _ARCHITECTURE_COLUMNS:
-        if column in table.column_names:
-            texts: list[str] = table[column].to_pylist()
-            return texts
-    raise TableError(
-        f"table {name}: expected a column {' or '.join(map(repr, _ARCHITECTURE_COLUMNS))} with the architectures' texts; "
-        f"it has {', '.join(table.column_names)}."
-    )
+    return get(name)

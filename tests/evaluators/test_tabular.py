@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -76,15 +78,55 @@ def test_percent_is_recognised_and_can_be_overruled(scores: list[float], percent
 
 def test_recorded_seconds_are_charged() -> None:
     evaluator = TabularEvaluator(SPACE, table(seconds=[12.5, 80.0]), "valid_accuracy")
-    assert [row.seconds for row in evaluator.evaluate([A, B, SAME_AS_A])] == [12.5, 80.0, 12.5]
+    assert [row.seconds for row in evaluator.evaluate([A, B, SAME_AS_A, C])] == [12.5, 80.0, 12.5, 0.0]
+    assert [row.seconds for row in TabularEvaluator(SPACE, table(seconds=[None, 1.0]), "valid_accuracy").evaluate([A])] == [0.0]
     assert "seconds" not in evaluator.evaluate([A])[0].metrics
     assert TabularEvaluator(SPACE, table(), "valid_accuracy").evaluate([A])[0].seconds == 0.0
+
+
+def test_metrics_are_named() -> None:
+    evaluator = TabularEvaluator(SPACE, table(params=[1, 2], test_accuracy=[0.1, 0.2], seconds=[1.0, 2.0]), "valid_accuracy")
+    assert evaluator.metric_names == ("params", "test_accuracy")
+    assert set(evaluator.evaluate([A])[0].metrics) == {*evaluator.metric_names, "valid_accuracy"}
+
+
+def test_a_large_batch_gives_what_single_candidates_give() -> None:
+    texts = [str(SPACE.from_genotype([place // 5**gene % 5 for gene in range(6)])) for place in range(0, 15_625, 7)]
+    rng = np.random.default_rng(0)
+    columns = {name: np.where(rng.random(len(texts)) < 0.1, np.nan, rng.random(len(texts))) for name in ("score", "loss")}
+    evaluator = TabularEvaluator(SPACE, pa.table({"arch": texts, **columns}), "score")
+    candidates = [SPACE.sample(rng) for _ in range(500)]
+    for evaluation, candidate in zip(evaluator.evaluate(candidates), candidates, strict=True):
+        [alone] = evaluator.evaluate([candidate])
+        assert (alone.key, alone.metrics, alone.error) == (evaluation.key, evaluation.metrics, evaluation.error)
+        if str(candidate) in texts:
+            row = texts.index(str(candidate))
+            assert alone.metrics == ({} if alone.error else {k: v[row] for k, v in columns.items() if not np.isnan(v[row])})
 
 
 def test_whole_numbers_serve_as_scores() -> None:
     evaluator = TabularEvaluator(SPACE, table(latency=[300, 100]), "latency")
     assert [row.score for row in evaluator.evaluate([A, B])] == [300.0, 100.0]
     assert not evaluator.score_is_fraction
+
+
+# Costs
+
+
+def test_costs_of_the_table_come_before_those_that_are_counted() -> None:
+    rows = table(params=[10, 20], pixel3_latency_ms=[1.5, math.nan], valid_loss=[0.1, 0.2], seconds=[5.0, 5.0])
+    evaluator = TabularEvaluator(SPACE, rows, "valid_accuracy")
+    counted = {"params": SPACE.cost(C).params, "macs": SPACE.cost(C).macs}
+    assert evaluator.cost_names == ("params", "macs", "pixel3_latency_ms")
+    assert evaluator.costs(SAME_AS_A) == {"params": 10.0, "macs": SPACE.cost(A).macs, "pixel3_latency_ms": 1.5}
+    assert evaluator.costs(B) == {"params": 20.0, "macs": SPACE.cost(B).macs}
+    assert evaluator.costs(C) == counted
+
+
+def test_what_is_scored_by_is_no_cost() -> None:
+    evaluator = TabularEvaluator(SPACE, table(latency=[1.0, 2.0], macs=[3, 4], params=[5, 6]), "latency")
+    assert evaluator.cost_names == ("params", "macs")
+    assert evaluator.costs(A) == {"macs": 3.0, "params": 5.0}
 
 
 # Files
@@ -96,6 +138,12 @@ def test_file_gives_what_its_table_gives(tmp_path: Path) -> None:
     assert [row.score for row in evaluator.evaluate([A, B])] == [0.5, 0.75]
     assert (evaluator.task, evaluator.score_name, evaluator.is_lookup) == ("scores", "valid_accuracy", True)
     assert evaluator.fingerprint() == TabularEvaluator(SPACE, table(), "valid_accuracy").fingerprint()
+
+
+def test_a_plain_file_needs_a_score(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "scores.parquet")
+    with pytest.raises(TableError, match="score: which column of .*scores.parquet scores. Name it, or import the table"):
+        TabularEvaluator.from_parquet(SPACE, tmp_path / "scores.parquet")
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
@@ -152,6 +200,14 @@ def test_fingerprint_follows_the_scores() -> None:
     ]
     assert len({base.fingerprint(), *(other.fingerprint() for other in others)}) == 4
     assert TabularEvaluator(SPACE, table(), "valid_accuracy", name="renamed").fingerprint() == base.fingerprint()
+
+
+def test_fingerprint_stays_as_it_is_so_that_old_ledgers_count() -> None:
+    content = f"{A}\n{B}".encode() + np.array([0.5, 0.75]).tobytes()
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    settings = {"evaluator": "TabularEvaluator", "score": "valid_accuracy", "space": "nasbench201", "table": digest}
+    expected = hashlib.blake2b(json.dumps(settings).encode(), digest_size=8).hexdigest()
+    assert TabularEvaluator(SPACE, table(), "valid_accuracy").fingerprint() == expected
 
 
 # Tables of the package and of the benchmarks

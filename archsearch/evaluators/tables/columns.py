@@ -1,0 +1,63 @@
+"""What the columns of benchmark tables mean, by their names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ARCHITECTURE, SECONDS = "architecture", "seconds"
+
+_COSTS = {"params", "parameters", "macs", "flops", "latency", "energy"}
+_RESULTS = {"acc", "accuracy", "loss", "error", "score", "seconds"}
+_ACCURACIES = {"acc", "accuracy", "valid", "validation", "val", "test", "top1", "top5"}
+_NO_ACCURACIES = _COSTS | {
+    "loss",
+    "error",
+    "err",
+    "seconds",
+    "s",
+    "ms",
+    "time",
+    "epochs",
+    "count",
+    "correct",
+    "rank",
+    "std",
+    "var",
+}
+
+
+def is_cost(column: str) -> bool:
+    """Return whether a column is a cost that is known before an evaluation is paid for, such as `params` or `pixel3_latency_ms`.
+
+    A name is a cost's if one of its words (`macs_cifar100` has two) is params, parameters, macs, flops, latency or energy, and
+    none is acc, accuracy, loss, error, score or seconds.
+    """
+    words = words_of(column)
+    return bool(words & _COSTS) and not words & _RESULTS
+
+
+def is_accuracy(column: str) -> bool:
+    """Return whether a column holds accuracies, such as `valid_accuracy`, `cifar10_test` or `test_acc`.
+
+    A name is an accuracy's if one of its words is acc, accuracy, valid, validation, val, test, top1 or top5, and none says
+    otherwise: a cost, loss, error, a time, a count, a rank, or a spread (std, var).
+    """
+    words = words_of(column)
+    return bool(words & _ACCURACIES) and not words & _NO_ACCURACIES
+
+
+def in_percent(column: str, values: NDArray[Any]) -> bool:
+    """Return whether a column is taken to hold percent: accuracies by name, all from 0 to 100, and one at least above 1."""
+    if not is_accuracy(column):
+        return False
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return bool(len(finite) and finite.min() >= 0.0 and 1.0 < finite.max() <= 100.0)
+
+
+def words_of(column: str) -> set[str]:
+    """Return the words of a column's name in lower case: `{"cifar100", "valid"}` for `cifar100-Valid`."""
+    return set(re.split(r"[^a-z0-9]+", column.lower()))

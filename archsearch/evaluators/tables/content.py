@@ -1,0 +1,70 @@
+"""What a table offers to its evaluator, wherever its rows lie."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.spaces import Architecture, SearchSpace
+
+
+class TableContent(ABC):
+    """Rows of a benchmark table: architectures and numeric columns.
+
+    Args:
+        space: Space of the architectures.
+        name: What the table is called.
+    """
+
+    def __init__(self, space: SearchSpace, name: str) -> None:
+        self.space, self.name = space, name
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the numeric columns, `seconds` left out."""
+
+    @abstractmethod
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of `metrics`, `[rows]`, in the type of its source; NaN where a row has no value."""
+
+    @cached_property
+    @abstractmethod
+    def seconds(self) -> NDArray[np.float64]:
+        """What each evaluation cost when it was made, `[rows]`; 0 where that is not recorded."""
+
+    @property
+    @abstractmethod
+    def texts(self) -> list[str]:
+        """The texts of the architectures, in the table's order."""
+
+    @abstractmethod
+    def find(self, architectures: Sequence[Architecture]) -> NDArray[np.int64]:
+        """Return the row of each architecture, by its text or else by its key; -1 where there is none."""
+
+    @abstractmethod
+    def keys(self, architectures: Sequence[Architecture], rows: NDArray[np.int64]) -> list[str]:
+        """Return the keys of architectures of which `find` gave the rows."""
+
+    @abstractmethod
+    def digest(self, scores: NDArray[np.float64], column: str) -> str:
+        """Return the identity of the architectures together with what they are scored by, in 16 hexadecimal digits."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @cached_property
+    def chance(self) -> float:
+        """The score of guessing."""
+        return 0.0
+
+    @cached_property
+    def cost_arguments(self) -> Mapping[str, Any]:
+        """Arguments of `space.cost` for the networks of the table."""
+        return {}

@@ -1,0 +1,164 @@
+"""Benchmark tables by name: those of the package, and those that were imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import pyarrow as pa
+
+from archsearch.errors import ConfigurationError, TableError, unknown_name
+from archsearch.evaluators.evaluation import is_report_only
+from archsearch.evaluators.tables.card import TableCard
+from archsearch.evaluators.tables.checks import check
+from archsearch.evaluators.tables.columns import is_accuracy
+from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.layout import write_layout
+from archsearch.evaluators.tables.parquet_file import open_parquet
+from archsearch.evaluators.tables.progress import Progress
+from archsearch.spaces import get
+
+EMBEDDED_SCORE = "valid_accuracy"  # by which tables of the package are scored unless another column is named
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """What a list of tables says of one.
+
+    Args:
+        name: Of the table.
+        space: Name of its space.
+        rows: Architectures.
+        score: Column that it is scored by unless another is named.
+        accuracies: Columns of accuracies that are not measured on test data, and so can be searched by.
+    """
+
+    name: str
+    space: str
+    rows: int
+    score: str
+    accuracies: tuple[str, ...]
+
+
+def embedded_tables() -> list[str]:
+    """Return the names of the tables that the package ships."""
+    return _names(_package_folder())
+
+
+def embedded_path(name: str) -> Path:
+    """Return the file of a table that the package ships."""
+    return _package_folder() / f"{name}.parquet"
+
+
+def installed_tables() -> list[str]:
+    """Return the names of the tables that `archsearch import` wrote."""
+    return _names(install_folder())
+
+
+def installed_path(name: str) -> Path:
+    """Return the file of an imported table.
+
+    Raises:
+        TableError: There is none of that name.
+    """
+    if name not in installed_tables():
+        known = installed_tables()
+        raise TableError(
+            f"{unknown_name('table', name, known) if known else f'table: none is installed; got {name!r}.'} "
+            "Install one with: archsearch import"
+        )
+    return install_folder() / f"{name}.parquet"
+
+
+def install(
+    draft: TableDraft,
+    name: str,
+    *,
+    percent: Collection[str] | None = None,
+    drop_missing: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Path, TableCard]:
+    """Check a table and write it where evaluators find it by its name; an imported table of that name is replaced.
+
+    Args:
+        draft: What was read.
+        name: What the table is to be called.
+        percent: As for `checks.check`.
+        drop_missing: Whether rows without a score are left out; else they are an error.
+        progress: Told now and then how many rows of how many are checked.
+
+    Returns:
+        The Parquet file and its card.
+
+    Raises:
+        TableError: The rows are not in order, or the file cannot be written.
+        ConfigurationError: The name cannot be one, or the space is unknown.
+    """
+    path = new_path(name)
+    checked = check(draft, get(draft.space), percent=percent, drop_missing=drop_missing, progress=progress)
+    return path, write_layout(checked, draft, path)
+
+
+def install_folder() -> Path:
+    """Return the folder of imported tables, `tables` in the cache folder; it need not exist."""
+    # The package around it needs torch; a table that is opened by its path does not.
+    from archsearch.evaluators.datasets.cache import cache_folder
+
+    return cache_folder() / "tables"
+
+
+def new_path(name: str) -> Path:
+    """Return the file that a new table of that name is to have.
+
+    Raises:
+        ConfigurationError: The name cannot be one, or is that of a table of the package.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"name: expected letters, digits, dots, hyphens and underscores, a letter or digit first; got {name!r}. "
+            "Choose another with --name."
+        )
+    if name in embedded_tables():
+        raise ConfigurationError(f"name: {name!r} is a table of the package; choose another with --name.")
+    return install_folder() / f"{name}.parquet"
+
+
+def space_of(path: Path) -> str:
+    """Return the name of the space that a table's file says it is of, or an empty text."""
+    with open_parquet(path) as file:
+        return _metadata(file.schema_arrow).get("archsearch.space", "")
+
+
+def summary(path: Path) -> TableSummary:
+    """Return what a list says of a table; the file's content is not read.
+
+    Raises:
+        TableError: The file is missing, or not whole.
+    """
+    with open_parquet(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    metadata = _metadata(schema)
+    accuracies = [field.name for field in schema if pa.types.is_floating(field.type) and is_accuracy(field.name)]
+    return TableSummary(
+        path.stem,
+        metadata.get("archsearch.space", "?"),
+        rows,
+        metadata.get("archsearch.score", EMBEDDED_SCORE),
+        tuple(name for name in accuracies if not is_report_only(name)),
+    )
+
+
+def _package_folder() -> Path:
+    return Path(str(resources.files("archsearch.evaluators"))) / "tables"
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.parquet"))
+
+
+def _metadata(schema: pa.Schema) -> dict[str, str]:
+    return {name.decode(): value.decode(errors="replace") for name, value in (schema.metadata or {}).items()}

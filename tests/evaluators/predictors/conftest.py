@@ -1,0 +1,33 @@
+"""What the tests of predictors share: generators, and populations in which the order of the nodes is another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from archsearch.spaces import GraphBatch
+
+Renumber = Callable[[GraphBatch, NDArray[np.int64]], GraphBatch]
+Generators = Callable[..., list[torch.Generator]]
+
+
+@pytest.fixture
+def generators() -> Generators:
+    """Makes one generator for each seed."""
+    return lambda *seeds: [torch.Generator().manual_seed(seed) for seed in seeds or (0,)]
+
+
+@pytest.fixture
+def renumbered() -> Renumber:
+    """Gives the nodes of each graph other places: `order[row, place]` is the node that comes to a place."""
+
+    def renumber(batch: GraphBatch, order: NDArray[np.int64]) -> GraphBatch:
+        operators = np.take_along_axis(batch.operators, order[:, None], axis=2)
+        edges = np.take_along_axis(batch.adjacency, order[:, None, :, None], axis=2)
+        return GraphBatch(batch.vocabulary, operators, np.take_along_axis(edges, order[:, None, None], axis=3))
+
+    return renumber
