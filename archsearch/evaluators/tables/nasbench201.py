@@ -37,8 +37,8 @@ def read_nasbench201(path: str | Path, *, dataset: str = "cifar10", progress: Pr
     issue 36); so theirs are only compared, and must agree for most cells.
 
     Args:
-        path: `NAS-Bench-201-v1_1-096897.pth`, `NATS-tss-v1_0-3ffb9.pickle.pbz2`, or the folder `NATS-tss-v1_0-3ffb9-simple`,
-            which takes the least memory.
+        path: `NAS-Bench-201-v1_1-096897.pth`, `NATS-tss-v1_0-3ffb9.pickle.pbz2`, or the folder `NATS-tss-v1_0-3ffb9-simple`.
+            Each takes some minutes; the folder takes the least memory, the others up to 2 GB.
         dataset: cifar10, cifar100 or ImageNet16-120.
         progress: Called now and then with the bytes of the file, or the files of the folder, that are read, and with all.
 

@@ -12,8 +12,8 @@ from archsearch.errors import TableError
 from archsearch.evaluators.tables.tfrecord import LONGEST, read_records
 
 Writer = Callable[[Path, list[bytes]], Path]
-SMALL = [b"first", b"", b"the third record"]
-STARTS = [0, 21, 37, 69]  # each record takes 16 bytes more than its content
+SMALL = [b"first", b"", b"third"]
+STARTS = [0, 21, 37, 58]  # each record takes 16 bytes more than its content
 
 
 def test_a_file_written_out(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_cut_says_how_much_is_there(tmp_path: Path, write_records: Writer) -> 
     with pytest.raises(TableError) as caught:
         list(read_records(path))
     assert str(caught.value) == (
-        "small: the file ends in the middle of record 2, which begins at byte 37 and takes 32 bytes; 27 bytes of it are there. "
+        "small: the file ends in the middle of record 2, which begins at byte 37 and takes 21 bytes; 16 bytes of it are there. "
         "The download is not complete: fetch the file again."
     )
 
