@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archsearch import searchers
 from archsearch.platform.configuration import from_mapping, read_yaml
+from archsearch.searchers.conformance_loop import Loop
+from archsearch.spaces import SearchSpace
+from archsearch.spaces.conformance import SpaceConformance
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -48,6 +54,36 @@ def test_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load("own_evaluator").main(str(tmp_path), candidates=3, epochs=1)
     assert "accuracy 0." in capsys.readouterr().out
+
+
+def test_own_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load("own_space")
+    module.main(str(tmp_path), candidates=3, epochs=1)
+    texts = [line.rpartition("  ")[2] for line in capsys.readouterr().out.splitlines() if " parameters  " in line]
+    assert [str(module.Feedforward().parse(text)) for text in texts] == texts and len(set(texts)) == 3
+
+
+@pytest.mark.parametrize("name", ["evolution", "optuna", "random"])
+def test_each_searcher_searches_the_own_space(name: str) -> None:
+    space = load("own_space").Feedforward()
+    searcher = searchers.get(name)(space, 0, num_candidates=40, batch_size=4)
+    loop = Loop(searcher, lambda architecture: space.cost(architecture, (1, 8, 8)).params / 1e5).run()
+    assert len({space.key(space.parse(text)) for text in loop.candidates}) == len(loop.candidates) == 40
+
+
+class TestOwnSpace(SpaceConformance):
+    @pytest.fixture(autouse=True)
+    def on_the_import_path(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let pickle find the class; processes of Ray do without."""
+        self.module = load("own_space")
+        monkeypatch.setitem(sys.modules, "own_space", self.module)
+
+    def make_space(self) -> SearchSpace:
+        space: SearchSpace = self.module.Feedforward()
+        return space
+
+    def scale(self) -> Mapping[str, int]:
+        return {"channels": 4}
 
 
 def test_the_settings_file_is_valid() -> None:

@@ -1,9 +1,23 @@
 """What an architecture is: graphs, operators, search spaces, networks, costs."""
 
 from archsearch.spaces.architecture import Architecture, Cell
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.cost import Cost
+from archsearch.spaces.gene_space import GeneSpace
 from archsearch.spaces.graph import Graph, GraphBatch
 from archsearch.spaces.registry import get, names, register
 from archsearch.spaces.space import SearchSpace
 
-__all__ = ["Architecture", "Cell", "Cost", "Graph", "GraphBatch", "SearchSpace", "get", "names", "register"]
+__all__ = [
+    "Architecture",
+    "Builder",
+    "Cell",
+    "Cost",
+    "GeneSpace",
+    "Graph",
+    "GraphBatch",
+    "SearchSpace",
+    "get",
+    "names",
+    "register",
+]

@@ -25,16 +25,17 @@ from archsearch.spaces.wiring import (
     check_in_degree,
     checked_genotype,
     draw_predecessors,
+    nodes_and_leaves,
     nodes_of,
     predecessor_index,
     predecessor_sets,
-    predecessors_of,
     read_json_list,
     read_operator,
     read_predecessors,
 )
 
 if TYPE_CHECKING:
+    from archsearch.spaces.builder import Builder
     from archsearch.spaces.plan import Plan
 
 OPERATORS = ("conv_1x1", "conv_3x3", "conv_5x5", "max_pool_3x3", "avg_pool_3x3")
@@ -177,17 +178,22 @@ class Anytime(SearchSpace):
             raise ArchitectureError(f"batch[{row}]: expected an input and an output that reads all leaves; got {cells}.")
         return architecture
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the network with its exits in the order of their MACs, the last classifier last; see `anytime_network`."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> tuple[int, ...]:
         from archsearch.spaces.anytime_network import NetworkCell, skeleton  # operators need torch; encoding does not
 
-        cells = [
-            NetworkCell(
-                tuple((WORK[node.operator], node.predecessors) for node in nodes_of(cell, INPUTS)), predecessors_of(cell)[-1]
-            )
-            for cell in self._own(architecture).cells
-        ]
-        return skeleton(cells, num_classes, in_channels, **self.checked_scale(scale))
+        cells = []
+        for cell in architecture.cells:
+            nodes, leaves = nodes_and_leaves(cell, INPUTS)
+            cells.append(NetworkCell([(WORK[operator], predecessors) for operator, predecessors in nodes], leaves))
+        return skeleton(build, cells, num_classes, **scale)
+
+    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        """Return the network with its exits in the order of their MACs, the last classifier last; see `anytime_network`."""
+        from archsearch.spaces.anytime_network import NOMINAL_SIZE
+        from archsearch.spaces.exits import cheapest_exits_first
+
+        plan = super().plan(architecture, num_classes, in_channels, **scale)
+        return cheapest_exits_first(plan, (in_channels, NOMINAL_SIZE, NOMINAL_SIZE))
 
     def exit_macs(
         self,

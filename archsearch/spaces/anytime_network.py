@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from archsearch.spaces.anytime import Work
-from archsearch.spaces.exits import cheapest_exits_first
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
     BatchNorm,
@@ -25,7 +25,6 @@ from archsearch.spaces.operators import (
     Upsample,
     relu_conv,
 )
-from archsearch.spaces.plan import Plan, PlanBuilder
 
 NOMINAL_SIZE = 32
 """Height and width of the images for which exits are put in the order of their MACs, so that it is one order for all sizes."""
@@ -34,33 +33,33 @@ NOMINAL_SIZE = 32
 class NetworkCell(NamedTuple):
     """A cell: what each node after the input does and reads, and the numbers of the nodes that lead on."""
 
-    nodes: tuple[tuple[Work, tuple[int, ...]], ...]
+    nodes: Sequence[tuple[Work, tuple[int, ...]]]
     leaves: tuple[int, ...]
 
 
-def skeleton(cells: Sequence[NetworkCell], num_classes: int, in_channels: int, *, channels: int) -> Plan:
-    """Return stem, cells with exits, and the last classifier, exits in the order of their MACs.
+def skeleton(build: Builder, cells: Sequence[NetworkCell], num_classes: int, *, channels: int) -> tuple[int, ...]:
+    """Add stem, cells with exits, and the last classifier, and return the slots of the exits, in the order of the nodes.
 
     Parameters are called `stem`, `cell0_node1`, `cell0_node1_exit` (its classifier), ..., `cell1_input` (the 1x1 convolution
     of the leaves before), ..., `classifier`. Cell k works at `1 / 2^k` of the image's size or less, with
     `2^k * channels` channels.
 
     Args:
+        build: Takes the operators.
         cells: The cells in order.
         num_classes: Classes to tell apart.
-        in_channels: Channels of the images.
         channels: Channels of a node in the first cell.
     """
-    network = _AnytimeNetwork(PlanBuilder(in_channels), num_classes)
-    x = _Feature("stem", network.normalised("stem", Convolution(in_channels, channels, (3, 3)), channels, 0), channels, 1)
+    network = _AnytimeNetwork(build, num_classes)
+    stem = _normalised(build, "stem", Convolution(build.in_channels, channels, (3, 3)), channels, build.input)
+    x = _Feature("stem", stem, channels, 1)
     leaves = network.cell("cell0", cells[0], x)
     for index, cell in enumerate(cells[1:], start=1):
         x = network.bridge(f"cell{index}_input", leaves, channels * 2**index, 2**index)
         leaves = network.cell(f"cell{index}", cell, x)
-    features = network.build.add("leaves", Concatenate(), *(network.pooled(leaf) for leaf in leaves))
-    last = network.build.add("classifier", Linear(sum(leaf.channels for leaf in leaves), num_classes), features)
-    plan = network.build.finish(*network.exits, last)
-    return cheapest_exits_first(plan, (in_channels, NOMINAL_SIZE, NOMINAL_SIZE))
+    features = build.add("leaves", Concatenate(), *(network.mean(leaf) for leaf in leaves))
+    last = build.add("classifier", Linear(sum(leaf.channels for leaf in leaves), num_classes), features)
+    return (*network.exits, last)
 
 
 def node_operator(name: str, in_channels: int, channels: int) -> Operator:
@@ -71,8 +70,7 @@ def node_operator(name: str, in_channels: int, channels: int) -> Operator:
     return relu_conv(in_channels, channels, {"conv_1x1": 1, "conv_3x3": 3, "conv_5x5": 5}[name])
 
 
-@dataclass(frozen=True, slots=True)
-class _Feature:
+class _Feature(NamedTuple):
     """A feature map: its name, its slot, its channels, and the factor by which it is smaller than the image."""
 
     name: str
@@ -83,12 +81,12 @@ class _Feature:
 
 @dataclass
 class _AnytimeNetwork:
-    """A plan under construction, with its exits so far; what several nodes need alike is computed once."""
+    """A network under construction, with its exits so far; what several nodes need alike is computed once."""
 
-    build: PlanBuilder
+    build: Builder
     num_classes: int
     exits: list[int] = field(default_factory=list)
-    _derived: dict[str, int] = field(default_factory=dict)
+    _derived: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def cell(self, name: str, cell: NetworkCell, x: _Feature) -> list[_Feature]:
         """Add the nodes of a cell and their exits, and return its leaves."""
@@ -97,46 +95,66 @@ class _AnytimeNetwork:
             feature = self.node(f"{name}_node{number}", work, [features[source] for source in sources], x)
             features.append(feature)
             if work.exit:
-                classifier = Linear(feature.channels, self.num_classes)
-                self.exits.append(self.build.add(f"{feature.name}_exit", classifier, self.pooled(feature)))
+                arguments = (feature.channels, self.num_classes)
+                self.exits.append(self.build.block(f"{feature.name}_exit", _classified, (self.mean(feature),), *arguments))
         return [features[leaf] for leaf in cell.leaves]
 
     def node(self, name: str, work: Work, sources: Sequence[_Feature], x: _Feature) -> _Feature:
         factor = x.factor * work.scale
-        operator = node_operator(work.operator, len(sources) * x.channels, x.channels)
-        slot = self.normalised(name, operator, x.channels, self.joined(name, sources, factor))
-        return _Feature(name, slot, x.channels, factor)
+        slots = [self.resized(source, factor) for source in sources]
+        return _Feature(name, self.build.block(name, _node, slots, work.operator, x.channels), x.channels, factor)
 
     def bridge(self, name: str, leaves: Sequence[_Feature], channels: int, factor: int) -> _Feature:
         """Add the input of a cell: the leaves of the cell before, brought to its size and mixed by a 1x1 convolution."""
+        x = _joined(self.build, name, [self.resized(leaf, factor) for leaf in leaves])
         operator = relu_conv(sum(leaf.channels for leaf in leaves), channels, 1)
-        return _Feature(name, self.normalised(name, operator, channels, self.joined(name, leaves, factor)), channels, factor)
-
-    def joined(self, name: str, sources: Sequence[_Feature], factor: int) -> int:
-        slots = [self.resized(source, factor) for source in sources]
-        return slots[0] if len(slots) == 1 else self.build.add(f"{name}_join", Concatenate(), *slots)
+        return _Feature(name, _normalised(self.build, name, operator, channels, x), channels, factor)
 
     def resized(self, source: _Feature, factor: int) -> int:
         """Bring a feature map to another size: 2x2 averages, once for each halving, or repeated positions."""
         if source.factor == factor:
             return source.slot
-        name = f"{source.name}_at{factor}"
-        if name not in self._derived:
-            if source.factor > factor:
-                self._derived[name] = self.build.add(name, Upsample(source.factor, factor), source.slot, self.build.input)
-            else:
-                halvings = range((factor // source.factor).bit_length() - 1)
-                pools = Chain(tuple((f"pool{halving}", AveragePool(2, 2)) for halving in halvings))
-                self._derived[name] = self.build.add(name, pools, source.slot)
-        return self._derived[name]
+        slot = self._derived.get((source.slot, factor))
+        if slot is None:
+            inputs = (source.slot, self.build.input)
+            slot = self.build.block(f"{source.name}_at{factor}", _resized, inputs, source.factor, factor)
+            self._derived[source.slot, factor] = slot
+        return slot
 
-    def pooled(self, feature: _Feature) -> int:
+    def mean(self, feature: _Feature) -> int:
         """Return the mean of the rectified feature map, `[batch, channels]`."""
-        name = f"{feature.name}_mean"
-        if name not in self._derived:
-            operator = Chain((("relu", ReLU()), ("pool", GlobalAveragePool())))
-            self._derived[name] = self.build.add(name, operator, feature.slot)
-        return self._derived[name]
+        slot = self._derived.get((feature.slot, 0))
+        if slot is None:
+            slot = self._derived[feature.slot, 0] = self.build.block(f"{feature.name}_mean", _mean, (feature.slot,))
+        return slot
 
-    def normalised(self, name: str, operator: Operator, channels: int, x: int) -> int:
-        return self.build.add(f"{name}_bn", BatchNorm(channels, affine=False), self.build.add(name, operator, x))
+
+def _node(build: Builder, name: str, inputs: Sequence[int], operator: str, channels: int) -> int:
+    """Join inputs of one size and add what a node does with them."""
+    x = _joined(build, name, inputs)
+    return _normalised(build, name, node_operator(operator, len(inputs) * channels, channels), channels, x)
+
+
+def _joined(build: Builder, name: str, inputs: Sequence[int]) -> int:
+    return inputs[0] if len(inputs) == 1 else build.add(f"{name}_join", Concatenate(), *inputs)
+
+
+def _mean(build: Builder, name: str, inputs: Sequence[int]) -> int:
+    return build.add(name, Chain((("relu", ReLU()), ("pool", GlobalAveragePool()))), *inputs)
+
+
+def _classified(build: Builder, name: str, inputs: Sequence[int], channels: int, num_classes: int) -> int:
+    return build.add(name, Linear(channels, num_classes), *inputs)
+
+
+def _resized(build: Builder, name: str, inputs: Sequence[int], source: int, target: int) -> int:
+    """Bring the first input from one factor to another; the second are the images, which tell the size of a larger map."""
+    x, images = inputs
+    if source > target:
+        return build.add(name, Upsample(source, target), x, images)
+    halvings = range((target // source).bit_length() - 1)
+    return build.add(name, Chain(tuple((f"pool{halving}", AveragePool(2, 2)) for halving in halvings)), x)
+
+
+def _normalised(build: Builder, name: str, operator: Operator, channels: int, x: int) -> int:
+    return build.add(f"{name}_bn", BatchNorm(channels, affine=False), build.add(name, operator, x))

@@ -24,17 +24,17 @@ from archsearch.spaces.wiring import (
     check_in_degree,
     checked_genotype,
     draw_predecessors,
+    nodes_and_leaves,
     nodes_of,
     predecessor_index,
     predecessor_sets,
-    predecessors_of,
     read_json_list,
     read_operator,
     read_predecessors,
 )
 
 if TYPE_CHECKING:
-    from archsearch.spaces.plan import Plan
+    from archsearch.spaces.builder import Builder
 
 OPERATORS = (
     "conv_1x1",
@@ -152,13 +152,11 @@ class Cells(SearchSpace):
             raise ArchitectureError(f"batch[{row}]: expected two inputs and an output that reads all leaves; got {cell}.")
         return architecture
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return stem, blocks, global pooling and classifier; see `cells_network`."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         from archsearch.spaces.cells_network import skeleton  # operators need torch; encoding does not
 
-        cell = self._own(architecture).cells[0]
-        nodes, leaves = nodes_of(cell, INPUTS), predecessors_of(cell)[-1]
-        return skeleton(nodes, leaves, num_classes, in_channels, **self.checked_scale(scale))
+        nodes, leaves = nodes_and_leaves(architecture.cells[0], INPUTS)
+        return skeleton(build, nodes, leaves, num_classes, **scale)
 
     def _own(self, architecture: Architecture) -> Architecture:
         architecture = super()._own(architecture)

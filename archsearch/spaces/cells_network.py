@@ -7,8 +7,9 @@ application of an operator: two inputs of a node share the weights, not the mean
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
     BatchNorm,
@@ -24,14 +25,12 @@ from archsearch.spaces.operators import (
     relu_conv,
     relu_separable_conv,
 )
-from archsearch.spaces.plan import Plan, PlanBuilder
 from archsearch.spaces.wiring import Node
 
 STAGES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Feature:
+class _Feature(NamedTuple):
     """A feature map: its slot, its channels, and how often it has been halved."""
 
     slot: int
@@ -40,29 +39,36 @@ class _Feature:
 
 
 def skeleton(
-    nodes: Sequence[Node], leaves: Sequence[int], num_classes: int, in_channels: int, *, blocks: int, channels: int
-) -> Plan:
-    """Return stem, blocks in three stages, global pooling and classifier.
+    build: Builder, nodes: Sequence[Node], leaves: tuple[int, ...], num_classes: int, *, blocks: int, channels: int
+) -> int:
+    """Add stem, blocks in three stages, global pooling and classifier, and return the slot of the logits.
 
     Parameters are called `stem`, `block0_input0`, `block0_input1`, `block0_node2`, ..., `classifier`; a node has the number
-    that it has in the cell. The names that end in `_bn`, or in `_bn` and the number of the node read, hold statistics alone.
+    that it has in the cell. The names that end in `_bn`, or in `_bn` and the position of the node read, hold statistics alone.
 
     Args:
+        build: Takes the operators.
         nodes: The nodes of the block after its inputs.
         leaves: Numbers of the nodes that the output concatenates.
         num_classes: Classes to tell apart.
-        in_channels: Channels of the images.
         blocks: Blocks in a row.
         channels: Channels of a node in the first stage; each of the other two doubles them and halves the image.
     """
-    build = PlanBuilder(in_channels)
-    x = build.add("stem", Convolution(in_channels, channels, (3, 3)), build.input)
+    x = build.add("stem", Convolution(build.in_channels, channels, (3, 3)), build.input)
     stem = _Feature(_normalised(build, "stem", x, channels), channels, 0)
-    before, last = stem, stem
-    for block in range(blocks):
-        before, last = last, _block(build, f"block{block}", (before, last), nodes, leaves, channels, STAGES * block // blocks)
+    before, last, block_nodes = stem, stem, tuple(nodes)
+    for number in range(blocks):
+        name, stage = f"block{number}", STAGES * number // blocks
+        width = channels * 2**stage
+        # A bottleneck halves what is larger than the block.
+        inputs = [
+            build.block(f"{name}_input{i}", _bottleneck, (x.slot,), x.channels, width, 2 ** (stage - x.halvings))
+            for i, x in enumerate((before, last))
+        ]
+        output = build.block(name, _block, inputs, block_nodes, leaves, width)
+        before, last = last, _Feature(output, width * len(leaves), stage)
     x = build.add("pool", GlobalAveragePool(), build.add("last", ReLU(), last.slot))
-    return build.finish(build.add("classifier", Linear(last.channels, num_classes), x))
+    return build.add("classifier", Linear(last.channels, num_classes), x)
 
 
 def node_operator(name: str, channels: int) -> Operator:
@@ -79,37 +85,27 @@ def node_operator(name: str, channels: int) -> Operator:
     }[name]
 
 
-def _block(
-    build: PlanBuilder,
-    name: str,
-    inputs: Sequence[_Feature],
-    nodes: Sequence[Node],
-    leaves: Sequence[int],
-    channels: int,
-    stage: int,
-) -> _Feature:
-    """Add bottlenecks, nodes and the concatenation of the leaves; a bottleneck halves what is larger than the block."""
-    width = channels * 2**stage
-    slots = []
-    for number, source in enumerate(inputs):
-        bottleneck = relu_conv(source.channels, width, 1, stride=2 ** (stage - source.halvings))
-        x = build.add(f"{name}_input{number}", bottleneck, source.slot)
-        slots.append(_normalised(build, f"{name}_input{number}", x, width))
-    for number, node in enumerate(nodes, start=len(inputs)):
-        slots.append(_node(build, f"{name}_node{number}", node, slots, width))
-    output = build.add(f"{name}_output", Concatenate(), *(slots[leaf] for leaf in leaves))
-    return _Feature(output, width * len(leaves), stage)
+def _block(build: Builder, name: str, inputs: Sequence[int], nodes: Sequence[Node], leaves: Sequence[int], channels: int) -> int:
+    """Add the nodes of a block and the concatenation of its leaves."""
+    slots = list(inputs)
+    for number, (operator, predecessors) in enumerate(nodes, start=len(inputs)):
+        slots.append(build.block(f"{name}_node{number}", _node, [slots[source] for source in predecessors], operator, channels))
+    return build.add(f"{name}_output", Concatenate(), *(slots[leaf] for leaf in leaves))
 
 
-def _node(build: PlanBuilder, name: str, node: Node, slots: Sequence[int], channels: int) -> int:
+def _bottleneck(build: Builder, name: str, inputs: Sequence[int], in_channels: int, channels: int, stride: int) -> int:
+    return _normalised(build, name, build.add(name, relu_conv(in_channels, channels, 1, stride), *inputs), channels)
+
+
+def _node(build: Builder, name: str, inputs: Sequence[int], operator_name: str, channels: int) -> int:
     """Apply one operator with one set of weights to each input, and add the results up."""
-    operator = node_operator(node.operator, channels)
+    operator = node_operator(operator_name, channels)
     terms = []
-    for source in node.predecessors:
-        x = build.add(name, operator, slots[source])
-        terms.append(_normalised(build, name, x, channels, str(source)) if operator.parameter_shapes() else x)
+    for position, source in enumerate(inputs):
+        x = build.add(name, operator, source)
+        terms.append(_normalised(build, name, x, channels, str(position)) if operator.parameter_shapes() else x)
     return terms[0] if len(terms) == 1 else build.add(f"{name}_sum", Sum(), *terms)
 
 
-def _normalised(build: PlanBuilder, name: str, x: int, channels: int, source: str = "") -> int:
-    return build.add(f"{name}_bn{source}", BatchNorm(channels, affine=False), x)
+def _normalised(build: Builder, name: str, x: int, channels: int, position: str = "") -> int:
+    return build.add(f"{name}_bn{position}", BatchNorm(channels, affine=False), x)

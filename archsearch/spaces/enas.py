@@ -20,7 +20,7 @@ from archsearch.spaces.graph import INPUT, OUTPUT, GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 
 if TYPE_CHECKING:
-    from archsearch.spaces.plan import Plan
+    from archsearch.spaces.builder import Builder
 
 OPERATORS = ("conv3x3", "sep3x3", "conv5x5", "sep5x5", "avg3x3", "max3x3")
 
@@ -164,13 +164,11 @@ class ENAS(SearchSpace):
             )
         return [self.from_genotype(row) for row in genotypes.tolist()]
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return stem, layers with the size halved between stages, global pool and classifier."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
-        from archsearch.spaces.enas_network import network
+        from archsearch.spaces.enas_network import skeleton
 
-        (cell,) = self._own(architecture).cells
-        return network(cell, num_classes, in_channels, **scale)
+        return skeleton(build, architecture.cells[0], num_classes, **scale)
 
     def __repr__(self) -> str:
         return f"ENAS(layers={self.layers})"

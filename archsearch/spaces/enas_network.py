@@ -5,8 +5,11 @@ The details are those of the network with shared parameters in `src/cifar10/gene
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.architecture import Cell
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
     BatchNorm,
@@ -21,20 +24,19 @@ from archsearch.spaces.operators import (
     conv_bn_relu,
     separable_conv_bn,
 )
-from archsearch.spaces.plan import Plan, PlanBuilder
 
 
-def network(cell: Cell, num_classes: int, in_channels: int, *, channels: int, stages: int, growth: int) -> Plan:
-    """Return stem, layers with the size halved between stages, global pool and classifier.
+def skeleton(build: Builder, cell: Cell, num_classes: int, *, channels: int, stages: int, growth: int) -> int:
+    """Add stem, layers with the size halved between stages, global pool and classifier; return the slot of the logits.
 
     A layer is its operator, plus the outputs of the vertices that it skips from; from the second layer on, where skips are
     possible, the sum is batch-normalised, also when there is none. Between stages the outputs that later layers read are
     brought to the new size, each by a factorized reduction of its own.
 
     Args:
+        build: Takes the operators.
         cell: Vertex 0 is the stem, the last one the output, each other one a layer.
         num_classes: Classes to tell apart.
-        in_channels: Channels of the images.
         channels: Channels of the first stage.
         stages: Parts of `layers // stages` layers each, the last with the rest.
         growth: Factor by which the channels grow between stages.
@@ -46,21 +48,22 @@ def network(cell: Cell, num_classes: int, in_channels: int, *, channels: int, st
     if stages > layers:
         raise ConfigurationError(f"scale['stages']: expected at most {layers}, one for each layer; got {stages}.")
     starts = {stage * (layers // stages) + 1 for stage in range(1, stages)}
-    build = PlanBuilder(in_channels)
-    slots = {0: build.add("stem", conv_bn(in_channels, width, 3), build.input)}
+    slots = {0: build.add("stem", conv_bn(build.in_channels, width, 3), build.input)}
     for layer in range(1, layers + 1):
         if layer in starts:
             read_later = sorted({source for source, target in cell.edges if source < layer <= target})
-            reduction = _reduction(width, growth * width)
-            slots = {vertex: build.add(f"layer{layer}_reduction{vertex}", reduction, slots[vertex]) for vertex in read_later}
+            slots = {
+                vertex: build.block(f"layer{layer}_reduction{vertex}", _reduced, (slots[vertex],), width, growth * width)
+                for vertex in read_later
+            }
             width *= growth
-        x = build.add(f"layer{layer}_operator", _operator(cell.node_operators[layer], width), slots[layer - 1])
+        x = build.block(f"layer{layer}_operator", _applied, (slots[layer - 1],), cell.node_operators[layer], width)
         skips = [slots[source] for source, target in cell.edges if target == layer and source < layer - 1]
         if skips:
             x = build.add(f"layer{layer}_sum", Sum(), *skips, x)
         slots[layer] = build.add(f"layer{layer}_bn", BatchNorm(width), x) if layer > 1 else x
     x = build.add("pool", GlobalAveragePool(), slots[layers])
-    return build.finish(build.add("classifier", Linear(width, num_classes), x))
+    return build.add("classifier", Linear(width, num_classes), x)
 
 
 def _operator(name: str, channels: int) -> Chain:
@@ -74,5 +77,10 @@ def _operator(name: str, channels: int) -> Chain:
     return Chain((mix, ("pool", AveragePool(kernel) if kind == "avg" else MaxPool(kernel))))
 
 
-def _reduction(in_channels: int, out_channels: int) -> Chain:
-    return Chain((("conv", FactorizedReduction(in_channels, out_channels)), ("bn", BatchNorm(out_channels))))
+def _applied(build: Builder, name: str, inputs: Sequence[int], operator: str, channels: int) -> int:
+    return build.add(name, _operator(operator, channels), *inputs)
+
+
+def _reduced(build: Builder, name: str, inputs: Sequence[int], in_channels: int, out_channels: int) -> int:
+    convolution = FactorizedReduction(in_channels, out_channels)
+    return build.add(name, Chain((("conv", convolution), ("bn", BatchNorm(out_channels)))), *inputs)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from archsearch.errors import ArchitectureError
 from archsearch.spaces.architecture import Cell
 
 INPUT, OUTPUT = "input", "output"
@@ -81,8 +82,17 @@ class GraphBatch:
         return GraphBatch(self.vocabulary, self.operators[rows], self.adjacency[rows], edges)
 
     def graph(self, row: int, cell: int = 0) -> Graph:
-        """Return one cell of one architecture, without padding."""
+        """Return one cell of one architecture, without padding.
+
+        Raises:
+            ArchitectureError: An operator is no index into the vocabulary.
+        """
         used = np.flatnonzero(self.operators[row, cell] >= 0)
+        if (self.operators[row, cell] >= len(self.vocabulary)).any():
+            raise ArchitectureError(
+                f"operators: expected indices into the {len(self.vocabulary)} names of the vocabulary, or -1 as padding; "
+                f"got {self.operators[row, cell].tolist()} in row {row}."
+            )
         names = tuple(self.vocabulary[index] for index in self.operators[row, cell, used])
         return Graph(names, self.adjacency[row, cell][np.ix_(used, used)])
 

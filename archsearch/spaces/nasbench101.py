@@ -38,7 +38,7 @@ from archsearch.spaces.nasbench101_text import read_cell, write_cell
 from archsearch.spaces.space import Genotype, SearchSpace
 
 if TYPE_CHECKING:
-    from archsearch.spaces.plan import Plan
+    from archsearch.spaces.builder import Builder
 
 SAMPLERS = ("raw", "uniform")
 _SIZES = (2,) * len(EDGES) + (len(OPERATORS),) * INTERIOR
@@ -215,8 +215,8 @@ class NASBench101(SearchSpace):
 
         return skeleton_cost(self._own(architecture).cells[0], input_shape, num_classes, **self.checked_scale(scale))
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the published skeleton: stem, stacks of cells with max-pooling between them, classifier.
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
+        """Give the published skeleton to `build`: stem, stacks of cells with max-pooling between them, classifier.
 
         Raises:
             ConfigurationError: The first stack has fewer channels than vertices that feed the output of the cell.
@@ -224,7 +224,7 @@ class NASBench101(SearchSpace):
         # Operators need torch; looking scores up in a table does not.
         from archsearch.spaces.nasbench101_network import skeleton
 
-        return skeleton(self._own(architecture).cells[0], num_classes, in_channels, **scale)
+        return skeleton(build, architecture.cells[0], num_classes, **scale)
 
     def _code(self, architecture: Architecture) -> int:
         return _code_of_cell(self._own(architecture).cells[0])

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.architecture import Cell
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.operators import (
     Concatenate,
@@ -19,16 +20,15 @@ from archsearch.spaces.operators import (
     Truncate,
     conv_bn_relu,
 )
-from archsearch.spaces.plan import Plan, PlanBuilder
 
 
-def skeleton(cell: Cell, num_classes: int, in_channels: int, *, channels: int, cells_per_stack: int, stacks: int) -> Plan:
-    """Return stem, stacks of cells with max-pooling between them, and classifier.
+def skeleton(build: Builder, cell: Cell, num_classes: int, *, channels: int, cells_per_stack: int, stacks: int) -> int:
+    """Add stem, stacks of cells with max-pooling between them, and classifier; return the slot of the logits.
 
     Args:
+        build: Takes the operators.
         cell: The cell, pruned.
         num_classes: Classes to tell apart.
-        in_channels: Channels of the images.
         channels: Channels of the first stack; each further one has twice as many.
         cells_per_stack: Cells in each stack.
         stacks: Number of stacks.
@@ -36,8 +36,7 @@ def skeleton(cell: Cell, num_classes: int, in_channels: int, *, channels: int, c
     Raises:
         ConfigurationError: The first stack has fewer channels than vertices that feed the output of the cell.
     """
-    build = PlanBuilder(in_channels)
-    x = build.add("stem", conv_bn_relu(in_channels, channels, 3), build.input)
+    x = build.add("stem", conv_bn_relu(build.in_channels, channels, 3), build.input)
     width = channels
     for stack in range(stacks):
         if stack:
@@ -46,11 +45,11 @@ def skeleton(cell: Cell, num_classes: int, in_channels: int, *, channels: int, c
             x = _add_cell(build, f"stack{stack}_cell{position}", x, cell, width, channels << stack)
             width = channels << stack
     x = build.add("pool", GlobalAveragePool(), x)
-    return build.finish(build.add("classifier", _classifier(width, num_classes), x))
+    return build.add("classifier", _classifier(width, num_classes), x)
 
 
 def skeleton_cost(cell: Cell, input_shape: Shape, num_classes: int, *, channels: int, cells_per_stack: int, stacks: int) -> Cost:
-    """Return what `skeleton(...).cost(input_shape)` returns, in some ten microseconds: equal cells are counted once."""
+    """Return the cost of the network of `skeleton`, in some ten microseconds: equal cells are counted once."""
     in_channels, height, width = input_shape
     costs = [(1, _block_cost(in_channels, channels, 3, height, width))]
     before = channels
@@ -89,7 +88,7 @@ def vertex_channels(cell: Cell, in_channels: int, out_channels: int) -> list[int
     return channels
 
 
-def _add_cell(build: PlanBuilder, name: str, x: int, cell: Cell, in_channels: int, out_channels: int) -> int:
+def _add_cell(build: Builder, name: str, x: int, cell: Cell, in_channels: int, out_channels: int) -> int:
     channels, last = vertex_channels(cell, in_channels, out_channels), cell.num_nodes - 1
     slots = {0: x}
     for vertex in range(1, last):
@@ -104,7 +103,7 @@ def _add_cell(build: PlanBuilder, name: str, x: int, cell: Cell, in_channels: in
     return terms[0] if len(terms) == 1 else build.add(f"{name}_sum{last}", Sum(), *terms)
 
 
-def _inputs(build: PlanBuilder, name: str, vertex: int, slots: dict[int, int], cell: Cell, channels: list[int]) -> list[int]:
+def _inputs(build: Builder, name: str, vertex: int, slots: dict[int, int], cell: Cell, channels: list[int]) -> list[int]:
     """Add what fits the inputs of an interior vertex to its channels: projection of the cell's input, truncation of others."""
     terms = []
     for source in range(vertex):

@@ -22,7 +22,7 @@ from archsearch.spaces.graph import GraphBatch, lower
 from archsearch.spaces.space import Genotype, SearchSpace
 
 if TYPE_CHECKING:
-    from archsearch.spaces.plan import Plan
+    from archsearch.spaces.builder import Builder
 
 OPERATORS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -137,13 +137,11 @@ class NASBench201(SearchSpace):
         genotype = self.genotype(architecture)
         return Cost(params[-1] + sum(params[gene] for gene in genotype), macs[-1] + sum(macs[gene] for gene in genotype))
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the published skeleton: stem, three stages of cells, residual reductions between them, classifier."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
         from archsearch.spaces.nasbench201_network import skeleton
 
-        operators = dict(zip(EDGES, self._own(architecture).cells[0].edge_operators, strict=True))
-        return skeleton(operators, num_classes, in_channels, **scale)
+        return skeleton(build, dict(zip(EDGES, architecture.cells[0].edge_operators, strict=True)), num_classes, **scale)
 
 
 @cache  # at most 15,625 entries

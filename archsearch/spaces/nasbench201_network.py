@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
     GlobalAveragePool,
@@ -17,32 +18,31 @@ from archsearch.spaces.operators import (
     pooled_shortcut,
     relu_conv_bn,
 )
-from archsearch.spaces.plan import Plan, PlanBuilder
 
 Edge = tuple[int, int]
 
 
 def skeleton(
+    build: Builder,
     operators: Mapping[Edge, str],
     num_classes: int,
-    in_channels: int,
     *,
     channels: int,
     cells_per_stage: int,
     replicas: int,
-) -> Plan:
-    """Return stem, three stages of cells with residual reductions between them, and classifier.
+) -> int:
+    """Add stem, three stages of cells with residual reductions between them, and classifier; return the slot of the logits.
 
     Args:
+        build: Takes the operators.
         operators: Operator name of each edge of the cell.
         num_classes: Classes to tell apart.
-        in_channels: Channels of the images.
         channels: Channels of the first stage; the second and third have twice and four times as many.
         cells_per_stage: Cells in each stage.
         replicas: Independent copies side by side.
     """
-    width, build = channels, PlanBuilder(in_channels)
-    x = build.add("stem", conv_bn(in_channels, width, 3, replicas=replicas), build.input)
+    width = channels
+    x = build.add("stem", conv_bn(build.in_channels, width, 3, replicas=replicas), build.input)
     for stage in range(3):
         if stage:
             x = _reduction(build, f"reduction{stage}", x, width, replicas)
@@ -51,7 +51,7 @@ def skeleton(
             x = _cell(build, f"stage{stage}_cell{cell}", x, operators, width, replicas)
     x = build.add("last", bn_relu(width, replicas), x)
     x = build.add("pool", GlobalAveragePool(), x)
-    return build.finish(build.add("classifier", Linear(width, num_classes, replicas), x))
+    return build.add("classifier", Linear(width, num_classes, replicas), x)
 
 
 def _edge_operator(name: str, channels: int, replicas: int) -> Operator:
@@ -62,7 +62,7 @@ def _edge_operator(name: str, channels: int, replicas: int) -> Operator:
     return {"none": Zero(), "skip_connect": Identity(), "avg_pool_3x3": AveragePool(3)}[name]
 
 
-def _cell(build: PlanBuilder, name: str, x: int, operators: Mapping[Edge, str], channels: int, replicas: int) -> int:
+def _cell(build: Builder, name: str, x: int, operators: Mapping[Edge, str], channels: int, replicas: int) -> int:
     nodes = {0: x}
     for node in (1, 2, 3):
         edges = [(source, operator) for (source, target), operator in operators.items() if target == node and operator != "none"]
@@ -75,7 +75,7 @@ def _cell(build: PlanBuilder, name: str, x: int, operators: Mapping[Edge, str], 
     return nodes[3]
 
 
-def _reduction(build: PlanBuilder, name: str, x: int, channels: int, replicas: int) -> int:
+def _reduction(build: Builder, name: str, x: int, channels: int, replicas: int) -> int:
     """Add the residual block of stride 2 that doubles the channels."""
     y = build.add(f"{name}_conv_a", relu_conv_bn(channels, 2 * channels, 3, 2, replicas), x)
     y = build.add(f"{name}_conv_b", relu_conv_bn(2 * channels, 2 * channels, 3, 1, replicas), y)

@@ -21,7 +21,7 @@ from archsearch.spaces.graph import INPUT, OUTPUT, Graph, GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 
 if TYPE_CHECKING:
-    from archsearch.spaces.plan import Plan
+    from archsearch.spaces.builder import Builder
 
 OPERATORS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 SUM = "sum"
@@ -183,13 +183,12 @@ class NASNet(SearchSpace):
             )
         return [self.from_genotype(row) for row in genes.reshape(len(batch), -1).tolist()]
 
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the skeleton of DARTS: stem, cells with reductions after a third and two thirds, classifier."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
         from archsearch.spaces.nasnet_network import skeleton
 
-        normal, reduction = self._own(architecture).cells
-        return skeleton(normal, reduction, num_classes, in_channels, **scale)
+        normal, reduction = architecture.cells
+        return skeleton(build, normal, reduction, num_classes, **scale)
 
 
 def _cell(genes: Genotype) -> Cell:

@@ -67,6 +67,15 @@ class NetworkConformance:
             )
             assert cost.macs == _traced_macs(network, self.images(1)) + dead, str(architecture)
 
+    def test_cost_is_that_of_the_plan(self) -> None:
+        space = self.make_space()
+        channels, height, width = self.input_shape
+        for architecture in self.population(space):
+            plan = space.plan(architecture, self.num_classes, channels, **self.scale())
+            for shape in (self.input_shape, (channels, height + 1, 2 * width - 1)):
+                cost = space.cost(architecture, shape, self.num_classes, **self.scale())
+                assert cost == plan.cost(shape), f"cost and plan differ for {architecture} and images of shape {shape}"
+
     def test_network_trains(self) -> None:
         space = self.make_space()
         labels = torch.arange(4) % self.num_classes

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from archsearch.errors import ConfigurationError
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.operators import Operator, Shape
 
@@ -99,9 +101,14 @@ class Plan:
         return tuple(slots[slot] for slot in self.outputs)
 
 
-@dataclass
-class PlanBuilder:
+class PlanBuilder(Builder):
     """Collects the steps of a plan.
+
+    Args:
+        in_channels: Channels of the images.
+
+    Raises:
+        ConfigurationError: Two operators, or two blocks, use one name, or a block reads a slot that it was not given.
 
     Example:
         >>> build = PlanBuilder(in_channels=3)
@@ -110,19 +117,51 @@ class PlanBuilder:
         >>> plan = build.finish(build.add("classifier", Linear(16, 10), x))
     """
 
-    in_channels: int
-    steps: list[Step] = field(default_factory=list)
-
-    input = 0
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels)
+        self.steps: list[Step] = []
+        self._scope = _Scope("", frozenset(), -1)
+        self._named: dict[str, tuple[Operator, _Scope]] = {}
 
     def add(self, name: str, operator: Operator, *inputs: int) -> int:
-        """Append a step and return the slot that it writes."""
+        known, scope = self._named.setdefault(name, (operator, self._scope))
+        if scope is not self._scope or (known is not operator and known != operator):
+            raise ConfigurationError(
+                f"name: expected one operator of one block under each name; got {name!r} again. Give the other one its own name."
+            )
+        for slot in inputs:
+            if slot <= self._scope.before and slot not in self._scope.inputs:
+                raise ConfigurationError(
+                    f"inputs: expected slots that the block {self._scope.name!r} was given or wrote; got {slot} at {name!r}. "
+                    "Give the block what it reads."
+                )
         self.steps.append(Step(name, operator, inputs))
         return len(self.steps)
+
+    def block(self, name: str, make: Callable[..., int], inputs: Sequence[int], *arguments: Hashable) -> int:
+        outer, self._scope = self._scope, _Scope(name, frozenset(inputs), len(self.steps))
+        output = make(self, name, tuple(inputs), *arguments)
+        self._scope = outer
+        return output
 
     def finish(self, *outputs: int) -> Plan:
         """Return the plan whose exits are the slots `outputs`."""
         return Plan(self.in_channels, tuple(self.steps), outputs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scope:
+    """A block under construction, or the network around all blocks.
+
+    Args:
+        name: Name of the block.
+        inputs: Slots that it was given.
+        before: The last slot written before it.
+    """
+
+    name: str
+    inputs: frozenset[int]
+    before: int
 
 
 def initial_parameters(plan: Plan, generator: torch.Generator) -> dict[str, tuple[Tensor, ...]]:

@@ -19,6 +19,7 @@ from archsearch.spaces.graph import INPUT, OUTPUT, Graph, GraphBatch, lower, pac
 if TYPE_CHECKING:
     import torch
 
+    from archsearch.spaces.builder import Builder
     from archsearch.spaces.network import Network
     from archsearch.spaces.plan import Plan
 
@@ -29,8 +30,8 @@ class SearchSpace(ABC):
     """A set of architectures with sampling, mutation, identity, cost and networks.
 
     A space is described by its decisions (`choices`): a fixed list of named genes, each with its alternatives. A genotype is one
-    index a gene. Subclasses say how a genotype becomes an architecture and back, how a text is read, and which plan executes
-    an architecture; the rest follows.
+    index a gene. Subclasses say how a genotype becomes an architecture and back, how a text is read, and which operators make
+    up the network of an architecture; the rest follows. `GeneSpace` needs less still.
     """
 
     name: ClassVar[str]
@@ -82,8 +83,18 @@ class SearchSpace(ABC):
         return [self.key(architecture) for architecture in self.decode(batch)]
 
     @abstractmethod
-    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the network of an architecture as a plan."""
+    def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int | tuple[int, ...]:
+        """Give the operators of an architecture's network to `build`; all that executes or counts it follows from them.
+
+        Args:
+            build: Takes the operators. `build.input` is the slot of the images, `build.in_channels` their channels.
+            architecture: One of this space.
+            num_classes: Classes to tell apart.
+            **scale: All settings of `scale_defaults`.
+
+        Returns:
+            The slot of the logits, or of those of each exit.
+        """
 
     @property
     def size(self) -> int:
@@ -153,7 +164,19 @@ class SearchSpace(ABC):
         """
         from archsearch.spaces.network import Network
 
-        return Network(self.plan(architecture, num_classes, in_channels, **self.checked_scale(scale)), generator)
+        return Network(self.plan(architecture, num_classes, in_channels, **scale), generator)
+
+    def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        """Return the network of an architecture as a plan, without weights.
+
+        Raises:
+            ConfigurationError: A scale setting is unknown or not positive.
+        """
+        from archsearch.spaces.plan import PlanBuilder
+
+        build = PlanBuilder(in_channels)
+        outputs = self.network(build, self._own(architecture), num_classes, **self.checked_scale(scale))
+        return build.finish(*(outputs if isinstance(outputs, tuple) else (outputs,)))
 
     def cost(
         self,
@@ -163,7 +186,11 @@ class SearchSpace(ABC):
         **scale: int,
     ) -> Cost:
         """Return parameters and MACs of the network that `build` makes, for inputs `(channels, height, width)`."""
-        return self.plan(architecture, num_classes, input_shape[0], **self.checked_scale(scale)).cost(input_shape)
+        from archsearch.spaces.cost_counter import CostCounter  # operators need torch; encoding does not
+
+        count = CostCounter(tuple(input_shape))
+        self.network(count, self._own(architecture), num_classes, **self.checked_scale(scale))
+        return Cost(count.params, count.macs)
 
     def param_space(self) -> dict[str, tuple[Any, ...]]:
         """Return the alternatives of each gene, for Ray Tune or Optuna.

@@ -77,16 +77,16 @@ def cell_of(nodes: Sequence[Node], num_inputs: int) -> Cell:
 
 def nodes_of(cell: Cell, num_inputs: int) -> list[Node]:
     """Return the nodes of a cell without inputs and output: the inverse of `cell_of`."""
-    sources = predecessors_of(cell)
-    return [Node(cell.node_operators[node], sources[node]) for node in range(num_inputs, cell.num_nodes - 1)]
+    return nodes_and_leaves(cell, num_inputs)[0]
 
 
-def predecessors_of(cell: Cell) -> list[tuple[int, ...]]:
-    """Return what each node of a cell reads, in rising order; the last entry are the leaves, which the output reads."""
+def nodes_and_leaves(cell: Cell, num_inputs: int) -> tuple[list[Node], tuple[int, ...]]:
+    """Return the nodes of a cell without inputs and output, and the numbers of the leaves, which the output reads."""
     sources: list[list[int]] = [[] for _ in range(cell.num_nodes)]
     for source, target in cell.edges:
         sources[target].append(source)
-    return [tuple(sorted(found)) for found in sources]
+    *predecessors, leaves = (tuple(sorted(found)) for found in sources)
+    return list(map(Node, cell.node_operators[num_inputs:-1], predecessors[num_inputs:])), leaves
 
 
 def cell_of_graph(graph: Graph) -> Cell:

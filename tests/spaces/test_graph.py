@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archsearch.errors import ArchitectureError
 from archsearch.spaces.architecture import Cell
 from archsearch.spaces.graph import INPUT, OUTPUT, Graph, lower, pack
 
@@ -101,6 +102,13 @@ def test_a_batch_can_be_cut(rows: slice | np.ndarray) -> None:
     part = batch[rows]
     assert [part.graph(row).operators[1] for row in range(len(part))] == np.array(names)[rows].tolist()
     assert part.vocabulary == VOCABULARY
+
+
+def test_operators_outside_the_vocabulary_are_refused() -> None:
+    batch = pack([[lower(Cell(2, ((0, 1),), edge_operators=("conv",)))]], VOCABULARY)
+    batch.operators[0, 0, 1] = len(VOCABULARY)
+    with pytest.raises(ArchitectureError, match=r"operators: expected indices into the 5 names .* got \[0, 5, 1\] in row 0"):
+        batch.graph(0)
 
 
 def test_nothing_packs_to_an_empty_batch() -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from archsearch.errors import ConfigurationError
 from archsearch.spaces import Cost
+from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import Convolution, GlobalAveragePool, Identity, Linear, Operator, Shape, Sum, conv_bn
 from archsearch.spaces.plan import Plan, PlanBuilder, initial_parameters
 
@@ -144,3 +146,34 @@ def test_a_missing_parameter_names_the_step() -> None:
     del parameters["right"]
     with pytest.raises(KeyError, match="right"):
         plan.apply(IMAGES, parameters)
+
+
+def nested(build: Builder, name: str, inputs: Sequence[int]) -> int:
+    return build.add(name, Convolution(3, 3, (3, 3)), *inputs)
+
+
+def test_the_steps_of_a_block_stand_in_the_plan() -> None:
+    build = PlanBuilder(in_channels=3)
+    x = build.block("a", nested, (build.input,))
+    plan = build.finish(build.block("b", nested, (x,)))
+    assert [(step.name, step.inputs) for step in plan.steps] == [("a", (0,)), ("b", (1,))]
+
+
+def test_a_name_stands_for_one_operator_of_one_block() -> None:
+    build = PlanBuilder(in_channels=3)
+    x = build.add("a", Convolution(3, 3, (3, 3)), build.input)
+    assert build.add("a", Convolution(3, 3, (3, 3)), x) == 2, "equal operators are one"
+    with pytest.raises(ConfigurationError, match="name: expected one operator of one block under each name; got 'a' again"):
+        build.add("a", Convolution(3, 3, (1, 1)), x)
+    with pytest.raises(ConfigurationError, match="got 'a' again"):
+        build.block("a", nested, (x,))
+
+
+def test_a_block_reads_what_it_was_given() -> None:
+    def reads_another(build: Builder, name: str, inputs: Sequence[int]) -> int:
+        return build.add(name, Identity(), build.input)
+
+    build = PlanBuilder(in_channels=3)
+    x = build.add("stem", Identity(), build.input)
+    with pytest.raises(ConfigurationError, match="inputs: expected slots that the block 'b' was given or wrote; got 0 at 'b'"):
+        build.block("b", reads_another, (x,))

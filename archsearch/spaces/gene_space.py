@@ -1,0 +1,146 @@
+"""A base for spaces of one's own: genes, the graph that they stand for, and its network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from archsearch.errors import ArchitectureError, ConfigurationError, unknown_name
+from archsearch.spaces.architecture import Architecture, Cell
+from archsearch.spaces.graph import Graph, GraphBatch, lower
+from archsearch.spaces.space import Genotype, SearchSpace
+from archsearch.spaces.wiring import checked_genotype
+
+
+class GeneSpace(SearchSpace):
+    """A space whose texts list the genes: one token for each, in the order of `choices`, such as `conv3x3 maxpool 0 1`.
+
+    A subclass has a `name`, the names of its `operators`, its `choices` (an attribute will do), a graph rule `cells` with its
+    inverse `genes`, and the operators of its `network`. Texts, genotypes, keys, populations as arrays, mutation, costs and
+    trainable networks follow. Subclass `SpaceConformance` to see whether the parts fit together.
+
+    Where `cells` refuses some genes, or some genes make no difference to it, set `constrained`.
+
+    Attributes:
+        attempts: Draws in a row that may be invalid, in a space that is `constrained`.
+
+    Raises:
+        ConfigurationError: A gene has no alternatives, or two that look alike in a text.
+    """
+
+    attempts: ClassVar[int] = 10_000
+
+    @abstractmethod
+    def cells(self, genes: Mapping[str, Any]) -> tuple[Cell, ...]:
+        """Return the cells that genes stand for: the graph rule.
+
+        Args:
+            genes: One alternative for each name in `choices`.
+
+        Raises:
+            ArchitectureError: They stand for no valid architecture.
+        """
+
+    @abstractmethod
+    def genes(self, graphs: Sequence[Graph]) -> Mapping[str, Any]:
+        """Return the genes of cells: the inverse of `cells`. Of several genotypes for the same cells it is always the same one.
+
+        Args:
+            graphs: The graph form of each cell, operators on nodes; see `lower`. Graphs of another space may make this fail
+                in any way.
+        """
+
+    def from_genotype(self, genotype: Sequence[int]) -> Architecture:
+        values = zip(self.choices.items(), checked_genotype(genotype, self.choices), strict=True)
+        cells = self.cells({name: alternatives[gene] for (name, alternatives), gene in values})
+        genes = self.genes([lower(cell, self.num_inputs) for cell in cells])
+        return Architecture(self.name, " ".join(_token(genes[name]) for name in self.choices), cells)
+
+    def genotype(self, architecture: Architecture) -> Genotype:
+        tokens = self._own(architecture).text.split(" ")
+        return tuple(places[token] for places, token in zip(self._places.values(), tokens, strict=True))
+
+    def parse(self, text: str) -> Architecture:
+        tokens = text.split() if isinstance(text, str) else []
+        if len(tokens) != len(self._places):
+            example = " ".join(next(iter(places)) for places in self._places.values())
+            raise ArchitectureError(f"text: expected {len(self._places)} words, one a gene, such as {example!r}; got {text!r}.")
+        for token, (name, places) in zip(tokens, self._places.items(), strict=True):
+            if token not in places:
+                raise ArchitectureError(unknown_name(name, token, places))
+        return self.from_genotype([places[token] for token, places in zip(tokens, self._places.values(), strict=True)])
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return an architecture drawn uniformly over genotypes; in a constrained space over the valid ones.
+
+        Raises:
+            ArchitectureError: No genotype out of `attempts` was valid.
+        """
+        for _ in range(self.attempts):
+            try:
+                return super().sample(rng)
+            except ArchitectureError:
+                if not self.constrained:
+                    raise
+        raise ArchitectureError(f"sample: no genotype out of {self.attempts:,} was valid; let {self!r} refuse fewer.")
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a copy in which one gene has another value; in a constrained space one that is valid and differs.
+
+        Raises:
+            ArchitectureError: No change out of `attempts` gave such a copy.
+        """
+        self._own(architecture)
+        for _ in range(self.attempts):
+            try:
+                child = super().mutate(architecture, rng)
+            except ArchitectureError:
+                if not self.constrained:
+                    raise
+                continue
+            if child != architecture:
+                return child
+        raise ArchitectureError(f"mutate: no change of one gene out of {self.attempts:,} gave another architecture.")
+
+    def decode(self, batch: GraphBatch) -> list[Architecture]:
+        if batch.vocabulary != self.vocabulary:
+            raise ArchitectureError(f"batch: expected the vocabulary of {self.name}; got {batch.vocabulary}.")
+        cells = range(batch.operators.shape[1])
+        return [self._decoded([batch.graph(row, cell) for cell in cells], row) for row in range(len(batch))]
+
+    def _decoded(self, graphs: Sequence[Graph], row: int) -> Architecture:
+        try:
+            architecture = self.from_params(self.genes(graphs))
+        except (ArchitectureError, LookupError, TypeError, ValueError) as error:  # what was not made by `cells` may fail anywhere
+            raise ArchitectureError(f"batch[{row}]: expected graphs of {self.name}; these have no genes ({error}).") from error
+        own = self.graphs(architecture)
+        if len(own) != len(graphs) or not all(map(_equal, own, graphs)):
+            raise ArchitectureError(
+                f"batch[{row}]: expected graphs as encode gives them; got others than those of {architecture}."
+            )
+        return architecture
+
+    @cached_property
+    def _places(self) -> dict[str, dict[str, int]]:
+        """The index of each alternative by its token, for each gene."""
+        places = {}
+        for name, alternatives in self.choices.items():
+            places[name] = {_token(value): index for index, value in enumerate(alternatives)}
+            if not places[name] or len(places[name]) != len(alternatives) or "" in places[name]:
+                raise ConfigurationError(
+                    f"choices[{name!r}]: expected alternatives that look different in a text; got {list(alternatives)}."
+                )
+        return places
+
+
+def _token(value: object) -> str:
+    """Return an alternative as one word."""
+    return "".join(str(value).split())
+
+
+def _equal(left: Graph, right: Graph) -> bool:
+    return left.operators == right.operators and np.array_equal(left.adjacency, right.adjacency)
