@@ -51,12 +51,23 @@ def non_domination_ranks(values: ArrayLike) -> NDArray[np.int64]:
     """
     table = _table("values", values)
     unique, inverse = np.unique(table, axis=0, return_inverse=True)
-    ranks = np.full(len(unique), -1, dtype=np.int64)
-    rank, left = 0, np.arange(len(unique))
-    while len(left):
-        front = left[non_dominated(unique[left])]
-        ranks[front] = rank
-        rank, left = rank + 1, left[~np.isin(left, front)]
+    ranks = np.zeros(len(unique), dtype=np.int64)
+    fronts: list[list[NDArray[np.float64]]] = []
+    # From the best by the first objective on, a row is dominated only by earlier ones, and if no row of a front dominates it,
+    # none of the later fronts does: its front is found by bisection (X. Zhang et al., "An efficient approach to nondominated
+    # sorting for evolutionary multiobjective optimization", IEEE Transactions on Evolutionary Computation 19(2), 2015).
+    for row in np.lexsort(-unique.T[::-1]):
+        low, high = 0, len(fronts)
+        while low < high:
+            middle = (low + high) // 2
+            if np.all(np.asarray(fronts[middle]) >= unique[row], axis=1).any():
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(fronts):
+            fronts.append([])
+        fronts[low].append(unique[row])
+        ranks[row] = low
     return ranks[inverse.ravel()]
 
 

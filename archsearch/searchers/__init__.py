@@ -1,22 +1,26 @@
 """What proposes the next architectures: Ray Tune Searchers."""
 
 from archsearch.searchers.evolution import RegularizedEvolution
+from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.surrogate_searcher import SurrogateSearcher
 from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_domains
 
 __all__ = [
     "ArchitectureSearcher",
     "Constraint",
+    "GATESEvolution",
     "Goals",
     "Objective",
     "Observation",
     "OptunaTPE",
     "RandomSearch",
     "RegularizedEvolution",
+    "SurrogateSearcher",
     "TuneAlgorithm",
     "get",
     "goals_for",

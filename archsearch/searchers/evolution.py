@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.non_domination import crowding_distances, non_domination_ranks
+from archsearch.searchers.fitness import fitness
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
@@ -66,7 +66,7 @@ class RegularizedEvolution(ArchitectureSearcher):
             for observation in observations
             if observation.evaluation.ok
         )
-        self._fitness = _fitness([values for values, _ in self._population])
+        self._fitness = fitness([values for values, _ in self._population])
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         size = min(self.tournament_size, len(self._population))
@@ -78,14 +78,3 @@ class RegularizedEvolution(ArchitectureSearcher):
                 break
             child = self.space.mutate(child, rng)
         return child
-
-
-def _fitness(values: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """Return what orders the members of a population; larger is better."""
-    if not values or len(values[0]) == 1:
-        return values
-    table = np.array(values)
-    ranks, crowding = non_domination_ranks(table), np.empty(len(table))
-    for rank in np.unique(ranks):
-        crowding[ranks == rank] = crowding_distances(table[ranks == rank])
-    return list(zip((-ranks).tolist(), crowding.tolist(), strict=True))

@@ -7,8 +7,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
@@ -132,6 +135,24 @@ class Goals:
                 f"{' and '.join(map(str, self.constraints))}; the nearest has {seen} ({nearest[1]}). Loosen them."
             )
 
+    def with_predicted(
+        self, architectures: Sequence[Architecture], predicted: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Return what is expected of architectures, `[architectures, objectives]`, larger is better.
+
+        Args:
+            architectures: What was not evaluated.
+            predicted: Expectations for the objectives that are no costs, by name, `[architectures]` each and larger is better.
+        """
+        columns = []
+        for objective in self.objectives:
+            if objective.name in predicted:
+                columns.append(np.asarray(predicted[objective.name], dtype=np.float64))
+            else:
+                costs = np.array([self._costs(each).get(objective.name, math.nan) for each in architectures])
+                columns.append(costs if objective.maximize else -costs)
+        return np.stack(columns, axis=1)
+
     def _costs(self, architecture: Architecture) -> Mapping[str, float]:
         assert self.costs is not None, "objectives and constraints on costs come with a function that gives them"
         return self.costs(architecture)
@@ -158,7 +179,19 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
         raise ConfigurationError(f"objectives: expected the score among them; got {list(objectives)}. Add 'accuracy'.")
     if len(set(names)) < len(names):
         raise ConfigurationError(f"objectives: expected each figure once; got {list(objectives)}.")
-    return Goals(aims, limits, evaluator.costs, tuple(evaluator.cost_names))
+    return Goals(aims, limits, _costs_of(evaluator), tuple(evaluator.cost_names))
+
+
+def _costs_of(evaluator: Evaluator) -> Costs:
+    """Return the evaluator's costs; without the evaluator, and so without its images, where they are counted by the space."""
+    if type(evaluator).costs is Evaluator.costs:
+        return partial(_counted, evaluator.space, dict(evaluator.cost_arguments))
+    return evaluator.costs
+
+
+def _counted(space: SearchSpace, arguments: Mapping[str, Any], architecture: Architecture) -> dict[str, float]:
+    cost = space.cost(architecture, **arguments)
+    return {"params": float(cost.params), "macs": float(cost.macs)}
 
 
 def _objective(text: str, evaluator: Evaluator) -> Objective:

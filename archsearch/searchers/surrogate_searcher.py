@@ -14,7 +14,6 @@ import numpy as np
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import PoolError
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.surrogate import Surrogate
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.stage import Proposal, Stage
@@ -95,8 +94,8 @@ class SurrogateSearcher(ArchitectureSearcher):
     # What a method defines
 
     @abstractmethod
-    def surrogate(self) -> Callable[[], Surrogate]:
-        """Return the function that makes the surrogate in an actor; it is pickled, and small."""
+    def surrogate(self) -> Callable[[], Any]:
+        """Return the function that makes the `Surrogate` in an actor; it is pickled, and small."""
 
     def propose_options(self) -> Mapping[str, Any]:
         """Return further keyword arguments of the surrogate's `propose`."""

@@ -11,7 +11,7 @@ import numpy as np
 from ray import tune
 from ray.tune.search import Searcher
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.searchers.goals import SCORE, Goals, Objective
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.optuna_study import OptunaStudy
@@ -27,7 +27,7 @@ class TuneAlgorithm(ArchitectureSearcher):
     """Lets a Ray Tune search algorithm choose the genes of a space, one candidate at a time.
 
     Such algorithms may propose an architecture again: it is not evaluated again, but its known outcome is told to the algorithm.
-    A proposal that misses the constraints is told as worse than all outcomes so far, the more the further it misses them.
+    A proposal that misses the constraints, or that is no architecture, is told as worse than all outcomes so far, the more the further it misses them.
 
     Args:
         space: Where to search; its `param_space` gives the choices.
@@ -67,7 +67,11 @@ class TuneAlgorithm(ArchitectureSearcher):
             params = self._algorithm.suggest(name)
             if not isinstance(params, dict):  # None: not now; FINISHED: never again
                 break
-            architecture = self.space.from_params(params)
+            try:
+                architecture = self.space.from_params(params)
+            except ArchitectureError:  # not all genes of a constrained space fit together
+                self._tell(name, self._penalty(1.0))
+                continue
             proposals.append(architecture)
             key = self.space.key(architecture)
             if key in self._outcomes:
@@ -98,12 +102,16 @@ class TuneAlgorithm(ArchitectureSearcher):
                 self._algorithm.add_evaluated_point(self.space.params(architecture), outcome[SCORE])
 
     def reject(self, architecture: Architecture, excess: float) -> None:
+        self._settle(self.space.key(architecture), self._penalty(excess))
+
+    def _penalty(self, excess: float) -> Outcome:
+        """Return an outcome that is worse than all so far."""
         outcome = {}
         for objective in self.goals.objectives:
             worst = self._worst[objective.name]
             penalty = min(excess, 1e6) * max(abs(worst), 1.0)
             outcome[objective.name] = worst - penalty if objective.maximize else worst + penalty
-        self._settle(self.space.key(architecture), outcome)
+        return outcome
 
     def _settle(self, key: str, outcome: Outcome | None) -> list[str]:
         """Keep the outcome of a structure, tell it to the proposals that wait for it, and return their names."""
