@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 
 from archsearch import __version__
 from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
+from archsearch.cluster.storage_check import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
@@ -177,10 +178,15 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
+    shown: dict[str, float] = {}
+
     def take(observations: Sequence[Observation]) -> None:
         search.folder.note_outcomes(observations)
         progress.take(observations)
         tracker.record(observations)
+        if (figures := searcher.figures) != shown:
+            tracker.record_values(figures)
+            shown.update(figures)
 
     searcher.on_outcomes = take
     status = "FAILED"
@@ -237,6 +243,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     configuration, searcher = search.configuration, search.searcher
     started = time.perf_counter()
     connect(configuration.address)
+    check_storage(configuration.storage)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
     # What the searcher keeps in the cluster may take all CPUs but those of one trial.
@@ -261,7 +268,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
             callbacks=[progress],
         )
     costs["trials"] = time.perf_counter() - started
-    costs["proposing"] = searcher.seconds
+    costs |= {"proposing": searcher.seconds, **searcher.costs}
     costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
 
 

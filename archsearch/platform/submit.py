@@ -17,7 +17,6 @@ import yaml
 from archsearch.cluster.submission import JobServer
 from archsearch.cluster.upload import Upload, package_files
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.tabular import embedded_tables
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import run_name
 from archsearch.platform.tracking import default_uri, shown
@@ -134,9 +133,14 @@ def _tracking(uri: str, is_here: bool) -> str:
 
 def _evaluator(text: str, is_here: bool) -> str:
     match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:)([^#]+)(#.*)?", text)
-    if match is None or (match[1] == "table:" and match[2] in embedded_tables() and not Path(match[2]).exists()):
+    if match is None or (match[1] == "table:" and not _is_file(match[2])):
         return text
     return match[1] + _placed("evaluator", match[2], is_here, "data on storage that all nodes share") + (match[3] or "")
+
+
+def _is_file(table: str) -> bool:
+    """Return whether a table is meant by its file, and not by its name."""
+    return Path(table).exists() or len(Path(table).parts) > 1 or bool(Path(table).suffix)
 
 
 def _start(

@@ -83,6 +83,8 @@ class ArchitectureSearcher(Searcher):
     """Called with the outcomes of each batch as it completes."""
     seconds: float
     """Time spent on proposing and learning."""
+    costs: dict[str, float]
+    """Seconds that the method spent elsewhere, by part, such as `fitting`."""
 
     def __init__(
         self,
@@ -118,6 +120,7 @@ class ArchitectureSearcher(Searcher):
         self._ready: deque[_Batch] = deque()
         self._next_batch = self._next_delivery = 0
         self.seconds = 0.0
+        self.costs = {}
 
     # What a method defines
 

@@ -27,7 +27,8 @@ class TuneAlgorithm(ArchitectureSearcher):
     """Lets a Ray Tune search algorithm choose the genes of a space, one candidate at a time.
 
     Such algorithms may propose an architecture again: it is not evaluated again, but its known outcome is told to the algorithm.
-    A proposal that misses the constraints, or that is no architecture, is told as worse than all outcomes so far, the more the further it misses them.
+    A proposal that misses the constraints, or that is no architecture, is told as worse than all outcomes so far, the more the
+    further it misses them.
 
     Args:
         space: Where to search; its `param_space` gives the choices.

@@ -221,7 +221,7 @@ def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:
         storage=storage,
         tracking="off",
         progress=False,
-        time_budget=12,
+        time_budget=20,  # the worker of a busy machine takes seconds to start
     )
     assert 0 < len(result.evaluations) < 5000
     assert result.best.score >= 1

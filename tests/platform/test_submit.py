@@ -25,7 +25,7 @@ from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.submit import for_cluster
 
 RAY = str(Path(sys.executable).parent / "ray")
-TINY = ["--train", "epochs=2", "--train", "scale={channels: 4, cells_per_stage: 1}"]
+TINY = ["--train", "epochs=12", "--train", "scale={channels: 4, cells_per_stage: 1}"]
 
 
 @dataclass
@@ -147,7 +147,7 @@ def test_a_wrong_token_ends_at_once(cluster: Cluster, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_waiting_ends_a_job_goes_on_is_stopped_cleanly_and_resumed(cluster: Cluster, tmp_path: Path) -> None:
-    sent = ["submit", "--address", cluster.server, "--candidates", "12", "--name", "stopped", *TINY]
+    sent = ["submit", "--address", cluster.server, "--candidates", "24", "--name", "stopped", *TINY]
     waiting = subprocess.Popen(
         [sys.executable, "-m", "archsearch", *sent, "--set", "population_size=4", "--set", "tournament_size=2"],
         cwd=tmp_path,
@@ -171,7 +171,7 @@ def test_waiting_ends_a_job_goes_on_is_stopped_cleanly_and_resumed(cluster: Clus
     assert advice is not None, said
     assert cluster.run("sh", "-c", advice[1].replace(" ray ", f" {RAY} "), folder=tmp_path).returncode == 0
     stopped = paid(tmp_path)
-    assert len(stopped) < 12
+    assert len(stopped) < 24
     assert statuses(tmp_path)["stopped"] == "KILLED"
     assert (tmp_path / "runs/stopped/report/report.html").exists()
 
@@ -179,7 +179,7 @@ def test_waiting_ends_a_job_goes_on_is_stopped_cleanly_and_resumed(cluster: Clus
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     keys = paid(tmp_path)
     assert set(stopped) <= set(keys)
-    assert len(keys) == len(set(keys)) == 12
+    assert len(keys) == len(set(keys)) == 24
     assert statuses(tmp_path)["stopped"] == "FINISHED"
 
 
