@@ -1,20 +1,57 @@
-"""Where work runs: trials, batches and the ledger of evaluations."""
+"""Where work runs: trials, batches, the ledger of evaluations, and pools of resident models."""
 
-from archsearch.cluster.batch_size import BatchSizer
-from archsearch.cluster.connection import cluster_cpus, connect
-from archsearch.cluster.ledger import Entry, Ledger, known_evaluations
-from archsearch.cluster.trial import BatchTrial, evaluate_batch
-from archsearch.cluster.tuning import TrialResources, run_trials
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archsearch.cluster.batch_size import BatchSizer
+    from archsearch.cluster.connection import cluster_cpus, connect
+    from archsearch.cluster.ledger import Ledger
+    from archsearch.cluster.model_pool import ModelPool
+    from archsearch.cluster.pool_answer import Answer, PoolError, Reply
+    from archsearch.cluster.records import Entry, Records
+    from archsearch.cluster.trial import BatchTrial, evaluate_batch
+    from archsearch.cluster.tuning import TrialResources, run_trials
+
+_MODULES = {
+    "Answer": "pool_answer",
+    "BatchSizer": "batch_size",
+    "BatchTrial": "trial",
+    "Entry": "records",
+    "Ledger": "ledger",
+    "ModelPool": "model_pool",
+    "PoolError": "pool_answer",
+    "Records": "records",
+    "Reply": "pool_answer",
+    "TrialResources": "tuning",
+    "cluster_cpus": "connection",
+    "connect": "connection",
+    "evaluate_batch": "trial",
+    "run_trials": "tuning",
+}
 
 __all__ = [
+    "Answer",
     "BatchSizer",
     "BatchTrial",
     "Entry",
     "Ledger",
+    "ModelPool",
+    "PoolError",
+    "Records",
+    "Reply",
     "TrialResources",
     "cluster_cpus",
     "connect",
     "evaluate_batch",
-    "known_evaluations",
     "run_trials",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The actor of a resident model needs neither Tune nor the ledger: they would double the time until it is back after a death.
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"archsearch.cluster.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'archsearch.cluster' has no attribute {name!r}")

@@ -8,7 +8,11 @@ import signal
 import socket
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.errors import ConfigurationError
 
 # Tune's own loggers write five files a trial; the ledger and MLflow replace them (Ray's scalability guide).
@@ -28,12 +32,14 @@ _CONTACT_SECONDS = 5.0
 def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     """Connect to a Ray cluster, or start Ray in this machine; nothing happens when Ray is already there.
 
+    A Ray that is started here listens on 127.0.0.1 only, whatever other Ray runs on this machine.
+
     Args:
         address: `auto`, `HOST:PORT`, or None for the cluster that the environment names (RAY_ADDRESS), else a local one.
         num_cpus: CPUs of a local one; None takes all.
 
     Raises:
-        ConfigurationError: The cluster does not answer.
+        ConfigurationError: The cluster does not answer, or does not accept the token.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -43,34 +49,77 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         return
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     address = address or os.environ.get("RAY_ADDRESS")
-    if address and address not in ("auto", "local"):
-        _check_reachable(address)
+    address = None if address == "local" else address
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            use_token()
+            with _loopback_only() if address != "auto" and _is_on_loopback_only(address) else nullcontext():
+                ray.init(address=address, **quiet)
         else:
-            ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"address: no Ray cluster answers at {address or 'this machine'} ({reason}).") from error
+            with _loopback_only():
+                ray.init("local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, authentication_error()) as error:
+        raise ConfigurationError(_refusal(address or "this machine", error)) from error
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which aborts
 
 
-def _check_reachable(address: str) -> None:
-    """Refuse at once what Ray would try for minutes."""
+def _refusal(address: str, error: Exception) -> str:
+    # Ray hides a wrong token in the text of the error behind the error.
+    if "AuthenticationError" in f"{type(error).__name__} {error.__cause__}":
+        return f"address: the Ray cluster at {address} does not accept {TOKEN_HINT}"
+    return f"address: no Ray cluster answers at {address} ({str(error).splitlines()[0]})."
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let a Ray that is started meanwhile listen on 127.0.0.1 only; otherwise it listens on all addresses of the machine.
+
+    Ray has this switch for the firewalls of Windows and macOS (ray#18730), where it is the default. It is a constant, read from
+    the environment when Ray is imported, which may be long ago.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _is_on_loopback_only(address: str) -> bool:
+    """Return whether a cluster answers at 127.0.0.1 alone: Ray would look for it at this machine's outer address.
+
+    Raises:
+        ConfigurationError: Nothing answers; Ray itself would try for minutes.
+    """
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
         raise ConfigurationError(
             f"address: expected auto or HOST:PORT of the cluster's head (its port is 6379); got {address!r}."
         )
     try:
-        socket.create_connection((host, int(port)), timeout=_CONTACT_SECONDS).close()
+        _contact(host, int(port))
     except (OSError, OverflowError) as error:
         raise ConfigurationError(
             f"address: no Ray cluster answers at {address} ({error}); start one: ray start --head"
         ) from error
+    if host not in ("127.0.0.1", "localhost"):
+        return False
+    from ray.util import get_node_ip_address
+
+    try:
+        _contact(get_node_ip_address(), int(port))
+    except OSError:
+        return True
+    return False
+
+
+def _contact(host: str, port: int) -> None:
+    socket.create_connection((host, port), timeout=_CONTACT_SECONDS).close()
 
 
 def cluster_cpus() -> int:

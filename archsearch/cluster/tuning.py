@@ -12,11 +12,14 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
+from archsearch import errors
+from archsearch.cluster.attempts import DEATHS_PER_BATCH, forget_attempts
+from archsearch.cluster.ledger import Ledger
 from archsearch.cluster.trial import BatchTrial
 from archsearch.evaluators.evaluator import Evaluator
 
-# A trial whose process dies is started again so often; the ledger keeps what it had done.
-_RETRIES = 2
+# A trial whose process dies is started again so often. Its batch gives up before: then the deaths have another cause.
+_RETRIES = DEATHS_PER_BATCH + 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,14 @@ def run_trials(
         resources: What each reserves.
         seconds: Time after which no trial goes on; None is no limit.
         callbacks: Told of each trial.
+
+    Raises:
+        LedgerError: The ledger cannot be read or written, here or in a worker.
+        ArchSearchError: A worker cannot evaluate anything, for this reason.
     """
+    records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
+    forget_attempts(records, run)
+    broken = _Broken()
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     trainable = tune.with_parameters(BatchTrial, evaluator=evaluator, storage=ledger, run=run)
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
@@ -76,6 +86,7 @@ def run_trials(
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
             verbose=0,
+            stop=broken,
             callbacks=list(callbacks),
             failure_config=tune.FailureConfig(max_failures=_RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -84,6 +95,26 @@ def run_trials(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tuner.fit()
+    forget_attempts(records, run)
+    if broken.error:
+        raise broken.error
+
+
+class _Broken(tune.Stopper):
+    """Stops all trials when one reports an error that all would meet."""
+
+    def __init__(self) -> None:
+        self.error: errors.ArchSearchError | None = None
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        if "broken" in result and not self.error:
+            kind, text = result["broken"]
+            known = getattr(errors, kind, None)
+            self.error = known(text) if known else errors.RunError(f"the workers cannot go on: {kind}: {text}")
+        return False
+
+    def stop_all(self) -> bool:
+        return self.error is not None
 
 
 def _trial_name(trial: Any) -> str:

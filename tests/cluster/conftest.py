@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsearch.errors import DatasetError
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.nasbench201 import NASBench201
@@ -27,13 +28,22 @@ class NotingEvaluator(Evaluator):
         notes: File of the lines.
         seconds: Time that a candidate takes, by text; others take none.
         kills: Candidates that kill the process, with the number of times that they do so.
+        raises: Candidates at which an exception is raised.
+        breaks: A candidate from which on nothing can be evaluated.
     """
 
     def __init__(
-        self, space: SearchSpace, notes: Path, seconds: Mapping[str, float] | None = None, kills: Mapping[str, int] | None = None
+        self,
+        space: SearchSpace,
+        notes: Path,
+        seconds: Mapping[str, float] | None = None,
+        kills: Mapping[str, int] | None = None,
+        raises: Mapping[str, BaseException] | None = None,
+        breaks: str | None = None,
     ) -> None:
         super().__init__(space)
         self.notes, self.seconds, self.kills = notes, dict(seconds or {}), dict(kills or {})
+        self.raises, self.breaks = dict(raises or {}), breaks
 
     @property
     def task(self) -> str:
@@ -49,12 +59,19 @@ class NotingEvaluator(Evaluator):
         with self.notes.open("a") as file:
             file.write(f"{architecture}\n")
         if self.noted().count(str(architecture)) <= self.kills.get(str(architecture), 0):
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.die()
+        if str(architecture) in self.raises:
+            raise self.raises[str(architecture)]
+        if str(architecture) == self.breaks:
+            raise DatasetError("the disk with the images has gone")
         time.sleep(self.seconds.get(str(architecture), 0.0))
         score = sum(self.space.genotype(architecture)) / 24
         return Evaluation(
             architecture, self.space.key(architecture), score, {"half": score / 2}, 2.0, None, {"curve": (0.1, score)}
         )
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def noted(self) -> list[str]:
         """Return the texts of all evaluations so far, in order."""

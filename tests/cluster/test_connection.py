@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from archsearch.cluster import connect
@@ -20,3 +25,48 @@ def test_an_address_without_a_cluster_is_refused_at_once(address: str, monkeypat
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(ConfigurationError, match=f"address: no Ray cluster answers at {address} .*ray start --head"):
         connect()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
+    import ray
+
+    assert [node["NodeManagerAddress"] for node in ray.nodes()] == ["127.0.0.1"]
+    assert ray.get_runtime_context().gcs_address.startswith("127.0.0.1:")
+    listening = listeners_of_this_session()
+    assert len(listening) >= 4
+    assert {address for address in listening if address not in ("127.0.0.1", "::1")} == set()
+
+
+def listeners_of_this_session() -> list[str]:
+    """Return the addresses on which this process and its descendants listen (Linux)."""
+    mine = {f"socket:[{inode}]": address for inode, address in listening_sockets()}
+    found = []
+    for process in descendants(os.getpid()):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError, KeyError):  # closed meanwhile, or no listening socket
+                found.append(mine[str(link.readlink())])
+    return found
+
+
+def listening_sockets() -> list[tuple[str, str]]:
+    rows = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                rows.append((fields[9], readable(fields[1].split(":")[0])))
+    return rows
+
+
+def readable(hexadecimal: str) -> str:
+    """Return an address of /proc/net: words of four bytes, each in the order of the processor."""
+    words = [bytes.fromhex(hexadecimal[start : start + 8])[::-1] for start in range(0, len(hexadecimal), 8)]
+    address = ipaddress.ip_address(b"".join(words))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def descendants(process: int) -> list[int]:
+    children = [int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()]
+    return [process, *(deeper for child in children for deeper in descendants(child))]

@@ -12,9 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from archsearch.cluster import Ledger, known_evaluations
+from archsearch.cluster import Ledger
 from archsearch.errors import LedgerError
 from archsearch.evaluators import Evaluation
 from archsearch.spaces import Architecture, SearchSpace
@@ -71,21 +74,29 @@ def test_what_is_appended_is_read(scheme: str, space: SearchSpace, architectures
     assert len(parts(tmp_path)) == 1
 
 
-def test_other_file_systems_serve(space: SearchSpace, architectures: list[Architecture]) -> None:
-    ledger = Ledger("mock:///ledger", space, "abc")  # pyarrow's file system in memory
+@pytest.mark.parametrize("kind", ["in memory", "sub-tree", "in memory by its URI"])
+def test_other_file_systems_serve(kind: str, space: SearchSpace, architectures: list[Architecture], tmp_path: Path) -> None:
+    files: dict[str, pafs.FileSystem | None] = {
+        "in memory": pafs.FileSystem.from_uri("mock:///")[0],
+        "sub-tree": pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()),
+        "in memory by its URI": None,
+    }
+    ledger = Ledger("ledger" if files[kind] else "mock:///ledger", space, "abc", filesystem=files[kind])
     ledger.append("run", 0, rows(space, architectures[:2]))
     ledger.append("run", 1, rows(space, architectures[2:4]))
     assert [entry.evaluation.architecture for entry in ledger.entries()] == architectures[:4]
+    assert ledger.compact(most=1) == 2
     assert [entry.evaluation.architecture for entry in ledger.entries("run", 1)] == architectures[2:4]
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".parquet"] * (kind == "sub-tree")
 
 
 def test_failed_evaluations_are_kept_but_not_known(space: SearchSpace, architectures: list[Architecture], tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, space, "abc")
     failed, fine = evaluated(space, architectures[0], math.nan, "out of memory"), evaluated(space, architectures[1])
     ledger.append("run", 0, [(0, failed), (1, fine)])
-    first, second = ledger.entries()
-    assert (first.evaluation.error, math.isnan(first.evaluation.score)) == ("out of memory", True)
-    assert known_evaluations([first, second]) == {fine.key: fine}
+    first = ledger.entries()[0].evaluation
+    assert (first.error, math.isnan(first.score)) == ("out of memory", True)
+    assert ledger.read().known("other") == {fine.key: fine}
 
 
 def test_later_success_counts_more_than_an_earlier_failure(
@@ -97,7 +108,7 @@ def test_later_success_counts_more_than_an_earlier_failure(
     ledger.append("second", 0, [(0, fine)])
     ledger.append("third", 0, [(0, failed)])
     assert [entry.evaluation for entry in ledger.entries()] == [fine]
-    assert known_evaluations(ledger.entries()) == {fine.key: fine}
+    assert ledger.read().known("other") == {fine.key: fine}
 
 
 def test_each_identity_is_returned_once_the_first_record_of_it(
@@ -164,6 +175,46 @@ def test_damaged_part_is_set_aside(
     caplog.clear()
     assert len(ledger.entries()) == 8
     assert "damaged" not in caplog.text, "it is reported once"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_wrong_bit_is_noticed(
+    where: float, bit: int, space: SearchSpace, architectures: list[Architecture], tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "ledger", ignore_errors=True)
+    ledger = Ledger(tmp_path / "ledger", space, "abc")
+    ledger.append("run", 0, rows(space, architectures[:2]))
+    ledger.append("run", 1, rows(space, architectures[2:4]))
+    victim = parts(tmp_path)[0]
+    content = bytearray(victim.read_bytes())
+    content[int(where * len(content))] ^= 1 << bit
+    victim.write_bytes(content)
+    assert [entry.evaluation.architecture for entry in ledger.entries()] == architectures[2:4]
+    assert victim.with_name(f"{victim.name}.damaged").exists()
+
+
+def test_part_without_a_digest_in_its_name_is_read(space: SearchSpace, architectures: list[Architecture], tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, space, "abc")
+    ledger.append("run", 0, rows(space, architectures[:2]))
+    [part] = parts(tmp_path)
+    part.rename(part.with_name(part.name.rpartition("~")[0] + ".parquet"))
+    assert len(ledger.entries("run", 0)) == 2
+
+
+def test_part_that_may_not_be_renamed_is_left_out(
+    space: SearchSpace, architectures: list[Architecture], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(tmp_path, space, "abc")
+    for batch in range(2):
+        ledger.append("run", batch, rows(space, architectures[2 * batch : 2 * batch + 2]))
+    victim = parts(tmp_path)[0]
+    victim.write_bytes(b"")
+    victim.with_name(f"{victim.name}.damaged").mkdir()  # as if the folder could only be read
+    for _ in range(2):
+        assert len(ledger.entries()) == 2
+    assert caplog.text.count("is damaged") == 1, "it is reported once"
+    assert ledger.compact(most=1) == 0 and victim.exists()
 
 
 def test_foreign_and_unfinished_files_are_left_alone(

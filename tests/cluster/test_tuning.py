@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger, TrialResources, cluster_cpus, run_trials
+from archsearch.errors import DatasetError
 from archsearch.evaluators import Evaluator, TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, RandomSearch, RegularizedEvolution
 from archsearch.spaces import SearchSpace
@@ -75,27 +77,42 @@ def test_number_of_workers_does_not_matter_when_deterministic(
     assert found[0] == found[1]
 
 
-def test_death_of_a_worker_process_costs_what_was_not_recorded_alone(
+def test_candidate_that_kills_its_process_fails_alone(
     make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
 ) -> None:
-    first = RandomSearch(space, num_candidates=9, batch_size=3)
-    batches = [first.suggest(f"trial{number}") for number in range(3)]
-    candidates = [batch["candidates"] for batch in batches if isinstance(batch, dict)]
-    slow, deadly_once = candidates[0][:2]
-    [deadly, *innocent] = candidates[1]
+    batches = proposed(RandomSearch(space, num_candidates=20, batch_size=10))
+    slow, deadly_once = batches[0][:2]
+    deadly = batches[1][3]
     evaluator = make_evaluator(seconds={slow: 1.1}, kills={deadly_once: 1, deadly: 1000})
 
-    searcher = RandomSearch(space, num_candidates=9, batch_size=3)
+    searcher = RandomSearch(space, num_candidates=20, batch_size=10)
     ledger = run(searcher, evaluator, tmp_path)
 
     noted = evaluator.noted()
     assert searcher.complete
     assert noted.count(slow) == 1, "it was recorded before the process died"
-    assert noted.count(deadly_once) == 2, "it is tried again"
-    assert noted.count(deadly) == 3, "it is given up after two retries"
-    fine = {*candidates[0], *candidates[2]}
-    assert {str(entry.evaluation.architecture) for entry in ledger.entries()} == fine
-    outcomes = {str(row.evaluation.architecture): row.evaluation for row in searcher.history}
-    assert set(outcomes) == {*fine, deadly, *innocent}
-    assert all(outcomes[text].ok for text in fine)
-    assert {outcomes[text].error for text in (deadly, *innocent)} == {"the trial died"}
+    assert noted.count(deadly_once) == 2, "one death may have another cause"
+    assert noted.count(deadly) == 3, "once as one of several, and twice alone"
+    recorded = {str(entry.evaluation.architecture): entry.evaluation.error for entry in ledger.entries("run")}
+    assert set(recorded) == {text for batch in batches for text in batch}
+    assert [text for text, error in recorded.items() if error] == [deadly], "all others are evaluated"
+    assert "killed its process 2 times" in str(recorded[deadly])
+    assert {str(row.evaluation.architecture): row.evaluation.error for row in searcher.history} == recorded
+    assert not list((tmp_path / "ledger").rglob("*.json")), "the notes of the tries are gone"
+
+
+def test_error_that_all_candidates_would_meet_stops_the_search(
+    make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
+) -> None:
+    searcher = RandomSearch(space, num_candidates=200, batch_size=2)
+    evaluator = make_evaluator(breaks=proposed(searcher)[3][0])
+    with pytest.raises(DatasetError, match="the disk with the images has gone"):
+        run(RandomSearch(space, num_candidates=200, batch_size=2), evaluator, tmp_path)
+    recorded = Ledger(tmp_path / "ledger", space, evaluator.fingerprint()).entries()
+    assert [entry.evaluation.error for entry in recorded] == [None] * 6, "nothing is recorded as failed for it"
+
+
+def proposed(searcher: ArchitectureSearcher) -> list[list[str]]:
+    """Return the candidates of a search in which no outcome matters, by batch."""
+    suggestions = iter(lambda: searcher.suggest(str(searcher.num_proposed)), Searcher.FINISHED)
+    return [suggestion["candidates"] for suggestion in suggestions if isinstance(suggestion, dict)]

@@ -130,7 +130,7 @@ def test_renumbered_cells_of_nasbench101_have_the_same_vector(
     rng = np.random.default_rng(1)
     other = renumbered(batch, rng.permuted(np.tile(np.arange(7), (len(batch), 1)), axis=1))
     assert (other.adjacency != batch.adjacency).any(axis=(1, 2, 3)).mean() > 0.99
-    made = encoder(space, batch, Settings(residual=residual, self_loops=self_loops), *generators())
+    made = encoder(space, batch, Settings(layers=4, width=24, residual=residual, self_loops=self_loops), *generators())
     vectors, same = encoded(made, batch), encoded(made, other)
     assert (vectors - same).abs().max() < 1e-5 * vectors.abs().max()
 
@@ -139,7 +139,7 @@ def test_different_cells_have_different_vectors(generators: Generators) -> None:
     space = spaces.get("nasbench101")
     batch = population(space, 3000)
     keys = space.keys(batch)
-    made = encoder(space, batch, Settings(), *generators())
+    made = encoder(space, batch, Settings(width=32), *generators())
     [vectors] = encoded(made.double(), batch)
     distinct = torch.unique(vectors.mul(1e9).round(), dim=0)
     assert len(distinct) == len(set(keys))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +22,7 @@ from archsearch.evaluators.tabular import TabularEvaluator
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells
+from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import NASBench201
 
 ENCODERS = ("gates", "gcn", "gcn-global", "lstm", "mlp")
@@ -76,15 +74,17 @@ def test_every_loss_learns_the_order(loss: str, preset: str) -> None:
     assert kendall_tau(scores[60:], predictor.predict(batch[60:])) > (0.3 if loss == "mse" else 0.5)
 
 
-@pytest.mark.parametrize(("encoder", "least"), [("gates", 0.45), ("gcn", 0.15), ("lstm", 0.15), ("mlp", 0.05)])
+@pytest.mark.parametrize(
+    ("encoder", "least"), [("gates", 0.4), ("gcn", 0.2), ("gcn-global", 0.35), ("lstm", 0.35), ("mlp", 0.08)]
+)
 def test_ranking_on_trained_networks(encoder: str, least: float) -> None:
-    """The embedded table of cells trained on digits; tau between two trainings of all of them is .346."""
+    """The embedded table of cells trained on digits, where tau between two trainings of each is .346; by chance 0 +- 0.02."""
     table = TabularEvaluator.embedded("digits201", score="valid_accuracy")
     batch = SPACE.encode([SPACE.parse(text) for text in table.architectures])
     scores = table.column("valid_accuracy")
     rows = np.random.default_rng(0).permutation(len(scores))
-    predictor = Predictor(SPACE, encoder, epochs=100).fit(batch[rows[:200]], scores[rows[:200]])
-    assert kendall_tau(scores[rows[200:2200]], predictor.predict(batch[rows[200:2200]])) > least
+    predictor = Predictor(SPACE, encoder, epochs=60, head=(64,)).fit(batch[rows[:200]], scores[rows[:200]])
+    assert kendall_tau(scores[rows[200:1200]], predictor.predict(batch[rows[200:1200]])) > least
 
 
 # The same again
@@ -107,17 +107,12 @@ def test_global_generator_is_left_alone() -> None:
 
 
 def test_fresh_process_gives_the_same() -> None:
-    program = (
-        "import json, numpy as np, torch; torch.set_num_threads(1)\n"
-        "from archsearch import evaluators, spaces\n"
-        "space, rng = spaces.get('nasbench201'), np.random.default_rng(0)\n"
-        "architectures = [space.sample(rng) for _ in range(20)]\n"
-        f"predictor = evaluators.Predictor(space, seed=3, members=2, **{TINY!r}).fit(architectures, rng.random(20))\n"
-        "print(json.dumps(predictor.predict(architectures).tolist()))"
-    )
-    outcomes = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(2)]
-    here = fitted(seed=3, members=2).predict(population(SPACE, 20)[0])
-    assert [json.loads(outcome) for outcome in outcomes] == [here.tolist()] * 2
+    predictor = Predictor(SPACE, seed=3, members=2, **TINY)
+    rng = "importlib.import_module('numpy').random.default_rng(0)"
+    draw = f"(lambda rng: ([subject.space.sample(rng) for _ in range(20)], rng.random(20)))({rng})"
+    fit = f"(lambda known: subject.fit(*known).predict(known[0]).tolist())({draw})"
+    limited = f"[importlib.import_module('torch').set_num_threads(1), {fit}][1]"
+    assert in_fresh_process(predictor, limited) == fitted(seed=3, members=2).predict(population(SPACE, 20)[0]).tolist()
 
 
 def test_predicting_changes_nothing() -> None:
@@ -195,7 +190,9 @@ def test_two_warm_fits_are_one_longer_one() -> None:
 
 def test_warm_fit_takes_more_architectures() -> None:
     architectures, scores = population(SPACE, 40)
-    first = Predictor(SPACE, **{**TINY, "epochs": 60, "warm_epochs": 60, "learning_rate": 0.01}).fit(architectures[:20], scores[:20])
+    first = Predictor(SPACE, **{**TINY, "epochs": 60, "warm_epochs": 60, "learning_rate": 0.01}).fit(
+        architectures[:20], scores[:20]
+    )
     before = kendall_tau(scores[20:], first.predict(architectures[20:]))
     assert kendall_tau(scores[20:], first.fit(architectures, scores, warm=True).predict(architectures[20:])) > before + 0.2
 

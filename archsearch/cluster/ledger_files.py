@@ -1,0 +1,218 @@
+"""The files of a ledger: Parquet parts that appear whole, in levels that rows only climb."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from archsearch.errors import LedgerError
+
+logger = logging.getLogger(__name__)
+
+LEVELS = 3
+_SUFFIX, _DAMAGED = ".parquet", ".damaged"
+_DIGEST = re.compile(rf"~([0-9a-f]{{16}}){re.escape(_SUFFIX)}$")
+# What is stored under a name there becomes visible when it is complete; elsewhere a file is written aside and then renamed.
+_OBJECT_STORES = ("s3", "gcs", "abfs")
+_THREADS = 8
+
+Result = TypeVar("Result")
+
+
+class PartFiles:
+    """The parts of one ledger: a folder with new parts, and one folder for each level of merged ones.
+
+    A part's name ends in a digest of its content, so that a damaged part is recognised before anything is parsed. Rows leave a
+    level only after they have appeared in the next one. A reader that lists the levels from the lowest to the highest
+    therefore meets every row at least once, however many compactions run meanwhile: a row that has left a level before it was
+    listed is in a higher one, which is listed later.
+
+    Args:
+        files: Any pyarrow file system.
+        folder: Path of the folder in it.
+        schema: Columns of the parts.
+    """
+
+    def __init__(self, files: pafs.FileSystem, folder: str, schema: pa.Schema) -> None:
+        self.files, self.folder, self.schema = files, folder, schema
+        self._left_out: set[str] = set()
+
+    def write(self, prefix: str, table: pa.Table, level: int = 0) -> str:
+        """Write a part whole, also through a power cut; return its path.
+
+        Raises:
+            LedgerError: It cannot be written. Nothing half-written is left under a part's name.
+        """
+        try:
+            stream = pa.BufferOutputStream()
+            pq.write_table(table, stream)
+            content = stream.getvalue()
+            path = f"{self._level(level)}/{prefix}{_digest(content)}{_SUFFIX}"
+            if level:
+                self.files.create_dir(self._level(level), recursive=True)
+            write_whole(self.files, path, content, durable=True)
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(
+                f"storage: cannot write to the ledger in {self.folder} ({reason(error)}); mend that, then resume."
+            ) from error
+        return path
+
+    def names(self, level: int, prefix: str = "") -> list[str]:
+        """Return the paths of the parts of one level, in order of their names.
+
+        Raises:
+            LedgerError: The folder cannot be read.
+        """
+        try:
+            infos = self.files.get_file_info(pafs.FileSelector(self._level(level), allow_not_found=level > 0))
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
+        names = (info for info in infos if info.base_name.startswith(prefix) and info.base_name.endswith(_SUFFIX))
+        return sorted(info.path for info in names if info.path not in self._left_out)
+
+    def read_all(self, prefix: str = "") -> list[pa.Table]:
+        """Return all parts; of the new ones only those whose names begin with the prefix.
+
+        Rows of a part that was merged meanwhile may come twice, but none is missed.
+
+        Raises:
+            LedgerError: The folder or a part cannot be read.
+        """
+        tables: dict[str, pa.Table] = {}
+        while True:
+            listed = [path for level in range(LEVELS) for path in self.names(level, "" if level else prefix)]
+            new = [path for path in listed if path not in tables]
+            found = dict(zip(new, self.read(new), strict=True))
+            tables |= {path: table for path, table in found.items() if table is not None}
+            if all(table is not None for table in found.values()):
+                return list(tables.values())
+            # A part has gone since it was listed, and its rows have climbed; or it was damaged, and is not listed again.
+
+    def read(self, paths: Sequence[str]) -> list[pa.Table | None]:
+        """Return the content of each part, or None for one that has gone or is damaged; damaged ones are set aside.
+
+        Raises:
+            LedgerError: A part is there but cannot be read.
+        """
+        return _for_each(self._read, paths)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove parts whose rows are elsewhere; that another process was faster is no error.
+
+        Raises:
+            LedgerError: They cannot be removed.
+        """
+        _for_each(self._remove, paths)
+
+    def _level(self, level: int) -> str:
+        return f"{self.folder}/level{level}" if level else self.folder
+
+    def _read(self, path: str) -> pa.Table | None:
+        try:
+            with self.files.open_input_file(path) as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
+        try:
+            return self._parse(path, content)
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            self._set_aside(path, reason(error))
+            return None
+
+    def _parse(self, path: str, content: bytes) -> pa.Table:
+        if (digest := _DIGEST.search(path)) and digest[1] != _digest(content):
+            raise ValueError("its content does not match the digest in its name")
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        return table if table.schema.equals(self.schema) else table.select(self.schema.names).cast(self.schema)
+
+    def _set_aside(self, path: str, why: str) -> None:
+        logger.warning("the ledger part %s is damaged (%s); it is set aside as *%s", path, why, _DAMAGED)
+        self._left_out.add(path)
+        with suppress(OSError, pa.ArrowException):  # another reader was faster, or this one may not write
+            self.files.move(path, path + _DAMAGED)
+
+    def _remove(self, path: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                self.files.delete_file(path)
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(f"storage: cannot remove the merged part {path} ({reason(error)}).") from error
+
+    def _unreadable(self, error: BaseException) -> LedgerError:
+        return LedgerError(f"storage: cannot read the ledger in {self.folder} ({reason(error)}); mend that, then resume.")
+
+
+def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system and the path of a folder given as a local path or a URI."""
+    if "://" in root:
+        files, path = pafs.FileSystem.from_uri(root)
+        return files, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(Path(root).expanduser().absolute())
+
+
+def write_whole(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, durable: bool) -> None:
+    """Write a file so that it appears under its name complete.
+
+    Args:
+        files: Where to write.
+        path: Name of the file; its folder exists.
+        content: All of it.
+        durable: Whether it must outlast a power cut, and not only the death of this process.
+    """
+    if files.type_name in _OBJECT_STORES:
+        with files.open_output_stream(path) as stream:
+            stream.write(content)
+        return
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    if not isinstance(files, pafs.LocalFileSystem):
+        with files.open_output_stream(temporary) as stream:
+            stream.write(content)
+        files.move(temporary, path)
+        return
+    with Path(temporary).open("wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    Path(temporary).rename(path)
+    if durable:
+        _sync_folder(Path(path).parent)
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _for_each(function: Callable[[str], Result], paths: Sequence[str]) -> list[Result]:
+    """Return the outcomes in order. Threads hide the latency of object stores, and that of disks in part."""
+    if len(paths) <= _THREADS:
+        return [function(path) for path in paths]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(function, paths))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(content: bytes | pa.Buffer) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -1,0 +1,163 @@
+"""Whether every node of a cluster sees the storage."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from archsearch.errors import ConfigurationError
+
+# Network file systems show a new file to other machines after some seconds.
+_PATIENCE = 10.0
+# A node that has just started takes long to start its first process.
+_TIMEOUT = 120.0
+
+
+def check_storage(storage: str | Path) -> None:
+    """Check that the storage of a search can be written here, and be read and written by every node of the connected cluster.
+
+    The driver writes a file; a task on every other node reads it and writes an answer beside it, which the driver reads. The
+    files are removed again.
+
+    Args:
+        storage: Folder of runs and ledger: a local path, or a URI that pyarrow knows, such as `s3://bucket/folder`.
+
+    Raises:
+        ConfigurationError: The storage cannot be written, or a node does not see what the driver wrote; the message names both.
+    """
+    nodes = _other_nodes()
+    if not nodes and "://" not in str(storage):
+        return  # the run's folder is made by this very process
+    try:
+        files, base = _open(str(storage))
+        files.create_dir(base, recursive=True)
+        token = f"{base}/.storage-check-{uuid.uuid4().hex}"
+        _write(files, token, b"driver")
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigurationError(
+            f"storage: cannot write to {storage} ({_reason(error)}); choose one that can be written."
+        ) from error
+    try:
+        _ask(nodes, str(storage), token)
+        _check_answers(nodes, files, token, str(storage))
+    finally:
+        for path in (token, *(f"{token}-{node['NodeID']}" for node in nodes)):
+            _remove(files, path)
+
+
+def _other_nodes() -> list[dict[str, Any]]:
+    """Return the alive nodes but the driver's own."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    return [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+
+
+def _ask(nodes: list[dict[str, Any]], storage: str, token: str) -> None:
+    """Let every node read the token and write an answer.
+
+    Raises:
+        ConfigurationError: A node cannot.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = ray.remote(num_cpus=0, max_retries=0)(_make_probe())
+    asked = [
+        probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            storage, token, f"{token}-{node['NodeID']}"
+        )
+        for node in nodes
+    ]
+    deadline = time.monotonic() + _TIMEOUT
+    for node, answer in zip(nodes, asked, strict=True):
+        try:
+            problem = ray.get(answer, timeout=max(1.0, deadline - time.monotonic()))
+        except ray.exceptions.GetTimeoutError as error:
+            raise ConfigurationError(f"storage: {_name(node)} did not answer within {_TIMEOUT:.0f} s; is it alive?") from error
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ConfigurationError(f"storage: {_name(node)} cannot be asked whether it sees {storage} ({reason}).") from error
+        if problem:
+            raise ConfigurationError(_blind(node, storage, problem))
+
+
+def _make_probe() -> Callable[[str, str, str], str]:
+    """Return the function that a node runs. It is sent by value, so that nodes without archsearch can say that they lack it."""
+    patience = _PATIENCE
+
+    def probe(storage: str, token: str, answer: str) -> str:
+        """Return what is wrong, or an empty text."""
+        import importlib.util
+        import time
+
+        import pyarrow.fs
+
+        if importlib.util.find_spec("archsearch") is None:
+            return "archsearch is not installed there"
+        try:
+            local = pyarrow.fs.LocalFileSystem()
+            files = pyarrow.fs.FileSystem.from_uri(storage)[0] if "://" in storage else local
+            deadline = time.monotonic() + patience
+            while files.get_file_info(token).type == pyarrow.fs.FileType.NotFound:
+                if time.monotonic() > deadline:
+                    return "what this machine writes there is not seen"
+                time.sleep(0.5)
+            with files.open_output_stream(answer) as stream:
+                stream.write(b"node")
+        except (OSError, pyarrow.ArrowException) as error:
+            return str(error).splitlines()[0]
+        return ""
+
+    return probe
+
+
+def _check_answers(nodes: list[dict[str, Any]], files: pafs.FileSystem, token: str, storage: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    for node in nodes:
+        while files.get_file_info(f"{token}-{node['NodeID']}").type == pafs.FileType.NotFound:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(_blind(node, storage, "what it writes there is not seen here"))
+            time.sleep(0.5)
+
+
+def _blind(node: dict[str, Any], storage: str, problem: str) -> str:
+    if "archsearch" in problem:
+        return f"storage: {_name(node)}: {problem}; install it on every node, or use archsearch submit, which ships it."
+    return (
+        f"storage: {_name(node)} does not share {storage} ({problem}); "
+        "choose a folder that is mounted on every node, such as NFS, or a bucket."
+    )
+
+
+def _name(node: dict[str, Any]) -> str:
+    return f"the node {node['NodeManagerAddress']} ({node['NodeID'][:8]})"
+
+
+def _open(storage: str) -> tuple[pafs.FileSystem, str]:
+    if "://" in storage:
+        files, path = pafs.FileSystem.from_uri(storage)
+        return files, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(Path(storage).expanduser().absolute())
+
+
+def _write(files: pafs.FileSystem, path: str, content: bytes) -> None:
+    with files.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def _remove(files: pafs.FileSystem, path: str) -> None:
+    try:
+        files.delete_file(path)
+    except (OSError, pa.ArrowException):
+        return  # a node did not get as far as writing it
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,96 @@
+"""What a job takes to the cluster: the package, and the settings of the search; never results, environments or data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import archsearch
+from archsearch.errors import ConfigurationError
+
+# The package needs a few megabytes; Ray itself takes up to 512 MB and says nothing of what made it so much.
+LIMIT = 50_000_000
+_MB = 1e6
+_LEFT_OUT = {"__pycache__", "runs", "mlruns", "mlartifacts", "build", "dist", "venv"}
+_LEFT_OUT_ENDINGS = (".pyc", ".pyo", ".log", ".db", ".db-wal", ".db-shm", ".db-journal", ".tmp")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files that are sent to the cluster.
+
+    Args:
+        package: Files of the package by their names in the upload, such as `archsearch/errors.py`.
+        texts: Small files that the job finds in its working directory: content by name.
+    """
+
+    package: Mapping[str, Path]
+    texts: Mapping[str, str]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes by name."""
+        package = {name: path.stat().st_size for name, path in self.package.items()}
+        return package | {name: len(text.encode()) for name, text in self.texts.items()}
+
+    def check(self, limit: int = LIMIT) -> None:
+        """Refuse what is too large to be meant.
+
+        Args:
+            limit: Bytes in all.
+
+        Raises:
+            ConfigurationError: There is more; the message names the largest files.
+        """
+        sizes = self.sizes
+        total = sum(sizes.values())
+        if total > limit:
+            largest = sorted(sizes, key=lambda name: -sizes[name])[:_SHOWN]
+            named = ", ".join(f"{name} ({sizes[name] / _MB:.1f} MB)" for name in largest)
+            raise ConfigurationError(
+                f"upload: expected at most {limit / _MB:.0f} MB; got {total / _MB:.1f} MB in {len(sizes)} files, the largest "
+                f"being {named}. Move data out of the package's folder, to storage that the nodes share."
+            )
+
+    def listing(self) -> str:
+        """Return what is sent, one line a file that is not of the package."""
+        sizes = self.sizes
+        of_package = sum(sizes[name] for name in self.package)
+        lines = [f"  archsearch/ {archsearch.__version__}: {len(self.package)} files, {of_package / _MB:.1f} MB"]
+        lines += [f"  {name}: {sizes[name]} bytes" for name in self.texts]
+        return "\n".join(lines)
+
+    def stage(self, folder: Path) -> tuple[Path, Path]:
+        """Copy the files to a folder, so that what was listed is what is sent.
+
+        Returns:
+            The copy of the package, and the job's working directory.
+        """
+        package, working = folder / "archsearch", folder / "job"
+        for name, path in self.package.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+        working.mkdir(parents=True)
+        for name, text in self.texts.items():
+            (working / name).write_text(text)
+        return package, working
+
+
+def package_files(folder: Path | None = None) -> dict[str, Path]:
+    """Return the files of the installed package (a checkout or a wheel) by their names in an upload.
+
+    Args:
+        folder: The package; None is the one that runs.
+    """
+    folder = folder or Path(archsearch.__file__).parent
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {f"archsearch/{path.relative_to(folder).as_posix()}": path for path in paths if _is_sent(path.relative_to(folder))}
+
+
+def _is_sent(path: Path) -> bool:
+    hidden = any(part.startswith(".") or part in _LEFT_OUT for part in path.parts)
+    return not hidden and not path.name.endswith(_LEFT_OUT_ENDINGS)

@@ -1,0 +1,101 @@
+"""Encoder and head as one model, and how each loss trains and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.predictors import losses
+from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.head import Head
+from archsearch.evaluators.predictors.pairs import all_gaps, draw_pairs
+from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.stacked import Generators
+
+
+class ScoringModel(nn.Module):
+    """Scores an architecture by itself: `s(a) = head(encoder(a))`.
+
+    Args:
+        encoder: Makes vectors of architectures.
+        loss: `hinge`, `bce`, `listmle` or `mse`.
+        settings: Sizes and training.
+        generators: One for each member.
+    """
+
+    def __init__(self, encoder: Encoder, loss: str, settings: Settings, generators: Generators) -> None:
+        super().__init__()
+        self.encoder, self.settings, self.generators, self._loss = encoder, settings, generators, loss
+        self.head = Head(encoder.features, settings.head, settings.dropout, generators)
+
+    def forward(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return scores, `[members, batch]`."""
+        scores: Tensor = self.head(self.encoder(*tensors))
+        return scores
+
+    def loss(self, tensors: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """Return the loss of each member, `[members]`, for targets `[members, batch]`."""
+        scores = self(tensors)
+        if self._loss == "mse":
+            return losses.mse(scores, targets)
+        if self._loss == "listmle":
+            return losses.list_mle(scores, targets)
+        if self.settings.pairs:
+            worse, better, weights = draw_pairs(targets, self.settings.pairs, self.generators)
+            gaps = scores.gather(1, better) - scores.gather(1, worse)
+        else:
+            gaps, weights = all_gaps(scores, targets)
+        return losses.binary(gaps, weights) if self._loss == "bce" else losses.hinge(gaps, weights, self.settings.margin)
+
+
+class ComparingModel(nn.Module):
+    """Tells which of two architectures is better: `c(a, b) = head([e_a; e_b - e_a])`, above zero where b is.
+
+    An architecture is scored by the mean probability of being better than a few that the model was trained on,
+    `(sigmoid(c(r, a)) + 1 - sigmoid(c(a, r))) / 2` for reference r. (The authors of GATES sort with the comparisons instead;
+    a score does not depend on what else is scored.)
+
+    Args:
+        encoder: Makes vectors of architectures.
+        settings: Sizes and training.
+        generators: One for each member.
+        references: Number of architectures that others are compared with.
+    """
+
+    references: Tensor
+
+    def __init__(self, encoder: Encoder, settings: Settings, generators: Generators, references: int = 32) -> None:
+        super().__init__()
+        self.encoder, self.settings, self.generators = encoder, settings, generators
+        self.head = Head(2 * encoder.features, settings.head, settings.dropout, generators)
+        shape = (len(generators), references, encoder.features)
+        self.register_buffer("references", torch.zeros(shape, device=generators[0].device))
+
+    def forward(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return scores, `[members, batch]`."""
+        vectors = self.encoder(*tensors).unsqueeze(2)
+        pairs = torch.broadcast_tensors(vectors, self.references.unsqueeze(1))
+        own, other = (pair.flatten(1, 2) for pair in pairs)
+        wins = (self._compared(other, own).sigmoid() + 1.0 - self._compared(own, other).sigmoid()) / 2.0
+        scores: Tensor = wins.unflatten(1, (vectors.shape[1], -1)).mean(2)
+        return scores
+
+    def loss(self, tensors: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """Return the loss of each member, `[members]`, for targets `[members, batch]`: the hinge loss of both comparisons."""
+        vectors = self.encoder(*tensors)
+        per_architecture = self.settings.pairs or len(targets[0])
+        worse, better, weights = draw_pairs(targets, per_architecture, self.generators)
+        low, high = (vectors.gather(1, place.unsqueeze(2).expand(-1, -1, vectors.shape[2])) for place in (worse, better))
+        margin = self.settings.margin
+        rising, falling = self._compared(low, high), self._compared(high, low)
+        return losses.hinge(rising, weights, margin) + losses.hinge(-falling, weights, margin)
+
+    def remember(self, tensors: Sequence[Tensor]) -> None:
+        """Take the architectures that others are to be compared with."""
+        self.references.copy_(self.encoder(*tensors))
+
+    def _compared(self, first: Tensor, second: Tensor) -> Tensor:
+        compared: Tensor = self.head(torch.cat([first, second - first], dim=2))
+        return compared

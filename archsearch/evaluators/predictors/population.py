@@ -1,0 +1,37 @@
+"""A population in the form that an encoder reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.form import Form
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Architectures as tensors, for one encoder; see `Predictor.prepare`.
+
+    Args:
+        encoder: Whose tensors they are.
+        form: Form of the graphs.
+        tensors: `[architectures, ...]` each.
+    """
+
+    encoder: type[Encoder]
+    form: Form
+    tensors: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, rows: slice | Tensor) -> Population:
+        return Population(self.encoder, self.form, tuple(tensor[rows] for tensor in self.tensors))
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the tensors of so many architectures at a time, `[1, size, ...]` each."""
+        for start in range(0, len(self), size):
+            yield tuple(tensor[start : start + size].unsqueeze(0) for tensor in self.tensors)

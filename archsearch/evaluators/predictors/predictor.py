@@ -1,0 +1,293 @@
+"""The predictor: it learns from a few scored architectures how to rank all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from archsearch.errors import ArchitectureError, ConfigurationError, unknown_name
+from archsearch.evaluators.predictors import losses
+from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.form import Form
+from archsearch.evaluators.predictors.gates_cells import CellsGATES
+from archsearch.evaluators.predictors.gates_edge import EdgeGATES
+from archsearch.evaluators.predictors.gates_node import NodeGATES
+from archsearch.evaluators.predictors.gcn import GCN, GlobalGCN
+from archsearch.evaluators.predictors.lstm import LSTM
+from archsearch.evaluators.predictors.mlp import RawNumbers
+from archsearch.evaluators.predictors.population import Population
+from archsearch.evaluators.predictors.presets import NAMES, settings_of
+from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.trained import Trained
+from archsearch.evaluators.predictors.training import train
+from archsearch.evaluators.vectors import finite_vector
+from archsearch.spaces import Architecture, GraphBatch, SearchSpace
+
+Vector = NDArray[np.float64]
+Architectures = Sequence[Architecture] | GraphBatch | Population
+
+ENCODERS: Mapping[str, Callable[[Form], type[Encoder]]] = {
+    "gates": lambda form: (CellsGATES if form.slots else EdgeGATES) if form.width else NodeGATES,
+    "gcn": lambda form: GCN,
+    "gcn-global": lambda form: GlobalGCN,
+    "lstm": lambda form: LSTM,
+    "mlp": lambda form: RawNumbers,
+}
+_VERSION = 1
+
+
+class Predictor:
+    """Ranks architectures by what it learned from scored ones.
+
+    X. Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
+    arXiv 2004.01899. A prediction counts standard deviations from the mean of what the predictor gives the architectures that it
+    was trained on. Only the order is learned (but for `loss="mse"`), so predictions are no accuracies.
+
+    The outcome depends on the arguments and on the data given to `fit` alone. `fit` starts anew each time unless told to go on.
+
+    Args:
+        space: Space of the architectures.
+        encoder: `gates` (with operators on nodes, on edges, or in slots of several cells, as the space has them), or one of its
+            rivals `gcn`, `gcn-global`, `lstm`, `mlp`.
+        loss: `hinge`, `bce`, `comparator`, `listmle` or `mse`; see `losses`.
+        seed: Of weights, order, pairs and dropout.
+        preset: `default` or `paper`; see `presets`.
+        members: Models that are trained side by side; their mean is the prediction. Member k is the same in any number of them.
+        device: `cpu`, `cuda`, ...
+        **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
+
+    Raises:
+        ConfigurationError: A name is unknown or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        encoder: str = "gates",
+        loss: str = "hinge",
+        seed: int = 0,
+        *,
+        preset: str = "default",
+        members: int = 1,
+        device: str = "cpu",
+        **changes: Any,
+    ) -> None:
+        for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, NAMES)):
+            if value not in known:
+                raise ConfigurationError(unknown_name(argument, value, known))
+        if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+            raise ConfigurationError(f"members: expected a whole number of at least 1; got {members!r}.")
+        Settings().with_changes(**changes)
+        self.space, self.encoder, self.loss, self.seed = space, encoder, loss, seed
+        self.preset, self.members, self.device, self._changes = preset, members, torch.device(device), changes
+        self._trained: Trained | None = None
+
+    def prepare(self, architectures: Architectures) -> Population:
+        """Return architectures as the tensors that `fit` and `predict` read, to be used again and again.
+
+        Args:
+            architectures: A sequence of them, or graphs as `space.encode` gives them.
+
+        Raises:
+            ArchitectureError: One is not of the space, or has more nodes than the encoder is made for (`mlp` and `lstm`, which
+                take rows of one length: that of the first fit).
+        """
+        return self._population(architectures, self._trained)
+
+    def fit(self, architectures: Architectures, scores: ArrayLike, *, warm: bool = False, epochs: int | None = None) -> Predictor:
+        """Learn from scored architectures, and return the predictor.
+
+        Args:
+            architectures: At least two, as in `prepare`. One that is given twice counts twice, also with two different scores.
+            scores: `[architectures]`, higher is better.
+            warm: Go on from the last fit, with the state of its optimizer, on these architectures alone: give the old ones too.
+                Without an earlier fit this is a fit like any other.
+            epochs: Passes over the architectures; None takes `epochs` of the settings, or `warm_epochs` to go on.
+
+        Raises:
+            ArchitectureError: An architecture is not of the space.
+            ConfigurationError: There are fewer than two different scores, one is NaN or infinite, their number is not that of
+                the architectures, the training diverged, or a score is not between 0 and 1 (`loss="mse"` of the preset `paper`
+                alone).
+        """
+        if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
+            raise ConfigurationError(f"epochs: expected a whole number of at least 1; got {epochs!r}.")
+        trained = self._trained if warm else None
+        population = self._population(architectures, trained)
+        vector = _checked_scores(scores, len(population))
+        number = epochs
+        if trained is None:
+            settings = settings_of(self.preset, population.form).with_changes(**self._changes)
+            trained = self._made(population.encoder, population.form, settings)
+            number = epochs or settings.epochs
+        settings = trained.settings
+        train(
+            trained.model,
+            trained.optimizer,
+            population.tensors,
+            self._targets(vector, settings),
+            trained.generators,
+            epochs=number or settings.warm_epochs,
+            batch_size=settings.batch_size,
+        )
+        trained.settle(population)
+        self._trained = trained
+        return self
+
+    def predict(self, architectures: Architectures) -> Vector:
+        """Return a score for each architecture, `[architectures]` float64, higher is better: the mean over the members.
+
+        Raises:
+            ArchitectureError: See `prepare`.
+            ConfigurationError: There was no fit before.
+        """
+        mean: Vector = self.predict_members(architectures).mean(axis=0)
+        return mean
+
+    def predict_members(self, architectures: Architectures) -> Vector:
+        """Return the score that each member gives, `[members, architectures]` float64; their spread tells how sure they are.
+
+        Raises:
+            ArchitectureError: See `prepare`.
+            ConfigurationError: There was no fit before.
+        """
+        trained = self._fitted()
+        if not len(architectures):
+            return np.empty((self.members, 0))
+        return trained.scores(self._population(architectures, trained))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use: those of the preset for this kind of space, with the changes.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        return self._fitted().settings
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable parameters of a member.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        return sum(parameter.numel() for parameter in self._fitted().model.parameters()) // self.members
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        trained = self._fitted()
+        return {**self._identity(), "settings": asdict(trained.settings), "form": asdict(trained.form), **trained.state()}
+
+    def load(self, state: Mapping[str, Any]) -> Predictor:
+        """Take over what another predictor with the same arguments (but the seed) has learned, and return the predictor.
+
+        Raises:
+            ConfigurationError: The state is of another space, encoder, loss, number of members or version.
+        """
+        for name, own in self._identity().items():
+            if state.get(name) != own:
+                raise ConfigurationError(
+                    f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the predictor with the "
+                    "arguments of the one that was saved."
+                )
+        form, settings = Form(**state["form"]), Settings(**state["settings"])
+        trained = self._made(ENCODERS[self.encoder](form), form, settings)
+        trained.load({name: state[name] for name in trained.state()})
+        self._trained = trained
+        return self
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "version": _VERSION,
+            "space": self.space.name,
+            "vocabulary": list(self.space.vocabulary),
+            "encoder": self.encoder,
+            "loss": self.loss,
+            "members": self.members,
+        }
+
+    def _fitted(self) -> Trained:
+        if self._trained is None:
+            raise ConfigurationError("predictor: it has learned nothing yet; call fit or load first.")
+        return self._trained
+
+    def _made(self, encoder: type[Encoder], form: Form, settings: Settings) -> Trained:
+        return Trained(encoder, form, self.loss, settings, self.seed, self.members, self.device)
+
+    def _population(self, architectures: Architectures, trained: Trained | None) -> Population:
+        """Return architectures as tensors that suit the encoder at hand, if there is one."""
+        if not isinstance(architectures, Population):
+            batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
+            form = Form.of(batch, self.space.num_inputs)
+            encoder = ENCODERS[self.encoder](form)
+            if trained and encoder.fixed_size:
+                form = replace(form, nodes=max(form.nodes, trained.form.nodes))
+            _check_vocabulary(form, self.space)
+            tensors = tuple(tensor.to(self.device) for tensor in encoder.tensors(batch, form))
+            architectures = Population(encoder, form, tensors)
+        _check_vocabulary(architectures.form, self.space)
+        if architectures.encoder is not ENCODERS[self.encoder](architectures.form):
+            raise ConfigurationError(
+                f"architectures: expected a population prepared for encoder={self.encoder!r}; got one for "
+                f"{architectures.encoder.__name__}. Prepare it with this predictor."
+            )
+        if trained:
+            _check_form(architectures, trained.form)
+        return architectures
+
+    def _targets(self, scores: Vector, settings: Settings) -> torch.Tensor:
+        """Return what the loss compares with: ranks, which keep in single precision what the scores tell apart."""
+        if self.loss != "mse":
+            targets = stats.rankdata(scores, method="dense")
+        elif settings.rank_targets:
+            targets = (stats.rankdata(scores) - 1.0) / (len(scores) - 1.0)
+        elif scores.min() >= 0.0 and scores.max() <= 1.0:
+            targets = scores
+        else:
+            raise ConfigurationError(
+                f"scores: expected fractions from 0 to 1 for loss='mse'; got {scores.min()} to {scores.max()}. "
+                "Scale them, or set rank_targets=True."
+            )
+        return torch.tensor(targets, dtype=torch.float32, device=self.device)
+
+
+def _checked_scores(scores: ArrayLike, number: int) -> Vector:
+    vector = finite_vector("scores", scores)
+    if len(vector) != number:
+        raise ConfigurationError(f"scores: expected {number}, one for each architecture; got {len(vector)}.")
+    if len(np.unique(vector)) < 2:
+        raise ConfigurationError(
+            f"scores: expected at least two different ones, so that there is an order to learn; got {len(vector)} of one value. "
+            "Evaluate more architectures first."
+        )
+    return vector
+
+
+def _check_vocabulary(form: Form, space: SearchSpace) -> None:
+    if form.vocabulary != space.vocabulary:
+        raise ArchitectureError(
+            f"architectures: expected graphs with the operators of {space.name}; got {', '.join(form.vocabulary)}. "
+            "Encode them with the space of the predictor."
+        )
+
+
+def _check_form(population: Population, form: Form) -> None:
+    given = population.form
+    if given.nodes > form.nodes and population.encoder.fixed_size:
+        raise ArchitectureError(
+            f"architectures: expected at most {form.nodes} nodes, as in the first fit; got {given.nodes}. "
+            "Fit anew with the largest among the architectures, or use encoder='gates'."
+        )
+    if replace(given, nodes=form.nodes) != form:
+        raise ArchitectureError(f"architectures: expected graphs like those of the first fit, {form}; got {given}.")

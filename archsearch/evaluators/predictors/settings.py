@@ -1,0 +1,92 @@
+"""Sizes and training of a predictor, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from archsearch.errors import ConfigurationError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a predictor depends on but its space, encoder, loss, members and seed.
+
+    Args:
+        layers: Layers of a GATES encoder; information moves one edge a layer.
+        width: Features of a layer of GATES and of a graph convolution.
+        embedding: Features of an embedded operator and of an embedded input.
+        hidden: Features of the first states of GATES.
+        residual: Whether a node's own state is added in a layer of GATES with operators on nodes.
+        self_loops: Whether a node's own state passes its gate there.
+        convolutions: Layers of a graph convolution network.
+        recurrent: Features of embeddings and states of the LSTM.
+        head: Widths of the hidden layers between vector and score.
+        dropout: Share of their values that is set to zero in training.
+        epochs: Passes over the architectures in a fit.
+        warm_epochs: Likewise when a fit continues an earlier one.
+        batch_size: Most architectures in one step.
+        learning_rate: Of Adam, constant.
+        margin: Gap from which on a hinge loss is zero.
+        pairs: Pairs for each architecture of a step that a pairwise loss draws; 0 takes all.
+        rank_targets: Whether the regression loss is on ranks from 0 to 1, and not on the scores as they are.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+
+    layers: int = 5
+    width: int = 128
+    embedding: int = 48
+    hidden: int = 96
+    residual: bool = False
+    self_loops: bool = True
+    convolutions: int = 2
+    recurrent: int = 100
+    head: tuple[int, ...] = (200,)
+    dropout: float = 0.1
+    epochs: int = 200
+    warm_epochs: int = 50
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    margin: float = 0.1
+    pairs: int = 4
+    rank_targets: bool = False
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "layers": (1, 1000),
+            "width": (1, 100_000),
+            "embedding": (1, 100_000),
+            "hidden": (1, 100_000),
+            "convolutions": (1, 1000),
+            "recurrent": (1, 100_000),
+            "dropout": (0.0, 0.99),
+            "epochs": (1, 1_000_000),
+            "warm_epochs": (1, 1_000_000),
+            "batch_size": (2, 1_000_000),
+            "learning_rate": (0.0, 1000.0),
+            "margin": (0.0, 1000.0),
+            "pairs": (0, 1_000_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+        if not isinstance(self.head, tuple) or not all(type(width) is int and width > 0 for width in self.head):
+            raise ConfigurationError(f"head: expected a tuple of positive whole numbers; got {self.head!r}.")
+
+    def with_changes(self, **changes: Any) -> Settings:
+        """Return a copy with some settings changed.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of its range.
+        """
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ConfigurationError(f"predictor: no setting {name!r}.{hint} Settings: {', '.join(known)}.")
+        return replace(self, **changes)

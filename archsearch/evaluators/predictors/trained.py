@@ -1,0 +1,105 @@
+"""What a fit leaves: a model with its optimizer, generators and scale."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.form import Form
+from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
+from archsearch.evaluators.predictors.population import Population
+from archsearch.evaluators.predictors.settings import Settings
+
+_CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache
+_SCALE_BY = 1000  # architectures at most that set the scale of a member
+
+
+class Trained:
+    """A model and all that is needed to go on with its training.
+
+    Args:
+        encoder: Class of the encoder.
+        form: Form of the graphs that it is made for.
+        loss: See `losses.NAMES`.
+        settings: Sizes and training.
+        seed: Of everything random; member k draws the same whatever the number of members.
+        members: Models side by side.
+        device: Where they are.
+    """
+
+    def __init__(
+        self, encoder: type[Encoder], form: Form, loss: str, settings: Settings, seed: int, members: int, device: torch.device
+    ) -> None:
+        self.form, self.settings = form, settings
+        seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
+        self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
+        body = encoder(form, settings, self.generators)
+        self.model: ScoringModel | ComparingModel = (
+            ComparingModel(body, settings, self.generators)
+            if loss == "comparator"
+            else ScoringModel(body, loss, settings, self.generators)
+        )
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate, fused=True)
+        self.center = torch.zeros(members, 1, dtype=torch.float64)
+        self.scale = torch.ones(members, 1, dtype=torch.float64)
+
+    @torch.inference_mode()
+    def settle(self, population: Population) -> None:
+        """Set the scale of each member by the architectures that it was trained on.
+
+        Raises:
+            ConfigurationError: A score is not finite.
+        """
+        if isinstance(self.model, ComparingModel):
+            self.model.remember([tensor.unsqueeze(0) for tensor in _spread(population, self.model.references.shape[1]).tensors])
+        raw = self._raw(_spread(population, min(len(population), _SCALE_BY)))
+        if not torch.isfinite(raw).all():
+            raise ConfigurationError(
+                f"learning_rate: expected one that the training survives; it diverged with {self.settings.learning_rate}. "
+                "Lower it."
+            )
+        self.center = raw.mean(1, keepdim=True)
+        self.scale = raw.std(1, keepdim=True, correction=0).clamp(min=torch.finfo(torch.float32).tiny)
+
+    @torch.inference_mode()
+    def scores(self, population: Population) -> NDArray[np.float64]:
+        """Return the scores of each member, `[members, architectures]`, on its scale."""
+        scores: NDArray[np.float64] = ((self._raw(population) - self.center) / self.scale).numpy()
+        return scores
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of all that training has changed, as tensors and plain data."""
+        return copy.deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "generators": [generator.get_state() for generator in self.generators],
+                "center": self.center,
+                "scale": self.scale,
+            }
+        )
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a copy of what `state` returned."""
+        state = copy.deepcopy(state)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for generator, held in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(held)
+        self.center, self.scale = state["center"], state["scale"]
+        self.model.eval()
+
+    def _raw(self, population: Population) -> torch.Tensor:
+        parts = [self.model(tensors).double().cpu() for tensors in population.chunks(_CHUNK)]
+        return torch.cat(parts, dim=1)
+
+
+def _spread(population: Population, count: int) -> Population:
+    """Return so many architectures, evenly spread over a population; some repeat where there are fewer."""
+    return population[torch.linspace(0, len(population) - 1, count).round().long()]

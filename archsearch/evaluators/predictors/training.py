@@ -1,0 +1,56 @@
+"""The one training loop of all predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
+from archsearch.evaluators.predictors.stacked import Generators, drawn
+
+
+def train(
+    model: ScoringModel | ComparingModel,
+    optimizer: torch.optim.Optimizer,
+    tensors: Sequence[Tensor],
+    targets: Tensor,
+    generators: Generators,
+    *,
+    epochs: int,
+    batch_size: int,
+) -> None:
+    """Train a model in place; each architecture is encoded once a step, however many pairs it is in.
+
+    Each member has its own order of the architectures, pairs and dropout. An epoch is cut into as few steps as `batch_size`
+    allows, of equal size but for one, so that no step is left with a single architecture.
+
+    Args:
+        model: What to train.
+        optimizer: Of its parameters.
+        tensors: What the encoder reads, `[architectures, ...]` each.
+        targets: `[architectures]`.
+        generators: One for each member.
+        epochs: Passes over the architectures.
+        batch_size: Most architectures in a step.
+    """
+    size, members = len(targets), len(generators)
+    steps = -(-size // batch_size)
+    model.train()
+    for _ in range(epochs):
+        for rows in _orders(size, generators).tensor_split(steps, dim=1) if steps > 1 else [None]:
+            if rows is None:
+                batch, truth = [tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1)
+            else:
+                batch, truth = [tensor[rows] for tensor in tensors], targets[rows]
+            loss = model.loss(batch, truth).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    model.eval()
+
+
+def _orders(size: int, generators: Generators) -> Tensor:
+    """Return a random order for each member, `[members, size]`."""
+    return drawn(generators, lambda g: torch.randperm(size, generator=g, device=g.device))

@@ -1,0 +1,70 @@
+"""What a model must do to stay resident in a process that scores, fits and proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Batch: TypeAlias = Sequence[Any] | NDArray[Any] | Mapping[str, NDArray[Any]] | Any
+"""Candidates: a sequence such as a list of texts, an array `[batch, ...]`, arrays by name that all have the same first
+dimension, or any object with a length that slices can be taken of, such as a `GraphBatch`."""
+State: TypeAlias = Any
+"""All that a fit has learnt, as plain data: numpy arrays, tensors on the CPU, numbers, texts, and dicts and lists of these."""
+
+
+class Surrogate(Protocol):
+    """A model that scores candidates without training them, or much cheaper than by training them.
+
+    A surrogate is made by a function without arguments, in the process where it stays. It needs only the methods that are
+    called: to score it takes `score`, to follow states also `load`. A class may inherit from this one, or just have the
+    methods.
+
+    Scores must not depend on which other candidates are in the batch, because batches are cut to measure. A method that raises
+    is called again with parts of its batch, until the candidates at fault stand alone; `MemoryError` and torch's
+    `OutOfMemoryError` ask for smaller batches. Arrays that come in are read-only.
+
+    Example:
+        >>> class Lengths(Surrogate):
+        ...     factor = 1.0
+        ...
+        ...     def load(self, state):
+        ...         self.factor = state["factor"]
+        ...
+        ...     def score(self, batch):
+        ...         return np.array([self.factor * len(text) for text in batch])
+    """
+
+    def load(self, state: State) -> None:
+        """Take a state that `fit` returned, in this or another process; it replaces all that earlier calls had changed."""
+        raise _missing(self, "load")
+
+    def score(self, batch: Batch, **options: Any) -> NDArray[np.floating[Any]]:
+        """Return a score for each candidate: `[batch]`, or `[batch, figures]`; higher is better. It changes nothing."""
+        raise _missing(self, "score")
+
+    def evaluate(self, architectures: Sequence[str], **options: Any) -> Mapping[str, NDArray[np.floating[Any]]]:
+        """Return columns of figures for architectures, given as texts; it changes nothing.
+
+        Returns:
+            `score`, `[batch]`, higher is better, and further columns by name, each `[batch]` or `[batch, ...]`.
+        """
+        raise _missing(self, "evaluate")
+
+    def fit(self, rows: Any, **options: Any) -> State:
+        """Learn from rows of data and return the new state.
+
+        It starts from what `load` was given last, or from a new model. All randomness comes from a seed in the options or the
+        model, so that a fit that is repeated after a crash gives the same.
+        """
+        raise _missing(self, "fit")
+
+    def propose(self, n: int, **options: Any) -> Any:
+        """Return `n` proposals as plain data, such as a list of texts; randomness as in `fit`. It changes nothing."""
+        raise _missing(self, "propose")
+
+
+def _missing(model: object, method: str) -> NotImplementedError:
+    return NotImplementedError(f"{method}: {type(model).__name__} has no such method; define it, or do not call it.")
