@@ -14,7 +14,6 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ class GraphNetwork(Surrogate):
         self.embedding = torch.randn(8, WIDTH, generator=generator)
         self.weights = [torch.randn(WIDTH, WIDTH, generator=generator) / 8 for _ in range(LAYERS)]
 
-    def score(self, batch: GraphBatch, **options: Any) -> np.ndarray:
+    def score(self, batch: GraphBatch) -> np.ndarray:
         parts = [self._score(batch[start : start + 256]) for start in range(0, len(batch), 256)]
         return torch.cat(parts).numpy()
 
@@ -60,7 +59,7 @@ class Multiplier(Surrogate):
         time.sleep(0.005)
         self.number = state["number"]
 
-    def score(self, batch: np.ndarray, **options: Any) -> np.ndarray:
+    def score(self, batch: np.ndarray) -> np.ndarray:
         time.sleep(self.seconds * len(batch))
         return batch * float(self.number)
 
@@ -68,7 +67,7 @@ class Multiplier(Surrogate):
 class Sleeper(Surrogate):
     """Takes so many seconds a candidate, without work."""
 
-    def score(self, batch: np.ndarray, **options: Any) -> np.ndarray:
+    def score(self, batch: np.ndarray) -> np.ndarray:
         time.sleep(float(batch.sum()))
         return np.zeros(len(batch))
 
