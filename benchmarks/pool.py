@@ -14,6 +14,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,16 @@ from archsearch.spaces.graph import GraphBatch
 CANDIDATES = 10_000
 ROUNDS = 15
 SWITCHES = 1_000
-WIDTH, LAYERS = 64, 4
+LAYERS = 4
 
 
 class GraphNetwork(Surrogate):
     """A small graph convolution network over nodes, as predictors are: compute-bound, one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         generator = torch.Generator().manual_seed(0)
-        self.embedding = torch.randn(8, WIDTH, generator=generator)
-        self.weights = [torch.randn(WIDTH, WIDTH, generator=generator) / 8 for _ in range(LAYERS)]
+        self.embedding = torch.randn(8, width, generator=generator)
+        self.weights = [torch.randn(width, width, generator=generator) / width**0.5 for _ in range(LAYERS)]
 
     def score(self, batch: GraphBatch) -> np.ndarray:
         parts = [self._score(batch[start : start + 256]) for start in range(0, len(batch), 256)]
@@ -88,9 +89,9 @@ def seconds_of(work: Callable[[], Any]) -> float:
 _side: dict[str, Any] = {}
 
 
-def _begin_side(batch: GraphBatch) -> None:
+def _begin_side(width: int, batch: GraphBatch) -> None:
     torch.set_num_threads(1)
-    _side.update(model=GraphNetwork(), batch=batch)
+    _side.update(model=GraphNetwork(width), batch=batch)
     _score_side(0)
 
 
@@ -103,12 +104,18 @@ def throughput() -> None:
 
     The ways take turns, and ratios are of neighbours, so that other work on the machine weighs on all alike.
     """
-    batch, seconds = candidates(), dict[str, list[float]]()
-    context = multiprocessing.get_context("spawn")
+    batch = candidates()
+    for width in (64, 256):
+        _throughput(width, batch)
+
+
+def _throughput(width: int, batch: GraphBatch) -> None:
+    seconds: dict[str, list[float]] = {}
+    model, context = partial(GraphNetwork, width), multiprocessing.get_context("spawn")
     with (
-        ModelPool.start(GraphNetwork, actors=1, cpus=0) as one,
-        ModelPool.start(GraphNetwork, actors=2, cpus=0) as two,
-        context.Pool(2, _begin_side, [batch]) as side,
+        ModelPool.start(model, actors=1, cpus=0) as one,
+        ModelPool.start(model, actors=2, cpus=0) as two,
+        context.Pool(2, _begin_side, [width, batch]) as side,
     ):
         cold = seconds_of(lambda: one.score(batch))
         ways: dict[str, Callable[[], Any]] = {
@@ -120,14 +127,19 @@ def throughput() -> None:
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 seconds.setdefault(name, []).append(seconds_of(way))
-    rate = {name: CANDIDATES / statistics.median(values) for name, values in seconds.items()}
-    rate |= {"one, cold": CANDIDATES / cold, "two bare": 2 * rate["two bare"]}
+    _print_throughput(width, seconds, cold)
 
+
+def _print_throughput(width: int, seconds: dict[str, list[float]], cold: float) -> None:
     def ratio(name: str, base: str, work: int = 1) -> float:
         pairs = zip(seconds[name], seconds[base], strict=True)
         return statistics.median(work * reference / own for own, reference in pairs)
 
-    print(f"\n{CANDIDATES} candidates, one thread each, median of {ROUNDS} rounds     candidates/s   ratio     aim")
+    rate = {name: CANDIDATES / statistics.median(values) for name, values in seconds.items()}
+    rate |= {"one, cold": CANDIDATES / cold, "two bare": 2 * rate["two bare"]}
+    model = f"{1e6 / rate['bare']:.0f} microseconds a candidate (width {width})"
+    print(f"\n{CANDIDATES} candidates, {model}, one thread each, median of {ROUNDS} rounds")
+    print(f"{'way':52}{'candidates/s':>16}{'ratio':>8}{'aim':>8}")
     for label, name, found, aim in (
         ("bare model", "bare", 1.0, ""),
         ("pool of one actor, beside the bare model", "one", ratio("one", "bare"), "0.80"),

@@ -148,7 +148,7 @@ def test_up_submit_and_down_over_ssh(tmp_path: Path) -> None:
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", "."]
     subprocess.run(wheel, cwd=project, check=True)
     done = subprocess.run(
-        [*ISOLATED, str(ROOT / "tests/ssh_on_loopback.sh"), str(home), sys.executable, "bash", "-c", SESSION],
+        [*ISOLATED, "bash", str(ROOT / "tests/ssh_on_loopback.sh"), str(home), sys.executable, "bash", "-c", SESSION],
         env={**os.environ, "PATH": path, "PROJECT": str(project), "PYTHON": sys.executable, "RAY_USAGE_STATS_ENABLED": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -99,6 +99,16 @@ class AttemptNote:
             raise LedgerError(f"storage: cannot write {self._path} ({reason(error)}); mend that, then resume.") from error
 
 
+def processes_of(ledger: Ledger, run: str, batch: int) -> int:
+    """Return how many processes have begun a batch.
+
+    Raises:
+        LedgerError: The note cannot be read.
+    """
+    attempt = AttemptNote(ledger, run, batch).read()
+    return attempt.processes if attempt else 0
+
+
 def forget_attempts(ledger: Ledger, run: str) -> None:
     """Remove the notes of a run, before it starts and after it has ended: batches of a resumed run are other ones.
 

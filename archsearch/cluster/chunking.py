@@ -12,8 +12,8 @@ from archsearch.evaluators.surrogate import Batch
 _GROWTH = 8
 # What an earlier chunk's cost weighs against a newer one of the same size.
 _MEMORY = 0.5
-# The last chunks of a call shrink, so that actors end together, but not below this part of what fits the target.
-_SMALLEST_SHARE = 8
+# The last chunks of a call shrink, so that actors end together, but not to less than several times what a call itself costs.
+_LEAST_SECONDS = 0.01
 
 
 class ChunkSizer:
@@ -48,9 +48,9 @@ class ChunkSizer:
         elif not self._candidates:
             wanted = share = 1
         else:
-            fitting = int(self.target * self._candidates / max(self._seconds, 1e-9))
-            wanted = min(fitting, _GROWTH * self._largest)
-            share = max(-(-remaining // (2 * actors)) if actors > 1 else remaining, wanted // _SMALLEST_SHARE)
+            speed = self._candidates / max(self._seconds, 1e-9)
+            wanted = min(int(self.target * speed), _GROWTH * self._largest)
+            share = max(-(-remaining // (2 * actors)) if actors > 1 else remaining, int(_LEAST_SECONDS * speed))
         return max(1, min(wanted, share, remaining, self.limit or remaining))
 
     def outgrown(self, size: int) -> None:

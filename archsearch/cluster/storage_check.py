@@ -132,7 +132,7 @@ def _blind(node: dict[str, Any], storage: str, problem: str) -> str:
         return f"storage: {_name(node)}: {problem}; install it on every node, or use archsearch submit, which ships it."
     return (
         f"storage: {_name(node)} does not share {storage} ({problem}); "
-        "choose a folder that is mounted on every node, such as NFS, or a bucket."
+        "choose a folder that is mounted on every node, such as one of NFS."
     )
 
 

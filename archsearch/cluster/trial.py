@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import ray
 from ray import tune
 
 from archsearch.cluster.attempts import Attempt, AttemptNote
@@ -31,9 +32,10 @@ class BatchTrial(tune.Trainable):
     An error that the next try would meet again is reported as `broken`, for `run_trials` to stop the search.
     """
 
-    def setup(self, config: dict[str, Any], evaluator: Evaluator, storage: str, run: str) -> None:  # type: ignore[override]
-        self.evaluator, self.storage, self.run = evaluator, storage, run
-        self.ledger: Ledger | None = None
+    def setup(self, config: dict[str, Any], task: list[ray.ObjectRef[Any]]) -> None:  # type: ignore[override]
+        # Nothing that may fail is done here: Tune would take it for the death of the process.
+        [self._task] = task
+        self._parts: tuple[Evaluator, Ledger, str] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         # The process is kept for the next batch; nothing here depends on the last one.
@@ -60,12 +62,10 @@ class BatchTrial(tune.Trainable):
         }
 
     def _evaluations(self) -> list[Evaluation]:
-        evaluator, config = self.evaluator, self.config
-        if self.ledger is None:
-            self.ledger = Ledger(self.storage, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
-        return evaluate_batch(
-            evaluator, self.ledger, self.run, config["batch"], config["candidates"], positions=config.get("positions")
-        )
+        if self._parts is None:
+            evaluator, storage, run = ray.get(self._task)
+            self._parts = evaluator, Ledger(storage, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed), run
+        return evaluate_batch(*self._parts, self.config["batch"], self.config["candidates"], self.config.get("positions"))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Keep nothing: the ledger is the state."""

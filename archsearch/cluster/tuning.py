@@ -6,20 +6,20 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch import errors
-from archsearch.cluster.attempts import DEATHS_PER_BATCH, forget_attempts
+from archsearch.cluster.attempts import forget_attempts, processes_of
 from archsearch.cluster.ledger import Ledger
+from archsearch.cluster.retries import RetryingSearcher
 from archsearch.cluster.trial import BatchTrial
 from archsearch.evaluators.evaluator import Evaluator
-
-# A trial whose process dies is started again so often. Its batch gives up before: then the deaths have another cause.
-_RETRIES = DEATHS_PER_BATCH + 10
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,15 @@ def run_trials(
     records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
     forget_attempts(records, run)
     broken = _Broken()
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    trainable = tune.with_parameters(BatchTrial, evaluator=evaluator, storage=ledger, run=run)
+    retrying = RetryingSearcher(searcher, partial(processes_of, records, run), broken.give_up)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is no reason to show tracebacks
+    task = ray.put((evaluator, ledger, run))
+    trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=retrying,
             num_samples=-1,
             # One more than run: a trial that waits takes over the process of the one that ends. A single worker needs none.
             max_concurrent_trials=workers + 1 if workers > 1 else 1,
@@ -88,7 +90,6 @@ def run_trials(
             verbose=0,
             stop=broken,
             callbacks=list(callbacks),
-            failure_config=tune.FailureConfig(max_failures=_RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -101,16 +102,20 @@ def run_trials(
 
 
 class _Broken(tune.Stopper):
-    """Stops all trials when one reports an error that all would meet."""
+    """Stops all trials because of an error that all would meet."""
 
     def __init__(self) -> None:
         self.error: errors.ArchSearchError | None = None
 
+    def give_up(self, error: errors.ArchSearchError) -> None:
+        """Stop for this reason, unless there is one already."""
+        self.error = self.error or error
+
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        if "broken" in result and not self.error:
+        if "broken" in result:
             kind, text = result["broken"]
             known = getattr(errors, kind, None)
-            self.error = known(text) if known else errors.RunError(f"the workers cannot go on: {kind}: {text}")
+            self.give_up(known(text) if known else errors.RunError(f"the workers cannot go on: {kind}: {text}"))
         return False
 
     def stop_all(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Batch: TypeAlias = Sequence[Any] | NDArray[Any] | Mapping[str, NDArray[Any]] | Any
+Batch: TypeAlias = Any
 """Candidates: a sequence such as a list of texts, an array `[batch, ...]`, arrays by name that all have the same first
 dimension, or any object with a length that slices can be taken of, such as a `GraphBatch`."""
 State: TypeAlias = Any
@@ -20,7 +20,7 @@ class Surrogate(Protocol):
 
     A surrogate is made by a function without arguments, in the process where it stays. It needs only the methods that are
     called: to score it takes `score`, to follow states also `load`. A class may inherit from this one, or just have the
-    methods.
+    methods; each may take further keyword arguments.
 
     Scores must not depend on which other candidates are in the batch, because batches are cut to measure. A method that raises
     is called again with parts of its batch, until the candidates at fault stand alone; `MemoryError` and torch's
@@ -41,11 +41,11 @@ class Surrogate(Protocol):
         """Take a state that `fit` returned, in this or another process; it replaces all that earlier calls had changed."""
         raise _missing(self, "load")
 
-    def score(self, batch: Batch, **options: Any) -> NDArray[np.floating[Any]]:
+    def score(self, batch: Batch) -> NDArray[np.floating[Any]]:
         """Return a score for each candidate: `[batch]`, or `[batch, figures]`; higher is better. It changes nothing."""
         raise _missing(self, "score")
 
-    def evaluate(self, architectures: Sequence[str], **options: Any) -> Mapping[str, NDArray[np.floating[Any]]]:
+    def evaluate(self, architectures: Sequence[str]) -> Mapping[str, NDArray[np.floating[Any]]]:
         """Return columns of figures for architectures, given as texts; it changes nothing.
 
         Returns:
@@ -53,15 +53,15 @@ class Surrogate(Protocol):
         """
         raise _missing(self, "evaluate")
 
-    def fit(self, rows: Any, **options: Any) -> State:
+    def fit(self, rows: Any) -> State:
         """Learn from rows of data and return the new state.
 
-        It starts from what `load` was given last, or from a new model. All randomness comes from a seed in the options or the
+        It starts from what `load` was given last, or from a new model. All randomness comes from a seed, in the arguments or the
         model, so that a fit that is repeated after a crash gives the same.
         """
         raise _missing(self, "fit")
 
-    def propose(self, n: int, **options: Any) -> Any:
+    def propose(self, n: int) -> Any:
         """Return `n` proposals as plain data, such as a list of texts; randomness as in `fit`. It changes nothing."""
         raise _missing(self, "propose")
 

@@ -71,6 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run", help="its folder, such as runs/NAME")
     resume.set_defaults(action=_resume)
 
+    _add_submit(commands)
+    add_import(commands)
+
+    spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
+    spaces.set_defaults(action=_spaces)
+
+    _add_doctor(commands)
+    ui = commands.add_parser("ui", help="open the MLflow UI on this machine")
+    ui.add_argument("--port", type=int, default=0, help="port (default: 5000, or a free one)")
+    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    ui.add_argument("--tracking", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
+    ui.set_defaults(action=_ui)
+    return parser
+
+
+def _add_submit(commands: Any) -> None:
     submit = commands.add_parser("submit", help="run a search as a job of a Ray cluster")
     _add_run_options(submit, address="job server of the cluster, such as http://HEAD:8265 (default: RAY_API_SERVER_ADDRESS)")
     submit.add_argument("--resume", metavar="RUN", help="go on with the run in this folder of the cluster")
@@ -78,23 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("--python", help="Python of the cluster's head (default: python, or this one on this machine)")
     submit.set_defaults(action=_submit)
 
-    add_import(commands)
 
-    spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
-    spaces.set_defaults(action=_spaces)
-
+def _add_doctor(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="say what this machine and installation offer")
     doctor.add_argument("--storage", default="runs", help="folder that runs are to be written to")
     doctor.add_argument("--tracking", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
     doctor.add_argument("--address", help="Ray cluster (default: RAY_ADDRESS, if set)")
     doctor.set_defaults(action=_doctor)
-
-    ui = commands.add_parser("ui", help="open the MLflow UI on this machine")
-    ui.add_argument("--port", type=int, default=0, help="port (default: 5000, or a free one)")
-    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    ui.add_argument("--tracking", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
-    ui.set_defaults(action=_ui)
-    return parser
 
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:

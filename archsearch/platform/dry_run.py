@@ -120,7 +120,7 @@ class DryRun:
             f"Workers:   {self.workers}, each with {each} ({machines.name}: {machines.cpus:g} CPUs, {machines.gpus:g} GPUs)",
             f"Measured:  {calibration.pace()}, from {len(calibration.evaluations)} evaluations in "
             f"{calibration.elapsed:.1f} s{shortened}",
-            f"Expected:  about {duration(self.seconds)}, {self.cpu_hours:.2g} CPU-hours, {self.gpu_hours:.2g} GPU-hours, "
+            f"Expected:  about {duration(self.seconds)}, {_hours(self.cpu_hours)} CPU-hours, {_hours(self.gpu_hours)} GPU-hours, "
             f"{self.disk_bytes / 1e6:.1f} MB on disk",
             "Assumed:   workers do not slow each other down; the ledger answers nothing; what the searcher itself",
             f"           computes is not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
@@ -129,6 +129,10 @@ class DryRun:
             failed = sum(not evaluation.ok for evaluation in calibration.evaluations)
             lines.append(f"Failed:    {failed} of the candidates measured, such as: {calibration.errors[0]}")
         return "\n".join([*lines, "Nothing was recorded; the same command without --dry-run searches."])
+
+
+def _hours(hours: float) -> str:
+    return "0" if hours == 0 else "under 0.01" if hours < 0.01 else f"{hours:.2f}" if hours < 10 else f"{hours:,.0f}"
 
 
 def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:

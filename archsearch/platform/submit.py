@@ -104,13 +104,17 @@ def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConf
 
 
 def _placed(argument: str, path: str, is_here: bool, expected: str) -> str:
-    if "://" in path or Path(path).is_absolute():
+    if "://" in path:
+        raise ConfigurationError(
+            f"{argument}: expected {expected}, by its absolute path; got {path!r}. Mount a bucket as a folder."
+        )
+    if Path(path).is_absolute():
         return path
     if is_here:
         return str(Path(path).expanduser().absolute())
     raise ConfigurationError(
-        f"{argument}: expected {expected}, as an absolute path or a URI, because the cluster's head is another machine; "
-        f"got {path!r}, which would be a temporary folder of a node."
+        f"{argument}: expected {expected}, as an absolute path, because the cluster's head is another machine; "
+        f"got {path!r}, which would be in a temporary folder of a node."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -30,6 +31,7 @@ class NotingEvaluator(Evaluator):
         kills: Candidates that kill the process, with the number of times that they do so.
         raises: Candidates at which an exception is raised.
         breaks: A candidate from which on nothing can be evaluated.
+        dies_after: Candidates after which the process dies, with the seconds until then; the first process only.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class NotingEvaluator(Evaluator):
         kills: Mapping[str, int] | None = None,
         raises: Mapping[str, BaseException] | None = None,
         breaks: str | None = None,
+        dies_after: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(space)
         self.notes, self.seconds, self.kills = notes, dict(seconds or {}), dict(kills or {})
-        self.raises, self.breaks = dict(raises or {}), breaks
+        self.raises, self.breaks, self.dies_after = dict(raises or {}), breaks, dict(dies_after or {})
 
     @property
     def task(self) -> str:
@@ -64,6 +67,8 @@ class NotingEvaluator(Evaluator):
             raise self.raises[str(architecture)]
         if str(architecture) == self.breaks:
             raise DatasetError("the disk with the images has gone")
+        if str(architecture) in self.dies_after and self.noted().count(str(architecture)) == 1:
+            threading.Timer(self.dies_after[str(architecture)], self.die).start()
         time.sleep(self.seconds.get(str(architecture), 0.0))
         score = sum(self.space.genotype(architecture)) / 24
         return Evaluation(

@@ -101,6 +101,19 @@ def test_candidate_that_kills_its_process_fails_alone(
     assert not list((tmp_path / "ledger").rglob("*.json")), "the notes of the tries are gone"
 
 
+def test_process_that_dies_between_two_batches_costs_nothing(
+    make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
+) -> None:
+    batches = proposed(RandomSearch(space, num_candidates=12, batch_size=2))
+    # So long after its last candidate, a process is about to be prepared for its next batch.
+    evaluator = make_evaluator(dies_after={batches[1][-1]: 0.02, batches[3][-1]: 0.05})
+    searcher = RandomSearch(space, num_candidates=12, batch_size=2)
+    ledger = run(searcher, evaluator, tmp_path)
+    assert {str(entry.evaluation.architecture) for entry in ledger.entries()} == {text for batch in batches for text in batch}
+    assert [row.evaluation.error for row in searcher.history] == [None] * 12
+    assert len(evaluator.noted()) <= 12 + 2 * 2, "what was recorded is not evaluated again"
+
+
 def test_error_that_all_candidates_would_meet_stops_the_search(
     make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
 ) -> None:

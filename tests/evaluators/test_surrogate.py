@@ -10,7 +10,7 @@ from archsearch.evaluators.surrogate import Surrogate
 
 
 class Doubler(Surrogate):
-    def score(self, batch: Any, **options: Any) -> Any:
+    def score(self, batch: Any) -> Any:
         return [2 * value for value in batch]
 
 

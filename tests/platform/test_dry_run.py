@@ -27,7 +27,7 @@ def test_time_and_hours_are_those_of_the_workers() -> None:
     assert plan.cpu_hours == pytest.approx(2 * 362 / 3600)
     assert plan.gpu_hours == pytest.approx(0.5 * 362 / 3600)
     text = plan.text()
-    assert "Expected:  about 3.2 min, 0.2 CPU-hours, 0.05 GPU-hours" in text
+    assert "Expected:  about 3.2 min, 0.20 CPU-hours, 0.05 GPU-hours" in text
     assert "0.11 candidates a second on one worker, 9 s each" in text
     assert "(trainings of 3 epochs, reckoned up to 20)" in text
 

@@ -225,7 +225,7 @@ def test_on_this_machine_relative_paths_are_made_whole(tmp_path: Path, monkeypat
     "settings",
     [
         {"storage": "/shared/runs", "tracking": "off"},
-        {"storage": "s3://bucket/runs", "tracking": "http://mlflow:5000"},
+        {"storage": "/shared/runs", "tracking": "http://mlflow:5000"},
         {"storage": "/shared/runs", "tracking": "sqlite:////shared/mlflow.db", "evaluator": "train:cifar10"},
         {"storage": "/shared/runs", "tracking": "off", "evaluator": "table:digits201#valid_accuracy"},
         {"storage": "/shared/runs", "tracking": "off", "evaluator": "table:/shared/scores.parquet#x"},
@@ -239,8 +239,9 @@ def test_paths_that_all_nodes_see_stay_as_they_are(settings: dict[str, str]) -> 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "storage: expected a folder that all nodes share.*got 'runs', which would be a temporary folder of a node"),
+        ({}, "storage: expected a folder that all nodes share.*got 'runs', which would be in a temporary folder of a node"),
         ({"storage": "~/runs"}, "storage: expected .*got '~/runs'"),
+        ({"storage": "s3://bucket/runs"}, "storage: expected .*got 's3://bucket/runs'. Mount a bucket as a folder"),
         ({"tracking": "auto"}, "tracking: expected an MLflow store.*http://SERVER:5000.*got 'auto'"),
         ({"tracking": "sqlite:///mlflow.db"}, "tracking: expected .*got 'mlflow.db'"),
         ({"evaluator": "table:scores.parquet#x"}, "evaluator: expected data on storage.*got 'scores.parquet'"),

@@ -1,0 +1,83 @@
+"""Trying a batch again whose process died."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from archsearch.errors import ArchSearchError, RunError
+
+logger = logging.getLogger(__name__)
+
+# So many processes of a batch may die before they begin it, as when their node is lost; more, and none will ever begin.
+_SILENT_DEATHS = 5
+
+
+class RetryingSearcher(Searcher):
+    """Suggests a batch again when its trial has died, and lets the searcher know outcomes only.
+
+    Tune could start a trial again itself. But it gives up one whose process dies while it is prepared for its next trial, or lies
+    idle until then, at the first death: the trial is queued again by one handler of this death and ended by another (ray 2.60,
+    `TuneController._actor_failed` and `_process_trial_failure`).
+
+    Args:
+        searcher: Suggests batches, and says in the end that it has finished.
+        begun: Returns how many processes have begun a batch.
+        give_up: Called when no process begins a batch any more.
+    """
+
+    def __init__(self, searcher: Searcher, begun: Callable[[int], int], give_up: Callable[[ArchSearchError], None]) -> None:
+        super().__init__(metric=searcher.metric, mode=searcher.mode)
+        self._searcher, self._begun, self._give_up = searcher, begun, give_up
+        self._running: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._again: deque[tuple[str, dict[str, Any]]] = deque()
+        self._deaths: Counter[int] = Counter()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """Return a batch whose trial died, or else the next one."""
+        suggestion: Any  # Ray declares less than it takes
+        first, suggestion = self._again.popleft() if self._again else (trial_id, self._searcher.suggest(trial_id))
+        if isinstance(suggestion, dict):
+            self._running[trial_id] = (first, suggestion)
+        elif suggestion == Searcher.FINISHED and self._running:
+            return None  # a trial that runs may die yet
+        return suggestion  # type: ignore[no-any-return]
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass nothing on: a trial has one result, its last."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Pass an outcome on, or keep the batch to suggest it again."""
+        if trial_id not in self._running:
+            return
+        first, suggestion = self._running.pop(trial_id)
+        if not error:
+            self._searcher.on_trial_complete(trial_id=first, result=result)
+            return
+        batch = suggestion["batch"]
+        self._deaths[batch] += 1
+        self._again.append((first, suggestion))
+        logger.warning("a process of batch %d died; what it had not recorded is tried again", batch)
+        if self._deaths[batch] - self._begun(batch) >= _SILENT_DEATHS:
+            self._give_up(
+                RunError(
+                    f"the workers die before they begin: {_SILENT_DEATHS} processes of batch {batch} did. "
+                    "Is archsearch installed on all nodes, in the same version? Their reasons are in Ray's logs, /tmp/ray."
+                )
+            )
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """Accept what Tune announces."""
+        return self._searcher.set_search_properties(metric, mode, config, **spec)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the searcher's state."""
+        self._searcher.save(checkpoint_path)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read the searcher's state."""
+        self._searcher.restore(checkpoint_path)
