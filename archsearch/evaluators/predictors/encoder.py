@@ -50,3 +50,13 @@ def nodes_in_order(batch: GraphBatch) -> tuple[Tensor, Tensor]:
         operators = operators.gather(2, order)
         edges = edges.gather(2, order.unsqueeze(3).expand_as(edges)).gather(3, order.unsqueeze(2).expand_as(edges))
     return torch.where(operators < 0, len(batch.vocabulary), operators).to(torch.uint8), edges.contiguous()
+
+
+def along_paths(edges: Tensor) -> list[int]:
+    """Return nodes in such an order, with repeats where needed, that one walk over it meets the nodes of each path in turn.
+
+    Args:
+        edges: `[..., nodes, nodes]` bool, where `[..., u, v]` is the edge from u to v.
+    """
+    nodes = edges.shape[-1]
+    return list(range(nodes)) * (nodes if edges.tril().any() else 1)

@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.predictors.encoder import Encoder, nodes_in_order
+from archsearch.evaluators.predictors.encoder import Encoder, along_paths, nodes_in_order
 from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators, Linear, chosen, normal, times, uniform
@@ -68,12 +68,13 @@ class NodeLayer(nn.Module):
 class NodeGATES(Encoder):
     """Information enters at the inputs and flows along the edges; operators are gates on it.
 
-    Input nodes have an embedding of their own, all others share one that starts from zero. The vector of an architecture is the
-    sum of the last states of all nodes but the inputs, over the largest number of such nodes, for each cell in turn. It does not
-    depend on the numbering of the nodes.
+    Input nodes have an embedding of their own, all others share one that starts from zero, or (`depth_scale`) have the one of
+    their depth, which is the length of the longest path to them. The vector of an architecture is the sum of the last states of
+    all nodes but the inputs, over the largest number of such nodes, for each cell in turn. It does not depend on the numbering
+    of the nodes.
 
-    The states of the inputs do not depend on the architecture, and those of the other nodes do not before the first layer: they
-    are computed once for all graphs.
+    The states of the inputs do not depend on the architecture, and those of the other nodes only on their depth before the first
+    layer: they are computed once for all graphs.
 
     Args:
         form: Form of the space's graphs.
@@ -83,11 +84,11 @@ class NodeGATES(Encoder):
 
     def __init__(self, form: Form, settings: Settings, generators: Generators) -> None:
         super().__init__()
-        members, device = len(generators), generators[0].device
         self.form, self.settings = form, settings
         self.features = form.cells * settings.width
         self.entries = normal(generators, (form.cells * form.inputs, settings.embedding))
-        self.rest = nn.Parameter(torch.zeros(members, 1, settings.embedding, device=device))
+        depths = form.nodes if settings.depth_scale else 1
+        self.rest = normal(generators, (depths, settings.embedding), settings.depth_scale)
         self.project = Linear(settings.embedding, settings.hidden, generators)
         self.operators = normal(generators, (len(form.vocabulary) - 1, settings.embedding))
         sizes = [settings.hidden] + [settings.width] * settings.layers
@@ -96,20 +97,25 @@ class NodeGATES(Encoder):
 
     @staticmethod
     def tensors(batch: GraphBatch, form: Form) -> tuple[Tensor, ...]:
-        """Return operators `[batch, cells, others]` and the edges into these nodes, `[batch, cells, others, nodes]`."""
+        """Return operators and depths, `[batch, cells, others]`, and edges into these nodes, `[batch, cells, others, nodes]`."""
         operators, edges = nodes_in_order(batch)
-        return operators[..., form.inputs :] - 1, edges[..., form.inputs :, :]
+        others = slice(form.inputs, None)
+        return operators[..., others] - 1, _depths(edges)[..., others], edges[..., others, :]
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        operators = tensors[0].flatten(1, 2)
-        from_entries, edges = self._edges(tensors[1])
-        entries, states = self.project(self.entries), self.project(self.rest).unsqueeze(1)
+        operators, depths = tensors[0].flatten(1, 2), tensors[1].flatten(1, 2)
+        from_entries, edges = self._edges(tensors[2])
+        entries, states = self.project(self.entries), self.project(self.rest)
         for number, layer in enumerate(self.layers):
             if number:
                 entries, states = entries.relu(), states.relu()
             entries, moved = torch.bmm(entries, layer.weight), times(states, layer.weight)
-            # At first there is one state for all nodes, so that it is enough to count what arrives.
-            arriving = torch.matmul(edges, moved) if number else edges.sum(3, keepdim=True) * moved
+            if number or self.settings.depth_scale:
+                moved = moved if number else chosen(moved, depths.clamp(max=moved.shape[1] - 1))
+                arriving = torch.matmul(edges, moved)
+            else:  # there is one state for all nodes, so that it is enough to count what arrives
+                moved = moved.unsqueeze(1)
+                arriving = edges.sum(3, keepdim=True) * moved
             arriving = arriving + torch.matmul(from_entries, entries).view_as(arriving)
             states = layer.others(moved, arriving, operators, self.operators)
             entries = layer.inputs(entries)
@@ -126,3 +132,15 @@ class NodeGATES(Encoder):
         if self.settings.self_loops:
             others = others + torch.eye(others.shape[-1], device=edges.device)
         return from_entries.flatten(1, 3).to(self.entries.dtype), others.flatten(1, 2)
+
+
+def _depths(edges: Tensor) -> Tensor:
+    """Return the length of the longest path to each node, `[batch, cells, nodes]` uint8.
+
+    Args:
+        edges: `[batch, cells, nodes, nodes]` bool, where `[..., v, u]` is the edge from u to v.
+    """
+    depths = torch.zeros(edges.shape[:-1], dtype=torch.uint8)
+    for node in along_paths(edges.transpose(-1, -2)):
+        depths[..., node] = torch.where(edges[..., node, :], depths + 1, 0).amax(-1)
+    return depths

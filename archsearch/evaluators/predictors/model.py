@@ -13,6 +13,7 @@ from archsearch.evaluators.predictors.head import Head
 from archsearch.evaluators.predictors.pairs import all_gaps, draw_pairs
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators
+from archsearch.evaluators.predictors.structure import Structured
 
 
 class ScoringModel(nn.Module):
@@ -25,7 +26,7 @@ class ScoringModel(nn.Module):
         generators: One for each member.
     """
 
-    def __init__(self, encoder: Encoder, loss: str, settings: Settings, generators: Generators) -> None:
+    def __init__(self, encoder: Encoder | Structured, loss: str, settings: Settings, generators: Generators) -> None:
         super().__init__()
         self.encoder, self.settings, self.generators, self._loss = encoder, settings, generators, loss
         self.head = Head(encoder.features, settings.head, settings.dropout, generators)
@@ -66,7 +67,7 @@ class ComparingModel(nn.Module):
 
     references: Tensor
 
-    def __init__(self, encoder: Encoder, settings: Settings, generators: Generators, references: int = 32) -> None:
+    def __init__(self, encoder: Encoder | Structured, settings: Settings, generators: Generators, references: int = 32) -> None:
         super().__init__()
         self.encoder, self.settings, self.generators = encoder, settings, generators
         self.head = Head(2 * encoder.features, settings.head, settings.dropout, generators)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -19,17 +19,19 @@ class Population:
         encoder: Whose tensors they are.
         form: Form of the graphs.
         tensors: `[architectures, ...]` each.
+        structured: Whether the last tensor is the structure of the graphs.
     """
 
     encoder: type[Encoder]
     form: Form
     tensors: tuple[Tensor, ...]
+    structured: bool = False
 
     def __len__(self) -> int:
         return len(self.tensors[0])
 
     def __getitem__(self, rows: slice | Tensor) -> Population:
-        return Population(self.encoder, self.form, tuple(tensor[rows] for tensor in self.tensors))
+        return replace(self, tensors=tuple(tensor[rows] for tensor in self.tensors))
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
         """Yield the tensors of so many architectures at a time, `[1, size, ...]` each."""

@@ -24,6 +24,7 @@ from archsearch.evaluators.predictors.mlp import RawNumbers
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.presets import NAMES, settings_of
 from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.structure import structure
 from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
 from archsearch.evaluators.vectors import finite_vector
@@ -123,7 +124,7 @@ class Predictor:
         vector = _checked_scores(scores, len(population))
         number = epochs
         if trained is None:
-            settings = settings_of(self.preset, population.form).with_changes(**self._changes)
+            settings = self._settings(population.form, None)
             trained = self._made(population.encoder, population.form, settings)
             number = epochs or settings.epochs
         settings = trained.settings
@@ -226,25 +227,33 @@ class Predictor:
         return Trained(encoder, form, self.loss, settings, self.seed, self.members, self.device)
 
     def _population(self, architectures: Architectures, trained: Trained | None) -> Population:
-        """Return architectures as tensors that suit the encoder at hand, if there is one."""
+        """Return architectures as tensors that suit the model at hand, if there is one."""
         if not isinstance(architectures, Population):
-            batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-            form = Form.of(batch, self.space.num_inputs)
-            encoder = ENCODERS[self.encoder](form)
-            if trained and encoder.fixed_size:
-                form = replace(form, nodes=max(form.nodes, trained.form.nodes))
-            _check_vocabulary(form, self.space)
-            tensors = tuple(tensor.to(self.device) for tensor in encoder.tensors(batch, form))
-            architectures = Population(encoder, form, tensors)
-        _check_vocabulary(architectures.form, self.space)
-        if architectures.encoder is not ENCODERS[self.encoder](architectures.form):
+            architectures = self._encoded(architectures, trained)
+        form = architectures.form
+        _check_vocabulary(form, self.space)
+        expected = ENCODERS[self.encoder](form), self._settings(form, trained).structure
+        if (architectures.encoder, architectures.structured) != expected:
             raise ConfigurationError(
-                f"architectures: expected a population prepared for encoder={self.encoder!r}; got one for "
-                f"{architectures.encoder.__name__}. Prepare it with this predictor."
+                f"architectures: expected a population prepared for encoder={self.encoder!r} and preset={self.preset!r}; got one "
+                f"for {architectures.encoder.__name__}, structure={architectures.structured}. Prepare it with this predictor."
             )
         if trained:
             _check_form(architectures, trained.form)
         return architectures
+
+    def _encoded(self, architectures: Sequence[Architecture] | GraphBatch, trained: Trained | None) -> Population:
+        batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
+        form = Form.of(batch, self.space.num_inputs)
+        _check_vocabulary(form, self.space)
+        encoder, structured = ENCODERS[self.encoder](form), self._settings(form, trained).structure
+        if trained and encoder.fixed_size:
+            form = replace(form, nodes=max(form.nodes, trained.form.nodes))
+        tensors = encoder.tensors(batch, form) + ((structure(batch),) if structured else ())
+        return Population(encoder, form, tuple(tensor.to(self.device) for tensor in tensors), structured)
+
+    def _settings(self, form: Form, trained: Trained | None) -> Settings:
+        return trained.settings if trained else settings_of(self.preset, form).with_changes(**self._changes)
 
     def _targets(self, scores: Vector, settings: Settings) -> torch.Tensor:
         """Return what the loss compares with: ranks, which keep in single precision what the scores tell apart."""

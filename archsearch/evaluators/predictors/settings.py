@@ -19,6 +19,8 @@ class Settings:
         hidden: Features of the first states of GATES.
         residual: Whether a node's own state is added in a layer of GATES with operators on nodes.
         self_loops: Whether a node's own state passes its gate there.
+        depth_scale: Size of the random embedding of its depth that a node starts from there; with 0 all start from zero.
+        structure: Whether counted properties of the graph stand beside the encoder's vector; see `structure`.
         convolutions: Layers of a graph convolution network.
         recurrent: Features of embeddings and states of the LSTM.
         head: Widths of the hidden layers between vector and score.
@@ -41,6 +43,8 @@ class Settings:
     hidden: int = 96
     residual: bool = False
     self_loops: bool = True
+    depth_scale: float = 0.0
+    structure: bool = False
     convolutions: int = 2
     recurrent: int = 100
     head: tuple[int, ...] = (200,)
@@ -59,6 +63,7 @@ class Settings:
             "width": (1, 100_000),
             "embedding": (1, 100_000),
             "hidden": (1, 100_000),
+            "depth_scale": (0.0, 1000.0),
             "convolutions": (1, 1000),
             "recurrent": (1, 100_000),
             "dropout": (0.0, 0.99),

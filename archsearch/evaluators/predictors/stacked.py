@@ -25,9 +25,9 @@ def uniform(generators: Generators, shape: tuple[int, ...], bound: float) -> nn.
     return nn.Parameter(drawn(generators, lambda g: (2.0 * torch.rand(shape, generator=g, device=g.device) - 1.0).mul_(bound)))
 
 
-def normal(generators: Generators, shape: tuple[int, ...]) -> nn.Parameter:
-    """Return a parameter `[members, *shape]` of standard normal values."""
-    return nn.Parameter(drawn(generators, lambda g: torch.randn(shape, generator=g, device=g.device)))
+def normal(generators: Generators, shape: tuple[int, ...], scale: float = 1.0) -> nn.Parameter:
+    """Return a parameter `[members, *shape]` of normal values with mean 0 and a standard deviation of `scale`."""
+    return nn.Parameter(scale * drawn(generators, lambda g: torch.randn(shape, generator=g, device=g.device)))
 
 
 class Linear(nn.Module):

@@ -15,6 +15,7 @@ from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.structure import Structured
 
 _CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache
 _SCALE_BY = 1000  # architectures at most that set the scale of a member
@@ -39,7 +40,8 @@ class Trained:
         self.form, self.settings = form, settings
         seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
         self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
-        body = encoder(form, settings, self.generators)
+        encode = encoder(form, settings, self.generators)
+        body = Structured(encode, form) if settings.structure else encode
         self.model: ScoringModel | ComparingModel = (
             ComparingModel(body, settings, self.generators)
             if loss == "comparator"

@@ -49,16 +49,25 @@ def encoded(encoder: NodeGATES, batch: GraphBatch) -> Tensor:
         return encoder.forward(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form)))
 
 
+def longest_paths(edges: NDArray[np.bool_]) -> list[int]:
+    """Return the length of the longest path to each node; no edge leads to an earlier one."""
+    lengths: list[int] = []
+    for node in range(len(edges)):
+        lengths.append(max((1 + lengths[source] for source in np.flatnonzero(edges[:, node])), default=0))
+    return lengths
+
+
 def node_by_node(encoder: NodeGATES, batch: GraphBatch, row: int, member: int) -> Tensor:
     """Return the vector of one architecture by the equations, one node at a time."""
     parameters = {name: value[member].detach() for name, value in encoder.named_parameters()}
     embeddings = torch.cat([torch.zeros(1, encoder.settings.embedding), parameters["operators"]])
     vector, number = [], 0
+    last = len(parameters["rest"]) - 1
     for cell in range(batch.operators.shape[1]):
         operators, edges = batch.operators[row, cell], batch.adjacency[row, cell]
-        states = {}
+        states, depths = {}, longest_paths(edges)
         for node in np.flatnonzero(operators >= 0):
-            own = parameters["entries"][number] if operators[node] == 0 else parameters["rest"][0]
+            own = parameters["entries"][number] if operators[node] == 0 else parameters["rest"][min(depths[node], last)]
             number += int(operators[node] == 0)
             states[node] = own @ parameters["project.weight"] + parameters["project.bias"][0]
         for layer in range(encoder.settings.layers):
@@ -109,10 +118,13 @@ def test_chain_by_hand(generators: Generators) -> None:
 
 @pytest.mark.parametrize("name", ["nasbench101", "enas", "cells", "anytime", "nasbench201"])
 @pytest.mark.parametrize(("residual", "self_loops"), OPTIONS)
-def test_fast_encoder_is_the_node_by_node_one(name: str, residual: bool, self_loops: bool, generators: Generators) -> None:
+@pytest.mark.parametrize("depth_scale", [0.0, 0.5])
+def test_fast_encoder_is_the_node_by_node_one(
+    name: str, residual: bool, self_loops: bool, depth_scale: float, generators: Generators
+) -> None:
     space = Anytime(nodes=(5, 3)) if name == "anytime" else spaces.get(name)
     batch = population(space, 8)
-    settings = SMALL.with_changes(residual=residual, self_loops=self_loops)
+    settings = SMALL.with_changes(residual=residual, self_loops=self_loops, depth_scale=depth_scale)
     made = encoder(space, batch, settings, *generators(0, 1))
     vectors = encoded(made, batch)
     for member in range(2):
@@ -120,9 +132,9 @@ def test_fast_encoder_is_the_node_by_node_one(name: str, residual: bool, self_lo
         assert torch.allclose(vectors[member], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("residual", "self_loops"), OPTIONS[:2])
+@pytest.mark.parametrize(("residual", "self_loops", "depth_scale"), [(*OPTIONS[0], 0.3), (*OPTIONS[1], 0.0)])
 def test_renumbered_cells_of_nasbench101_have_the_same_vector(
-    residual: bool, self_loops: bool, renumbered: Renumber, generators: Generators
+    residual: bool, self_loops: bool, depth_scale: float, renumbered: Renumber, generators: Generators
 ) -> None:
     """10,000 pairs; the nodes of one of each pair stand in any order, so that edges run backwards and the padding in between."""
     space = spaces.get("nasbench101")
@@ -130,7 +142,8 @@ def test_renumbered_cells_of_nasbench101_have_the_same_vector(
     rng = np.random.default_rng(1)
     other = renumbered(batch, rng.permuted(np.tile(np.arange(7), (len(batch), 1)), axis=1))
     assert (other.adjacency != batch.adjacency).any(axis=(1, 2, 3)).mean() > 0.99
-    made = encoder(space, batch, Settings(layers=4, width=24, residual=residual, self_loops=self_loops), *generators())
+    settings = Settings(layers=4, width=24, residual=residual, self_loops=self_loops, depth_scale=depth_scale)
+    made = encoder(space, batch, settings, *generators())
     vectors, same = encoded(made, batch), encoded(made, other)
     assert (vectors - same).abs().max() < 1e-5 * vectors.abs().max()
 
