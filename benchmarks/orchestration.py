@@ -2,6 +2,7 @@
 
     python benchmarks/orchestration.py            # rates, tracking; about three minutes
     python benchmarks/orchestration.py --training # also the share of time inside training in the default run
+    python benchmarks/orchestration.py --growth   # only how costs grow, from 1,000 to 100,000 candidates; needs install_tables.py
 
 All figures are of one run on one machine; compare the ratios.
 """
@@ -9,6 +10,7 @@ All figures are of one run on one machine; compare the ratios.
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import tempfile
 import time
@@ -113,11 +115,43 @@ def training() -> None:
     print(f"\ndefault run: {costs['total']:.0f} s in all; inside training {share:.1%} of {wall}; aim: 90 %")
 
 
+def growth() -> None:
+    """Print what a candidate costs in longer and longer searches: searcher, Tune, ledger, MLflow and report."""
+    columns = ("seconds", 9), ("of them trials", 16), ("microseconds more a candidate", 31), ("driver MB", 11)
+    print(f"\n{'searcher':12}{'candidates':>11}" + "".join(f"{name:>{width}}" for name, width in columns))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "space": "nasbench101",
+            "evaluator": "table:nasbench101",
+            "storage": folder,
+            "progress": False,
+            "reuse": False,
+        }
+        settings["tracking"] = f"sqlite:///{folder}/mlflow.db"
+        run_search(**settings, searcher="random", num_candidates=5, name="warm")
+        for searcher in ("random", "evolution"):
+            before: tuple[int, float] | None = None
+            for candidates in (1_000, 10_000, 30_000, 100_000):
+                started = time.perf_counter()
+                name = f"{searcher}-{candidates}"
+                result = run_search(**settings, searcher=searcher, num_candidates=candidates, name=name)
+                seconds, trials = time.perf_counter() - started, result.summary.costs["trials"]
+                more = f"{1e6 * (seconds - before[1]) / (candidates - before[0]):.0f}" if before else ""
+                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                print(f"{searcher:12}{candidates:11,}{seconds:9.1f}{trials:16.1f}{more:>31}{memory:11.0f}", flush=True)
+                before = candidates, seconds
+    print("aim: flat")
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", action="store_true", help="also run the default search (minutes)")
+    parser.add_argument("--growth", action="store_true", help="only measure searches of 1,000 to 100,000 candidates")
     arguments = parser.parse_args()
+    if arguments.growth:
+        growth()
+        return
     evaluator = evaluators.TabularEvaluator.embedded("digits201", space=spaces.get("nasbench201"))
     rates(evaluator)
     tracking()
