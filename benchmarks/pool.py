@@ -279,8 +279,8 @@ def through_tune(searcher: GATESEvolution, evaluator: TabularEvaluator, folder: 
 def search() -> None:
     """What pool, Tune and ledger add to a search in which a resident predictor scores some 5,000 candidates.
 
-    Both ways make the same proposals, because the search is deterministic. The time is from the first outcome to the last: the
-    start of Ray, pool and worker is left out, the first fit is not.
+    Both ways make the same proposals, because the search is deterministic. The time is from the first outcome of a candidate that
+    the predictor chose to the last outcome: the start of Ray, pool and worker, and the first use of torch, are left out.
     """
     evaluator = TabularEvaluator.embedded("digits201", space=NASBench201())
     settings: dict[str, Any] = {
@@ -293,18 +293,17 @@ def search() -> None:
     settings["batch_size"] = 10
     torch.set_num_threads(1)
     ratios = []
-    print(f"\n{'GATES search, 120 evaluations':34}{'bare loop':>12}{'pool and Tune':>15}{'ratio':>9}")
+    print(f"\n{'GATES search':34}{'bare loop':>12}{'pool and Tune':>15}{'ratio':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(4):
             bare, other = (GATESEvolution(evaluator.space, seed, **settings) for _ in range(2))
             bare._pool = InProcess(bare.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
-            first, *_, last = evaluated(bare, evaluator)
-            times = through_tune(other, evaluator, folder)
+            times = list(evaluated(bare, evaluator)), through_tune(other, evaluator, folder)
             assert [row.evaluation.key for row in other.history] == [row.evaluation.key for row in bare.history]
-            seconds = last - first, times[-1] - times[0]
+            seconds = [way[-1] - way[2] for way in times]
             if seed:  # the first round loads what the later ones use
                 ratios.append(seconds[1] / seconds[0])
-                print(f"{f'seed {seed}, first to last outcome':34}{seconds[0]:10.2f} s{seconds[1]:13.2f} s{ratios[-1]:9.2f}")
+                print(f"{f'seed {seed}, candidates 30 to 120':34}{seconds[0]:10.2f} s{seconds[1]:13.2f} s{ratios[-1]:9.2f}")
     print(f"median ratio {statistics.median(ratios):.2f}; aim: at most 1.10")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ class PredictorSurrogate:
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
         self.space, self.enumerable, self.arguments = space, enumerable, predictor
         self._predictors: dict[str, Predictor] = {}
+        # Torch takes seconds to load: that begins now, beside the first evaluations, and not with the first fit.
+        threading.Thread(target=_predictor_class, daemon=True).start()
 
     def load(self, state: Mapping[str, Any]) -> None:
         self._predictors = {name: self._made(0).load(part) for name, part in state.items()}
@@ -118,9 +121,7 @@ class PredictorSurrogate:
         return goals.with_predicted(architectures, predicted)
 
     def _made(self, seed: int) -> Predictor:
-        from archsearch.evaluators.predictors.predictor import Predictor  # torch is needed in the actor alone
-
-        return Predictor(self.space, seed=seed, **self.arguments)
+        return _predictor_class()(self.space, seed=seed, **self.arguments)
 
     @cached_property
     def _whole(self) -> dict[str, Architecture]:
@@ -130,3 +131,9 @@ class PredictorSurrogate:
             architecture = self.space.from_genotype(genotype)
             found.setdefault(self.space.key(architecture), architecture)
         return found
+
+
+def _predictor_class() -> type[Predictor]:
+    from archsearch.evaluators.predictors.predictor import Predictor  # torch is needed in the actor alone
+
+    return Predictor
