@@ -35,8 +35,10 @@ class Attempt:
     processes: int = 0
     one_by_one: bool = False
 
-    def after_death(self, unrecorded: Collection[str]) -> None:
-        """Blame the candidate that was tried last, unless its outcome was recorded before the process died."""
+    def after_death(self, unrecorded: Collection[str], node_lost: bool = False) -> None:
+        """Blame the candidate that was tried last, unless its outcome was recorded before, or the process died with its node."""
+        if node_lost:
+            return
         if self.trying is None:
             self.one_by_one = True
         elif self.trying in unrecorded:

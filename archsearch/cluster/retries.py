@@ -7,6 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.search import Searcher
 
 from archsearch.errors import ArchSearchError, RunError
@@ -35,6 +37,8 @@ class RetryingSearcher(Searcher):
         self._searcher, self._begun, self._give_up = searcher, begun, give_up
         self._running: dict[str, tuple[str, dict[str, Any]]] = {}
         self._again: deque[tuple[str, dict[str, Any]]] = deque()
+        self._batches: dict[str, int] = {}
+        self._lost_nodes: set[int] = set()
         self._deaths: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -43,6 +47,9 @@ class RetryingSearcher(Searcher):
         first, suggestion = self._again.popleft() if self._again else (trial_id, self._searcher.suggest(trial_id))
         if isinstance(suggestion, dict):
             self._running[trial_id] = (first, suggestion)
+            if suggestion["batch"] in self._lost_nodes:
+                self._lost_nodes.remove(suggestion["batch"])
+                return {**suggestion, "node_lost": True}
         elif suggestion == Searcher.FINISHED and self._running:
             return None  # a trial that runs may die yet
         return suggestion  # type: ignore[no-any-return]
@@ -58,7 +65,7 @@ class RetryingSearcher(Searcher):
         if not error:
             self._searcher.on_trial_complete(trial_id=first, result=result)
             return
-        batch = suggestion["batch"]
+        batch = self._batches[trial_id] = suggestion["batch"]
         self._deaths[batch] += 1
         self._again.append((first, suggestion))
         logger.warning("a process of batch %d died; what it had not recorded is tried again", batch)
@@ -69,6 +76,11 @@ class RetryingSearcher(Searcher):
                     "Is archsearch installed on all nodes, in the same version? Their reasons are in Ray's logs, /tmp/ray."
                 )
             )
+
+    def node_lost(self, trial_id: str) -> None:
+        """Take note that a trial died with its node, so that its next try does not blame a candidate."""
+        if trial_id in self._batches:
+            self._lost_nodes.add(self._batches.pop(trial_id))
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Accept what Tune announces."""
@@ -81,3 +93,20 @@ class RetryingSearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Read the searcher's state."""
         self._searcher.restore(checkpoint_path)
+
+
+class LostNodes(tune.Callback):
+    """Tells which trials died with their nodes: when a machine fails or is taken away.
+
+    Args:
+        node_lost: Called with the name of such a trial, before its batch is suggested again.
+    """
+
+    def __init__(self, node_lost: Callable[[str], None]) -> None:
+        self._node_lost = node_lost
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Look at the error that Tune keeps of a trial."""
+        error = trial.get_pickled_error()
+        if isinstance(error, RayActorError) and (error.preempted or "node has died" in str(error)):
+            self._node_lost(trial.trial_id)

@@ -65,7 +65,9 @@ class BatchTrial(tune.Trainable):
         if self._parts is None:
             evaluator, storage, run = ray.get(self._task)
             self._parts = evaluator, Ledger(storage, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed), run
-        return evaluate_batch(*self._parts, self.config["batch"], self.config["candidates"], self.config.get("positions"))
+        config = self.config
+        positions, node_lost = config.get("positions"), config.get("node_lost", False)
+        return evaluate_batch(*self._parts, config["batch"], config["candidates"], positions, node_lost)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Keep nothing: the ledger is the state."""
@@ -81,6 +83,7 @@ def evaluate_batch(
     batch: int,
     candidates: Sequence[str],
     positions: Sequence[int] | None = None,
+    node_lost: bool = False,
 ) -> list[Evaluation]:
     """Return one evaluation for each candidate text, in order, recording each in the ledger before it counts.
 
@@ -96,6 +99,7 @@ def evaluate_batch(
         batch: Number of the batch in the run.
         candidates: Texts of the architectures.
         positions: Place of each candidate in the batch; None counts from 0.
+        node_lost: Whether the process before died with its node, which is no candidate's fault.
 
     Raises:
         ArchitectureError: A text is not of the evaluator's space.
@@ -111,7 +115,7 @@ def evaluate_batch(
         recorded = {str(entry.evaluation.architecture): entry.evaluation for entry in ledger.entries(run, batch)}
         recorder.results = {place: recorded[text] for place in places if (text := str(todo[place])) in recorded}
         todo = {place: architecture for place, architecture in todo.items() if place not in recorder.results}
-        attempt.after_death({str(architecture) for architecture in todo.values()})
+        attempt.after_death({str(architecture) for architecture in todo.values()}, node_lost)
     given_up = {place: why for place, architecture in todo.items() if (why := attempt.verdict(str(architecture)))}
     recorder.take((place, evaluator.failed(todo.pop(place), why)) for place, why in given_up.items())
     attempt.processes += 1

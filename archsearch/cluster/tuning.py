@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from archsearch import errors
 from archsearch.cluster.attempts import forget_attempts, processes_of
 from archsearch.cluster.ledger import Ledger
-from archsearch.cluster.retries import RetryingSearcher
+from archsearch.cluster.retries import LostNodes, RetryingSearcher
 from archsearch.cluster.trial import BatchTrial
 from archsearch.evaluators.evaluator import Evaluator
 
@@ -89,7 +89,7 @@ def run_trials(
             storage_path=str(folder.parent.absolute()),
             verbose=0,
             stop=broken,
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, LostNodes(retrying.node_lost)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

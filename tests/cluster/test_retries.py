@@ -61,3 +61,14 @@ def test_trial_that_is_stopped_is_not_tried_again(searcher: RandomSearch) -> Non
     retrying.on_trial_complete(trial_id="never seen", error=True)
     suggestion = retrying.suggest("b")
     assert isinstance(suggestion, dict) and suggestion["batch"] == 1
+
+
+def test_batch_that_died_with_its_node_says_so_once(searcher: RandomSearch) -> None:
+    retrying = RetryingSearcher(searcher, lambda batch: 1, pytest.fail)
+    first = retrying.suggest("a")
+    assert isinstance(first, dict)
+    retrying.on_trial_complete(trial_id="a", error=True)
+    retrying.node_lost("a")
+    assert retrying.suggest("b") == {**first, "node_lost": True}
+    retrying.on_trial_complete(trial_id="b", error=True)
+    assert retrying.suggest("c") == first, "this time it was not the node"

@@ -36,12 +36,14 @@ def die() -> None:
     raise KeyboardInterrupt
 
 
-def through_deaths(evaluator: Any, ledger: Ledger, candidates: list[str]) -> tuple[list[Evaluation], int]:
+def through_deaths(
+    evaluator: Any, ledger: Ledger, candidates: list[str], node_lost: bool = False
+) -> tuple[list[Evaluation], int]:
     """Try a batch until it is done; return its outcomes and the number of deaths."""
     evaluator.die = die
     for deaths in range(2 * DEATHS_PER_BATCH):
         try:
-            return evaluate_batch(evaluator, ledger, "run", 0, candidates), deaths
+            return evaluate_batch(evaluator, ledger, "run", 0, candidates, node_lost=node_lost), deaths
         except KeyboardInterrupt:
             pass
     raise AssertionError("the batch has no end")
@@ -115,6 +117,15 @@ def test_only_what_kills_twice_when_alone_fails(
     assert sorted(entry.position for entry in ledger.entries("run", 0)) == list(range(12)), "each is recorded once"
     assert {entry.position for entry in ledger.entries("run", 0) if entry.evaluation.error} == failed
     assert deaths <= 1 + 2 * len(kills)
+
+
+def test_candidate_whose_nodes_are_lost_is_not_blamed(
+    ledger: Ledger, make_evaluator: Callable[..., Any], candidates: list[str]
+) -> None:
+    evaluator = make_evaluator(kills={candidates[1]: 7})
+    evaluations, deaths = through_deaths(evaluator, ledger, candidates[:3], node_lost=True)
+    assert deaths == 7
+    assert [evaluation.error for evaluation in evaluations] == [None] * 3
 
 
 def test_batch_in_which_all_processes_die_is_given_up(
