@@ -2,6 +2,7 @@
 
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
+from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
@@ -14,6 +15,7 @@ __all__ = [
     "ArchitectureSearcher",
     "Constraint",
     "GATESEvolution",
+    "GaussianProcessSearch",
     "Goals",
     "Objective",
     "Observation",

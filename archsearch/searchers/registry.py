@@ -5,6 +5,7 @@ from __future__ import annotations
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
+from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.tune_algorithm import OptunaTPE
@@ -12,6 +13,7 @@ from archsearch.searchers.tune_algorithm import OptunaTPE
 _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "evolution": RegularizedEvolution,
     "gates": GATESEvolution,
+    "gp": GaussianProcessSearch,
     "optuna": OptunaTPE,
     "random": RandomSearch,
 }

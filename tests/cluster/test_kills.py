@@ -226,7 +226,8 @@ def check(search: Search, killed: dict[int, set[str]], abandoned: bool = False) 
     assert not lost or (abandoned and all({*begun[text]} <= {*killed} for text in lost)), "nothing is lost"
     for text, pids in again.items():
         assert all(pid in killed and text not in killed[pid] for pid in pids[:-1]), f"{text} was paid again: {pids}, {killed}"
-    assert failed <= {text for text, pids in again.items() if not {*pids} - {*killed}}, "it was alone in two killed processes"
+    # Ray may report the loss of a node as the death of a process. A candidate is noted before the evaluator begins it.
+    assert all({*begun.get(text, [])} <= {*killed} for text in failed), "it was the work in hand of two processes that died"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

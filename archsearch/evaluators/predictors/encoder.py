@@ -27,13 +27,17 @@ class Encoder(nn.Module, ABC):
     def tensors(batch: GraphBatch, form: Form) -> tuple[Tensor, ...]:
         """Return what the encoder reads of a population as compact tensors, `[batch, ...]` each."""
 
-    @abstractmethod
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """Return `[members, batch, features]`.
+    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return what follows from rows of the tensors above without any parameter, so that steps on the same rows share it.
 
         Args:
-            *tensors: Rows of the tensors above, `[members or 1, batch, ...]` each.
+            *tensors: `[members or 1, batch, ...]` each.
         """
+        return tensors
+
+    @abstractmethod
+    def forward(self, *unpacked: Tensor) -> Tensor:
+        """Return `[members, batch, features]` for what `unpacked` gave."""
 
 
 def nodes_in_order(batch: GraphBatch) -> tuple[Tensor, Tensor]:

@@ -22,16 +22,16 @@ from torch import Tensor, nn
 from archsearch.evaluators.predictors.encoder import Encoder, along_paths, nodes_in_order
 from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
-from archsearch.evaluators.predictors.stacked import Generators, Linear, chosen, normal, times, uniform
+from archsearch.evaluators.predictors.stacked import Generators, Linear, all_gates, marked, normal, uniform
 from archsearch.spaces import GraphBatch
 
 
 class NodeLayer(nn.Module):
-    """One step of information along the edges: see the equation above.
+    """The parameters of one layer.
 
     Args:
         inputs: Features of the states that come in.
-        settings: Sizes and options.
+        settings: Sizes.
         generators: One for each member.
     """
 
@@ -40,29 +40,6 @@ class NodeLayer(nn.Module):
         self.gate = Linear(settings.embedding, settings.width, generators)
         self.weight = uniform(generators, (inputs, settings.width), settings.width**-0.5)
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, settings.width, device=self.weight.device))
-        self.residual, self.self_loops = settings.residual, settings.self_loops
-
-    def inputs(self, moved: Tensor) -> Tensor:
-        """Return the states of input nodes, at which nothing arrives; their operator is a zero vector.
-
-        Args:
-            moved: S of the input nodes, `[members, inputs, width]`.
-        """
-        states = torch.sigmoid(self.gate.bias) * moved + self.bias if self.self_loops else self.bias.expand_as(moved)
-        return states + moved if self.residual else states
-
-    def others(self, moved: Tensor, arriving: Tensor, operators: Tensor, embeddings: Tensor) -> Tensor:
-        """Return the states of the other nodes.
-
-        Args:
-            moved: S of these nodes, `[members, graphs, nodes, width]`, or of that shape when spread.
-            arriving: A S at these nodes, `[members, graphs, nodes, width]`.
-            operators: `[members or 1, graphs, nodes]`, from 0.
-            embeddings: E of each operator, `[members, operators, embedding]`.
-        """
-        gates = chosen(torch.sigmoid(self.gate(embeddings)), operators)
-        states = torch.addcmul(self.bias.unsqueeze(1), gates, arriving)
-        return states + moved if self.residual else states
 
 
 class NodeGATES(Encoder):
@@ -74,7 +51,9 @@ class NodeGATES(Encoder):
     of the nodes.
 
     The states of the inputs do not depend on the architecture, and those of the other nodes only on their depth before the first
-    layer: they are computed once for all graphs.
+    layer: they are computed once for all graphs. In the last layer the sum over the nodes is taken first, for each operator by
+    itself, since the nodes of one operator share a gate: `sum over v of g_v * (A S)_v = sum over o of g_o * (C_o H W_x)`, where
+    `C_o` sums the rows of A at the nodes with operator o.
 
     Args:
         form: Form of the space's graphs.
@@ -102,36 +81,89 @@ class NodeGATES(Encoder):
         others = slice(form.inputs, None)
         return operators[..., others] - 1, _depths(edges)[..., others], edges[..., others, :]
 
-    def forward(self, *tensors: Tensor) -> Tensor:
+    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return what of each node is of which kind, and what arrives where; `rows` are the nodes of all graphs.
+
+        Returns:
+            Operators `[.., rows, operators]` and depths `[.., rows, depths]`, one of them 1; edges from other nodes
+            `[.., graphs, others, others]`; edges from the inputs and then from nodes of each depth `[.., rows, inputs + depths]`;
+            the same two summed over the nodes of each operator, and divided by the number of nodes, for the last layer,
+            `[.., graphs, sums, others]` and `[.., graphs * sums, inputs]`, where with `residual` the last sum is that of all
+            nodes themselves; and the share of places that hold a node, `[.., graphs, 1]`.
+        """
         operators, depths = tensors[0].flatten(1, 2), tensors[1].flatten(1, 2)
+        dtype, count = self.entries.dtype, len(self.form.vocabulary) - 1
+        kinds = marked(operators, count, dtype)
+        starts = marked(depths.clamp(max=self.rest.shape[1] - 1), self.rest.shape[1], dtype)
         from_entries, edges = self._edges(tensors[2])
-        entries, states = self.project(self.entries), self.project(self.rest)
-        for number, layer in enumerate(self.layers):
-            if number:
-                entries, states = entries.relu(), states.relu()
-            entries, moved = torch.bmm(entries, layer.weight), times(states, layer.weight)
-            if number or self.settings.depth_scale:
-                moved = moved if number else chosen(moved, depths.clamp(max=moved.shape[1] - 1))
-                arriving = torch.matmul(edges, moved)
-            else:  # there is one state for all nodes, so that it is enough to count what arrives
-                moved = moved.unsqueeze(1)
-                arriving = edges.sum(3, keepdim=True) * moved
-            arriving = arriving + torch.matmul(from_entries, entries).view_as(arriving)
-            states = layer.others(moved, arriving, operators, self.operators)
-            entries = layer.inputs(entries)
-        real = (operators < len(self.form.vocabulary) - 1).to(states.dtype).unsqueeze(2)
-        vectors = torch.matmul(real / (self.form.nodes - self.form.inputs), states)
-        return vectors.view(len(vectors), -1, self.features)
+        reached = torch.cat([from_entries, torch.matmul(edges, starts)], dim=3)
+        shares = kinds.transpose(2, 3) / (self.form.nodes - self.form.inputs)
+        sums, entry_sums = torch.matmul(shares, edges), torch.matmul(shares, from_entries)
+        if self.settings.residual:
+            sums = torch.cat([sums, shares.sum(2, keepdim=True)], dim=2)
+            entry_sums = torch.nn.functional.pad(entry_sums, (0, 0, 0, 1))
+        rows = [tensor.flatten(1, 2) for tensor in (kinds, starts, reached)]
+        return rows[0], rows[1], edges, rows[2], sums, entry_sums.flatten(1, 2), shares.sum((2, 3)).unsqueeze(2)
+
+    def forward(self, *unpacked: Tensor) -> Tensor:
+        kinds, starts, edges, reached, sums, entry_sums, shares = unpacked
+        members, others, inputs = len(self.entries), edges.shape[-1], self.entries.shape[1]
+        own, gates = self._gates()
+        table = self.project(torch.cat([self.entries, self.rest], dim=1))
+        *layers, last = self.layers
+        if layers:
+            table = torch.bmm(table, layers[0].weight)
+            moved = torch.matmul(starts, table[:, inputs:]) if self.settings.residual else None
+            arriving = torch.matmul(reached, table)
+            entries, states = self._states(layers[0], table[:, :inputs], moved, arriving, own[0], torch.matmul(kinds, gates[0]))
+            from_entries = reached[..., :inputs].expand(members, -1, -1)
+            for number, layer in enumerate(layers[1:], start=1):
+                entries, moved = torch.bmm(entries, layer.weight), torch.bmm(states, layer.weight)
+                arriving = torch.matmul(edges, moved.unflatten(1, (-1, others))).flatten(1, 2)
+                arriving = torch.baddbmm(arriving, from_entries, entries)
+                entries, states = self._states(layer, entries, moved, arriving, own[number], torch.matmul(kinds, gates[number]))
+        else:
+            entries, states = table[:, :inputs], torch.matmul(starts, table[:, inputs:])
+        summed = torch.matmul(sums, states.unflatten(1, (-1, others))).flatten(1, 2)
+        summed = torch.bmm(torch.baddbmm(summed, entry_sums.expand(members, -1, -1), entries), last.weight)
+        weights = torch.nn.functional.pad(gates[-1], (0, 0, 0, 1), value=1.0) if self.settings.residual else gates[-1]
+        vectors = (summed.unflatten(1, (-1, sums.shape[2])) * weights.unsqueeze(1)).sum(2)
+        return torch.addcmul(vectors, shares, last.bias).view(members, -1, self.features)
+
+    def _gates(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return the gates of each layer: at inputs, whose operator is a zero vector, `[members, 1, width]`, and of operators."""
+        gates = all_gates([layer.gate for layer in self.layers], torch.nn.functional.pad(self.operators, (0, 0, 1, 0)))
+        return gates[:, :, :1].unbind(0), gates[:, :, 1:].unbind(0)
+
+    def _states(
+        self, layer: NodeLayer, entries: Tensor, moved: Tensor | None, arriving: Tensor, own: Tensor, gates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states of the inputs and of the other nodes after a layer and ReLU.
+
+        Args:
+            layer: Its parameters.
+            entries: S of the inputs, at which nothing else arrives, `[members, inputs, width]`.
+            moved: S of the other nodes, `[members, rows, width]`; it is needed with `residual` alone.
+            arriving: A S at these.
+            own: Gates at the inputs.
+            gates: Gates at the others.
+        """
+        settings = self.settings
+        at_inputs = torch.addcmul(layer.bias, own, entries) if settings.self_loops else layer.bias.expand_as(entries)
+        states = torch.addcmul(layer.bias, gates, arriving)
+        if settings.residual and moved is not None:
+            at_inputs, states = at_inputs + entries, states + moved
+        return at_inputs.relu(), states.relu()
 
     def _edges(self, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the edges from the inputs of all cells, `[members or 1, graphs * others, inputs]`, and from other nodes."""
-        form = self.form
+        """Return the edges from the inputs of all cells, `[members or 1, graphs, others, inputs]`, and from other nodes."""
+        form, dtype = self.form, self.entries.dtype
         cells = torch.eye(form.cells, dtype=torch.bool, device=edges.device)[:, None, :, None]
         from_entries = (edges[..., : form.inputs].unsqueeze(4) & cells).flatten(4)
-        others = edges[..., form.inputs :].to(self.entries.dtype)
+        others = edges[..., form.inputs :].to(dtype)
         if self.settings.self_loops:
-            others = others + torch.eye(others.shape[-1], device=edges.device)
-        return from_entries.flatten(1, 3).to(self.entries.dtype), others.flatten(1, 2)
+            others = others + torch.eye(others.shape[-1], device=edges.device, dtype=dtype)
+        return from_entries.flatten(1, 2).to(dtype), others.flatten(1, 2)
 
 
 def _depths(edges: Tensor) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import cast
 
 from torch import Tensor, nn
 
-from archsearch.evaluators.predictors.stacked import Generators, Linear, dropped
+from archsearch.evaluators.predictors.stacked import Generators, Linear, dropout_masks
 
 
 class Head(nn.Module):
@@ -31,9 +31,13 @@ class Head(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Map `[members, rows, features]` to `[members, rows]`."""
         *hidden, last = self.layers
-        for layer in hidden:
+        masks: Sequence[Tensor] = ()
+        if self.training and self.dropout and hidden:
+            shapes = [(values.shape[1], layer.bias.shape[2]) for layer in hidden]
+            masks = dropout_masks(shapes, self.dropout, self.generators)
+        for layer, mask in zip_longest(hidden, masks):
             values = layer(values).relu()
-            if self.training:
-                values = dropped(values, self.dropout, self.generators)
+            if mask is not None:
+                values = values * mask
         scores: Tensor = last(values).squeeze(-1)
         return scores

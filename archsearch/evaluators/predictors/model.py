@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,25 @@ from torch import Tensor, nn
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoder import Encoder
 from archsearch.evaluators.predictors.head import Head
-from archsearch.evaluators.predictors.pairs import all_gaps, draw_pairs
+from archsearch.evaluators.predictors.pairs import Pairs, all_gaps
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators
 from archsearch.evaluators.predictors.structure import Structured
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What steps on the same architectures share, whatever the parameters are.
+
+    Args:
+        unpacked: What the encoder reads; see `Encoder.unpacked`.
+        targets: `[members, batch]`.
+        pairs: What a loss of pairs draws from; None for other losses, and where all pairs are taken.
+    """
+
+    unpacked: tuple[Tensor, ...]
+    targets: Tensor
+    pairs: Pairs | None
 
 
 class ScoringModel(nn.Module):
@@ -33,21 +49,27 @@ class ScoringModel(nn.Module):
 
     def forward(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return scores, `[members, batch]`."""
-        scores: Tensor = self.head(self.encoder(*tensors))
+        scores: Tensor = self.head(self.encoder(*self.encoder.unpacked(*tensors)))
         return scores
 
-    def loss(self, tensors: Sequence[Tensor], targets: Tensor) -> Tensor:
-        """Return the loss of each member, `[members]`, for targets `[members, batch]`."""
-        scores = self(tensors)
+    def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
+        """Return architectures to train on, with targets `[members, batch]`."""
+        drawing = self.settings.pairs and self._loss in ("hinge", "bce")
+        pairs = Pairs(targets, self.settings.pairs) if drawing else None
+        return Batch(self.encoder.unpacked(*tensors), targets, pairs)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the loss of each member, `[members]`."""
+        scores: Tensor = self.head(self.encoder(*batch.unpacked))
         if self._loss == "mse":
-            return losses.mse(scores, targets)
+            return losses.mse(scores, batch.targets)
         if self._loss == "listmle":
-            return losses.list_mle(scores, targets)
-        if self.settings.pairs:
-            worse, better, weights = draw_pairs(targets, self.settings.pairs, self.generators)
+            return losses.list_mle(scores, batch.targets)
+        if batch.pairs:
+            worse, better, weights = batch.pairs.draw(self.generators)
             gaps = scores.gather(1, better) - scores.gather(1, worse)
         else:
-            gaps, weights = all_gaps(scores, targets)
+            gaps, weights = all_gaps(scores, batch.targets)
         return losses.binary(gaps, weights) if self._loss == "bce" else losses.hinge(gaps, weights, self.settings.margin)
 
 
@@ -76,18 +98,23 @@ class ComparingModel(nn.Module):
 
     def forward(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return scores, `[members, batch]`."""
-        vectors = self.encoder(*tensors).unsqueeze(2)
+        vectors = self.encoder(*self.encoder.unpacked(*tensors)).unsqueeze(2)
         pairs = torch.broadcast_tensors(vectors, self.references.unsqueeze(1))
         own, other = (pair.flatten(1, 2) for pair in pairs)
         wins = (self._compared(other, own).sigmoid() + 1.0 - self._compared(own, other).sigmoid()) / 2.0
         scores: Tensor = wins.unflatten(1, (vectors.shape[1], -1)).mean(2)
         return scores
 
-    def loss(self, tensors: Sequence[Tensor], targets: Tensor) -> Tensor:
-        """Return the loss of each member, `[members]`, for targets `[members, batch]`: the hinge loss of both comparisons."""
-        vectors = self.encoder(*tensors)
-        per_architecture = self.settings.pairs or len(targets[0])
-        worse, better, weights = draw_pairs(targets, per_architecture, self.generators)
+    def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
+        """Return architectures to train on, with targets `[members, batch]`."""
+        pairs = Pairs(targets, self.settings.pairs or targets.shape[1])
+        return Batch(self.encoder.unpacked(*tensors), targets, pairs)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the loss of each member, `[members]`: the hinge loss of both comparisons."""
+        assert batch.pairs
+        vectors: Tensor = self.encoder(*batch.unpacked)
+        worse, better, weights = batch.pairs.draw(self.generators)
         low, high = (vectors.gather(1, place.unsqueeze(2).expand(-1, -1, vectors.shape[2])) for place in (worse, better))
         margin = self.settings.margin
         rising, falling = self._compared(low, high), self._compared(high, low)
@@ -95,7 +122,7 @@ class ComparingModel(nn.Module):
 
     def remember(self, tensors: Sequence[Tensor]) -> None:
         """Take the architectures that others are to be compared with."""
-        self.references.copy_(self.encoder(*tensors))
+        self.references.copy_(self.encoder(*self.encoder.unpacked(*tensors)))
 
     def _compared(self, first: Tensor, second: Tensor) -> Tensor:
         compared: Tensor = self.head(torch.cat([first, second - first], dim=2))

@@ -24,37 +24,49 @@ def all_gaps(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return gaps, counts / counts.sum((1, 2), keepdim=True).clamp(min=1.0)
 
 
-def draw_pairs(targets: Tensor, per_architecture: int, generators: Generators) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw pairs with different targets, uniformly and without repeats.
+class Pairs:
+    """The pairs of a batch that have different targets, from which each step draws some.
 
     Args:
         targets: `[members, batch]`.
-        per_architecture: Pairs for each architecture of the batch; all pairs where there are fewer.
-        generators: One for each member.
-
-    Returns:
-        The worse and the better one of each pair, two tensors `[members, pairs]` of indices, and the weights of the pairs as in
-        `all_gaps`, `[members, pairs]`.
+        per_architecture: Pairs that are drawn for each architecture of the batch; all pairs where there are fewer.
     """
-    size = targets.shape[1]
-    limit = min(per_architecture * size, size * (size - 1) // 2)
-    drawn = [_drawn(row, limit, generator) for row, generator in zip(targets, generators, strict=True)]
-    worse, better, weights = (torch.stack(parts) for parts in zip(*drawn, strict=True))
-    return worse, better, weights
+
+    def __init__(self, targets: Tensor, per_architecture: int) -> None:
+        size = targets.shape[1]
+        self._limit = min(per_architecture * size, size * (size - 1) // 2)
+        ordered, order = targets.sort(dim=1)
+        # Of two places in the order, the first one holds the worse architecture.
+        places = torch.triu_indices(size, size, 1, device=targets.device)
+        tied = (ordered[:, 1:] == ordered[:, :-1]).any()
+        self._members = [
+            own[places[:, row[places[0]] != row[places[1]]] if tied else places] for row, own in zip(ordered, order, strict=True)
+        ]
+        counts = torch.tensor([[min(self._limit, pairs.shape[1])] for pairs in self._members], device=targets.device)
+        used = torch.arange(self._limit, device=targets.device) < counts
+        self._weights = used / counts.clamp(min=1)
+
+    def draw(self, generators: Generators) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw pairs, uniformly and without repeats.
+
+        Args:
+            generators: One for each member.
+
+        Returns:
+            The worse and the better one of each pair, two tensors `[members, pairs]` of indices, and the weights of the pairs as
+            in `all_gaps`, `[members, pairs]`.
+        """
+        drawn = [self._drawn(pairs, generator) for pairs, generator in zip(self._members, generators, strict=True)]
+        worse, better = torch.stack(drawn, dim=1)
+        return worse, better, self._weights
+
+    def _drawn(self, pairs: Tensor, generator: torch.Generator) -> Tensor:
+        """Return pairs of one member, `[2, limit]`, padded with zeros where there are too few."""
+        chosen = torch.randperm(pairs.shape[1], generator=generator, device=pairs.device)[: self._limit]
+        found = pairs[:, chosen]
+        return torch.nn.functional.pad(found, (0, self._limit - len(chosen))) if len(chosen) < self._limit else found
 
 
-def _drawn(targets: Tensor, limit: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    size = len(targets)
-    first, second = torch.triu_indices(size, size, 1, device=targets.device)
-    order = torch.randperm(len(first), generator=generator, device=targets.device)
-    for part in (order[: 2 * limit], order):  # ties are rare: the first part is nearly always enough
-        differ = part[targets[first[part]] != targets[second[part]]][:limit]
-        if len(differ) == limit:
-            break
-    first, second = first[differ], second[differ]
-    rising = targets[first] < targets[second]
-    worse, better = torch.where(rising, first, second), torch.where(rising, second, first)
-    missing = limit - len(differ)
-    weights = torch.full((len(differ),), 1.0 / max(len(differ), 1), device=targets.device)
-    pad = torch.nn.functional.pad
-    return pad(worse, (0, missing)), pad(better, (0, missing)), pad(weights, (0, missing))
+def draw_pairs(targets: Tensor, per_architecture: int, generators: Generators) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw pairs of a batch once; see `Pairs`."""
+    return Pairs(targets, per_architecture).draw(generators)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.evaluators.predictors.encoder import Encoder
@@ -30,7 +32,7 @@ class Population:
     def __len__(self) -> int:
         return len(self.tensors[0])
 
-    def __getitem__(self, rows: slice | Tensor) -> Population:
+    def __getitem__(self, rows: slice | Tensor | NDArray[np.integer] | NDArray[np.bool_]) -> Population:
         return replace(self, tensors=tuple(tensor[rows] for tensor in self.tensors))
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:

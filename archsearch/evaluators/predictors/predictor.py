@@ -40,7 +40,7 @@ ENCODERS: Mapping[str, Callable[[Form], type[Encoder]]] = {
     "lstm": lambda form: LSTM,
     "mlp": lambda form: RawNumbers,
 }
-_VERSION = 1
+_VERSION = 2
 
 
 class Predictor:
@@ -130,6 +130,7 @@ class Predictor:
         settings = trained.settings
         train(
             trained.model,
+            trained.parameters,
             trained.optimizer,
             population.tensors,
             self._targets(vector, settings),

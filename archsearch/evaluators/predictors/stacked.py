@@ -50,6 +50,14 @@ class Linear(nn.Module):
         return torch.baddbmm(self.bias, values, self.weight)
 
 
+def all_gates(linears: Sequence[Linear], embeddings: Tensor) -> Tensor:
+    """Return the gates that layers make of embedded operators, `[layers, members, operators, width]`, in one product for all."""
+    weight, bias = (torch.cat(parts, dim=2) for parts in zip(*((each.weight, each.bias) for each in linears), strict=True))
+    gates: Tensor = torch.baddbmm(bias, embeddings, weight).sigmoid()
+    members, operators, _ = gates.shape
+    return gates.view(members, operators, len(linears), -1).permute(2, 0, 1, 3).contiguous()
+
+
 def times(values: Tensor, weight: Tensor) -> Tensor:
     """Multiply `[members, ..., inputs]` by `[members, inputs, outputs]`, member by member."""
     return torch.bmm(values.flatten(1, -2), weight).view(*values.shape[:-1], -1)
@@ -65,16 +73,35 @@ def chosen(table: Tensor, index: Tensor) -> Tensor:
     Returns:
         `[members, ..., features]`.
     """
-    places = torch.arange(table.shape[1], device=index.device, dtype=index.dtype)
-    marks = (index.flatten(1).unsqueeze(-1) == places).to(table.dtype)
-    return torch.matmul(marks, table).view(len(table), *index.shape[1:], -1)
+    return torch.matmul(marked(index.flatten(1), table.shape[1], table.dtype), table).view(len(table), *index.shape[1:], -1)
 
 
-def dropped(values: Tensor, rate: float, generators: Generators) -> Tensor:
-    """Set a share of `[members, ...]` to zero and scale up the rest, with the generator of each member."""
-    if rate == 0.0:
-        return values
-    kept = torch.empty_like(values)
+def marked(index: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
+    """Return `[..., rows]`: 1 at the place that the index names, 0 elsewhere and where the index is `rows` or more."""
+    places = torch.arange(rows, device=index.device, dtype=index.dtype)
+    return (index.unsqueeze(-1) == places).to(dtype)
+
+
+def dropout_masks(shapes: Sequence[Sequence[int]], rate: float, generators: Generators) -> list[Tensor]:
+    """Return what dropout multiplies values with: zero for a share of them, and 1 / (1 - rate) for the rest.
+
+    All masks come from one draw of 16 bits a value, which is an order of magnitude faster than a draw of floats a mask. The share
+    is a multiple of 1 / 65,536.
+
+    Args:
+        shapes: Of the values of one member, one for each mask.
+        rate: The share of zeros.
+        generators: One for each member.
+
+    Returns:
+        `[members, *shape]` each.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    total, device = sum(sizes), generators[0].device
+    kept = torch.empty(len(generators), total, device=device)
+    words = torch.empty(-(-total // 4), dtype=torch.int64, device=device)
     for member, generator in zip(kept, generators, strict=True):
-        member.bernoulli_(1.0 - rate, generator=generator)
-    return values * kept.div_(1.0 - rate)
+        bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[:total]
+        torch.ge(bits, round(rate * 2**16) - 2**15, out=member)
+    masks = kept.mul_(1.0 / (1.0 - rate)).split(sizes, dim=1)
+    return [mask.view(-1, *shape) for mask, shape in zip(masks, shapes, strict=True)]

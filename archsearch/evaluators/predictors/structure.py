@@ -36,9 +36,14 @@ class Structured(nn.Module):
         self.encoder = encoder
         self.features = encoder.features + form.cells * structure_size(form.vocabulary)
 
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """Return `[members, batch, features]`; the last tensor is the structure, `[members or 1, batch, numbers]`."""
+    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return what the encoder unpacks, and the structure as it is."""
         *graphs, structure = tensors
+        return *self.encoder.unpacked(*graphs), structure
+
+    def forward(self, *unpacked: Tensor) -> Tensor:
+        """Return `[members, batch, features]`; the last tensor is the structure, `[members or 1, batch, numbers]`."""
+        *graphs, structure = unpacked
         vectors = self.encoder(*graphs)
         return torch.cat([vectors, structure.expand(len(vectors), -1, -1)], dim=2)
 

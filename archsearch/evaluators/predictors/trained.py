@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
@@ -38,6 +39,7 @@ class Trained:
         self, encoder: type[Encoder], form: Form, loss: str, settings: Settings, seed: int, members: int, device: torch.device
     ) -> None:
         self.form, self.settings = form, settings
+        self._arguments = (encoder, form, loss, settings, seed, members, device)
         seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
         self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
         encode = encoder(form, settings, self.generators)
@@ -47,9 +49,14 @@ class Trained:
             if loss == "comparator"
             else ScoringModel(body, loss, settings, self.generators)
         )
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate, fused=True)
+        self.parameters = FlatParameters(self.model)
+        self.optimizer = torch.optim.Adam([self.parameters.whole], lr=settings.learning_rate, fused=True)
         self.center = torch.zeros(members, 1, dtype=torch.float64)
         self.scale = torch.ones(members, 1, dtype=torch.float64)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Parameters that are parts of one tensor would be parts of nothing after pickling: it makes them anew.
+        return _restored, (self._arguments, self.state())
 
     @torch.inference_mode()
     def settle(self, population: Population) -> None:
@@ -100,6 +107,12 @@ class Trained:
     def _raw(self, population: Population) -> torch.Tensor:
         parts = [self.model(tensors).double().cpu() for tensors in population.chunks(_CHUNK)]
         return torch.cat(parts, dim=1)
+
+
+def _restored(arguments: tuple[Any, ...], state: dict[str, Any]) -> Trained:
+    trained = Trained(*arguments)
+    trained.load(state)
+    return trained
 
 
 def _spread(population: Population, count: int) -> Population:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.stacked import Generators, drawn
 
 
 def train(
     model: ScoringModel | ComparingModel,
+    parameters: FlatParameters,
     optimizer: torch.optim.Optimizer,
     tensors: Sequence[Tensor],
     targets: Tensor,
@@ -28,7 +30,8 @@ def train(
 
     Args:
         model: What to train.
-        optimizer: Of its parameters.
+        parameters: Its parameters.
+        optimizer: Of these.
         tensors: What the encoder reads, `[architectures, ...]` each.
         targets: `[architectures]`.
         generators: One for each member.
@@ -37,16 +40,12 @@ def train(
     """
     size, members = len(targets), len(generators)
     steps = -(-size // batch_size)
+    whole = [model.batch([tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1))] if steps == 1 else None
     model.train()
     for _ in range(epochs):
-        for rows in _orders(size, generators).tensor_split(steps, dim=1) if steps > 1 else [None]:
-            if rows is None:
-                batch, truth = [tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1)
-            else:
-                batch, truth = [tensor[rows] for tensor in tensors], targets[rows]
-            loss = model.loss(batch, truth).sum()
-            optimizer.zero_grad()
-            loss.backward()
+        parts = _orders(size, generators).tensor_split(steps, dim=1) if steps > 1 else []
+        for batch in whole or (model.batch([tensor[rows] for tensor in tensors], targets[rows]) for rows in parts):
+            parameters.derive(model.loss(batch).sum())
             optimizer.step()
     model.eval()
 

@@ -141,6 +141,9 @@ def test_prepared_population_is_the_same() -> None:
     expected = fitted().predict(architectures)
     assert np.array_equal(predictor.fit(prepared, scores).predict(prepared), expected)
     assert np.allclose(predictor.predict(prepared[5:9]), expected[5:9], atol=1e-6)
+    some = scores > 0.5
+    for rows in (some, np.flatnonzero(some), torch.tensor(some)):
+        assert np.allclose(predictor.predict(prepared[rows]), expected[some], atol=1e-6)
 
 
 # Members

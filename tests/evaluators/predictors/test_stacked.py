@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from archsearch.evaluators.predictors.stacked import Linear, chosen, dropped, times
+from archsearch.evaluators.predictors.stacked import Linear, chosen, dropout_masks, marked, times
 
 Generators = Callable[..., list[torch.Generator]]
 
@@ -52,17 +53,26 @@ def test_what_is_not_in_the_table_is_zero() -> None:
     assert chosen(torch.ones(1, 2, 3), torch.tensor([[2, 0, 7]])).sum(2).tolist() == [[0.0, 3.0, 0.0]]
 
 
-def test_dropped_keeps_the_mean_and_has_a_generator_for_each_member(generators: Generators) -> None:
-    values = torch.ones(2, 100, 100)
-    kept = dropped(values, 0.2, generators(5, 6))
-    assert set(kept.unique().tolist()) == {0.0, 1.25}
-    assert abs(float(kept.mean()) - 1.0) < 0.02
-    assert torch.equal(dropped(values[:1], 0.2, generators(6))[0], kept[1])
-    assert not torch.equal(kept[0], kept[1])
-    assert torch.equal(dropped(values, 0.0, generators(5, 6)), values)
+def test_marks_name_places() -> None:
+    assert marked(torch.tensor([[1, 0], [2, 9]]), 2, torch.float64).tolist() == [[[0, 1], [1, 0]], [[0, 0], [0, 0]]]
 
 
-def test_gradient_is_that_of_the_mask(generators: Generators) -> None:
-    values: Tensor = torch.ones(1, 4, 4, requires_grad=True)
-    kept = dropped(values, 0.5, generators(0))
-    assert torch.equal(torch.autograd.grad(kept.sum(), values)[0], kept.detach())
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.75])
+def test_dropout_keeps_the_mean_and_has_a_generator_for_each_member(rate: float, generators: Generators) -> None:
+    shapes = [(100, 99), (101, 100), (3,)]
+    masks = dropout_masks(shapes, rate, generators(5, 6))
+    assert [tuple(mask.shape) for mask in masks] == [(2, *shape) for shape in shapes]
+    for mask in masks[:2]:
+        assert mask.unique().tolist() == pytest.approx([0.0, 1.0 / (1.0 - rate)])
+        assert abs(float((mask == 0).double().mean()) - rate) < 0.015, "5 standard deviations of 20,000 are 0.015 at most"
+        assert not torch.equal(mask[0], mask[1])
+    assert not torch.equal(masks[0].flatten(1)[:, :9900], masks[1].flatten(1)[:, :9900])
+    alone = dropout_masks(shapes, rate, generators(6))
+    assert all(torch.equal(mask[0], both[1]) for mask, both in zip(alone, masks, strict=True))
+
+
+def test_neighbours_are_dropped_independently(generators: Generators) -> None:
+    """One draw of a generator gives four values."""
+    [mask] = dropout_masks([(20_000, 4)], 0.5, generators())
+    kept = (mask[0] > 0).double()
+    assert (torch.corrcoef(kept.T) - torch.eye(4)).abs().max() < 5 / 20_000**0.5

@@ -1,0 +1,212 @@
+"""A Gaussian process over the paths of architectures: what a predictor of cells has to beat."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
+from archsearch.evaluators.vectors import finite_vector
+from archsearch.spaces import Architecture, GraphBatch, SearchSpace
+
+Vector = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+_VERSION = 1
+_AT_ONCE = 2048  # architectures that are predicted at once
+_TUNING_ROWS = 200  # a likelihood takes time in proportion to their cube, and three parameters need no more
+_RESTARTS = 1
+
+
+class GaussianProcess:
+    """Ranks architectures by a Gaussian process over their paths.
+
+    C. White, W. Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, has the path encoding, and a Gaussian process
+    among its rivals. Here the features are the logarithms of one more than the counts of `path_counts`; the kernel is a Matérn
+    kernel (smoothness 5/2, one length) with white noise. Its three parameters maximise the likelihood of at most 200 rows, drawn
+    by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
+
+    The outcome depends on the arguments and on the data given to `fit` alone.
+
+    Args:
+        space: Space of the architectures.
+        seed: Of the restarts of the optimizer, and of what is drawn from many rows.
+        optimism: A prediction is the mean plus so many standard deviations: the upper confidence bound of N. Srinivas et al.,
+            ICML 2010, arXiv 0912.3995. With 0 it is the mean.
+        most_rows: Of more rows than that, the best half of the number and as many others at random are kept, because time and
+            memory grow with the cube and the square of the rows.
+
+    Raises:
+        ConfigurationError: `most_rows` is out of range.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0, *, optimism: float = 0.0, most_rows: int = 2000) -> None:
+        if isinstance(most_rows, bool) or not isinstance(most_rows, int) or most_rows < 2:
+            raise ConfigurationError(f"most_rows: expected a whole number of at least 2; got {most_rows!r}.")
+        self.space, self.seed, self.optimism, self.most_rows = space, seed, optimism, most_rows
+        self._learned: dict[str, Any] | None = None
+        self._regressor: Any = None
+
+    def prepare(self, architectures: Sequence[Architecture] | GraphBatch) -> Features:
+        """Return the features that `fit` and `predict` read, `[architectures, cells * COLUMNS]`, to be used again and again.
+
+        Raises:
+            ArchitectureError: One is not of the space.
+        """
+        batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
+        if batch.vocabulary != self.space.vocabulary:
+            raise ArchitectureError(
+                f"architectures: expected graphs with the operators of {self.space.name}; got {', '.join(batch.vocabulary)}. "
+                "Encode them with the space of the process."
+            )
+        return np.log1p(path_counts(batch, self.space.num_inputs)).astype(np.float32)
+
+    def fit(self, architectures: Sequence[Architecture] | GraphBatch | Features, scores: ArrayLike) -> GaussianProcess:
+        """Learn from scored architectures, and return the process.
+
+        Args:
+            architectures: At least two, or what `prepare` returned. One that is given twice counts twice, also with two different
+                scores.
+            scores: `[architectures]`, higher is better.
+
+        Raises:
+            ArchitectureError: An architecture is not of the space.
+            ConfigurationError: There are fewer than two different scores, one is NaN or infinite, or their number is not that of
+                the architectures.
+        """
+        features = self._features(architectures)
+        vector = finite_vector("scores", scores)
+        if len(vector) != len(features):
+            raise ConfigurationError(f"scores: expected {len(features)}, one for each architecture; got {len(vector)}.")
+        if len(np.unique(vector)) < 2:
+            raise ConfigurationError(
+                f"scores: expected at least two different ones, so that there is an order to learn; got {len(vector)} of one "
+                "value. Evaluate more architectures first."
+            )
+        rng = np.random.default_rng(self.seed)
+        kept = _kept(vector, self.most_rows, rng)
+        columns = np.flatnonzero(features[kept].any(axis=0))
+        points, targets = _points(features[kept], columns), _standardised_ranks(vector[kept])
+        drawn = rng.permutation(len(kept))[:_TUNING_ROWS]
+        theta = _tuned(points[drawn], targets[drawn], self.seed)
+        self._settle({"columns": columns, "points": points, "targets": targets, "theta": theta})
+        return self
+
+    def predict(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Vector:
+        """Return a score for each architecture, `[architectures]`, higher is better, in standard deviations of the ranks.
+
+        Raises:
+            ArchitectureError: An architecture is not of the space.
+            ConfigurationError: There was no fit before.
+        """
+        mean, deviation = self.predict_moments(architectures)
+        return mean + self.optimism * deviation
+
+    def predict_moments(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> tuple[Vector, Vector]:
+        """Return the mean and the standard deviation of the process for each architecture, `[architectures]` each.
+
+        Raises:
+            ArchitectureError: An architecture is not of the space.
+            ConfigurationError: There was no fit before.
+        """
+        learned = self._fitted()
+        mean, deviation = np.empty(len(architectures)), np.empty(len(architectures))
+        for start in range(0, len(architectures), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            features = self._features(architectures[part])
+            mean[part], deviation[part] = self._regressor.predict(_points(features, learned["columns"]), return_std=True)
+        return mean, deviation
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and texts.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        return {**self._identity(), **self._fitted()}
+
+    def load(self, state: Mapping[str, Any]) -> GaussianProcess:
+        """Take over what another process of the same space has learned, and return this one.
+
+        Raises:
+            ConfigurationError: The state is of another space or version.
+        """
+        for name, own in self._identity().items():
+            if state.get(name) != own:
+                raise ConfigurationError(
+                    f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the process with the space of "
+                    "the one that was saved."
+                )
+        self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
+        return self
+
+    def _settle(self, learned: dict[str, Any]) -> None:
+        """Condition the process on the rows that it has learned from."""
+        kernel = _kernel().clone_with_theta(learned["theta"])
+        regressor = GaussianProcessRegressor(kernel, optimizer=None)
+        self._regressor = regressor.fit(learned["points"], learned["targets"])
+        self._learned = learned
+
+    def _fitted(self) -> dict[str, Any]:
+        if self._learned is None:
+            raise ConfigurationError("process: it has learned nothing yet; call fit or load first.")
+        return self._learned
+
+    def _identity(self) -> dict[str, Any]:
+        names = list(self.space.vocabulary)
+        return {"version": _VERSION, "space": self.space.name, "vocabulary": names, "inputs": self.space.num_inputs}
+
+    def _features(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Features:
+        if not isinstance(architectures, np.ndarray):
+            return self.prepare(architectures)
+        if architectures.ndim != 2 or architectures.shape[1] % COLUMNS:
+            raise ConfigurationError(
+                f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
+            )
+        return architectures
+
+
+def _kernel() -> Any:
+    return ConstantKernel(1.0, (0.05, 50.0)) * Matern(2.0, (0.1, 100.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 3.0))
+
+
+def _tuned(points: Vector, targets: Vector, seed: int) -> Vector:
+    """Return the logarithms of the parameters of the kernel under which the targets are most likely."""
+    regressor = GaussianProcessRegressor(_kernel(), n_restarts_optimizer=_RESTARTS, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is as good as any other
+        theta: Vector = regressor.fit(points, targets).kernel_.theta
+    return theta
+
+
+def _kept(scores: Vector, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows to learn from, in their order."""
+    if len(scores) <= most:
+        return np.arange(len(scores))
+    best_first = np.argsort(-scores, kind="stable")
+    best, others = best_first[: most // 2], best_first[most // 2 :]
+    return np.sort(np.concatenate([best, rng.choice(others, most - len(best), replace=False)]))
+
+
+def _standardised_ranks(scores: Vector) -> Vector:
+    ranks = stats.rankdata(scores)
+    standardised: Vector = (ranks - ranks.mean()) / ranks.std()
+    return standardised
+
+
+def _points(features: Features, columns: NDArray[np.int64]) -> Vector:
+    """Return the columns that are not zero in all training rows, and one for the length of the others, `[rows, columns + 1]`.
+
+    The distances to the training rows are thus what they are in all columns.
+    """
+    others = np.delete(features, columns, axis=1)
+    return np.column_stack([features[:, columns], np.linalg.norm(others, axis=1)]).astype(np.float64)

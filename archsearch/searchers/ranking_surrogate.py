@@ -1,0 +1,167 @@
+"""The base of resident models that rank architectures, and search a space for what they rank highest."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from archsearch.searchers.fitness import fitness
+from archsearch.searchers.goals import Goals
+from archsearch.spaces import Architecture, SearchSpace
+
+
+class Ranking(Protocol):
+    """What learns from scored architectures how to rank others, such as a `Predictor`."""
+
+    def prepare(self, architectures: Sequence[Architecture]) -> Any:
+        """Return architectures in the form that `predict` reads, whatever was learned."""
+
+    def fit(self, architectures: Sequence[Architecture], scores: ArrayLike) -> Ranking:
+        """Learn from architectures and their scores, `[architectures]`, larger is better, and return itself."""
+
+    def predict(self, architectures: Any) -> NDArray[np.float64]:
+        """Return a score for each of a sequence of architectures, or of what `prepare` returned, `[architectures]`."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned as plain data."""
+
+    def load(self, state: Mapping[str, Any]) -> Ranking:
+        """Take over what another one has learned, and return itself."""
+
+
+class RankingSurrogate(ABC):
+    """A `Surrogate` with a ranking for each objective that only an evaluation tells; it proposes by an inner search.
+
+    The inner search is the one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899, predictor-based search), scored in whole
+    populations: mutations of the best known and of the best found, over some generations. A small space is ranked as a whole.
+
+    Args:
+        space: Space of the architectures.
+        enumerable: Spaces of so many genotypes are ranked as a whole.
+    """
+
+    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000) -> None:
+        self.space, self.enumerable = space, enumerable
+        self._predictors: dict[str, Ranking] = {}
+
+    @abstractmethod
+    def _made(self, seed: int) -> Ranking:
+        """Return a ranking that has learned nothing yet."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self._predictors = {name: self._made(0).load(part) for name, part in state.items()}
+
+    def fit(self, rows: Mapping[str, Any], *, seed: int, learned: Mapping[str, int]) -> dict[str, Any]:
+        """Return the states of fresh rankings.
+
+        Args:
+            rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better.
+            seed: Of the fits.
+            learned: Column of each objective to learn, by name.
+        """
+        architectures = [self.space.parse(text) for text in rows["architectures"]]
+        self._predictors = {
+            name: self._made(seed).fit(architectures, rows["values"][:, column]) for name, column in learned.items()
+        }
+        return {name: predictor.state() for name, predictor in self._predictors.items()}
+
+    def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
+        """Return what the first ranking gives texts, `[batch]`."""
+        predictor = next(iter(self._predictors.values()))
+        return predictor.predict([self.space.parse(text) for text in batch])
+
+    def propose(
+        self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, population: int, generations: int
+    ) -> dict[str, list[Any]]:
+        """Return the `n` best by prediction among new feasible architectures: `architectures` and `predictions`, best first.
+
+        Args:
+            n: How many are wanted.
+            seed: Of the inner search.
+            exclude: Keys of what is evaluated or on its way.
+            best: Texts of the best known, as parents.
+            goals: Objectives and constraints.
+            population: Children in a generation of the inner search.
+            generations: Its length.
+        """
+        rng, known = np.random.default_rng(seed), set(exclude)
+        if self.space.size <= self.enumerable:
+            architectures, values = self._enumerated(known, goals)
+        else:
+            parents = [self.space.parse(text) for text in best]
+            architectures = list(self._evolved(n, parents, known, goals, rng, population, generations).values())
+            values = self._expected(architectures, architectures, goals)
+        if not architectures:
+            return {"architectures": [], "predictions": []}
+        order = _best_first(values)[:n]
+        return {"architectures": [str(architectures[at]) for at in order], "predictions": values[order, 0].tolist()}
+
+    def _enumerated(self, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
+        """Return all new feasible architectures of a small space, and what is expected of each."""
+        everything = list(self._whole.items())
+        rows = [at for at, (key, each) in enumerate(everything) if key not in known and goals.excess(each) == 0.0]
+        architectures = [everything[at][1] for at in rows]
+        return architectures, self._expected(architectures, self._whole_prepared, goals, rows)
+
+    def _evolved(
+        self,
+        n: int,
+        parents: list[Architecture],
+        known: set[str],
+        goals: Goals,
+        rng: np.random.Generator,
+        population: int,
+        generations: int,
+    ) -> dict[str, Architecture]:
+        """Return new feasible architectures by key, the survivors of an inner evolution that began from parents and chance."""
+        kept: dict[str, Architecture] = {}
+        pool = [*parents, *(self.space.sample(rng) for _ in range(population))]
+        children = pool
+        for _ in range(generations + 1):
+            for child in children:
+                key = self.space.key(child)
+                if key not in known and key not in kept and goals.excess(child) == 0.0:
+                    kept[key] = child
+            if kept:
+                keys, candidates = list(kept), list(kept.values())
+                order = _best_first(self._expected(candidates, candidates, goals))[: max(n, population // 2)]
+                kept = {keys[at]: candidates[at] for at in order}
+                # Parents that are evaluated already stay: the way to the best may lead through them.
+                pool = [*list(kept.values())[: population // 4], *parents]
+            children = [self.space.mutate(pool[at], rng) for at in rng.integers(len(pool), size=population)]
+        return kept
+
+    def _expected(
+        self, architectures: Sequence[Architecture], ranked: Any, goals: Goals, rows: Sequence[int] | None = None
+    ) -> NDArray[np.float64]:
+        """Return what is expected of architectures, `[architectures, objectives]`: those rows, or all, of what is ranked."""
+        if not architectures:
+            return np.empty((0, len(goals.objectives)))
+        predicted = {name: predictor.predict(ranked) for name, predictor in self._predictors.items()}
+        if rows is not None:
+            predicted = {name: values[rows] for name, values in predicted.items()}
+        return goals.with_predicted(architectures, predicted)
+
+    @cached_property
+    def _whole(self) -> dict[str, Architecture]:
+        """One architecture of each structure of a small space, by key."""
+        found: dict[str, Architecture] = {}
+        for genotype in itertools.product(*(range(len(alternatives)) for alternatives in self.space.choices.values())):
+            architecture = self.space.from_genotype(genotype)
+            found.setdefault(self.space.key(architecture), architecture)
+        return found
+
+    @cached_property
+    def _whole_prepared(self) -> Any:
+        return self._made(0).prepare(list(self._whole.values()))
+
+
+def _best_first(values: NDArray[np.float64]) -> list[int]:
+    ranking = fitness(values.tolist())
+    return sorted(range(len(ranking)), key=ranking.__getitem__, reverse=True)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+
+from archsearch import cluster, searchers, spaces
+from archsearch.cluster.model_pool import ModelPool
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators import TabularEvaluator
+from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
+from archsearch.searchers.conformance import SearcherConformance, SmallSpace, check_search
+from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
+from archsearch.searchers.goals import Goals
+from archsearch.spaces import SearchSpace
+
+POOLS = f"gp-{uuid.uuid4().hex[:6]}"
+INNER = {"population": 60, "generations": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running_ray() -> Iterator[None]:
+    cluster.connect(num_cpus=2)
+    yield
+    for kind in ("NASBench201", "SmallSpace"):
+        try:
+            ModelPool.attach(f"{POOLS}-{kind}").shutdown()
+        except cluster.PoolError:
+            continue
+    ray.shutdown()
+
+
+def make(space: SearchSpace, seed: int, **settings: Any) -> GaussianProcessSearch:
+    """Return a searcher whose stages are short; those of one space share a pool."""
+    small = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
+    return GaussianProcessSearch(space, seed, **{**small, "pool": f"{POOLS}-{type(space).__name__}", **settings})
+
+
+@pytest.mark.long
+class TestConformance(SearcherConformance):
+    restores_exactly = False
+
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        return make(space, seed, **settings)
+
+    def test_fresh_process_proposes_the_same(self) -> None:
+        pytest.skip("the pools of this process are not those of another")
+
+    def test_pickled_search_is_continued(self) -> None:
+        pytest.skip("without determinism a copy fits again; see the tests of SurrogateSearcher")
+
+
+@pytest.fixture(scope="module")
+def table() -> TabularEvaluator:
+    return TabularEvaluator.embedded("digits201")
+
+
+def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
+    return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
+
+
+def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
+    settings = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
+    means = []
+    for seed in range(2):
+        guided = make(table.space, seed, initial=20, stage_size=10, population=100, generations=6, **settings)
+        chance = RandomSearch(table.space, seed, **settings)
+        loops = [search(searcher, table) for searcher in (guided, chance)]
+        assert all(len(loop.candidates) == 60 for loop in loops)
+        # The mean of what was tried after the first stage tells more than the best, which may be luck.
+        means.append([np.mean([row.evaluation.score for row in loop.searcher.history[20:]]) for loop in loops])
+    guided_mean, chance_mean = np.mean(means, axis=0)
+    assert guided_mean > chance_mean + 0.01
+
+
+def test_deterministic_searches_repeat(table: TabularEvaluator) -> None:
+    settings = {"num_candidates": 25, "deterministic": True, "batch_size": 5}
+    first, second, other = (search(make(table.space, seed, **settings), table).candidates for seed in (3, 3, 4))
+    assert first == second
+    assert first != other
+
+
+def test_objectives_and_constraints(table: TabularEvaluator) -> None:
+    goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
+    searcher = make(table.space, 0, num_candidates=30, deterministic=True, goals=goals)
+    loop = search(searcher, table)
+    check_search(searcher, loop.candidates, 30)
+    assert all(table.costs(table.space.parse(text))["params"] <= 15e3 for text in loop.candidates)
+    assert len(searcher.trust) > 5
+
+
+def rows(space: SearchSpace, count: int = 40) -> dict[str, Any]:
+    """Return architectures with two objectives: 3x3 convolutions, and anything but them."""
+    rng = np.random.default_rng(0)
+    texts = [str(space.sample(rng)) for _ in range(count)]
+    scores = np.array([text.count("nor_conv_3x3") for text in texts], dtype=np.float64)
+    return {"architectures": texts, "values": np.column_stack([scores, -scores])}
+
+
+def test_the_inner_search_finds_what_the_process_ranks_first() -> None:
+    space = spaces.get("nasbench201")
+    whole, inner = GaussianProcessSurrogate(space), GaussianProcessSurrogate(space, enumerable=0)
+    inner.load(whole.fit(rows(space), seed=0, learned={"score": 0}))
+    answers = [
+        each.propose(20, seed=0, exclude=[], best=rows(space)["architectures"][:5], goals=Goals(), **INNER)
+        for each in (whole, inner)
+    ]
+    assert answers[1]["predictions"][0] >= answers[0]["predictions"][3]
+    for answer in answers:
+        assert answer["predictions"] == sorted(answer["predictions"], reverse=True)
+        np.testing.assert_allclose(inner.score(answer["architectures"]), answer["predictions"], atol=1e-5)
+    assert np.mean([text.count("nor_conv_3x3") for text in answers[0]["architectures"]]) >= 3.0, "1.2 by chance"
+
+
+def test_each_measured_objective_has_a_process_of_its_own() -> None:
+    space = SmallSpace(4)
+    surrogate = GaussianProcessSurrogate(space)
+    state = surrogate.fit(rows(space), seed=0, learned={"score": 0, "pools": 1})
+    assert state.keys() == {"score", "pools"}
+    np.testing.assert_allclose(state["score"]["targets"], -state["pools"]["targets"])
+
+
+def test_more_optimism_prefers_what_is_less_known() -> None:
+    space = spaces.get("nasbench201")
+    chosen = []
+    for optimism in (0.0, 20.0):
+        surrogate = GaussianProcessSurrogate(space, optimism=optimism)
+        surrogate.fit(rows(space), seed=0, learned={"score": 0})
+        chosen.append(surrogate.propose(10, seed=0, exclude=[], best=[], goals=Goals(), **INNER)["architectures"])
+    assert not set(chosen[0]) & set(chosen[1])
+
+
+def test_it_has_a_name_and_refuses_pessimism() -> None:
+    assert searchers.get("gp") is GaussianProcessSearch
+    with pytest.raises(ConfigurationError, match=r"optimism: expected a number from 0 to 100; got -1"):
+        GaussianProcessSearch(spaces.get("nasbench201"), optimism=-1)
