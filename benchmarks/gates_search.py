@@ -48,7 +48,7 @@ TABLES: dict[str, Callable[[Path], Table]] = {
     "nasbench201": partial(nasbench201, score="cifar10_test"),
     "nasbench201 by one run": partial(nasbench201, score="cifar10_valid_run"),
 }
-LENGTHS = {"nasbench101": 300, "nasbench201": 200, "nasbench201 by one run": 200}
+LENGTHS = {"nasbench101": 150, "nasbench201": 100, "nasbench201 by one run": 100}
 EVOLUTION = {"nasbench101": {"population_size": 100, "tournament_size": 10}}
 METHODS = ("gates", "evolution", "random", "optuna", "gp")
 
