@@ -6,6 +6,7 @@ import itertools
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,8 @@ from archsearch import spaces
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("archsearch", deadline=None)  # how long an example takes says nothing on a busy machine
+hypothesis.settings.load_profile("archsearch")
 
 
 @pytest.fixture(scope="session")

@@ -135,6 +135,7 @@ class CandidateCall(Call):
         return bool(self._suspects) if alone else bool(self._again) or self._next < self._sheet.size
 
     def take(self, *, alone: bool, actors: int) -> Span:
+        """Return what to send next: a suspect that must be alone with its actor, what came back, or a new chunk."""
         if alone:
             return self._suspects.popleft()
         if self._again:
@@ -158,6 +159,7 @@ class CandidateCall(Call):
         self._finish()
 
     def refused(self, span: Span, error: str, *, memory: bool) -> None:
+        """Take note that the model raised: send the chunk again in parts, or set a single candidate aside."""
         if memory:
             span = replace(span, limit=span.limit or (self.sizer.limit,))
             self.sizer.outgrown(len(span))

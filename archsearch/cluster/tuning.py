@@ -72,10 +72,30 @@ def run_trials(
     task = ray.put((evaluator, ledger, run))
     trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
-    tuner = tune.Tuner(
+    told = [*callbacks, LostNodes(retrying.node_lost)]
+    tuner = _tuner(trainable, retrying, folder, workers, seconds=seconds, stop=broken, callbacks=told)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tuner.fit()
+    forget_attempts(records, run)
+    if broken.error:
+        raise broken.error
+
+
+def _tuner(
+    trainable: Any,
+    searcher: Searcher,
+    folder: Path,
+    workers: int,
+    *,
+    seconds: float | None,
+    stop: tune.Stopper,
+    callbacks: list[tune.Callback],
+) -> tune.Tuner:
+    return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=retrying,
+            search_alg=searcher,
             num_samples=-1,
             # One more than run: a trial that waits takes over the process of the one that ends. A single worker needs none.
             max_concurrent_trials=workers + 1 if workers > 1 else 1,
@@ -88,17 +108,11 @@ def run_trials(
             name=folder.name,
             storage_path=str(folder.parent.absolute()),
             verbose=0,
-            stop=broken,
-            callbacks=[*callbacks, LostNodes(retrying.node_lost)],
+            stop=stop,
+            callbacks=callbacks,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tuner.fit()
-    forget_attempts(records, run)
-    if broken.error:
-        raise broken.error
 
 
 class _Broken(tune.Stopper):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 CANDIDATES = 28
 COMMON = ["--candidates", str(CANDIDATES), "--searcher", "gates", "--tracking", "off", "--deterministic", "--seed", "5"]
@@ -81,6 +82,7 @@ def test_death_of_the_predictors_actor_changes_nothing_but_time(tmp_path: Path) 
     assert evaluations(tmp_path / "killed").equals(evaluations(tmp_path / "whole"))
 
 
+@pytest.mark.long
 def test_killed_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     """Real trainings; the driver is killed while a predictor has the search."""
     trained = ["--train", "epochs=1", "--train", "scale={channels: 4, cells_per_stage: 1}", "--workers", "2"]

@@ -65,8 +65,3 @@ class Pairs:
         chosen = torch.randperm(pairs.shape[1], generator=generator, device=pairs.device)[: self._limit]
         found = pairs[:, chosen]
         return torch.nn.functional.pad(found, (0, self._limit - len(chosen))) if len(chosen) < self._limit else found
-
-
-def draw_pairs(targets: Tensor, per_architecture: int, generators: Generators) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw pairs of a batch once; see `Pairs`."""
-    return Pairs(targets, per_architecture).draw(generators)

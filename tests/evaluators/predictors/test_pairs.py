@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsearch.evaluators.predictors.pairs import all_gaps, draw_pairs
+from archsearch.evaluators.predictors.pairs import Pairs, all_gaps
 
 Generators = Callable[..., list[torch.Generator]]
 TARGETS = torch.tensor([[1.0, 3.0, 3.0, 2.0], [4.0, 1.0, 2.0, 3.0]])
@@ -28,13 +28,13 @@ def test_all_gaps_are_those_of_all_pairs() -> None:
 
 def test_equal_targets_have_no_weight(generators: Generators) -> None:
     assert all_gaps(torch.ones(1, 3), torch.ones(1, 3))[1].sum() == 0
-    assert draw_pairs(torch.ones(1, 3), 2, generators())[2].tolist() == [[0.0, 0.0, 0.0]]
+    assert Pairs(torch.ones(1, 3), 2).draw(generators())[2].tolist() == [[0.0, 0.0, 0.0]]
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.integers(1, 6), st.integers(0, 9))
 def test_drawn_pairs_are_distinct_and_in_order(values: list[int], per_architecture: int, seed: int) -> None:
     targets = torch.tensor([values], dtype=torch.float32)
-    worse, better, weights = draw_pairs(targets, per_architecture, [torch.Generator().manual_seed(seed)])
+    worse, better, weights = Pairs(targets, per_architecture).draw([torch.Generator().manual_seed(seed)])
     used = weights[0] > 0
     pairs = list(zip(worse[0, used].tolist(), better[0, used].tolist(), strict=True))
     possible = sum(a != b for a, b in itertools.combinations(values, 2))
@@ -48,7 +48,7 @@ def test_drawn_pairs_are_uniform(generators: Generators) -> None:
     targets = torch.arange(6.0)[None]
     counts = torch.zeros(6, 6)
     for _ in range(1000):
-        worse, better, _ = draw_pairs(targets, 1, [generator])
+        worse, better, _ = Pairs(targets, 1).draw([generator])
         counts[worse[0], better[0]] += 1
     seen = counts[counts > 0]
     assert len(seen) == 15
@@ -57,7 +57,7 @@ def test_drawn_pairs_are_uniform(generators: Generators) -> None:
 
 def test_members_draw_for_themselves(generators: Generators) -> None:
     targets = torch.arange(30.0).expand(2, -1)
-    both = draw_pairs(targets, 2, generators(3, 8))
-    alone = draw_pairs(targets[:1], 2, generators(8))
+    both = Pairs(targets, 2).draw(generators(3, 8))
+    alone = Pairs(targets[:1], 2).draw(generators(8))
     assert all(torch.equal(pair[1], single[0]) for pair, single in zip(both, alone, strict=True))
     assert not torch.equal(both[0][0], both[0][1])
