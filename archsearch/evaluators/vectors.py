@@ -43,3 +43,20 @@ def finite_pair(
             f"{first_argument} and {second_argument}: expected equally many; got {len(pair[0])} and {len(pair[1])}."
         )
     return pair
+
+
+def learnable_scores(scores: ArrayLike, number: int) -> NDArray[np.float64]:
+    """Return the scores of so many architectures as a vector from which an order can be learned.
+
+    Raises:
+        ConfigurationError: There are fewer than two different ones, one is NaN or infinite, or their number is another.
+    """
+    vector = finite_vector("scores", scores)
+    if len(vector) != number:
+        raise ConfigurationError(f"scores: expected {number}, one for each architecture; got {len(vector)}.")
+    if len(np.unique(vector)) < 2:
+        raise ConfigurationError(
+            f"scores: expected at least two different ones, so that there is an order to learn; got {len(vector)} of one value. "
+            "Evaluate more architectures first."
+        )
+    return vector

@@ -15,7 +15,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
-from archsearch.evaluators.vectors import finite_vector
+from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 Vector = NDArray[np.float64]
@@ -84,14 +84,7 @@ class GaussianProcess:
                 the architectures.
         """
         features = self._features(architectures)
-        vector = finite_vector("scores", scores)
-        if len(vector) != len(features):
-            raise ConfigurationError(f"scores: expected {len(features)}, one for each architecture; got {len(vector)}.")
-        if len(np.unique(vector)) < 2:
-            raise ConfigurationError(
-                f"scores: expected at least two different ones, so that there is an order to learn; got {len(vector)} of one "
-                "value. Evaluate more architectures first."
-            )
+        vector = learnable_scores(scores, len(features))
         rng = np.random.default_rng(self.seed)
         kept = _kept(vector, self.most_rows, rng)
         columns = np.flatnonzero(features[kept].any(axis=0))

@@ -27,7 +27,7 @@ from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.structure import structure
 from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
-from archsearch.evaluators.vectors import finite_vector
+from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 Vector = NDArray[np.float64]
@@ -121,7 +121,7 @@ class Predictor:
             raise ConfigurationError(f"epochs: expected a whole number of at least 1; got {epochs!r}.")
         trained = self._trained if warm else None
         population = self._population(architectures, trained)
-        vector = _checked_scores(scores, len(population))
+        vector = learnable_scores(scores, len(population))
         number = epochs
         if trained is None:
             settings = self._settings(population.form, None)
@@ -270,18 +270,6 @@ class Predictor:
                 "Scale them, or set rank_targets=True."
             )
         return torch.tensor(targets, dtype=torch.float32, device=self.device)
-
-
-def _checked_scores(scores: ArrayLike, number: int) -> Vector:
-    vector = finite_vector("scores", scores)
-    if len(vector) != number:
-        raise ConfigurationError(f"scores: expected {number}, one for each architecture; got {len(vector)}.")
-    if len(np.unique(vector)) < 2:
-        raise ConfigurationError(
-            f"scores: expected at least two different ones, so that there is an order to learn; got {len(vector)} of one value. "
-            "Evaluate more architectures first."
-        )
-    return vector
 
 
 def _check_vocabulary(form: Form, space: SearchSpace) -> None:
