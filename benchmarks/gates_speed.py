@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gates_prediction import Data, load
+from gates_kendall import Data, load
 
 from archsearch import spaces
 from archsearch.evaluators import Predictor

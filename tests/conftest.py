@@ -1,4 +1,4 @@
-"""What all tests share: the folder of real data, and one thread."""
+"""What all tests share: the folder of real data, one thread, and examples that are the same each time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ from archsearch import spaces
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
 torch.set_num_threads(1)
-hypothesis.settings.register_profile("archsearch", deadline=None)  # how long an example takes says nothing on a busy machine
-hypothesis.settings.load_profile("archsearch")
+os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # Ray kills workers when other programs fill the memory
+# How long examples take, to run or to make, says nothing on a busy machine.
+hypothesis.settings.register_profile("exploring", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("repeating", hypothesis.settings.get_profile("exploring"), derandomize=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the usual run be the same each time; one that takes in the long tests looks for new examples."""
+    hypothesis.settings.load_profile("repeating" if config.getoption("markexpr") == "not long" else "exploring")
 
 
 @pytest.fixture(scope="session")

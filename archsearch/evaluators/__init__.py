@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from archsearch.evaluators.anytime import AnytimeCurve
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
+    from archsearch.evaluators.ngae.ngae import NGAE
     from archsearch.evaluators.pareto import hypervolume, pareto_front
     from archsearch.evaluators.predictors.predictor import Predictor
     from archsearch.evaluators.recipe import Recipe
@@ -21,6 +22,7 @@ _MODULES = {
     "AnytimeCurve": "anytime",
     "Evaluation": "evaluation",
     "Evaluator": "evaluator",
+    "NGAE": "ngae.ngae",
     "Predictor": "predictors.predictor",
     "Recipe": "recipe",
     "TabularEvaluator": "tabular",
@@ -37,6 +39,7 @@ __all__ = [
     "AnytimeCurve",
     "Evaluation",
     "Evaluator",
+    "NGAE",
     "Predictor",
     "Recipe",
     "TabularEvaluator",

@@ -150,6 +150,8 @@ def _make_searcher(
         **configuration.searcher_options,
     }
     if isinstance(searcher, ArchitectureSearcher):
+        if configuration.deterministic and not searcher.deterministic:
+            raise ConfigurationError("deterministic: the searcher that was given is not; make it with deterministic=True.")
         searcher.num_candidates = configuration.num_candidates
         if goals.constraints or not goals.single:
             searcher.adopt(goals)

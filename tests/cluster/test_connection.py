@@ -43,9 +43,10 @@ def listeners_of_this_session() -> list[str]:
     mine = {f"socket:[{inode}]": address for inode, address in listening_sockets()}
     found = []
     for process in descendants(os.getpid()):
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            with suppress(OSError, KeyError):  # closed meanwhile, or no listening socket
-                found.append(mine[str(link.readlink())])
+        with suppress(OSError):  # it has ended meanwhile
+            for link in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(OSError, KeyError):  # closed meanwhile, or no listening socket
+                    found.append(mine[str(link.readlink())])
     return found
 
 
@@ -68,5 +69,8 @@ def readable(hexadecimal: str) -> str:
 
 
 def descendants(process: int) -> list[int]:
-    children = [int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()]
+    children: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended meanwhile
+            children += map(int, path.read_text().split())
     return [process, *(deeper for child in children for deeper in descendants(child))]

@@ -16,7 +16,7 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from archsearch.cluster import Answer, ModelPool, PoolError
+from archsearch.cluster import Answer, ModelPool, PoolError, pool_reception
 from archsearch.cluster.pool_layout import NAMESPACE
 from archsearch.evaluators.surrogate import Surrogate
 
@@ -75,7 +75,7 @@ def fresh(pool: ModelPool, request: pytest.FixtureRequest) -> Iterator[ModelPool
 
 
 def kill_at_random(pool: ModelPool, rng: np.random.Generator, future: Future[Answer]) -> int:
-    """Kill processes of the pool, and now and then its registry, until a call is answered; return how many."""
+    """Kill actors of the pool, and now and then its registry, until a call is answered; return how many actors."""
     kills = 0
     while not future.done():
         time.sleep(rng.uniform(0.1, 1.0))
@@ -85,7 +85,7 @@ def kill_at_random(pool: ModelPool, rng: np.random.Generator, future: Future[Ans
             process = ray.get(actor.__ray_call__.remote(lambda self: os.getpid()), timeout=20)
             time.sleep(rng.uniform(0.0, 0.1))
             os.kill(process, signal.SIGKILL)
-            kills += 1
+            kills += name != pool.name
         except (ray.exceptions.RayError, ProcessLookupError):
             continue  # on its way up
     return kills
@@ -96,14 +96,17 @@ def test_kills_at_random_moments_lose_and_change_nothing(fresh: ModelPool, seed:
     rng = np.random.default_rng(seed)
     fresh.publish({"number": 1.0})
     assert fresh.publish({"number": 2.0}) == 2
-    kills = 0
-    while kills < 2:
+    total = 0
+    while total < 2:
         future = fresh.submit_evaluate([str(number) for number in range(200)], seconds=0.015)
-        kills += kill_at_random(fresh, rng, future)
+        total += (kills := kill_at_random(fresh, rng, future))
         answer = future.result(timeout=200)
-        assert not answer.errors
-        np.testing.assert_array_equal(answer.values, 2.0 * np.arange(200))
-        assert set(answer.versions) == {2}
+        # One kill among several candidates, and two while it was alone, are all that a candidate can be set aside for.
+        assert len(answer.errors) <= max(0, kills - 1) // 2
+        assert set(answer.errors.values()) <= {"killed its actor 2 times; set aside"}
+        fine = np.setdiff1d(np.arange(200), list(answer.errors))
+        np.testing.assert_array_equal(answer.values[fine], 2.0 * fine)
+        assert set(answer.versions[fine]) == {2}
     assert fresh.publish({"number": 3.0}) == 3, "versions begin again"
     assert set(fresh.evaluate(["1"] * 10).values) == {3.0}
 
@@ -117,7 +120,7 @@ def test_candidate_that_kills_is_set_aside_and_the_others_are_answered(fresh: Mo
     expected = np.where(np.arange(40) == 20, np.nan, 2.0 * np.arange(40))
     np.testing.assert_array_equal(answer.values, expected)
     assert answer.versions.tolist() == [-1 if number == 20 else 1 for number in range(40)]
-    assert 2 <= fresh.counts.deaths <= 4
+    assert 2 <= fresh.counts.deaths <= 10, "few find it; one that a slow registry does not confirm blames nobody"
 
 
 @LONG
@@ -148,11 +151,12 @@ def test_fit_whose_actor_dies_begins_again_elsewhere(fresh: ModelPool) -> None:
     futures = [fresh.submit_fit(2.0), fresh.submit_fit(2.0)]  # both actors are busy
     time.sleep(0.5)
     os.kill(int(process), signal.SIGKILL)
-    assert [future.result(timeout=100).value for future in futures] == [{"number": 6.0}] * 2
+    assert [future.result(timeout=200).value for future in futures] == [{"number": 6.0}] * 2
     assert fresh.evaluate(["1"]).values.tolist() == [5.0]
 
 
-def test_restarted_registry_is_told_the_newest_state(fresh: ModelPool) -> None:
+def test_restarted_registry_is_told_the_newest_state(fresh: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_reception, "_MOST_SECONDS_UNSURE", 200.0)  # on a busy machine the restart may take long
     for number in (1.0, 2.0, 3.0):
         fresh.publish({"number": number})
     registry = ray.get_actor(fresh.name, namespace=NAMESPACE)

@@ -9,8 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from archsearch.cluster import submission
 from archsearch.cluster.submission import JobServer
 from archsearch.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the servers of these tests the time that a busy machine needs."""
+    monkeypatch.setattr(submission, "_CONTACT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def answering() -> Iterator[Callable[[int, str], str]]:
                 """Keep quiet."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 

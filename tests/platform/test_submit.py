@@ -38,7 +38,7 @@ class Cluster:
 
     def run(self, *command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=250, check=False
+            command, cwd=folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=280, check=False
         )
 
     def archsearch(self, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,15 +48,33 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     temporary = tempfile.mkdtemp(prefix="ray")  # Ray's sockets need a short path
-    head, server, agent, grpc, metrics, client = free_ports(6)
     environment = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
-    ports = {"port": head, "dashboard-port": server, "dashboard-agent-listen-port": agent, "ray-client-server-port": client}
-    ports |= {"dashboard-agent-grpc-port": grpc, "metrics-export-port": metrics}
+    environment |= {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "200"}
+    started = []
+    try:
+        for _ in range(3):  # another program may take a port before Ray does
+            head, server, agent, *others = free_ports(6)
+            started.append(start_head(temporary, environment, [head, server, agent, *others]))
+            if is_up(started[-1], agent):
+                break
+            stop(started[-1])
+        else:
+            pytest.fail("ray start ended three times")
+        yield Cluster(f"http://127.0.0.1:{server}", f"127.0.0.1:{head}", environment)
+    finally:
+        for process in started[-1:]:
+            stop(process)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def start_head(temporary: str, environment: dict[str, str], ports: list[int]) -> subprocess.Popen[str]:
+    names = ["port", "dashboard-port", "dashboard-agent-listen-port"]
+    names += ["ray-client-server-port", "dashboard-agent-grpc-port", "metrics-export-port"]
     command = [RAY, "start", "--head", "--block", "--temp-dir", temporary, "--dashboard-host", "127.0.0.1", "--num-cpus", "2"]
-    command += [f"--{name}={port}" for name, port in ports.items()] + ["--object-store-memory", "200000000"]
+    command += [f"--{name}={port}" for name, port in zip(names, ports, strict=True)] + ["--object-store-memory", "200000000"]
     # On a loopback of its own, the cluster listens on 127.0.0.1 alone.
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command,
         env={**environment, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
         stdout=subprocess.PIPE,
@@ -64,17 +82,19 @@ def cluster() -> Iterator[Cluster]:
         text=True,
         start_new_session=True,
     )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Ray runtime started" in line:
-                break
-        else:
-            pytest.fail("ray start ended")
-        yield Cluster(f"http://127.0.0.1:{server}", f"127.0.0.1:{head}", environment)
-    finally:
-        stop(process)
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_up(process: subprocess.Popen[str], agent: int) -> bool:
+    """Wait for a head, and for its agent, without which the job server refuses jobs; return whether it has come up."""
+    assert process.stdout is not None
+    if not any("Ray runtime started" in line for line in process.stdout):
+        return False
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", agent), timeout=10):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def free_ports(count: int) -> list[int]:

@@ -28,7 +28,7 @@ def answering() -> Iterator[Callable[[int], str]]:
                 """Keep quiet."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"127.0.0.1:{server.server_address[1]}"
 
@@ -41,13 +41,13 @@ def answering() -> Iterator[Callable[[int], str]]:
 @pytest.mark.parametrize("code", [200, 401, 404])
 def test_a_server_that_answers_is_fine(code: int, answering: Callable[[int], str]) -> None:
     address = answering(code)
-    assert check_tracking(f"http://{address}") == f"http://{address}"
-    assert check_tracking(f"http://me:secret@{address}/") == f"http://{address}/"
+    assert check_tracking(f"http://{address}", seconds=60) == f"http://{address}"
+    assert check_tracking(f"http://me:secret@{address}/", seconds=60) == f"http://{address}/"
 
 
 def test_a_broken_server_is_not(answering: Callable[[int], str]) -> None:
     with pytest.raises(ConfigurationError, match="tracking: no MLflow server answers at http://127.0.0.1:.*mlflow server"):
-        check_tracking(f"http://{answering(503)}")
+        check_tracking(f"http://{answering(503)}", seconds=60)
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:

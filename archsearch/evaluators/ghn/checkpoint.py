@@ -1,0 +1,47 @@
+"""Files of states: written whole, read without running what is in them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archsearch.errors import ConfigurationError
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state to a temporary name, then rename it, so that the file is never there in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the state in a file, its tensors on the CPU.
+
+    Raises:
+        ConfigurationError: There is no such file, or it holds no state.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"checkpoint: expected a file; {path} does not exist.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise ConfigurationError(
+            f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} cannot be read "
+            f"({str(error).splitlines()[0]}). Delete it to start anew."
+        ) from error
+    if not isinstance(state, dict):
+        raise ConfigurationError(f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} holds something else.")
+    return state

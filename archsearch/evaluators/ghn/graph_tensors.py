@@ -1,0 +1,183 @@
+"""Several candidates as the tensors that a hypernetwork works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archsearch.errors import ArchitectureError
+from archsearch.evaluators.ghn.layout import Layout, Module
+from archsearch.evaluators.ghn.vocabulary import Vocabulary, wanted
+from archsearch.spaces.operators import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleTensors:
+    """One module of each of A candidates, padded to N nodes at the end.
+
+    Args:
+        kinds: `[A, N]` int64, places in the vocabulary.
+        positions: `[2, A, N]` int64; see `Module`.
+        reads: `[A, N, N]` float; `reads[a, v, u]` is 1 where node v reads node u.
+        reaches: `[A, N, N]` float, 1 / d where the shortest path from u to v has d edges, 1 < d <= the setting
+            `virtual_edges`; None without virtual edges.
+        sources: `[A, N, 1]` bool, nodes that read no other of the module.
+        sizes: Nodes of each candidate, the output included; 0 where it has no such module.
+        lengths: `[A, 1]` int64, the same on the device.
+    """
+
+    kinds: Tensor
+    positions: Tensor
+    reads: Tensor
+    reaches: Tensor | None
+    sources: Tensor
+    sizes: tuple[int, ...]
+    lengths: Tensor
+
+    @property
+    def num_nodes(self) -> int:
+        """N."""
+        return self.kinds.shape[1]
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether some candidate has fewer nodes."""
+        return min(self.sizes) < self.num_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Parameter tensors of one shape that one branch makes.
+
+    Args:
+        branch: Number of the branch.
+        shape: Of each tensor.
+        rows: `[tensors]` int64, the node that each belongs to, in the order of the states of all modules.
+    """
+
+    branch: int
+    shape: Shape
+    rows: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class GraphTensors:
+    """Candidates side by side.
+
+    Args:
+        size: Number of candidates, A.
+        modules: Their modules in order.
+        requests: The parameters to make, in the order of the flat buffer.
+        places: For each candidate and each of its parameters `(name, request, row in the request)`, in the operator's order.
+    """
+
+    size: int
+    modules: tuple[ModuleTensors, ...]
+    requests: tuple[Request, ...]
+    places: tuple[tuple[tuple[str, int, int], ...], ...]
+
+
+def graph_tensors(
+    layouts: Sequence[Layout], vocabulary: Vocabulary, *, virtual_edges: int, sliced: bool, device: torch.device
+) -> GraphTensors:
+    """Return candidates as tensors on a device.
+
+    Raises:
+        ArchitectureError: A network has an operator, or more channels of one parameter's rank, that the vocabulary lacks.
+    """
+    depth = max(len(layout.modules) for layout in layouts)
+    kinds = {name: index for index, name in enumerate(vocabulary.kinds)}
+    modules, starts, start = [], [], 0
+    for number in range(depth):
+        column = [layout.modules[number] if number < len(layout.modules) else None for layout in layouts]
+        modules.append(_module_tensors(column, kinds, virtual_edges, device))
+        starts.append(start)
+        start += modules[-1].kinds.numel()
+    requests, places = _requests(layouts, vocabulary, sliced, starts, [module.num_nodes for module in modules], device)
+    return GraphTensors(len(layouts), tuple(modules), requests, places)
+
+
+def _requests(
+    layouts: Sequence[Layout],
+    vocabulary: Vocabulary,
+    sliced: bool,
+    starts: Sequence[int],
+    widths: Sequence[int],
+    device: torch.device,
+) -> tuple[tuple[Request, ...], tuple[tuple[tuple[str, int, int], ...], ...]]:
+    """Group the parameters of all candidates by branch and shape."""
+    branches = {branch.key: index for index, branch in enumerate(vocabulary.branches)}
+    groups: dict[tuple[str, Shape], tuple[int, list[int]]] = {}
+    places = []
+    for candidate, layout in enumerate(layouts):
+        found = []
+        for name, (module, node) in layout.owners.items():
+            row = starts[module] + candidate * widths[module] + node
+            for key, _, shape in wanted(layout.plan.operators[name], sliced):
+                if key not in branches:
+                    raise _unknown(key)
+                number, rows = groups.setdefault((key, shape), (len(groups), []))
+                found.append((name, number, len(rows)))
+                rows.append(row)
+        places.append(tuple(found))
+    requests = [
+        Request(branches[key], shape, torch.tensor(rows, device=device)) for (key, shape), (_, rows) in groups.items()
+    ]
+    return tuple(requests), tuple(places)
+
+
+def _module_tensors(
+    column: Sequence[Module | None], kinds: dict[str, int], virtual_edges: int, device: torch.device
+) -> ModuleTensors:
+    sizes = tuple(len(module.kinds) if module else 0 for module in column)
+    batch, nodes = len(column), max(sizes)
+    types = np.full((batch, nodes), len(kinds), dtype=np.int64)
+    positions = np.zeros((2, batch, nodes), dtype=np.int64)
+    edges = np.zeros((batch, nodes, nodes), dtype=bool)
+    reaches = np.zeros((batch, nodes, nodes), dtype=np.float32) if virtual_edges else None
+    for row, module in enumerate(column):
+        if module is None:
+            continue
+        size = sizes[row]
+        try:
+            types[row, :size] = [kinds[kind] for kind in module.kinds]
+        except KeyError as error:
+            raise _unknown(error.args[0]) from None
+        positions[:, row, :size] = module.positions
+        edges[row, :size, :size] = module.adjacency.T
+        if reaches is not None:
+            reaches[row, :size, :size] = _inverse_distances(module.adjacency, virtual_edges).T
+    return ModuleTensors(
+        torch.from_numpy(types).to(device),
+        torch.from_numpy(positions).to(device),
+        torch.from_numpy(edges).to(device, torch.float32),
+        None if reaches is None else torch.from_numpy(reaches).to(device),
+        torch.from_numpy(~edges.any(2, keepdims=True)).to(device),
+        sizes,
+        torch.tensor(sizes, device=device)[:, None],
+    )
+
+
+def _inverse_distances(adjacency: NDArray[np.bool_], longest: int) -> NDArray[np.float32]:
+    """Return 1 / d for pairs at a distance d of 2 to `longest` edges, 0 for others."""
+    steps = adjacency.astype(np.int64)
+    seen, front = adjacency.copy(), steps
+    found = np.zeros(adjacency.shape, dtype=np.float32)
+    for distance in range(2, min(longest, len(adjacency)) + 1):
+        front = ((front @ steps) > 0).astype(np.int64)
+        new = (front > 0) & ~seen
+        found[new] = 1.0 / distance
+        seen |= new
+    return found
+
+
+def _unknown(operator: str) -> ArchitectureError:
+    return ArchitectureError(
+        f"architecture: expected operators that the hypernetwork was made for; got {operator!r}. "
+        "Train one on a space that has this operator."
+    )

@@ -1,0 +1,118 @@
+"""The hypernetwork H: from the state of a node to the parameters of its operator."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ghn.graph_tensors import GraphTensors, Request
+from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.ghn.vocabulary import SCALE, SHIFT, WEIGHT, Branch, Vocabulary
+from archsearch.spaces.operators import Shape
+
+_MAX_TILES = 64
+
+
+class Hypernetwork(nn.Module):
+    """Two layers, shared by all nodes, with an output for each sort of parameter.
+
+    An output makes kernels of a fixed size, `tile x tile` channels with the largest kernel of its sort. Tensors with fewer
+    channels and smaller kernels are slices of these, such with more channels are several of them side by side (GHN paper,
+    section 3), each made with an embedding of its place.
+
+    Args:
+        vocabulary: The outputs.
+        settings: Widths, tiles and scales.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.settings, self.branches = settings, vocabulary.branches
+        inputs, width = settings.hidden, settings.width
+
+        def normal(*shape: int, deviation: float) -> nn.Parameter:
+            return nn.Parameter(torch.randn(shape, generator=generator) * deviation)
+
+        self.first_weight = normal(width, inputs, deviation=1.0 / math.sqrt(inputs))
+        self.first_bias = nn.Parameter(torch.zeros(width))
+        self.out_tiles = normal(_MAX_TILES, width, deviation=0.5) if settings.distinct_tiles else None
+        self.in_tiles = normal(_MAX_TILES, width, deviation=0.5) if settings.distinct_tiles else None
+        kernels = [_tile(branch, settings.tile) for branch in self.branches]
+        # Hidden units are rectified, so half of their variance is lost: the outputs begin with a variance of 1.
+        self.weights = nn.ParameterList(normal(width, *kernel, deviation=math.sqrt(2.0 / width)) for kernel in kernels)
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(kernel)) for kernel in kernels)
+
+    def forward(self, states: Tensor, tensors: GraphTensors) -> list[Tensor]:
+        """Return the parameters that are asked for, `[tensors, *shape]` a request.
+
+        Args:
+            states: Of all nodes of all modules, `[nodes, hidden]`.
+            tensors: What is asked for.
+        """
+        if self.settings.normalised_states:
+            states = nn.functional.layer_norm(states, states.shape[-1:])
+        hidden = nn.functional.linear(states, self.first_weight, self.first_bias)
+        return [self._made(request, hidden[request.rows]) for request in tensors.requests]
+
+    def _made(self, request: Request, hidden: Tensor) -> Tensor:
+        branch, shape = self.branches[request.branch], request.shape
+        weight, bias = self.weights[request.branch], self.biases[request.branch]
+        if self.settings.affine == "fixed" and branch.role in (SCALE, SHIFT):
+            return hidden.new_full((len(hidden), *shape), float(branch.role == SCALE))
+        kernel = tuple(bias.shape)
+        counts = tuple(-(-size // tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
+        # What is sliced off is not made in the first place, unless it is a part of the last of several tiles.
+        cut = tuple(min(size, tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
+        cuts = (*(slice(0, size) for size in cut), *_middle(kernel[2:], shape[2:]))
+        weight, bias = weight[(slice(None), *cuts)], bias[cuts]
+        if self.settings.fan_in and branch.role == WEIGHT:
+            scale = fan_in_scale(shape)
+            weight, bias = weight * scale, bias * scale
+        tiles = self._tiled(hidden, counts).relu()
+        made = torch.addmm(bias.flatten(), tiles.flatten(0, -2), weight.flatten(1))
+        whole = _joined(made.view(*tiles.shape[:-1], *bias.shape), len(cut), shape)
+        return whole if branch.role == WEIGHT or not self.settings.fan_in else _affine(whole, branch.role)
+
+    def _tiled(self, hidden: Tensor, counts: tuple[int, ...]) -> Tensor:
+        """Return hidden units before the rectifier, `[tensors, *counts, width]`."""
+        for axis, (count, table) in enumerate(zip(counts, (self.out_tiles, self.in_tiles), strict=False)):
+            hidden = hidden.unsqueeze(1 + axis)
+            if table is None:
+                hidden = hidden.expand(*hidden.shape[: 1 + axis], count, -1)
+            else:
+                places = torch.arange(count, device=hidden.device) % _MAX_TILES
+                hidden = hidden + table[places]
+        return hidden
+
+
+def fan_in_scale(shape: Shape) -> float:
+    """Return sqrt(beta / fan-in): beta is 2, or 1 for depthwise kernels, `1 x k` ones and matrices (GHN-2)."""
+    fan_in = math.prod(shape[1:])
+    line = len(shape) == 4 and (shape[2] == 1) != (shape[3] == 1)
+    return math.sqrt((1.0 if shape[1] == 1 or line or len(shape) == 2 else 2.0) / fan_in)
+
+
+def _tile(branch: Branch, tile: int) -> Shape:
+    return (*(min(size, tile) for size in branch.extent[:2]), *branch.extent[2:])
+
+
+def _middle(whole: Shape, part: Shape) -> tuple[slice, ...]:
+    """Return the slices that cut a smaller kernel out of the middle of a larger one."""
+    starts = [(size - wanted) // 2 for size, wanted in zip(whole, part, strict=True)]
+    return tuple(slice(start, start + wanted) for start, wanted in zip(starts, part, strict=True))
+
+
+def _joined(tiles: Tensor, axes: int, shape: Shape) -> Tensor:
+    """Return `[tensors, *shape]` from tiles: `[tensors, counts of 1 or 2 axes, sizes of the same axes, kernel]`."""
+    if axes == 1:
+        return tiles.flatten(1, 2)[:, : shape[0]]
+    joined = tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    return joined[:, : shape[0], : shape[1]].reshape(-1, *shape)
+
+
+def _affine(values: Tensor, role: str) -> Tensor:
+    """Return scales near 1 and shifts near 0 (GHN-2: `2 sigmoid(p / 2)` and `tanh(p / 5)`)."""
+    return 2.0 * torch.sigmoid(0.5 * values) if role == SCALE else torch.tanh(0.2 * values)

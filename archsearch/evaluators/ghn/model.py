@@ -1,0 +1,89 @@
+"""The graph hypernetwork: from graphs to the parameters of their networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ghn.graph_tensors import GraphTensors
+from archsearch.evaluators.ghn.hypernetwork import Hypernetwork
+from archsearch.evaluators.ghn.propagation import Propagator, mean_states
+from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.ghn.vocabulary import Vocabulary
+
+_POSITIONS = 8
+
+
+class GraphHyperNetwork(nn.Module):
+    """`w = H(h_v)` for each node v of each candidate, with h from the graph network (GHN paper, equations 8 to 14).
+
+    Args:
+        vocabulary: Node types and outputs.
+        settings: Sizes.
+        generator: Source of the initial weights, on the CPU.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.vocabulary, self.settings = vocabulary, settings
+        # The last row is that of padding.
+        self.kinds = nn.Parameter(torch.randn((len(vocabulary.kinds) + 1, settings.hidden), generator=generator))
+        self.positions = (
+            nn.Parameter(torch.randn((2, _POSITIONS, settings.hidden), generator=generator)) if settings.positions else None
+        )
+        number = vocabulary.num_modules if settings.stacking == "separate" else 1
+        self.propagators = nn.ModuleList(Propagator(settings, generator) for _ in range(number))
+        self.hypernetwork = Hypernetwork(vocabulary, settings, generator)
+
+    def forward(self, tensors: GraphTensors) -> Tensor:
+        """Return the parameters of all candidates as one flat buffer; see `Weights`."""
+        return torch.cat([part.flatten() for part in self.hypernetwork(self.states(tensors), tensors)])
+
+    def states(self, tensors: GraphTensors) -> Tensor:
+        """Return the last states of the nodes of all modules, `[nodes, hidden]`, padding included."""
+        passed = torch.zeros((tensors.size, self.settings.hidden), dtype=self.kinds.dtype, device=self.kinds.device)
+        found = []
+        for number, module in enumerate(tensors.modules):
+            first = nn.functional.embedding(module.kinds, self.kinds)
+            if self.positions is not None:
+                for table, places in zip(self.positions, module.positions, strict=True):
+                    first = first + nn.functional.embedding(places, table)
+            propagator = self.propagators[min(number, len(self.propagators) - 1)]
+            states = propagator(module, first, passed)
+            if self.settings.passing:
+                passed = mean_states(module, states, passed)
+            found.append(states.flatten(0, 1))
+        return torch.cat(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Generated parameters of some candidates.
+
+    Args:
+        flat: All of them in one buffer.
+        candidates: For each candidate its parameters by the name of their step, views of the buffer.
+    """
+
+    flat: Tensor
+    candidates: tuple[Mapping[str, tuple[Tensor, ...]], ...]
+
+
+def views(flat: Tensor, tensors: GraphTensors) -> Weights:
+    """Return a flat buffer of parameters, as `GraphHyperNetwork` makes it, with the parameters of each candidate."""
+    sizes = [len(request.rows) * math.prod(request.shape) for request in tensors.requests]
+    parts = [
+        part.view(-1, *request.shape).unbind(0)
+        for part, request in zip(flat.split(sizes), tensors.requests, strict=True)
+    ]
+    candidates = []
+    for places in tensors.places:
+        found: dict[str, tuple[Tensor, ...]] = {}
+        for name, request, row in places:
+            found[name] = (*found.get(name, ()), parts[request][row])
+        candidates.append(found)
+    return Weights(flat, tuple(candidates))

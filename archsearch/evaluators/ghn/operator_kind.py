@@ -1,0 +1,82 @@
+"""What an operator is apart from its channels: the node types of a graph hypernetwork."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from archsearch.spaces.operators import (
+    AveragePool,
+    BatchNorm,
+    Chain,
+    Concatenate,
+    Convolution,
+    GlobalAveragePool,
+    MaxPool,
+    Operator,
+    ReLU,
+    Sum,
+    Truncate,
+    Upsample,
+)
+
+_SIZES = frozenset(
+    {"in_channels", "out_channels", "channels", "in_features", "out_features", "replicas", "groups", "stride", "count_bias"}
+)
+_KERNEL = frozenset({"kernel", "dilation"})
+_GLUE = (BatchNorm, Concatenate, GlobalAveragePool, ReLU, Sum, Truncate, Upsample)
+
+
+@lru_cache(maxsize=1 << 14)
+def kind(operator: Operator) -> str:
+    """Return the node type: the operator without its channels and its stride, such as `ReLU+Convolution(kernel=(3, 3))`.
+
+    A convolution that changes the number of channels is another type than one that does not.
+    """
+    return _described(operator, _SIZES)
+
+
+@lru_cache(maxsize=1 << 14)
+def family(operator: Operator) -> str:
+    """Return what the operators have in common that differ from this one in kernel size or dilation alone."""
+    return _described(operator, _SIZES | _KERNEL)
+
+
+@lru_cache(maxsize=1 << 14)
+def stride(operator: Operator) -> int:
+    """Return by how much the operator divides height and width, as far as its fields tell."""
+    if isinstance(operator, Chain):
+        product = 1
+        for _, link in operator.links:
+            product *= stride(link)
+        return product
+    return int(getattr(operator, "stride", 1))
+
+
+@lru_cache(maxsize=1 << 14)
+def is_glue(operator: Operator) -> bool:
+    """Return whether the operator only joins, resizes, rectifies or normalises maps, so that it is no node of its own."""
+    if operator.parameter_shapes():
+        return False
+    if isinstance(operator, Chain):
+        return all(is_glue(link) for _, link in operator.links)
+    resizes = isinstance(operator, AveragePool | MaxPool) and operator.kernel == operator.stride
+    return resizes or isinstance(operator, _GLUE)
+
+
+def _described(operator: Operator, left_out: frozenset[str]) -> str:
+    if isinstance(operator, Chain):
+        return "+".join(_described(link, left_out) for _, link in operator.links)
+    named = [(field.name, getattr(operator, field.name)) for field in fields(operator)]  # type: ignore[arg-type]
+    parts = [f"{name}={value!r}" for name, value in named if name not in left_out and not _is_default(operator, name, value)]
+    if isinstance(operator, Convolution):
+        if operator.groups > 1:
+            parts.append("depthwise" if operator.groups == operator.in_channels else f"groups={operator.groups}")
+        elif operator.in_channels != operator.out_channels:
+            parts.append("projection")
+    return f"{type(operator).__name__}({', '.join(parts)})" if parts else type(operator).__name__
+
+
+def _is_default(operator: Operator, name: str, value: Any) -> bool:
+    return any(field.name == name and field.default == value for field in fields(operator))  # type: ignore[arg-type]

@@ -1,0 +1,158 @@
+"""Propagation of states over a graph: equations 3, 4 and 12 to 15 of the GHN paper, for many candidates at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ghn.graph_tensors import ModuleTensors
+from archsearch.evaluators.ghn.phases import PhaseWeights, Schedule, Update, run_phases
+from archsearch.evaluators.ghn.settings import Settings
+
+
+class Propagator(nn.Module):
+    """The graph network of a module: a GRU cell that updates states, and an MLP that makes messages.
+
+    C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, sections 3 and 4. The GRU is
+    `torch.nn.GRUCell`'s. Virtual edges: B. Knyazev et al., NeurIPS 2021, equation 4.
+
+    Args:
+        settings: `hidden`, `propagations`, scheme and directions.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.settings, width = settings, settings.hidden
+        self.input_weight = _uniform((3 * width, width), width, generator)
+        self.state_weight = _uniform((3 * width, width), width, generator)
+        self.input_bias = _uniform((3 * width,), width, generator)
+        self.state_bias = _uniform((3 * width,), width, generator)
+        self.message = Message(width, generator)
+        self.far_message = Message(width, generator) if settings.virtual_edges else None
+
+    def forward(self, module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor:
+        """Return the states of all nodes after T phases.
+
+        Args:
+            module: A candidates' graphs of up to N nodes.
+            states: First states, `[A, N, hidden]`.
+            passed: Mean states of the module before, `[A, hidden]`, which its input nodes get as a message.
+
+        Returns:
+            `[A, N, hidden]`; what stands for padding has no meaning.
+        """
+        batch, nodes, width = states.shape
+        received = passed[:, None].expand(batch, nodes, width)
+        states = torch.where(module.sources, self._updated(received, states), states)
+        if self.settings.scheme == "synchronous":
+            return self._synchronous(module, states)
+        return self._forward_backward(module, states)
+
+    def _updated(self, message: Tensor, state: Tensor) -> Tensor:
+        """Apply the GRU to `[..., hidden]`."""
+        width = state.shape[-1]
+        updated = torch.gru_cell(
+            message.reshape(-1, width),
+            state.reshape(-1, width),
+            self.input_weight,
+            self.state_weight,
+            self.input_bias,
+            self.state_bias,
+        )
+        return updated.view(state.shape)
+
+    def _messages(self, states: Tensor) -> Tensor:
+        """Return what nodes send, `[..., hidden]`, or with virtual edges both kinds of it, `[..., 2 * hidden]`."""
+        near: Tensor = self.message(states)
+        return near if self.far_message is None else torch.cat([near, self.far_message(states)], dim=-1)
+
+    def _gathered(self, weights: Tensor, far_weights: Tensor | None, sent: Tensor) -> Tensor:
+        """Return what nodes receive, `[A, readers, hidden]`, from `[A, readers, N]` and messages `[A, N, ...]`."""
+        if far_weights is None:
+            return torch.bmm(weights, sent)
+        near, far = sent.chunk(2, dim=-1)
+        return torch.bmm(weights, near) + torch.bmm(far_weights, far)
+
+    def _synchronous(self, module: ModuleTensors, states: Tensor) -> Tensor:
+        reads, reaches = module.reads, module.reaches
+        if self.settings.synchronous_messages == "both":
+            reads = reads + reads.mT
+            reaches = None if reaches is None else reaches + reaches.mT
+        for _ in range(self.settings.propagations):
+            states = self._updated(self._gathered(reads, reaches, self._messages(states)), states)
+        return states
+
+    def _forward_backward(self, module: ModuleTensors, states: Tensor) -> Tensor:
+        """Update one node at a time: the i-th of all candidates at once."""
+        reversed_ = self.settings.backward_messages == "reversed"
+        reads = (_reads(module, False), _reads(module, reversed_))
+        keeps = None
+        if module.is_padded:
+            places = torch.arange(module.num_nodes, device=states.device)[:, None, None]
+            keeps = (places < module.lengths, places + 1 < module.lengths)
+        updates = schedule(module.num_nodes) * self.settings.propagations
+        return run_phases(states, self._phase_weights(), Schedule(updates, reads, keeps))
+
+    def _phase_weights(self) -> PhaseWeights:
+        messages = [self.message] if self.far_message is None else [self.message, self.far_message]
+        inputs = [
+            torch.cat([self.input_weight @ each.second_weight, (self.input_weight @ each.second_bias)[:, None]], dim=1)
+            for each in messages
+        ]
+        return PhaseWeights(
+            torch.cat(inputs, dim=1),
+            self.input_bias,
+            self.state_weight,
+            self.state_bias,
+            torch.cat([each.first_weight for each in messages]),
+            torch.cat([each.first_bias for each in messages]),
+        )
+
+
+class Message(nn.Module):
+    """M of equation 4: two layers with a rectifier between them."""
+
+    def __init__(self, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.first_weight = _uniform((width, width), width, generator)
+        self.first_bias = _uniform((width,), width, generator)
+        self.second_weight = _uniform((width, width), width, generator)
+        self.second_bias = _uniform((width,), width, generator)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map `[..., hidden]` to `[..., hidden]`."""
+        hidden = nn.functional.linear(states, self.first_weight, self.first_bias).relu()
+        return nn.functional.linear(hidden, self.second_weight, self.second_bias)
+
+
+def schedule(nodes: int) -> list[Update]:
+    """Return the updates of a phase of equation 15, `(node, whether in the backward half)`: 2 |V| - 1 of them.
+
+    The last node is not updated twice. In a graph with fewer nodes than that, the update of node i of the backward half is
+    left out unless i is below its last one.
+    """
+    return [(node, False) for node in range(nodes)] + [(node, True) for node in reversed(range(nodes - 1))]
+
+
+def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor:
+    """Return the mean state of each candidate's nodes (equation 12), or what was passed on where it has no such module."""
+    if not module.is_padded:
+        return states.mean(1)
+    places = torch.arange(module.num_nodes, device=states.device)
+    total = torch.where((places < module.lengths)[..., None], states, 0.0).sum(1)
+    return torch.where(module.lengths > 0, total / module.lengths.clamp(min=1), passed)
+
+
+def _reads(module: ModuleTensors, transposed: bool) -> Tensor:
+    """Return the weights of what nodes receive, `[N, K, A, N]`: over edges and, if there are such, over virtual ones."""
+    kinds = [module.reads] if module.reaches is None else [module.reads, module.reaches]
+    stacked = torch.stack([weights.mT if transposed else weights for weights in kinds])
+    return stacked.permute(2, 0, 1, 3).contiguous()
+
+
+def _uniform(shape: tuple[int, ...], inputs: int, generator: torch.Generator) -> nn.Parameter:
+    """Return a parameter drawn as in `torch.nn.GRUCell` and `Linear`: uniform up to 1 / sqrt(inputs)."""
+    return nn.Parameter((2.0 * torch.rand(shape, generator=generator) - 1.0) / math.sqrt(inputs))

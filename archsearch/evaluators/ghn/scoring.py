@@ -1,0 +1,66 @@
+"""Scores of networks whose weights were not trained to be theirs: each batch of images is normalised by its own statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from archsearch.evaluators.datasets.resident import Resident
+from archsearch.spaces.plan import Parameters, Plan
+
+_ORDER_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSpec:
+    """Which images score a candidate, and in which batches: scores depend on both, since batches give the statistics.
+
+    Args:
+        images: Number of validation images; 0 takes all.
+        batch: Most of them in one batch. Batches are of equal size but for one image.
+    """
+
+    images: int = 0
+    batch: int = 500
+
+    def settings(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self), "order": _ORDER_SEED}
+
+    def batches(self, part: Resident) -> list[Resident]:
+        """Return the images in a fixed random order, cut into batches."""
+        number = min(self.images or len(part), len(part))
+        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(_ORDER_SEED))[:number]
+        cut = order.to(part.labels.device).tensor_split(-(-number // self.batch))
+        return [Resident(part.images[rows], part.labels[rows]) for rows in cut]
+
+
+@torch.inference_mode()
+def score(plan: Plan, parameters: Parameters, batches: Sequence[Resident], mixed_precision: bool = False) -> Tensor:
+    """Return share of images classified right and mean cross-entropy in nats of each exit, `[exits, 2]`, on the device."""
+    total, images = torch.zeros(()), sum(map(len, batches))
+    for batch in batches:
+        logits = torch.stack(logits_of(plan, parameters, batch.images, mixed_precision))
+        labels = batch.labels.expand(len(logits), -1)
+        correct = (logits.argmax(2) == labels).sum(1)
+        loss = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1)
+        total = total.to(loss.device) + torch.stack([correct, loss], dim=1)
+    return total / images
+
+
+def logits_of(plan: Plan, parameters: Parameters, images: Tensor, mixed_precision: bool = False) -> tuple[Tensor, ...]:
+    """Return the logits of each exit, `[images, classes]` in single precision; operators without parameters may be left out."""
+    complete = dict.fromkeys(plan.operators, ()) | dict(parameters)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=mixed_precision):
+        return tuple(logits.float() for logits in plan.apply(images, complete))
+
+
+def training_loss(plan: Plan, parameters: Parameters, batch: Resident, mixed_precision: bool = False) -> Tensor:
+    """Return the mean over exits of the cross-entropy, in nats."""
+    exits = logits_of(plan, parameters, batch.images, mixed_precision)
+    return torch.stack([F.cross_entropy(logits, batch.labels) for logits in exits]).mean()

@@ -1,0 +1,47 @@
+"""The encoder: a graph becomes a normal distribution in the latent space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ngae.grammar import Grammar
+from archsearch.evaluators.ngae.graphs import Graphs
+from archsearch.evaluators.ngae.propagation import Messages, Unit, propagate, uniform
+from archsearch.evaluators.ngae.settings import Settings
+
+
+class Encoder(nn.Module):
+    """Asynchronous message passing in topological order, along the edges and against them, then mean and log-variance.
+
+    J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equations 1 to 3. The graph is read at the
+    output in the one direction, and at the inputs in the other; several cells stand side by side.
+
+    Args:
+        grammar: Sizes of the graphs.
+        inputs: Inputs of a cell.
+        settings: Sizes of the model.
+        generator: Source of the first weights.
+    """
+
+    def __init__(self, grammar: Grammar, inputs: int, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        width, self.inputs = settings.width, inputs
+        self.messages = Messages(grammar, width, generator)
+        self.unit = Unit(grammar.num_types, width, generator)
+        self.backward_messages = Messages(grammar, width, generator)
+        self.backward_unit = Unit(grammar.num_types, width, generator)
+        read = grammar.cells * (1 + inputs) * width
+        self.read_weight, self.read_bias = uniform(generator, read, read, width), uniform(generator, read, width)
+        self.mean_weight = uniform(generator, width, width, 2 * settings.latent)
+        self.mean_bias = uniform(generator, width, 2 * settings.latent)
+
+    def forward(self, graphs: Graphs) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance, `[batch, latent]` each."""
+        edges = graphs.edges.to(self.read_weight.dtype)
+        states, _ = propagate(self.messages, self.unit, graphs.types, edges)
+        reversed_edges = edges.transpose(2, 3).flip((2, 3))
+        back, _ = propagate(self.backward_messages, self.backward_unit, graphs.types.flip(2), reversed_edges)
+        read = torch.cat([states[:, :, -1:], back[:, :, -self.inputs :]], dim=2).flatten(1)
+        mean, log_variance = ((read @ self.read_weight + self.read_bias) @ self.mean_weight + self.mean_bias).chunk(2, dim=-1)
+        return mean, log_variance

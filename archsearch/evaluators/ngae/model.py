@@ -1,0 +1,87 @@
+"""Encoder, decoder and predictors as one model with one objective."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ngae.decoder import Decoder
+from archsearch.evaluators.ngae.encoder import Encoder
+from archsearch.evaluators.ngae.grammar import Grammar
+from archsearch.evaluators.ngae.graphs import Graphs
+from archsearch.evaluators.ngae.predictors import LatentPredictor
+from archsearch.evaluators.ngae.settings import Settings
+
+
+class Losses(NamedTuple):
+    """The parts of the objective, each the mean over a batch.
+
+    Args:
+        reconstruction: Of the graphs, nats.
+        divergence: Kullback-Leibler, from the standard normal distribution, nats.
+        performance: Squared error of what is predicted, over the architectures whose performance is known.
+        complexity: Likewise.
+    """
+
+    reconstruction: Tensor
+    divergence: Tensor
+    performance: Tensor
+    complexity: Tensor
+
+
+class GraphVAE(nn.Module):
+    """The auto-encoder with its predictors, J. Li et al., arXiv 2006.10310, figure 1.
+
+    Args:
+        grammar: What graphs look like.
+        inputs: Inputs of a cell.
+        settings: Sizes.
+        generator: Source of the first weights.
+    """
+
+    def __init__(self, grammar: Grammar, inputs: int, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = Encoder(grammar, inputs, settings, generator)
+        self.decoder = Decoder(grammar, settings, self.encoder.messages, generator)
+        self.performance = LatentPredictor(settings.latent, settings.head, settings.sigmoid, generator)
+        self.complexity = LatentPredictor(settings.latent, settings.head, settings.sigmoid, generator)
+
+    def losses(self, graphs: Graphs, targets: Tensor, grammar: Grammar, generator: torch.Generator) -> Losses:
+        """Return the parts of the objective (NGAE, equation 6).
+
+        Args:
+            graphs: A batch.
+            targets: `[batch, 2]` performance and complexity; NaN where unknown.
+            grammar: The rules of the space.
+            generator: Source of the noise.
+        """
+        mean, log_variance = self.encoder(graphs)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        latents = mean + self.settings.noise * torch.exp(0.5 * log_variance) * noise
+        divergence = 0.5 * (mean**2 + torch.exp(log_variance) - 1.0 - log_variance).sum(dim=1)
+        return Losses(
+            self.decoder.loss(latents, graphs, grammar).mean(),
+            divergence.mean(),
+            _squared_error(self.performance(mean), targets[:, 0]),
+            _squared_error(self.complexity(mean), targets[:, 1]),
+        )
+
+    def objective(self, losses: Losses) -> Tensor:
+        """Return the weighted sum of the parts."""
+        settings = self.settings
+        return (
+            losses.reconstruction
+            + settings.divergence_weight * losses.divergence
+            + settings.performance_weight * losses.performance
+            + settings.complexity_weight * losses.complexity
+        )
+
+
+def _squared_error(predicted: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean squared error where the target is known; 0 where none is."""
+    known = ~torch.isnan(targets)
+    errors = torch.where(known, predicted - torch.nan_to_num(targets), 0.0)
+    return (errors**2).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,55 @@
+"""The two predictors on the latent space, and the closed form of their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.evaluators.ngae.propagation import uniform
+
+
+class LatentPredictor(nn.Module):
+    """Layers with hyperbolic tangents, then one figure: `f(s)` of NGAE, equations 4 and 5.
+
+    Args:
+        latent: Dimensions of the latent space.
+        widths: Of the hidden layers.
+        sigmoid: Whether the figure ends in a sigmoid.
+        generator: Source of the first weights.
+    """
+
+    def __init__(self, latent: int, widths: Sequence[int], sigmoid: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = [latent, *widths, 1]
+        pairs = list(pairwise(sizes))
+        self.weights = nn.ParameterList([uniform(generator, given, given, made) for given, made in pairs])
+        self.biases = nn.ParameterList([uniform(generator, given, made) for given, made in pairs])
+        self.sigmoid = sigmoid
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Return figures `[batch]` of latent points `[batch, latent]`."""
+        return self._layers(latents)[-1].squeeze(-1)
+
+    @torch.inference_mode()
+    def with_gradient(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return figures `[batch]` and their gradients `[batch, latent]`: one product a layer, there and back."""
+        values = self._layers(latents)
+        figures = values[-1]
+        gradient = figures * (1.0 - figures) if self.sigmoid else torch.ones_like(figures)
+        for number in reversed(range(len(self.weights))):
+            gradient = gradient @ self.weights[number].T
+            if number:
+                gradient = gradient * (1.0 - values[number - 1] ** 2)
+        return figures.squeeze(-1), gradient
+
+    def _layers(self, latents: Tensor) -> list[Tensor]:
+        """Return what comes out of each layer."""
+        values = [latents]
+        last = len(self.weights) - 1
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            product = values[-1] @ weight + bias
+            values.append(torch.tanh(product) if number < last else torch.sigmoid(product) if self.sigmoid else product)
+        return values[1:]

@@ -1,0 +1,85 @@
+"""How well an auto-encoder reconstructs architectures and makes new ones, by the protocols of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from archsearch.evaluators.ngae.ngae import NGAE
+from archsearch.spaces import Architecture
+
+
+def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: int = 0, seed: int = 0) -> float:
+    """Return the share of decoded architectures that equal the encoded one, vertex by vertex.
+
+    M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, section 4: each mean is
+    decoded so many times, every decision drawn.
+
+    Args:
+        model: The auto-encoder.
+        architectures: What it should reconstruct.
+        decodes: Times that each is decoded (published: 100, of ten encodings that are all the same); 0 decodes it once, with the
+            likelier decisions.
+        seed: Of the draws.
+    """
+    latents = model.encode(architectures)
+    right = [
+        np.mean([str(made) == str(given) for made, given in zip(decoded, architectures, strict=True)])
+        for decoded in (
+            [model.decode(latents)]
+            if decodes == 0
+            else (model.decode(latents, sample=True, seed=seed + number) for number in range(decodes))
+        )
+    ]
+    return float(np.mean(right))
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What decoding random latent points gives.
+
+    Args:
+        valid: Share of decoded points that are architectures of the space.
+        unique: Distinct ones among these.
+        novel: Share of these that are not among the known ones, repeats included.
+    """
+
+    valid: float
+    unique: float
+    novel: float
+
+
+def generation(
+    model: NGAE, known: Sequence[Architecture], points: int = 1000, decodes: int = 10, seed: int = 0, sample: bool = True
+) -> Generation:
+    """Return validity, uniqueness and novelty of architectures decoded from random latent points.
+
+    M. Zhang et al., NeurIPS 2019, section 4, as its authors' programs do it: points are drawn from the normal distribution with
+    mean and deviation of the encoded training set, dimension by dimension, and each is decoded so many times. Since one point is
+    decoded often, a sharper decoder gives fewer unique ones; decode each once to see how many differ.
+
+    Args:
+        model: The auto-encoder.
+        known: The architectures that it was trained on.
+        points: Latent points.
+        decodes: Of each.
+        seed: Of points and draws.
+        sample: Whether decisions are drawn; otherwise the likelier ones are taken, and one decode a point is enough.
+    """
+    encoded = model.encode(known)
+    rng = np.random.default_rng(seed)
+    latents = rng.standard_normal((points, encoded.shape[1])) * encoded.std(axis=0) + encoded.mean(axis=0)
+    texts = [
+        str(architecture)
+        for number in range(decodes)
+        for architecture in model.decode(latents, sample=sample, seed=seed + number)
+        if architecture == model.space.parse(str(architecture))
+    ]
+    if not texts:
+        return Generation(0.0, 0.0, 0.0)
+    old = set(map(str, known))
+    return Generation(
+        len(texts) / (points * decodes), len(set(texts)) / len(texts), float(np.mean([text not in old for text in texts]))
+    )

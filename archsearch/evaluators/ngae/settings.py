@@ -1,0 +1,122 @@
+"""Sizes and training of the auto-encoder, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a fit depends on but space, data and seed.
+
+    Args:
+        latent: Dimensions of the latent space.
+        width: Features of a vertex.
+        type_width: Hidden features from which the type of the next vertex follows.
+        edge_width: Likewise for an edge.
+        conditioned: Whether types and edges are decided with the latent point at hand, and not by the vertices before alone.
+        head: Widths of the hidden layers of the two predictors.
+        sigmoid: Whether the predictors end in a sigmoid and learn figures from 0 to 1 as they are; otherwise they are linear and
+            learn standardised ones.
+        divergence_weight: Weight of the Kullback-Leibler divergence.
+        noise: Scale of the noise in the latent space while training.
+        performance_weight: Weight of the squared error of the predicted performance.
+        complexity_weight: Likewise of the predicted complexity; 0 leaves that predictor out.
+        epochs: Passes over the architectures.
+        batch_size: Architectures in a step.
+        learning_rate: Of Adam: the highest of a one-cycle schedule.
+        one_cycle: Whether the learning rate rises and falls in one cycle; otherwise it is constant and divided by ten where the
+            loss has not fallen for ten epochs.
+        clip: Longest gradient; 0 leaves gradients as they are.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+
+    latent: int = 56
+    width: int = 128
+    type_width: int = 128
+    edge_width: int = 128
+    conditioned: bool = True
+    head: tuple[int, ...] = (128, 128)
+    sigmoid: bool = False
+    divergence_weight: float = 0.005
+    noise: float = 0.01
+    performance_weight: float = 1.0
+    complexity_weight: float = 1.0
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    one_cycle: bool = True
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "latent": (1, 10_000),
+            "width": (1, 100_000),
+            "type_width": (1, 100_000),
+            "edge_width": (1, 100_000),
+            "divergence_weight": (0.0, 1e6),
+            "noise": (0.0, 1e3),
+            "performance_weight": (0.0, 1e6),
+            "complexity_weight": (0.0, 1e6),
+            "epochs": (1, 1_000_000),
+            "batch_size": (1, 1_000_000),
+            "learning_rate": (0.0, 1e3),
+            "clip": (0.0, 1e6),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+        if not isinstance(self.head, tuple) or not all(type(width) is int and width > 0 for width in self.head):
+            raise ConfigurationError(f"head: expected a tuple of positive whole numbers; got {self.head!r}.")
+
+    def with_changes(self, **changes: Any) -> Settings:
+        """Return a copy with some settings changed.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of its range.
+        """
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ConfigurationError(f"NGAE: no setting {name!r}.{hint} Settings: {', '.join(known)}.")
+        return replace(self, **changes)
+
+
+PRESETS = {
+    # What trains fastest to the same quality; benchmarks/ngae_table1.py and ngae_speed.py say how fast and to which.
+    "default": Settings(),
+    # The authors' sizes and training: J. Li et al., arXiv 2006.10310, and what their programs set where the paper is silent.
+    "paper": Settings(
+        width=501,
+        type_width=1002,
+        edge_width=2004,
+        conditioned=False,
+        head=(501, 501),
+        sigmoid=True,
+        epochs=300,
+        batch_size=32,
+        learning_rate=1e-4,
+        one_cycle=False,
+        clip=0.0,
+    ),
+}
+
+
+def settings_of(preset: str) -> Settings:
+    """Return the settings of a preset.
+
+    Raises:
+        ConfigurationError: There is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(unknown_name("preset", preset, PRESETS))
+    return PRESETS[preset]
