@@ -4,6 +4,7 @@ from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
+from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
@@ -17,6 +18,7 @@ __all__ = [
     "GATESEvolution",
     "GaussianProcessSearch",
     "Goals",
+    "NGAEAscent",
     "Objective",
     "Observation",
     "OptunaTPE",

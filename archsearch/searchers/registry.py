@@ -6,6 +6,7 @@ from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
+from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.tune_algorithm import OptunaTPE
@@ -14,6 +15,7 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "evolution": RegularizedEvolution,
     "gates": GATESEvolution,
     "gp": GaussianProcessSearch,
+    "ngae": NGAEAscent,
     "optuna": OptunaTPE,
     "random": RandomSearch,
 }

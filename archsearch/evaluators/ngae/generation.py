@@ -10,7 +10,7 @@ from archsearch.evaluators.ngae.grammar import Grammar
 from archsearch.evaluators.ngae.graphs import ABSENT, Graphs
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(decoder: Decoder, grammar: Grammar, latents: Tensor, generator: torch.Generator | None = None) -> Graphs:
     """Return a graph for each latent point; each decision is drawn, or the likelier one is taken.
 

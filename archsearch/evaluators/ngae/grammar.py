@@ -124,6 +124,7 @@ def _cell_rules(types: NDArray[np.int64], edges: NDArray[np.bool_], space: Searc
     free = before & ~forced & ~(certain & (seen == 0))
     fewest, most = _in_degrees(edges.sum(axis=1), there, space.num_inputs)
     collects, exclusive = _output_rules(edges, there, space.num_inputs)
+    free[:-1, -1] |= collects[:-1] & ~forced[:-1].any(axis=1)  # a vertex that was never unread may still be
     return {
         "types": _types(types, there, len(space.vocabulary) + 1),
         "forced": forced,
@@ -156,16 +157,22 @@ def _in_degrees(degrees: NDArray[np.int64], there: NDArray[np.bool_], inputs: in
 
 
 def _output_rules(edges: NDArray[np.bool_], there: NDArray[np.bool_], inputs: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether the output reads what no other vertex reads, and nothing else; one answer for inputs, one for the others."""
-    read, at_output = edges[:, :, :-1].any(axis=2), edges[:, :, -1]
+    """Return whether the output reads what no other vertex reads, and nothing else.
+
+    All vertices but the inputs have one answer. So have the inputs; it is that of the others where inputs are hardly ever unread
+    and none speaks against it.
+    """
+    read = np.asarray(edges[:, :, :-1].any(axis=2))
+    at_output = edges[:, :, -1]
     vertices = edges.shape[1]
     collects, exclusive = np.zeros(vertices, dtype=bool), np.zeros(vertices, dtype=bool)
-    for kind in (slice(0, inputs), slice(inputs, vertices - 1)):
-        loose: NDArray[np.bool_] = there[:, kind] & ~read[:, kind]
-        others: NDArray[np.bool_] = there[:, kind] & read[:, kind]
-        reads: NDArray[np.bool_] = at_output[:, kind]
-        collects[kind] = bool(loose.sum() >= _EVIDENCE and reads[loose].all())
-        exclusive[kind] = bool(others.sum() >= _EVIDENCE and not reads[others].any())
+    others_collect = False
+    for kind in (slice(inputs, vertices - 1), slice(0, inputs)):
+        reads = at_output[:, kind]
+        loose, others = there[:, kind] & ~read[:, kind], there[:, kind] & read[:, kind]
+        others_collect = bool((loose.sum() >= _EVIDENCE or others_collect) and not (loose & ~reads).any())
+        collects[kind] = others_collect
+        exclusive[kind] = bool(others.sum() >= _EVIDENCE and not (others & reads).any())
     return collects, exclusive
 
 

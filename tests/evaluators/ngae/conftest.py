@@ -1,0 +1,41 @@
+"""What the tests of the auto-encoder share: small models, and graphs of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from archsearch.evaluators.ngae.grammar import Grammar
+from archsearch.evaluators.ngae.graphs import Graphs, from_batch
+from archsearch.evaluators.ngae.model import GraphVAE
+from archsearch.evaluators.ngae.settings import PRESETS, Settings
+from archsearch.spaces import SearchSpace
+
+SMALL = {"width": 12, "type_width": 10, "edge_width": 11, "latent": 6, "head": (7,)}
+Made = tuple[GraphVAE, Grammar, Graphs]
+
+
+@pytest.fixture(scope="session")
+def small() -> Settings:
+    return PRESETS["default"].with_changes(**SMALL)
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[[SearchSpace, Settings, int], Made]:
+    """Makes a model in double precision with random weights, the rules of a space, and some graphs of it."""
+
+    def make(space: SearchSpace, settings: Settings, number: int) -> Made:
+        grammar = Grammar.of(space, samples=1000)
+        rng = np.random.default_rng(3)
+        graphs = from_batch(space.encode([space.sample(rng) for _ in range(number)]), grammar.vertices)
+        grammar = grammar.widened(graphs)
+        model = GraphVAE(grammar, space.num_inputs, settings, torch.Generator().manual_seed(0)).double()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(2)  # decisions that differ between points
+        return model, grammar, graphs
+
+    return make
