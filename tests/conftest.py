@@ -18,7 +18,7 @@ from archsearch import spaces
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
 torch.set_num_threads(1)
-os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # Ray kills workers when other programs fill the memory
+os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # else Ray kills workers when any programs fill the memory
 # How long examples take, to run or to make, says nothing on a busy machine.
 hypothesis.settings.register_profile("exploring", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("repeating", hypothesis.settings.get_profile("exploring"), derandomize=True)
@@ -36,6 +36,16 @@ def data() -> Path:
     if not folder:
         pytest.skip("ARCHSEARCH_DATA is unset; set it to the folder with the benchmark tables")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow, to be copied: making one takes seconds."""
+    from mlflow import MlflowClient  # only where it is needed: it takes seconds
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(scope="session")

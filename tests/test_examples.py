@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import ray
 from PIL import Image
 
-from archsearch import searchers
+from archsearch import cluster, searchers
 from archsearch.platform.configuration import from_mapping, read_yaml
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.spaces import SearchSpace
@@ -22,8 +24,18 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folder(tmp_path: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(mlflow_store, tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running_ray() -> Iterator[None]:
+    """One Ray for all examples, which would leave theirs to the tests that follow."""
+    cluster.connect(num_cpus=2)
+    yield
+    ray.shutdown()
 
 
 def load(name: str) -> ModuleType:
@@ -39,6 +51,7 @@ def test_own_searcher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "validation accuracy 0.9" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     for label, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):

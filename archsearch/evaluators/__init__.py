@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from archsearch.evaluators.anytime import AnytimeCurve
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
+    from archsearch.evaluators.ghn.ghn import GHN
+    from archsearch.evaluators.ghn.one_shot import OneShot
+    from archsearch.evaluators.ghn.sgd_steps import SGDSteps
     from archsearch.evaluators.ngae.ngae import NGAE
     from archsearch.evaluators.pareto import hypervolume, pareto_front
     from archsearch.evaluators.predictors.predictor import Predictor
@@ -22,9 +25,12 @@ _MODULES = {
     "AnytimeCurve": "anytime",
     "Evaluation": "evaluation",
     "Evaluator": "evaluator",
+    "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
+    "OneShot": "ghn.one_shot",
     "Predictor": "predictors.predictor",
     "Recipe": "recipe",
+    "SGDSteps": "ghn.sgd_steps",
     "TabularEvaluator": "tabular",
     "TrainingEvaluator": "training",
     "embedded_tables": "tabular",
@@ -36,12 +42,15 @@ _MODULES = {
 }
 
 __all__ = [
+    "GHN",
+    "NGAE",
     "AnytimeCurve",
     "Evaluation",
     "Evaluator",
-    "NGAE",
+    "OneShot",
     "Predictor",
     "Recipe",
+    "SGDSteps",
     "TabularEvaluator",
     "TrainingEvaluator",
     "datasets",

@@ -21,10 +21,12 @@ import pytest
 from archsearch.cluster import Entry, Ledger
 from archsearch.spaces.nasbench201 import NASBench201
 
+pytestmark = pytest.mark.timeout(1800)
+PATIENCE = 600  # seconds, on a machine that is busy with other work
 CANDIDATES = 40
 HELD = 30  # no more than about so many are finished before a test has killed what it wants to kill, however slow it is
 Result = TypeVar("Result")
-SEEDS = [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 20))]
+LONG = [pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20)]
 # By default Ray takes half a minute until it gives up a node.
 HEALTH = {
     "health_check_initial_delay_ms": 0,
@@ -157,7 +159,7 @@ class Search:
 
     def end(self) -> None:
         self._held.unlink(missing_ok=True)
-        assert self.process.wait(timeout=240) == 0, self.output
+        assert self.process.wait(timeout=PATIENCE) == 0, self.output
         assert f"{CANDIDATES} candidates" in self.output
 
     def notes(self, what: str) -> list[tuple[int, str]]:
@@ -167,10 +169,10 @@ class Search:
         return [(int(pid), text) for kind, pid, text in lines if kind == what]
 
     def wait(self, reached: Callable[[], Result | None]) -> Result:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not (result := reached()):
             assert self.process.poll() is None, self.output
-            assert time.monotonic() < deadline, f"{len(self.notes('end'))} candidates in two minutes"
+            assert time.monotonic() < deadline, f"only {len(self.notes('end'))} candidates"
             time.sleep(0.01)
         return result
 
@@ -251,7 +253,7 @@ def check(search: Search, killed: dict[int, set[str]], abandoned: bool = False) 
     assert all({*begun.get(text, [])} <= {*killed} for text in failed), "it was the work in hand of two processes that died"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, 1, *LONG])
 def test_death_of_a_worker_and_of_a_node(seed: int, nodes: Nodes, start: Callable[..., Search]) -> None:
     rng = random.Random(seed)
     search = start(seed, held=True)
@@ -269,7 +271,7 @@ def test_death_of_a_worker_and_of_a_node(seed: int, nodes: Nodes, start: Callabl
     check(search, killed)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), *LONG])
 def test_death_of_the_driver(seed: int, start: Callable[..., Search]) -> None:
     rng = random.Random(seed)
     search = start(seed)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from archsearch.cluster import Ledger
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -37,6 +39,7 @@ def rows(storage: Path) -> list[tuple[int, int, str, str, float]]:
     return sorted((batch, place, one.key, str(one.architecture), one.score) for batch, place, one in found)
 
 
+@pytest.mark.long  # the usual run has this for trials in tests/cluster/test_tuning.py, and for hashes in the conformance suite
 def test_one_worker_and_four_leave_the_same_ledger(table: Path, tmp_path: Path) -> None:
     searches = {workers: start(table, tmp_path / str(workers), workers) for workers in (1, 4)}
     for process in searches.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,8 +32,10 @@ def running_ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("storage with späce")
+def storage(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("storage with späce")
+    shutil.copy(mlflow_store, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,20 @@ def test_a_second_search_pays_nothing_twice(result: SearchResult, storage: Path,
     assert len(paid) == len(set(paid))
 
 
-@pytest.mark.parametrize("searcher", searchers.names())
+# Surrogates that learn little and fast.
+SMALL: dict[str, dict[str, Any]] = {
+    "gates": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0, "epochs": 5},
+    "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
+}
+
+
+# That gates repeats itself is seen in the usual run too, in test_surrogate_search.py.
+DEAR = {"gates"}
+
+
+@pytest.mark.parametrize(
+    "searcher", [pytest.param(name, marks=pytest.mark.long if name in DEAR else ()) for name in searchers.names()]
+)
 def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path, table: Path) -> None:
     found = [
         run_search(
@@ -123,6 +139,7 @@ def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path,
             evaluator=f"table:{table}#valid_accuracy",
             num_candidates=30,
             seed=7,
+            searcher_options=SMALL.get(searcher, {}),
             storage=tmp_path / name,
             tracking="off",
             report=False,

@@ -24,6 +24,7 @@ from archsearch.errors import ConfigurationError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.submit import for_cluster
 
+pytestmark = pytest.mark.timeout(1800)
 RAY = str(Path(sys.executable).parent / "ray")
 TINY = ["--train", "epochs=12", "--train", "scale={channels: 4, cells_per_stage: 1}"]
 
@@ -38,7 +39,7 @@ class Cluster:
 
     def run(self, *command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=280, check=False
+            command, cwd=folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=600, check=False
         )
 
     def archsearch(self, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -148,6 +149,7 @@ def test_the_exit_code_is_that_of_the_search(cluster: Cluster, tmp_path: Path) -
     assert "failed with exit code 2." in done.stderr
 
 
+@pytest.mark.long
 def test_ray_job_submit_runs_a_search(cluster: Cluster, tmp_path: Path) -> None:
     arguments = ["--table", "digits201", "--candidates", "30", "--searcher", "random", "--storage", str(tmp_path / "runs")]
     command = [RAY, "job", "submit", "--address", cluster.server, "--working-dir", ".", "--", sys.executable, "-m", "archsearch"]

@@ -140,6 +140,7 @@ def test_a_damaged_table_is_listed_as_such(cache: Path, capsys: pytest.CaptureFi
     assert "  broken: damaged; import it again" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_search_in_an_imported_table(tmp_path: Path, cache: Path) -> None:
     every = [SPACE.from_genotype([place // 5**gene % 5 for gene in range(6)]) for place in range(5**6)]
     scores = np.linspace(10.0, 90.0, len(every))

@@ -33,11 +33,8 @@ def outcomes(scores: list[float], reused: bool = False, seconds: float = 2.0) ->
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that is there already: making one takes seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+def store(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copy(mlflow_store, tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 
 from archsearch import cluster
 from archsearch.cluster.model_pool import ModelPool
@@ -20,15 +19,13 @@ POOLS = f"gates-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def running_ray() -> Iterator[None]:
-    cluster.connect(num_cpus=2)
+def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
     yield
     for kind in ("NASBench201", "SmallSpace"):
         try:
             ModelPool.attach(f"{POOLS}-{kind}").shutdown()
         except cluster.PoolError:
             continue
-    ray.shutdown()
 
 
 def make(space: SearchSpace, seed: int, **settings: Any) -> GATESEvolution:

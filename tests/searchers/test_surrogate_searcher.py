@@ -32,12 +32,10 @@ POOL = f"neighbours-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shared_pool() -> Iterator[ModelPool]:
-    cluster.connect(num_cpus=2)
+def shared_pool(two_cpus: None) -> Iterator[ModelPool]:
     with ModelPool.start(nearest_neighbour.NearestNeighbour, name=POOL, shared=True, cpus=0.1) as pool:
         yield pool
         pool.shutdown()
-    ray.shutdown()
 
 
 class TestConformance(SearcherConformance):

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.errors import ArchitectureError
 from archsearch.evaluators.ghn.layout import Layout, Module
 from archsearch.evaluators.ghn.vocabulary import Vocabulary, wanted
 from archsearch.spaces.operators import Shape
@@ -24,7 +23,7 @@ class ModuleTensors:
         kinds: `[A, N]` int64, places in the vocabulary.
         positions: `[2, A, N]` int64; see `Module`.
         reads: `[A, N, N]` float; `reads[a, v, u]` is 1 where node v reads node u.
-        reaches: `[A, N, N]` float, 1 / d where the shortest path from u to v has d edges, 1 < d <= the setting
+        reaches: `[A, N, N]` float64, 1 / d where the shortest path from u to v has d edges, 1 < d <= the setting
             `virtual_edges`; None without virtual edges.
         sources: `[A, N, 1]` bool, nodes that read no other of the module.
         sizes: Nodes of each candidate, the output included; 0 where it has no such module.
@@ -88,8 +87,10 @@ def graph_tensors(
     """Return candidates as tensors on a device.
 
     Raises:
-        ArchitectureError: A network has an operator, or more channels of one parameter's rank, that the vocabulary lacks.
+        ArchitectureError: A network has an operator that the vocabulary lacks.
     """
+    for layout in layouts:
+        vocabulary.check(layout)
     depth = max(len(layout.modules) for layout in layouts)
     kinds = {name: index for index, name in enumerate(vocabulary.kinds)}
     modules, starts, start = [], [], 0
@@ -119,15 +120,11 @@ def _requests(
         for name, (module, node) in layout.owners.items():
             row = starts[module] + candidate * widths[module] + node
             for key, _, shape in wanted(layout.plan.operators[name], sliced):
-                if key not in branches:
-                    raise _unknown(key)
                 number, rows = groups.setdefault((key, shape), (len(groups), []))
                 found.append((name, number, len(rows)))
                 rows.append(row)
         places.append(tuple(found))
-    requests = [
-        Request(branches[key], shape, torch.tensor(rows, device=device)) for (key, shape), (_, rows) in groups.items()
-    ]
+    requests = [Request(branches[key], shape, torch.tensor(rows, device=device)) for (key, shape), (_, rows) in groups.items()]
     return tuple(requests), tuple(places)
 
 
@@ -139,15 +136,12 @@ def _module_tensors(
     types = np.full((batch, nodes), len(kinds), dtype=np.int64)
     positions = np.zeros((2, batch, nodes), dtype=np.int64)
     edges = np.zeros((batch, nodes, nodes), dtype=bool)
-    reaches = np.zeros((batch, nodes, nodes), dtype=np.float32) if virtual_edges else None
+    reaches = np.zeros((batch, nodes, nodes)) if virtual_edges else None
     for row, module in enumerate(column):
         if module is None:
             continue
         size = sizes[row]
-        try:
-            types[row, :size] = [kinds[kind] for kind in module.kinds]
-        except KeyError as error:
-            raise _unknown(error.args[0]) from None
+        types[row, :size] = [kinds[kind] for kind in module.kinds]
         positions[:, row, :size] = module.positions
         edges[row, :size, :size] = module.adjacency.T
         if reaches is not None:
@@ -163,21 +157,14 @@ def _module_tensors(
     )
 
 
-def _inverse_distances(adjacency: NDArray[np.bool_], longest: int) -> NDArray[np.float32]:
+def _inverse_distances(adjacency: NDArray[np.bool_], longest: int) -> NDArray[np.float64]:
     """Return 1 / d for pairs at a distance d of 2 to `longest` edges, 0 for others."""
     steps = adjacency.astype(np.int64)
     seen, front = adjacency.copy(), steps
-    found = np.zeros(adjacency.shape, dtype=np.float32)
+    found = np.zeros(adjacency.shape)
     for distance in range(2, min(longest, len(adjacency)) + 1):
         front = ((front @ steps) > 0).astype(np.int64)
         new = (front > 0) & ~seen
         found[new] = 1.0 / distance
         seen |= new
     return found
-
-
-def _unknown(operator: str) -> ArchitectureError:
-    return ArchitectureError(
-        f"architecture: expected operators that the hypernetwork was made for; got {operator!r}. "
-        "Train one on a space that has this operator."
-    )

@@ -76,10 +76,7 @@ class Weights:
 def views(flat: Tensor, tensors: GraphTensors) -> Weights:
     """Return a flat buffer of parameters, as `GraphHyperNetwork` makes it, with the parameters of each candidate."""
     sizes = [len(request.rows) * math.prod(request.shape) for request in tensors.requests]
-    parts = [
-        part.view(-1, *request.shape).unbind(0)
-        for part, request in zip(flat.split(sizes), tensors.requests, strict=True)
-    ]
+    parts = [part.view(-1, *request.shape).unbind(0) for part, request in zip(flat.split(sizes), tensors.requests, strict=True)]
     candidates = []
     for places in tensors.places:
         found: dict[str, tuple[Tensor, ...]] = {}

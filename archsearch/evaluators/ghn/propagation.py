@@ -64,31 +64,22 @@ class Propagator(nn.Module):
         )
         return updated.view(state.shape)
 
-    def _messages(self, states: Tensor) -> Tensor:
-        """Return what nodes send, `[..., hidden]`, or with virtual edges both kinds of it, `[..., 2 * hidden]`."""
-        near: Tensor = self.message(states)
-        return near if self.far_message is None else torch.cat([near, self.far_message(states)], dim=-1)
-
-    def _gathered(self, weights: Tensor, far_weights: Tensor | None, sent: Tensor) -> Tensor:
-        """Return what nodes receive, `[A, readers, hidden]`, from `[A, readers, N]` and messages `[A, N, ...]`."""
-        if far_weights is None:
-            return torch.bmm(weights, sent)
-        near, far = sent.chunk(2, dim=-1)
-        return torch.bmm(weights, near) + torch.bmm(far_weights, far)
-
     def _synchronous(self, module: ModuleTensors, states: Tensor) -> Tensor:
-        reads, reaches = module.reads, module.reaches
-        if self.settings.synchronous_messages == "both":
-            reads = reads + reads.mT
-            reaches = None if reaches is None else reaches + reaches.mT
+        both, dtype = self.settings.synchronous_messages == "both", states.dtype
+        near, *far = (weights.to(dtype) for weights in (module.reads, module.reaches) if weights is not None)
+        if both:
+            near, far = near + near.mT, [weights + weights.mT for weights in far]
         for _ in range(self.settings.propagations):
-            states = self._updated(self._gathered(reads, reaches, self._messages(states)), states)
+            received = torch.bmm(near, self.message(states))
+            if self.far_message is not None:
+                received = received + torch.bmm(far[0], self.far_message(states))
+            states = self._updated(received, states)
         return states
 
     def _forward_backward(self, module: ModuleTensors, states: Tensor) -> Tensor:
         """Update one node at a time: the i-th of all candidates at once."""
         reversed_ = self.settings.backward_messages == "reversed"
-        reads = (_reads(module, False), _reads(module, reversed_))
+        reads = (_reads(module, False, states.dtype), _reads(module, reversed_, states.dtype))
         keeps = None
         if module.is_padded:
             places = torch.arange(module.num_nodes, device=states.device)[:, None, None]
@@ -146,11 +137,11 @@ def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor
     return torch.where(module.lengths > 0, total / module.lengths.clamp(min=1), passed)
 
 
-def _reads(module: ModuleTensors, transposed: bool) -> Tensor:
+def _reads(module: ModuleTensors, transposed: bool, dtype: torch.dtype) -> Tensor:
     """Return the weights of what nodes receive, `[N, K, A, N]`: over edges and, if there are such, over virtual ones."""
     kinds = [module.reads] if module.reaches is None else [module.reads, module.reaches]
     stacked = torch.stack([weights.mT if transposed else weights for weights in kinds])
-    return stacked.permute(2, 0, 1, 3).contiguous()
+    return stacked.permute(2, 0, 1, 3).to(dtype).contiguous()
 
 
 def _uniform(shape: tuple[int, ...], inputs: int, generator: torch.Generator) -> nn.Parameter:

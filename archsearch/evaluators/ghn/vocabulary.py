@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
+from archsearch.errors import ArchitectureError
 from archsearch.evaluators.ghn import operator_kind
 from archsearch.evaluators.ghn.layout import OUTPUT, Layout
 from archsearch.spaces.operators import Operator, Shape
@@ -40,23 +41,53 @@ class Vocabulary:
         num_nodes: Nodes of the largest module.
     """
 
-    kinds: tuple[str, ...]
-    branches: tuple[Branch, ...]
-    num_modules: int
-    num_nodes: int
+    kinds: tuple[str, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    num_modules: int = 0
+    num_nodes: int = 0
 
     @classmethod
-    def of(cls, layouts: Iterable[Layout], sliced: bool) -> Vocabulary:
-        """Return the vocabulary of some networks; `sliced` is the setting `sliced_kernels`."""
-        kinds, found, modules, nodes = {OUTPUT}, dict[str, Branch](), 0, 0
-        for layout in layouts:
-            modules, nodes = max(modules, len(layout.modules)), max(nodes, layout.num_nodes)
-            kinds.update(kind for module in layout.modules for kind in module.kinds)
-            for name in layout.owners:
-                for key, role, shape in wanted(layout.plan.operators[name], sliced):
-                    extent = found[key].extent if key in found else shape
-                    found[key] = Branch(key, role, tuple(map(max, extent, shape)))
-        return cls(tuple(sorted(kinds)), tuple(found[key] for key in sorted(found)), modules, nodes)
+    def of(cls, layout: Layout, sliced: bool) -> Vocabulary:
+        """Return the vocabulary of a network; `sliced` is the setting `sliced_kernels`."""
+        kinds = {OUTPUT, *(kind for module in layout.modules for kind in module.kinds)}
+        operators = {layout.plan.operators[name] for name in layout.owners}
+        branches = [Branch(*each) for operator in operators for each in wanted(operator, sliced)]
+        return cls((), (), len(layout.modules), layout.num_nodes)._with(kinds, branches)
+
+    def merged(self, other: Vocabulary) -> Vocabulary:
+        """Return a vocabulary of the networks of both."""
+        modules, nodes = max(self.num_modules, other.num_modules), max(self.num_nodes, other.num_nodes)
+        return replace(self, num_modules=modules, num_nodes=nodes)._with(other.kinds, other.branches)
+
+    def _with(self, kinds: Iterable[str], branches: Iterable[Branch]) -> Vocabulary:
+        found = {branch.key: branch for branch in self.branches}
+        for branch in branches:
+            extent = found[branch.key].extent if branch.key in found else branch.extent
+            found[branch.key] = replace(branch, extent=tuple(map(max, extent, branch.extent)))
+        return replace(self, kinds=tuple(sorted({*self.kinds, *kinds})), branches=tuple(found[key] for key in sorted(found)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Node types and keys of outputs."""
+        return (*self.kinds, *(branch.key for branch in self.branches))
+
+    def check(self, layout: Layout) -> None:
+        """Refuse a network of which something is missing.
+
+        Raises:
+            ArchitectureError: It has an operator of another type.
+        """
+        for module in layout.modules:
+            if not self._known.issuperset(module.kinds):
+                [kind, *_] = set(module.kinds) - self._known
+                raise ArchitectureError(
+                    f"architecture: expected the operators that the hypernetwork was made for; got {kind!r}. "
+                    "Train one on a space that has this operator."
+                )
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.kinds)
 
     def state(self) -> dict[str, Any]:
         """Return it as plain data."""

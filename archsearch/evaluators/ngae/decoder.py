@@ -68,6 +68,8 @@ class TypeHead(nn.Module):
         self.places = uniform(generator, settings.width, grammar.vertices if self.conditioned else 1, grammar.cells, hidden)
         if self.conditioned:
             self.latent = uniform(generator, settings.latent, settings.latent, hidden)
+            shape = (grammar.vertices, grammar.cells, settings.latent, grammar.num_types)
+            self.direct = uniform(generator, settings.latent, *shape)
         self.out = uniform(generator, hidden, hidden, grammar.num_types)
         self.bias = uniform(generator, hidden, grammar.num_types)
 
@@ -87,6 +89,8 @@ class TypeHead(nn.Module):
         if self.conditioned:
             hidden = hidden + (latents @ self.latent)[:, None, None]
         logits = torch.relu(hidden) @ self.out + self.bias
+        if self.conditioned:
+            logits = logits + torch.einsum("bz,vczt->bcvt", latents, self.direct[vertices])
         return logits.masked_fill(~self.allowed[:, vertices], -torch.inf)
 
     def loss(self, states: Tensor, latents: Tensor, graphs: Graphs) -> Tensor:

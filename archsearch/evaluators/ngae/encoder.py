@@ -31,7 +31,9 @@ class Encoder(nn.Module):
         self.unit = Unit(grammar.num_types, width, generator)
         self.backward_messages = Messages(grammar, width, generator)
         self.backward_unit = Unit(grammar.num_types, width, generator)
-        read = grammar.cells * (1 + inputs) * width
+        self.reads_all = settings.conditioned
+        ends = 2 * grammar.vertices if self.reads_all else 1 + inputs
+        read = grammar.cells * ends * width
         self.read_weight, self.read_bias = uniform(generator, read, read, width), uniform(generator, read, width)
         self.mean_weight = uniform(generator, width, width, 2 * settings.latent)
         self.mean_bias = uniform(generator, width, 2 * settings.latent)
@@ -42,6 +44,7 @@ class Encoder(nn.Module):
         states, _ = propagate(self.messages, self.unit, graphs.types, edges)
         reversed_edges = edges.transpose(2, 3).flip((2, 3))
         back, _ = propagate(self.backward_messages, self.backward_unit, graphs.types.flip(2), reversed_edges)
-        read = torch.cat([states[:, :, -1:], back[:, :, -self.inputs :]], dim=2).flatten(1)
+        ends = [states, back] if self.reads_all else [states[:, :, -1:], back[:, :, -self.inputs :]]
+        read = torch.cat(ends, dim=2).flatten(1)
         mean, log_variance = ((read @ self.read_weight + self.read_bias) @ self.mean_weight + self.mean_bias).chunk(2, dim=-1)
         return mean, log_variance

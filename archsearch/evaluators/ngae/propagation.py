@@ -22,7 +22,7 @@ class Messages(nn.Module):
 
     def __init__(self, grammar: Grammar, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.weight = uniform(generator, width, width, 2 * width)
+        self.weight = uniform(generator, width / 4, width, 2 * width)  # gates halve what is sent
         self.places = uniform(generator, width, grammar.vertices, grammar.cells, 2 * width)
         self.bias = uniform(generator, width, width)
 
@@ -43,7 +43,7 @@ class Unit(nn.Module):
 
     def __init__(self, types: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.table = uniform(generator, width, types, 3 * width)
+        self.table = uniform(generator, 1, types, 3 * width)
         self.weight = uniform(generator, width, width, 3 * width)
         self.bias = uniform(generator, width, 3 * width)
 
@@ -88,7 +88,7 @@ def propagate(messages: Messages, unit: Unit, types: Tensor, edges: Tensor, firs
     return torch.stack(states, dim=2), torch.stack(sent, dim=2)
 
 
-def uniform(generator: torch.Generator, fan_in: int, *shape: int) -> nn.Parameter:
+def uniform(generator: torch.Generator, fan_in: float, *shape: int) -> nn.Parameter:
     """Return a parameter that is drawn uniformly from +-1/sqrt(fan_in), as linear layers of torch are."""
     bound = fan_in**-0.5
     return nn.Parameter(torch.rand(shape, generator=generator) * 2 * bound - bound)

@@ -1,0 +1,125 @@
+"""Candidates that are scored together: generated in chunks, executed one after the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
+from archsearch.evaluators.ghn.layout import Layout
+from archsearch.evaluators.ghn.model import GraphHyperNetwork, Weights, views
+from archsearch.evaluators.ghn.scoring import score
+from archsearch.spaces.plan import Parameters
+
+_LARGEST_CHUNK = 256
+_LARGEST_BUFFER = 50_000_000  # numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What was found out about a candidate.
+
+    Args:
+        exits: `(accuracy, loss)` of each exit; empty when it failed.
+        generation: Seconds of its share in making the weights.
+        execution: Seconds of running the network on the images.
+        error: Why it failed.
+    """
+
+    exits: tuple[tuple[float, float], ...]
+    generation: float
+    execution: float
+    error: str | None = None
+
+
+def chunks(layouts: Sequence[Layout]) -> Iterator[Sequence[Layout]]:
+    """Yield candidates in order, in chunks whose parameters fit one buffer."""
+    chunk: list[Layout] = []
+    total = 0
+    for layout in layouts:
+        size = num_parameters(layout)
+        if chunk and (len(chunk) == _LARGEST_CHUNK or total + size > _LARGEST_BUFFER):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(layout)
+        total += size
+    if chunk:
+        yield chunk
+
+
+def num_parameters(layout: Layout) -> int:
+    """Return how many numbers are generated for a network."""
+    operators = (layout.plan.operators[name] for name in layout.owners)
+    return sum(math.prod(shape) for operator in operators for shape in operator.parameter_shapes().values())
+
+
+def tensors_for(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> GraphTensors:
+    """Return networks as the tensors that a hypernetwork reads, on its device.
+
+    Raises:
+        ArchitectureError: A network has an operator that the hypernetwork was not made for.
+    """
+    edges, sliced = model.settings.virtual_edges, model.settings.sliced_kernels
+    return graph_tensors(layouts, model.vocabulary, virtual_edges=edges, sliced=sliced, device=model.kinds.device)
+
+
+@torch.no_grad()
+def generated(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> Weights:
+    """Return the parameters that a hypernetwork makes for some networks, in one buffer.
+
+    Raises:
+        ArchitectureError: A network has an operator that the hypernetwork was not made for.
+    """
+    tensors = tensors_for(model, layouts)
+    return views(model(tensors), tensors)
+
+
+def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequence[Resident]) -> Iterator[Scored]:
+    """Yield the scores of networks with generated weights, in order; figures leave the device once a chunk."""
+    device = model.kinds.device
+    for chunk in chunks(layouts):
+        started = _now(device)
+        weights = generated(model, chunk)
+        ready = _now(device)
+        rows, seconds = [], []
+        for layout, parameters in zip(chunk, weights.candidates, strict=True):
+            begun = time.perf_counter()
+            rows.append(_executed(layout, parameters, batches))
+            seconds.append(time.perf_counter() - begun)
+        exits = [row if isinstance(row, str) else [(float(right), float(loss)) for right, loss in row.tolist()] for row in rows]
+        # A GPU works on after it was told what to do: its time is shared out like that of the telling.
+        stretch = (_now(device) - ready) / sum(seconds)
+        generation = (ready - started) / len(chunk)
+        for found, spent in zip(exits, seconds, strict=True):
+            yield _judged(found, generation, spent * stretch)
+
+
+def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident]) -> Tensor | str:
+    """Return accuracy and loss of each exit, or why there are none."""
+    try:
+        return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        return f"out of memory: {error}".splitlines()[0]
+    except Exception as error:  # whatever one candidate does must not cost the batch
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _judged(found: str | list[tuple[float, float]], generation: float, execution: float) -> Scored:
+    if isinstance(found, str):
+        return Scored((), generation, execution, found)
+    if not all(math.isfinite(figure) for exit_ in found for figure in exit_):
+        return Scored((), generation, execution, f"the generated weights give a loss of {found[-1][1]}, which is not finite.")
+    return Scored(tuple(found), generation, execution)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,258 @@
+"""The graph hypernetwork as an evaluator: it scores architectures with weights that it generates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
+from archsearch.evaluators.ghn.checkpoint import read_state, write_state
+from archsearch.evaluators.ghn.fitting import Pace, Report, print_line, run_steps
+from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
+from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
+from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
+from archsearch.evaluators.ghn.learned import Learned
+from archsearch.evaluators.ghn.presets import settings_of
+from archsearch.evaluators.ghn.scoring import EvaluationSpec
+from archsearch.evaluators.ghn.survey import survey, training_space
+from archsearch.evaluators.ghn.task import device_named
+from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
+from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.spaces import Architecture, SearchSpace
+
+
+class GHN(ImageEvaluator):
+    """Scores architectures by the validation accuracy of networks whose weights it generates from their graphs.
+
+    C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749. A graph
+    network runs over the graph of an architecture, module by module, and a hypernetwork makes the weights of each node from its
+    state. Both are trained over random architectures, one or a few for each batch of images. Scores are meant to rank
+    architectures: no candidate is trained, and accuracies are below those of trained networks.
+
+    Generated networks are normalised by the statistics of each batch of validation images. The batches are fixed, and are a part
+    of the settings.
+
+    Args:
+        space: Space of the candidates.
+        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        seed: Of weights, architectures and images in training.
+        preset: `default` or `paper`; see `presets`.
+        device: `auto`, `cpu`, `cuda`, ...
+        threads: CPU threads of a call.
+        root: Folder of downloaded datasets.
+        scale: Size of the networks; None takes the one for the dataset.
+        **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The dataset is unknown.
+
+    Example:
+        >>> ghn = GHN(spaces.get("nasbench201"), "digits").fit(steps=500)
+        >>> best = max(ghn.evaluate(candidates), key=lambda evaluation: evaluation.score)
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: str | Splits,
+        seed: int = 0,
+        *,
+        preset: str = "default",
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        **changes: Any,
+    ) -> None:
+        name = dataset if isinstance(dataset, str) else "own"
+        self.ghn_settings = settings_of(preset, name).with_changes(**changes)
+        spec = EvaluationSpec(self.ghn_settings.evaluation_images, self.ghn_settings.evaluation_batch)
+        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale)
+        self.training_space = training_space(space, self.ghn_settings.training_nodes)
+        self._learned: Learned | None = None
+        self._origin: dict[str, Any] = {}
+        self._digest: str | None = None
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps so far."""
+        return self._learned.steps if self._learned else 0
+
+    def settings(self) -> Mapping[str, Any]:
+        if self._digest is None:
+            self._digest = self._learned.digest() if self._learned else "untrained"
+        return {**super().settings(), "weights": self._digest}
+
+    def recipe(self) -> dict[str, Any]:
+        """Return all that a fit depends on but the number of its steps, as plain data: what a cache knows a state by."""
+        return {**self._usable_with(), **trained_by(self.training_space, self.images, self.ghn_settings, self.seed)}
+
+    def fit(
+        self,
+        steps: int,
+        *,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 60.0,
+        report: Report = print_line,
+    ) -> GHN:
+        """Train until so many steps have been taken in all, and return the evaluator.
+
+        A step takes one batch of images and `meta_batch` random architectures. Going on from a checkpoint gives the same as a
+        fit that was never interrupted.
+
+        Args:
+            steps: Steps in all, those of earlier fits and of the checkpoint included.
+            checkpoint: A file. One that is there is loaded first; it is written now and then, at the end, and when the fit is
+                interrupted.
+            checkpoint_seconds: Seconds between two writings.
+            report: Called with the progress every ten seconds.
+
+        Raises:
+            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another GHN, or the training diverged.
+            DatasetError: The images cannot be loaded.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
+        path = None if checkpoint is None else Path(checkpoint)
+        if path is not None and path.exists():
+            self._resume(read_state(path))
+        with self.own_threads():
+            learned = self._learned or self._fresh()
+            self._learned, self._digest = learned, None
+            save = None if path is None else lambda: write_state(path, self.state())
+            pace = Pace(report, save, checkpoint_seconds, self.ghn_settings.max_skips)
+            run_steps(learned.steps, steps, lambda number: self._step(learned, number, steps), pace)
+        return self
+
+    def generate(self, architecture: Architecture) -> dict[str, Tensor]:
+        """Return the weights of an architecture's network by the names of its `parameters`.
+
+        `space.build(architecture, ...).load_state_dict(weights, strict=False)` puts them into a trainable network. What
+        reaches no output of the network is zero.
+
+        Raises:
+            ArchitectureError: The architecture is not of the space.
+            ConfigurationError: There was no fit before.
+        """
+        learned = self._fitted()
+        layout = self._layout(self.space, architecture)
+        with self.own_threads():
+            made = generated(learned.model, [layout]).candidates[0]
+        device, found = learned.model.kinds.device, {}
+        for name, operator in layout.plan.operators.items():
+            shapes = operator.parameter_shapes()
+            for position, (parameter, shape) in enumerate(shapes.items()):
+                value = made[name][position] if name in made else torch.zeros(shape, device=device)
+                found[f"steps.{name}.{parameter.replace('.', '_')}"] = value
+        return found
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        learned = self._fitted()
+        with self.own_threads():
+            layouts: list[Layout | str] = [self._laid_out(learned, architecture) for architecture in architectures]
+            usable = [layout for layout in layouts if not isinstance(layout, str)]
+            found = scored(learned.model, usable, self.batches() if usable else [])
+            return [
+                self.failed(architecture, layout)
+                if isinstance(layout, str)
+                else self._evaluation(architecture, layout.num_nodes - learned.vocabulary.num_nodes, next(found))
+                for architecture, layout in zip(architectures, layouts, strict=True)
+            ]
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        return {**self._origin, "task": self.task, **self._fitted().state()}
+
+    def load(self, state: Mapping[str, Any]) -> GHN:
+        """Take over what another GHN with the same space, sizes and form of images has learned, and return the evaluator.
+
+        Raises:
+            ConfigurationError: The state is of another version, space, size, number of classes or shape of images.
+        """
+        check(state, self._usable_with())
+        learned = Learned(Vocabulary.from_state(state["vocabulary"]), self.ghn_settings, self.seed, device_named(self.device))
+        learned.load(state)
+        self._learned, self._digest = learned, None
+        self._origin = {name: state[name] for name in self.recipe()}
+        return self
+
+    def _usable_with(self) -> dict[str, Any]:
+        return usable_with(self.space, self.images, self.scale, self.ghn_settings)
+
+    def _fresh(self) -> Learned:
+        sliced = self.ghn_settings.sliced_kernels
+        trained_on = survey(self.training_space, lambda each: self._layout(self.training_space, each), sliced)
+        self._origin = self.recipe()
+        return Learned(trained_on, self.ghn_settings, self.seed, device_named(self.device))
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        check(state, self.recipe())
+        if state["steps"] > self.steps_done:
+            self.load(state)
+
+    def _fitted(self) -> Learned:
+        if self._learned is None:
+            raise ConfigurationError("ghn: it has learned nothing yet; call fit or load first.")
+        return self._learned
+
+    def _layout(self, space: SearchSpace, architecture: Architecture) -> Layout:
+        pattern = self.ghn_settings.module_pattern or MODULE_PATTERNS.get(space.name, "")
+        return lay_out(self.plan(space, architecture), self.images.input_shape, pattern)
+
+    def _step(self, learned: Learned, number: int, steps: int) -> float:
+        settings = self.ghn_settings
+        architectures = drawn_architectures(self.training_space, settings.meta_batch, self.seed, number)
+        layouts = [self._layout(self.training_space, architecture) for architecture in architectures]
+        batch = drawn_images(self.training_images(), settings, self.seed, number)
+        loss = loss_of(learned.model, layouts, tensors_for(learned.model, layouts), batch, learned.device.type == "cuda")
+        rate = learning_rate(settings, number, steps)
+        value = take_step(learned.model, learned.optimizer, loss, rate, settings.clip)
+        learned.steps += 1
+        learned.skipped += not math.isfinite(value)
+        return value
+
+    def _laid_out(self, learned: Learned, architecture: Architecture) -> Layout | str:
+        """Return the layout of a candidate, or why it cannot be scored."""
+        self.space.key(architecture)  # one of another space is the caller's fault, and raises
+        try:
+            layout = self._layout(self.space, architecture)
+            learned.vocabulary.check(layout)
+        except ArchSearchError as error:
+            return str(error)
+        return layout
+
+    def _evaluation(self, architecture: Architecture, beyond: int, found: Scored) -> Evaluation:
+        seconds = found.generation + found.execution
+        if found.error:
+            return self.failed(architecture, found.error, seconds)
+        return self.evaluation(
+            architecture,
+            found.exits,
+            seconds,
+            generation_seconds=found.generation,
+            execution_seconds=found.execution,
+            nodes_beyond_training=float(max(0, beyond)),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.state() if self._learned else None
+        return {**self.__dict__, "_learned": None, "_pickled": state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        learned = state.pop("_pickled")
+        self.__dict__.update(state)
+        if learned:
+            self.load(learned)

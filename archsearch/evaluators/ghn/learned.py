@@ -1,0 +1,62 @@
+"""What a fit leaves: a hypernetwork, its optimizer, and how far it is."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.ghn.vocabulary import Vocabulary
+
+
+class Learned:
+    """A hypernetwork and all that is needed to go on with its training.
+
+    Args:
+        vocabulary: Node types and outputs.
+        settings: Sizes and training.
+        seed: Of the initial weights.
+        device: Where it is.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, settings: Settings, seed: int, device: torch.device) -> None:
+        self.vocabulary, self.device, self.steps, self.skipped = vocabulary, device, 0, 0
+        self.model = GraphHyperNetwork(vocabulary, settings, torch.Generator().manual_seed(seed)).to(device)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of all that training has changed, as tensors on the CPU and plain data."""
+        optimizer = self.optimizer.state_dict()
+        moments = {
+            number: {name: value.detach().cpu().clone() for name, value in entries.items()}
+            for number, entries in optimizer["state"].items()
+        }
+        return {
+            "vocabulary": self.vocabulary.state(),
+            "model": {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()},
+            "moments": moments,
+            "steps": self.steps,
+            "skipped": self.skipped,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over a copy of what `state` returned."""
+        self.model.load_state_dict(state["model"])
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": copy.deepcopy(state["moments"]), "param_groups": groups})
+        self.steps, self.skipped = state["steps"], state["skipped"]
+
+    def digest(self) -> str:
+        """Return the identity of the weights: 16 hexadecimal digits."""
+        digest = hashlib.blake2b(digest_size=8)
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()

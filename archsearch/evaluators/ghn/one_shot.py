@@ -1,0 +1,202 @@
+"""The evaluator that scores candidates with weights that all of them share."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.augmentation import augment
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.ghn.checkpoint import read_state, write_state
+from archsearch.evaluators.ghn.fitting import Pace, Report, print_line, run_steps
+from archsearch.evaluators.ghn.identity import check
+from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
+from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
+from archsearch.evaluators.ghn.shared_weights import SharedWeights
+from archsearch.evaluators.ghn.task import device_named
+from archsearch.evaluators.recipe import Recipe, default_recipe
+from archsearch.spaces import Architecture, SearchSpace
+
+_VERSION = 1
+_CLIP = 5.0
+
+
+class OneShot(ImageEvaluator):
+    """Scores architectures by the validation accuracy of paths through one network that holds them all.
+
+    The rival of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each operator,
+    and a random path is trained on each batch of images, as in ENAS (H. Pham et al., ICML 2018, arXiv 1802.03268).
+
+    Args:
+        space: Space of the candidates.
+        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        seed: Of weights, paths and images.
+        recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images. The learning
+            rate falls to zero along half a cosine.
+        spec: Which validation images score a candidate.
+        device: `auto`, `cpu`, `cuda`, ...
+        threads: CPU threads of a call.
+        root: Folder of downloaded datasets.
+        scale: Size of the networks; None takes the one for the dataset.
+        **changes: Changes to the recipe, such as `learning_rate=0.05`.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The dataset is unknown.
+
+    Example:
+        >>> supernet = OneShot(spaces.get("cells"), "digits").fit(steps=1000)
+        >>> supernet.evaluate(candidates)
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: str | Splits,
+        seed: int = 0,
+        *,
+        recipe: Recipe | None = None,
+        spec: EvaluationSpec | None = None,
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        **changes: Any,
+    ) -> None:
+        spec = spec or EvaluationSpec()
+        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale)
+        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
+        self.weights: SharedWeights | None = None
+        self.steps_done = 0
+
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings(), "weights": self._digest()}
+
+    def fit(
+        self,
+        steps: int,
+        *,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 60.0,
+        report: Report = print_line,
+    ) -> OneShot:
+        """Train until so many steps have been taken in all, and return the evaluator; see `GHN.fit`.
+
+        Raises:
+            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another evaluator, or the training
+                diverged.
+            DatasetError: The images cannot be loaded.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
+        path = None if checkpoint is None else Path(checkpoint)
+        if path is not None and path.exists():
+            state = read_state(path)
+            check(state, self._identity() | {"seed": self.seed})
+            self.load(state)
+        with self.own_threads():
+            weights = self.weights = self.weights or SharedWeights(self.seed, device_named(self.device))
+            save = None if path is None else lambda: write_state(path, self.state())
+            pace = Pace(report, save, checkpoint_seconds)
+            run_steps(self.steps_done, steps, lambda number: self._step(weights, number, steps), pace)
+        return self
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        if self.weights is None:
+            raise ConfigurationError("one-shot: it has learned nothing yet; call fit or load first.")
+        if not architectures:
+            return []
+        with self.own_threads():
+            weights, batches = self.weights, self.batches()
+            return [self._evaluate(weights, architecture, batches) for architecture in architectures]
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        if self.weights is None:
+            raise ConfigurationError("one-shot: it has learned nothing yet; call fit or load first.")
+        return {**self._identity(), "task": self.task, "seed": self.seed, "steps": self.steps_done, **self.weights.state()}
+
+    def load(self, state: Mapping[str, Any]) -> OneShot:
+        """Take over what another evaluator with the same arguments (but the seed) has learned, and return this one.
+
+        Raises:
+            ConfigurationError: The state is of another version, space, dataset, size or recipe.
+        """
+        check(state, self._identity())
+        self.weights, self.steps_done = SharedWeights(state["seed"], device_named(self.device)), state["steps"]
+        self.weights.load(state)
+        return self
+
+    def _identity(self) -> dict[str, Any]:
+        recipe = {name: value for name, value in asdict(self.recipe).items() if name != "epochs"}
+        return {
+            "version": _VERSION,
+            "space": repr(self.space),
+            "dataset": self.images.digest,
+            "scale": dict(self.scale),
+            "recipe": recipe,
+        }
+
+    def _digest(self) -> str:
+        if self.weights is None:
+            return "untrained"
+        digest = hashlib.blake2b(str(self.weights.seed).encode(), digest_size=8)
+        for key in sorted(self.weights.values):
+            digest.update("|".join(key).encode())
+            digest.update(self.weights.values[key].detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _step(self, weights: SharedWeights, number: int, steps: int) -> float:
+        """Train one path on one batch; return its loss, or NaN when the gradient was not finite and the step was left out."""
+        rng = np.random.default_rng([self.seed, number])
+        plan = self.plan(self.space, self.space.sample(rng))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        images, recipe = self.training_images(), self.recipe
+        rows = torch.randperm(len(images), generator=generator)[: recipe.batch_size].to(images.labels.device)
+        augmented = augment(images.images[rows], generator, pad=recipe.crop, flip=recipe.flip)
+        keys = weights.grow(plan)
+        for key in keys:
+            weights.values[key].requires_grad_()
+        batch = Resident(augmented, images.labels[rows])
+        loss = training_loss(plan, weights.parameters(plan), batch, images.images.is_cuda)
+        gradients = torch.autograd.grad(loss, [weights.values[key] for key in keys], materialize_grads=True)
+        for key in keys:
+            weights.values[key].requires_grad_(False)
+        self.steps_done = number + 1
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if not math.isfinite(norm):
+            return math.nan
+        shrunk = min(1.0, _CLIP / (norm + 1e-6))
+        rate = 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * number / steps))
+        weights.descend(keys, [shrunk * each for each in gradients], rate, recipe.momentum, recipe.weight_decay)
+        return float(loss.detach())
+
+    def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:
+        started = time.perf_counter()
+        self.space.key(architecture)  # one of another space is the caller's fault, and raises
+        try:
+            plan = self.plan(self.space, architecture)
+            figures = score(plan, weights.parameters(plan), batches, batches[0].images.is_cuda)
+            exits = [(float(right), float(loss)) for right, loss in figures.tolist()]
+        except Exception as error:  # whatever one candidate does must not cost the batch
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            return self.failed(architecture, message, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
+            return self.failed(architecture, f"the shared weights give a loss of {exits[-1][1]}, which is not finite.", seconds)
+        return self.evaluation(architecture, exits, seconds)

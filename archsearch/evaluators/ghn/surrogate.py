@@ -1,0 +1,73 @@
+"""A graph hypernetwork that is resident in an actor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import ArchSearchError
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.ghn.ghn import GHN
+from archsearch.spaces import SearchSpace
+
+
+class GHNSurrogate:
+    """A `Surrogate`: scores architectures, given as texts, with the weights that a graph hypernetwork generates.
+
+    Args:
+        space: Space of the architectures.
+        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        seed: Of the training.
+        **arguments: Further arguments of `GHN`.
+
+    Example:
+        >>> pool = ModelPool(functools.partial(GHNSurrogate, space, "digits"), ...)
+    """
+
+    def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **arguments: Any) -> None:
+        self._arguments = {"space": space, "dataset": dataset, "seed": seed, **arguments}
+
+    @cached_property
+    def ghn(self) -> GHN:
+        """The evaluator, made when it is first needed."""
+        return GHN(**self._arguments)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.ghn.load(state)
+
+    def score(self, batch: Sequence[str]) -> NDArray[np.float64]:
+        """Return the validation accuracy of each candidate, `[batch]`, a fraction."""
+        scores: NDArray[np.float64] = self.evaluate(batch)["score"]
+        return scores
+
+    def evaluate(self, architectures: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return columns by name, `[batch]` each: `score`, `seconds`, and the metrics of `GHN.evaluate`.
+
+        Raises:
+            ArchSearchError: A candidate cannot be scored; the pool finds out which.
+        """
+        evaluations = self.ghn.evaluate([self.ghn.space.parse(text) for text in architectures])
+        for evaluation in evaluations:
+            if not evaluation.ok:
+                raise ArchSearchError(f"{evaluation.architecture}: {evaluation.error}")
+        names = list(evaluations[0].metrics) if evaluations else []
+        return {
+            "score": np.array([evaluation.score for evaluation in evaluations]),
+            "seconds": np.array([evaluation.seconds for evaluation in evaluations]),
+            **{name: np.array([evaluation.metrics[name] for evaluation in evaluations]) for name in names},
+        }
+
+    def fit(self, rows: object = None, *, steps: int, checkpoint: str | Path | None = None) -> dict[str, Any]:
+        """Train until so many steps have been taken in all, and return the state.
+
+        Args:
+            rows: Not read: a graph hypernetwork learns from images, not from scores.
+            steps: See `GHN.fit`.
+            checkpoint: See `GHN.fit`; on storage that outlives the process a fit that is repeated goes on there.
+        """
+        return self.ghn.fit(steps, checkpoint=checkpoint).state()

@@ -1,0 +1,31 @@
+"""What the tests of graph hypernetworks share: small networks of each space, and the slow twin of the propagation."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def worlds() -> ModuleType:
+    """Small networks of each space."""
+    return _loaded("worlds")
+
+
+@pytest.fixture(scope="session")
+def plain() -> ModuleType:
+    """The slow twin."""
+    return _loaded("plain")
+
+
+def _loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"ghn_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,135 @@
+"""Propagation: the fast one against the slow twin, its derivative, its batches, and the cases of the ablation."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from archsearch.evaluators.ghn.candidates import tensors_for
+from archsearch.evaluators.ghn.layout import Layout, Module
+from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.propagation import schedule
+
+NAMES = ("anytime", "cells", "enas", "nasbench101", "nasbench201", "nasnet")
+CASES: tuple[dict[str, Any], ...] = (
+    {},
+    {"propagations": 1, "positions": False},
+    {"backward_messages": "forward"},
+    {"stacking": "separate"},
+    {"stacking": "separate", "passing": False},
+    {"scheme": "synchronous"},
+    {"scheme": "synchronous", "synchronous_messages": "both", "propagations": 3},
+)
+
+
+def module_states(model: GraphHyperNetwork, layouts: list[Layout]) -> list[list[Tensor]]:
+    """Return the states of each module of each candidate, without padding."""
+    tensors = tensors_for(model, layouts)
+    parts = model.states(tensors).split([module.kinds.numel() for module in tensors.modules])
+    blocks = [part.view(len(layouts), -1, part.shape[-1]) for part in parts]
+    return [
+        [blocks[number][row, : len(module.kinds)] for number, module in enumerate(layout.modules)]
+        for row, layout in enumerate(layouts)
+    ]
+
+
+def largest_difference(left: list[list[Tensor]], right: list[list[Tensor]]) -> float:
+    pairs = [pair for rows in zip(left, right, strict=True) for pair in zip(*rows, strict=True)]
+    assert all(a.shape == b.shape for a, b in pairs)
+    return max(float((a - b).detach().abs().max()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batched_levels_and_sequential_agree_on_every_space(worlds: ModuleType, plain: ModuleType, name: str) -> None:
+    layouts = worlds.layouts(name, 3)
+    for dtype, bound in ((torch.float64, 1e-13), (torch.float32, 1e-6)):
+        model = worlds.model(name).to(dtype)
+        sequential = [plain.states(model, layout) for layout in layouts]
+        assert largest_difference(module_states(model, layouts), sequential) < bound
+        by_level = [plain.states(model, layout, levels=True) for layout in layouts]
+        assert largest_difference(by_level, sequential) < bound
+
+
+@pytest.mark.parametrize("changes", CASES, ids=str)
+def test_each_scheme_is_that_of_the_slow_twin(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
+    layouts, model = worlds.layouts("cells", 3), worlds.model("cells", **changes).double()
+    twin = [plain.states(model, layout) for layout in layouts]
+    with torch.inference_mode():
+        assert largest_difference(module_states(model, layouts), twin) < 1e-13
+
+
+@pytest.mark.parametrize("changes", [{}, {"virtual_edges": 3}, {"backward_messages": "forward"}], ids=str)
+def test_written_out_derivative_is_that_of_the_slow_twin(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
+    layouts, model = worlds.layouts("nasbench101", 4), worlds.model("nasbench101", **changes).double()
+    assert len({len(layout.modules[1].kinds) for layout in layouts}) > 1, "graphs of several sizes"
+    generator = torch.Generator().manual_seed(0)
+
+    def gradients(states: list[list[Tensor]]) -> list[Tensor]:
+        parts = [part for rows in states for part in rows]
+        generator.manual_seed(1)
+        weights = [torch.randn(part.shape, generator=generator, dtype=torch.float64) for part in parts]
+        total = torch.stack([(part * weight).sum() for part, weight in zip(parts, weights, strict=True)]).sum()
+        parameters = [value for name, value in model.named_parameters() if not name.startswith("hypernetwork")]
+        return list(torch.autograd.grad(total, parameters, materialize_grads=True))
+
+    fast, slow = module_states(model, layouts), [plain.states(model, layout) for layout in layouts]
+    assert largest_difference(fast, slow) < 1e-13
+    for left, right in zip(gradients(fast), gradients(slow), strict=True):
+        assert left.abs().max() > 0
+        assert torch.allclose(left, right, rtol=1e-10, atol=1e-12)
+
+
+def test_virtual_edges_bring_what_is_two_edges_away(worlds: ModuleType) -> None:
+    adjacency = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], dtype=bool)
+    model = worlds.model("nasbench201", virtual_edges=2, propagations=1, scheme="synchronous", positions=False).double()
+    kinds = [kind for kind in model.vocabulary.kinds if kind != "output"]
+    chain = Module((kinds[0], kinds[1], kinds[2], "output"), adjacency, np.zeros((2, 4), dtype=np.int64))
+    other = Module((kinds[3], *chain.kinds[1:]), adjacency, chain.positions)
+    [plan] = [layout.plan for layout in worlds.layouts("nasbench201", 1)]
+    [first], [second] = module_states(model, [Layout(plan, (chain,), {}), Layout(plan, (other,), {})])
+    changed = [(a - b).detach().abs().max() > 1e-9 for a, b in zip(first, second, strict=True)]
+    assert changed == [True, True, True, False], "a synchronous step reaches as far as the longest virtual edge"
+    [near], [near_other] = module_states(
+        worlds.model("nasbench201", propagations=1, scheme="synchronous", positions=False).double(),
+        [Layout(plan, (chain,), {}), Layout(plan, (other,), {})],
+    )
+    assert [bool((a - b).abs().max() > 1e-9) for a, b in zip(near, near_other, strict=True)] == [True, True, False, False]
+
+
+def test_forward_backward_reaches_every_node_in_one_phase(worlds: ModuleType) -> None:
+    """The order of execution, and its reverse: information goes from any node to any other (section 4.4 of the paper)."""
+    model = worlds.model("cells", propagations=1).double()
+    layout, other = worlds.layouts("cells", 2)
+    both = module_states(model, [layout, other])
+    swapped = module_states(model, [other, layout])
+    assert largest_difference(both, swapped[::-1]) < 1e-15, "permuting candidates changes nothing"
+    singles = [module_states(model, [each])[0] for each in (layout, other)]
+    assert largest_difference(both, singles) < 1e-14, "a batch is its singles"
+
+
+def test_schedule_updates_all_but_the_last_node_twice() -> None:
+    assert schedule(4) == [(0, False), (1, False), (2, False), (3, False), (2, True), (1, True), (0, True)]
+    assert len(schedule(17)) == 2 * 17 - 1
+    assert schedule(1) == [(0, False)]
+
+
+def test_modules_of_one_topology_differ_by_what_is_passed_on_alone(worlds: ModuleType) -> None:
+    def blocks(**changes: Any) -> list[Tensor]:
+        model = worlds.model("cells", positions=False, **changes).double()
+        [states] = module_states(model, worlds.layouts("cells", 1))
+        # The first block reads the stem, so its projections are of another type: the second and third are alike.
+        return states[2:4]
+
+    same = worlds.layouts("cells", 1)[0].modules
+    assert same[2].kinds == same[3].kinds
+    second, third = blocks(passing=False)
+    assert torch.equal(second, third)
+    second, third = blocks(passing=True)
+    assert not torch.allclose(second, third)
+    second, third = blocks(passing=False, stacking="separate")
+    assert not torch.allclose(second, third)
