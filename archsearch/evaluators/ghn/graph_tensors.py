@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,11 @@ class Request:
     branch: int
     shape: Shape
     rows: Tensor
+
+    @property
+    def numel(self) -> int:
+        """Numbers of all tensors together."""
+        return len(self.rows) * math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)

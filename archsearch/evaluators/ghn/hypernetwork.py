@@ -13,6 +13,7 @@ from archsearch.evaluators.ghn.vocabulary import SCALE, SHIFT, WEIGHT, Branch, V
 from archsearch.spaces.operators import Shape
 
 _MAX_TILES = 64
+_CACHED = 1 << 18  # numbers
 
 
 class Hypernetwork(nn.Module):
@@ -45,8 +46,8 @@ class Hypernetwork(nn.Module):
         self.weights = nn.ParameterList(normal(width, *kernel, deviation=math.sqrt(2.0 / width)) for kernel in kernels)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(kernel)) for kernel in kernels)
 
-    def forward(self, states: Tensor, tensors: GraphTensors) -> list[Tensor]:
-        """Return the parameters that are asked for, `[tensors, *shape]` a request.
+    def forward(self, states: Tensor, tensors: GraphTensors) -> Tensor:
+        """Return the parameters that are asked for in one flat buffer, `[tensors, *shape]` a request, one after the other.
 
         Args:
             states: Of all nodes of all modules, `[nodes, hidden]`.
@@ -55,9 +56,21 @@ class Hypernetwork(nn.Module):
         if self.settings.normalised_states:
             states = nn.functional.layer_norm(states, states.shape[-1:])
         hidden = nn.functional.linear(states, self.first_weight, self.first_bias)
-        return [self._made(request, hidden[request.rows]) for request in tensors.requests]
+        if torch.is_grad_enabled():
+            return torch.cat([self._made(request, hidden[request.rows]).flatten() for request in tensors.requests])
+        flat = hidden.new_empty(sum(request.numel for request in tensors.requests))
+        parts = flat.split([request.numel for request in tensors.requests])
+        for request, part in zip(tensors.requests, parts, strict=True):
+            # What a few rows give is still in the cache when it is put in its place.
+            numel = math.prod(request.shape)
+            rows = max(1, _CACHED // numel)
+            for chunk, target in zip(request.rows.split(rows), part.split(rows * numel), strict=True):
+                made = self._made(request, hidden[chunk])
+                target.view(made.shape).copy_(made)
+        return flat
 
     def _made(self, request: Request, hidden: Tensor) -> Tensor:
+        """Return the tensors of a request, their numbers in the order of `[tensors, *shape]`; axes may be split up further."""
         branch, shape = self.branches[request.branch], request.shape
         weight, bias = self.weights[request.branch], self.biases[request.branch]
         if self.settings.affine == "fixed" and branch.role in (SCALE, SHIFT):
@@ -106,11 +119,25 @@ def _middle(whole: Shape, part: Shape) -> tuple[slice, ...]:
 
 
 def _joined(tiles: Tensor, axes: int, shape: Shape) -> Tensor:
-    """Return `[tensors, *shape]` from tiles: `[tensors, counts of 1 or 2 axes, sizes of the same axes, kernel]`."""
+    """Bring tiles into the order of the tensors that they make up.
+
+    Args:
+        tiles: `[tensors, counts of 1 or 2 axes, sizes of the same axes, *kernel]`.
+        axes: Number of axes that are tiled.
+        shape: Of a tensor; what the last tiles have more is cut off.
+
+    Returns:
+        A view with each axis split into count and size where nothing is cut off, otherwise `[tensors, *shape]`.
+    """
+    ordered = tiles if axes == 1 else tiles.transpose(2, 3)
+    sizes = [
+        count * size for count, size in zip(ordered.shape[1 : 1 + 2 * axes : 2], ordered.shape[2 : 2 + 2 * axes : 2], strict=True)
+    ]
+    if tuple(sizes) == shape[:axes]:
+        return ordered
     if axes == 1:
-        return tiles.flatten(1, 2)[:, : shape[0]]
-    joined = tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)
-    return joined[:, : shape[0], : shape[1]].reshape(-1, *shape)
+        return ordered.flatten(1, 2)[:, : shape[0]]
+    return ordered.flatten(3, 4).flatten(1, 2)[:, : shape[0], : shape[1]]
 
 
 def _affine(values: Tensor, role: str) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -75,22 +76,27 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
         input_shape: `(channels, height, width)` of an image.
         pattern: Regular expression for `module_of`; an empty one makes a single module.
     """
-    nodes, edges, outputs = _nodes_and_edges(plan)
+    nodes, edges, leaving = _nodes_and_edges(plan)
     positions = _positions(plan, input_shape, nodes)
     numbers = module_numbers(nodes, pattern)
     members: list[list[int]] = [[] for _ in range(max(numbers) + 1)]
+    places = []
     for node, number in enumerate(numbers):
+        places.append(len(members[number]))
         members[number].append(node)
-    names = list(nodes)
-    kinds = [operator_kind.kind(plan.operators[name]) for name in names]
-    modules = []
-    owners: dict[str, tuple[int, int]] = {}
-    for number, group in enumerate(members):
-        place = {node: at for at, node in enumerate(group)}
-        leaving = {u for u, v in edges if numbers[u] == number != numbers[v]} | outputs.intersection(group)
-        inner = [(place[u], place[v]) for u, v in edges if u in place and v in place]
-        modules.append(_module([kinds[node] for node in group], inner, [place[u] for u in leaving], positions[:, group]))
-        owners |= {names[node]: (number, at) for node, at in place.items() if plan.operators[names[node]].parameter_shapes()}
+    inner: list[list[tuple[int, int]]] = [[] for _ in members]
+    for source, target in edges:
+        if numbers[source] == numbers[target]:
+            inner[numbers[source]].append((places[source], places[target]))
+        else:
+            leaving.add(source)
+    kinds = [operator_kind.kind(plan.operators[name]) for name in nodes]
+    modules = [
+        _module([kinds[node] for node in group], inner[number], [places[u] for u in group if u in leaving], positions[:, group])
+        for number, group in enumerate(members)
+    ]
+    places_of = zip(nodes, zip(numbers, places, strict=True), strict=True)
+    owners = {name: place for name, place in places_of if plan.operators[name].parameter_shapes()}
     return Layout(plan, tuple(modules), owners)
 
 
@@ -142,7 +148,7 @@ def _positions(plan: Plan, input_shape: Shape, nodes: dict[str, int]) -> NDArray
 
 
 def _log2(ratio: float) -> int:
-    return int(min(max(round(np.log2(ratio)), 0), _LARGEST_LOG))
+    return min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
 
 
 def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int], positions: NDArray[np.int64]) -> Module:
@@ -151,4 +157,6 @@ def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int], 
     for source, target in edges:
         adjacency[source, target] = True
     adjacency[leaving, size - 1] = True
-    return Module((*kinds, OUTPUT), adjacency, np.pad(positions, ((0, 0), (0, 1))))
+    padded = np.zeros((2, size), dtype=np.int64)
+    padded[:, :-1] = positions
+    return Module((*kinds, OUTPUT), adjacency, padded)

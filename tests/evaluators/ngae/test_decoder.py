@@ -47,10 +47,11 @@ def one_pass(messages: Messages, unit: Unit, kinds: list[int], edges: Tensor, ce
     return states
 
 
+@pytest.mark.parametrize("reads_all", [True, False])
 @pytest.mark.parametrize("name", NAMES)
-def test_encoder_equals_one_graph_at_a_time(name: str, made: Make, small: Settings) -> None:
-    space = spaces.get(name)
-    model, _, graphs = made(space, small, 5)
+def test_encoder_equals_one_graph_at_a_time(name: str, reads_all: bool, made: Make, small: Settings) -> None:
+    space, settings = spaces.get(name), small.with_changes(reads_all=reads_all)
+    model, _, graphs = made(space, settings, 5)
     encoder = model.encoder
     means, log_variances = encoder(graphs)
     for row in range(5):
@@ -61,7 +62,7 @@ def test_encoder_equals_one_graph_at_a_time(name: str, made: Make, small: Settin
             ahead = one_pass(encoder.messages, encoder.unit, kinds, edges, cell, zero)
             turned = edges.T.flip((0, 1))
             back = one_pass(encoder.backward_messages, encoder.backward_unit, kinds[::-1], turned, cell, zero)
-            read += [ahead[-1], *back[-space.num_inputs :]]
+            read += [*ahead, *back] if settings.reads_all else [ahead[-1], *back[-space.num_inputs :]]
         state = torch.cat(read) @ encoder.read_weight + encoder.read_bias
         both = state @ encoder.mean_weight + encoder.mean_bias
         assert torch.allclose(torch.cat([means[row], log_variances[row]]), both, atol=1e-12)
@@ -81,7 +82,10 @@ def twin_loss(made: Made, latent: Tensor, row: int, settings: Settings) -> Tenso
             hidden = states[vertex - 1] @ types.state + types.places[vertex if settings.conditioned else 0, cell]
             if settings.conditioned:
                 hidden = hidden + latent @ types.latent
-            chances = torch.softmax((torch.relu(hidden) @ types.out + types.bias)[allowed], dim=0)
+            logits = torch.relu(hidden) @ types.out + types.bias
+            if settings.conditioned:
+                logits = logits + latent @ types.direct[vertex, cell]
+            chances = torch.softmax(logits[allowed], dim=0)
             total = total - torch.log(chances[int(allowed[: kinds[vertex]].sum())])
             reached = torch.zeros_like(first)
             for source in reversed(range(vertex)):
@@ -91,7 +95,10 @@ def twin_loss(made: Made, latent: Tensor, row: int, settings: Settings) -> Tenso
                     hidden = states[source] @ edge_head.source + state @ edge_head.target + place
                     if settings.conditioned:
                         hidden = hidden + latent @ edge_head.latent
-                    chance = torch.sigmoid(torch.relu(hidden) @ edge_head.out + edge_head.bias)[0]
+                    logit = (torch.relu(hidden) @ edge_head.out + edge_head.bias)[0]
+                    if settings.conditioned:
+                        logit = logit + latent @ edge_head.direct[source, vertex, cell]
+                    chance = torch.sigmoid(logit)
                     total = total - torch.log(chance if edges[source, vertex] else 1 - chance)
                 if edges[source, vertex]:
                     reached = reached + one_message(decoder.messages, states[source], source, cell)
