@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from archsearch.errors import ConfigurationError
 from archsearch.searchers.surrogate_searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
@@ -24,6 +25,8 @@ class GuidedEvolution(SurrogateSearcher):
         population: Children in a generation of the inner evolution.
         generations: Its length.
         enumerable: Spaces of so many genotypes are ranked as a whole instead.
+        islands: Inner evolutions side by side, each in an actor of its own; all begin from the best known. None takes as many as
+            there are actors.
         **settings: As for `SurrogateSearcher`.
     """
 
@@ -38,11 +41,21 @@ class GuidedEvolution(SurrogateSearcher):
         population: int = 200,
         generations: int = 20,
         enumerable: int = 20_000,
+        islands: int | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.inner = {"population": population, "generations": generations}
         self.enumerable = enumerable
+        if islands is not None and (isinstance(islands, bool) or not isinstance(islands, int) or islands < 1):
+            raise ConfigurationError(f"islands: expected a whole number of at least 1, or None; got {islands!r}.")
+        self._wanted_islands = islands
+
+    @property
+    def islands(self) -> int:
+        if self.space.size <= self.enumerable:
+            return 1  # each would rank the same
+        return self._wanted_islands or self.actors
 
     def fit_options(self) -> Mapping[str, Any]:
         objectives = enumerate(self.goals.objectives)

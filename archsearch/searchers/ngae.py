@@ -14,7 +14,6 @@ from archsearch.searchers.surrogate_searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)
-FEWEST = 50  # evaluations: from fewer the predictors learn nothing that random search would not do as well
 
 
 class NGAEAscent(SurrogateSearcher):
@@ -32,7 +31,7 @@ class NGAEAscent(SurrogateSearcher):
         seed: Seed of all proposals and fits.
         complexity: Cost that the ascent weighs against the score, such as `macs` or `params`; None leaves it out.
         weight: Of the complexity, in standard deviations of it for one of the score. 0, the default, climbs to the highest score.
-        initial: Random candidates before the first fit; at least 50.
+        initial: Random candidates before the first fit; from fewer than 50 the predictors learn little.
         stage_size: Candidates between two fits.
         explore: Share of each later stage that is drawn at random.
         unlabelled: Random architectures that the auto-encoder learns from.
@@ -57,7 +56,7 @@ class NGAEAscent(SurrogateSearcher):
         *,
         complexity: str | None = "macs",
         weight: float = 0.0,
-        initial: int = FEWEST,
+        initial: int = 50,
         stage_size: int = 10,
         explore: float = 0.1,
         unlabelled: int = 1000,
@@ -71,8 +70,6 @@ class NGAEAscent(SurrogateSearcher):
         region: str = "ball",
         **settings: Any,
     ) -> None:
-        if initial < FEWEST:
-            raise ConfigurationError(f"initial: expected at least {FEWEST}, the fewest to learn from; got {initial!r}.")
         if unlabelled < 2:
             raise ConfigurationError(f"unlabelled: expected at least 2 architectures to learn graphs from; got {unlabelled!r}.")
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)

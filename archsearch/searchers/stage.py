@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from archsearch.cluster.model_pool import ModelPool
+from archsearch.cluster.pool_answer import Reply
 from archsearch.spaces import Architecture
 
 
@@ -33,17 +35,28 @@ class Stage:
         fit_options: Keyword arguments of the fit.
         wanted: Candidates to propose.
         propose_options: Keyword arguments of the proposal.
+        islands: Proposals that run side by side, with seeds of their own; the best of each come first.
     """
 
     fit_seconds: float
     """What the fit took, once it is done."""
     propose_seconds: float
-    """What the proposal took, once it is done."""
+    """What the proposal took, once it is done; of several the longest."""
+    details: Mapping[str, Any]
+    """What the model tells of how it came to its proposals, once they are there."""
 
     def __init__(
-        self, pool: ModelPool, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
+        self,
+        pool: ModelPool,
+        rows: Any,
+        fit_options: Mapping[str, Any],
+        wanted: int,
+        propose_options: Mapping[str, Any],
+        islands: int = 1,
     ) -> None:
         self.fit_seconds = self.propose_seconds = 0.0
+        self.details = {}
+        self._islands = islands
         self._pool = pool
         executor = ThreadPoolExecutor(1, "surrogate-stage")
         self._future: Future[list[tuple[str, float]]] = executor.submit(self._run, rows, fit_options, wanted, propose_options)
@@ -71,6 +84,18 @@ class Stage:
         fitted = self._pool.fit(rows, **fit_options)
         self.fit_seconds = fitted.seconds
         self._pool.publish(fitted.value)
-        proposed = self._pool.propose(wanted, **propose_options)
-        self.propose_seconds = proposed.seconds
-        return list(zip(proposed.value["architectures"], map(float, proposed.value["predictions"]), strict=True))
+        proposed = self._proposed(wanted, propose_options)
+        self.propose_seconds = max(each.seconds for each in proposed)
+        self.details = proposed[0].value.get("details", {})
+        ranked = [zip(each.value["architectures"], map(float, each.value["predictions"]), strict=True) for each in proposed]
+        merged: dict[str, float] = {}
+        for places in zip_longest(*ranked):
+            for text, prediction in filter(None, places):
+                merged.setdefault(text, prediction)
+        return list(merged.items())
+
+    def _proposed(self, wanted: int, options: Mapping[str, Any]) -> list[Reply]:
+        if self._islands == 1:
+            return [self._pool.propose(wanted, **options)]
+        seeds = [options["seed"] + island for island in range(self._islands)]
+        return [future.result() for future in [self._pool.submit_propose(wanted, **{**options, "seed": seed}) for seed in seeds]]

@@ -80,6 +80,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self.actors, self.threads, self.gpus, self.pool_name = actors, threads, gpus, pool
         self.trust = Trust()
         self.costs = {"fitting": 0.0, "ranking": 0.0}
+        self.details: Mapping[str, Any] = {}
         self._pool: ModelPool | None = None
         self._rows: list[Observation] = []
         self._queue: deque[Proposal] = deque()
@@ -104,6 +105,11 @@ class SurrogateSearcher(ArchitectureSearcher):
     def fit_options(self) -> Mapping[str, Any]:
         """Return further keyword arguments of the surrogate's `fit`."""
         return {}
+
+    @property
+    def islands(self) -> int:
+        """Proposals that run side by side in a stage, each in an actor of its own where there are as many."""
+        return 1
 
     # The pool
 
@@ -212,6 +218,7 @@ class SurrogateSearcher(ArchitectureSearcher):
                 "best": [str(row.evaluation.architecture) for row in best],
                 **self.propose_options(),
             },
+            self.islands,
         )
 
     def _fold(self) -> None:
@@ -226,6 +233,7 @@ class SurrogateSearcher(ArchitectureSearcher):
             proposals = []
         self.costs["fitting"] += stage.fit_seconds
         self.costs["ranking"] += stage.propose_seconds
+        self.details = stage.details or self.details
         self._fill([self._proposal(text, prediction) for text, prediction in proposals])
 
     def _fill(self, proposals: Sequence[Proposal]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from archsearch import cluster
 from archsearch.cluster.model_pool import ModelPool
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSearch, goals_for
 from archsearch.searchers.conformance import SearcherConformance, check_search
@@ -58,7 +59,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
 
 
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
-    settings = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
+    settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
     bests = []
     for seed in range(2):
         guided = make(table.space, seed, initial=20, stage_size=10, epochs=60, population=100, generations=6, **settings)
@@ -79,3 +80,18 @@ def test_objectives_and_constraints(table: TabularEvaluator) -> None:
     check_search(searcher, loop.candidates, 30)
     assert all(table.costs(table.space.parse(text))["params"] <= 15e3 for text in loop.candidates)
     assert len(searcher.trust) > 5
+
+
+def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluator) -> None:
+    def candidates(islands: int | None) -> list[str]:
+        searcher = make(table.space, 0, num_candidates=25, deterministic=True, islands=islands)
+        assert searcher.islands == (islands or 1)
+        return search(searcher, table).candidates
+
+    apart = candidates(3)
+    assert apart[:10] == candidates(None)[:10]
+    assert apart[10:] != candidates(None)[10:]
+    assert apart == candidates(3)
+    assert GATESEvolution(table.space, 0, enumerable=20_000, islands=3).islands == 1
+    with pytest.raises(ConfigurationError, match="islands: expected"):
+        make(table.space, 0, islands=0)

@@ -17,8 +17,8 @@ class Decoder(nn.Module):
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, section 3.3. The first vertex of each cell
     starts from the latent point. A type follows from the state of the vertex before; an edge from u to v from the state of u and
-    that of v given its edges so far. With `conditioned` both also see the latent point and their place: beside the states, and in a
-    part of the logits that is linear in the latent point.
+    that of v given its edges so far. With `conditioned` both also see the latent point and their place: beside
+    the states, and in a part of the logits that is linear in the latent point.
 
     Args:
         grammar: What may be written.
