@@ -37,7 +37,7 @@ PUBLISHED = {
     "D-VAE": "99.96 | | 100 | 37.26 | | 100",
     "DIGGED (another protocol of uniqueness)": "100 | | 100 | | 98.7 | 99.9",
 }
-CHECKPOINTS = (2, 4, 6)
+CHECKPOINTS = (2, 5, 10)
 TESTED = 200  # architectures that a checkpoint reconstructs a hundred times; the last one takes all
 COMPLEXITY = {"conv3x3": 10, "sep3x3": 10, "conv5x5": 26, "sep5x5": 26, "avg3x3": 1, "max3x3": 1}
 LARGEST_COMPLEXITY = 28_512.0
@@ -139,7 +139,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--results", type=Path, default=Path("runs/ngae_table1.jsonl"), help="where the figures are kept")
     parser.add_argument("--print", action="store_true", help="only print the table of what is there")
     arguments = parser.parse_args()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from archsearch.platform import figures, html, pictures, units
 from archsearch.platform.drawing import draw_architecture
 from archsearch.platform.html import Html
+from archsearch.platform.latent_figures import latent_figures
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.trade_off import front_table, hypervolume, reference_point
@@ -26,7 +27,9 @@ _FRONT = 30
 Picture = tuple[str, "Figure", str]
 
 
-def write_report(summary: SearchSummary, space: SearchSpace, directory: Path, top: int = 10) -> Path:
+def write_report(
+    summary: SearchSummary, space: SearchSpace, directory: Path, top: int = 10, details: Mapping[str, Any] | None = None
+) -> Path:
     """Write the report of a search and return the path of its page.
 
     The folder holds `report.html` (the whole story in one file, pictures included), `figures/` (PNG and SVG), `top.csv` (the
@@ -37,15 +40,19 @@ def write_report(summary: SearchSummary, space: SearchSpace, directory: Path, to
         space: The space of the architectures, which draws them.
         directory: Where to write; made where it is missing.
         top: Number of candidates in the ranking.
+        details: What the surrogate of the searcher tells of its last stage; see `latent_figures`.
     """
     directory = Path(directory)
     rows = write_tables(summary, directory, top)
     shown = {}
-    for name, figure, text in _figures(summary, space, rows):
+    method = list(latent_figures(details or {}))
+    for name, figure, text in (*_figures(summary, space, rows), *method):
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
-    page.write_text(html.page(summary.name, list(_story(summary, rows, top, shown))), encoding="utf-8")
+    page.write_text(
+        html.page(summary.name, list(_story(summary, rows, top, shown, [name for name, _, _ in method]))), encoding="utf-8"
+    )
     return page
 
 
@@ -69,7 +76,9 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
         yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates, with the Pareto front"
 
 
-def _story(summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html]) -> Iterator[Html]:
+def _story(
+    summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str]
+) -> Iterator[Html]:
     yield _opening(summary)
     yield html.heading("The answer")
     yield from _answer(summary, rows)
@@ -89,6 +98,9 @@ def _story(summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mappi
         yield shown["trade_off"]
     if summary.weighs and rows:
         yield from _trade_off(summary)
+    if method:
+        yield html.heading("The latent space in the last stage")
+        yield from (shown[name] for name in method)
     yield html.heading("What the search cost")
     yield _costs(summary)
     yield html.heading("Failures")

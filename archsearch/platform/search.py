@@ -203,7 +203,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id)
-        _publish(result, tracker, status)
+        _publish(result, tracker, status, searcher)
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
@@ -212,7 +212,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     return result
 
 
-def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) -> None:
+def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str, searcher: ArchitectureSearcher) -> None:
     """Write the report, or its tables alone, and send them to MLflow."""
     from archsearch.platform.report import write_report, write_tables
 
@@ -220,7 +220,7 @@ def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str) ->
     if len(summary.evaluations):
         if summary.settings["report"]:
             tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
-            write_report(summary, result.space, folder, top)
+            write_report(summary, result.space, folder, top, searcher.details)
         else:
             write_tables(summary, folder, top)
         tracker.log_artifacts(folder)

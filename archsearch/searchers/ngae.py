@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.goals import SCORE
 from archsearch.searchers.ngae_surrogate import SWEEP, NGAESurrogate
 from archsearch.searchers.surrogate_searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)
+ACQUISITIONS = ("ascent", "improvement")
 
 
 class NGAEAscent(SurrogateSearcher):
@@ -37,12 +38,15 @@ class NGAEAscent(SurrogateSearcher):
         unlabelled: Random architectures that the auto-encoder learns from.
         epochs: Passes over these before the first fit; None takes the preset's.
         warm_epochs: Passes of each fit.
+        acquisition: `ascent`, or `improvement`: what a Gaussian process in the latent space expects most of, as D-VAE does; the
+            auto-encoder is then best trained without predictors (`performance_weight=0`).
         preset: Settings of the model: `default` or `paper`.
         device: Where the model lives: `cpu`, `cuda`.
         starts: Points from which an ascent starts.
         steps: Its steps.
         step: Their size; see `archsearch.evaluators.NGAE.ascend`.
         region: How points are kept near the data: `ball`, `prior` or `free`.
+        model: Changes to the preset, such as `{"width": 64}`; see `archsearch.evaluators.ngae.settings`.
         **settings: As for `SurrogateSearcher`.
 
     Raises:
@@ -62,12 +66,14 @@ class NGAEAscent(SurrogateSearcher):
         unlabelled: int = 1000,
         epochs: int | None = None,
         warm_epochs: int = 10,
+        acquisition: str = "ascent",
         preset: str = "default",
         device: str = "cpu",
         starts: int = 1000,
         steps: int = 100,
         step: float = 0.1,
         region: str = "ball",
+        model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         if unlabelled < 2:
@@ -75,7 +81,16 @@ class NGAEAscent(SurrogateSearcher):
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.complexity, self.weight = complexity, weight
         self.ascent: dict[str, Any] = {"starts": starts, "steps": steps, "step": step, "region": region}
-        self.model: dict[str, Any] = {"unlabelled": unlabelled, "warm_epochs": warm_epochs, "preset": preset, "device": device}
+        if acquisition not in ACQUISITIONS:
+            raise ConfigurationError(unknown_name("acquisition", acquisition, dict.fromkeys(ACQUISITIONS)))
+        self.model: dict[str, Any] = {
+            "unlabelled": unlabelled,
+            "warm_epochs": warm_epochs,
+            "acquisition": acquisition,
+            "preset": preset,
+            "device": device,
+            **(model or {}),
+        }
         if epochs is not None:
             self.model["epochs"] = epochs
         if self.num_candidates is not None and self.num_candidates <= initial:

@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity where it is an objective of its own
 _SHOWN = 500  # architectures and starts of which details are kept for pictures
 _FOLLOWED = 20
+_POINTS = 10_000  # latent points of which the expected improvement is known
 _REHEARSED = 256  # random architectures that go with what is evaluated, so that graphs are not forgotten
 
 
@@ -31,11 +32,22 @@ class NGAESurrogate:
         seed: Of the random architectures and of what is learned from them.
         unlabelled: How many.
         warm_epochs: Passes of a fit over what is evaluated and as many of these; the first of all takes `epochs` of the model.
+        acquisition: `ascent`, or `improvement`: the points of the highest expected improvement of a Gaussian process.
         **model: Further arguments of `NGAE`.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, *, unlabelled: int = 1000, warm_epochs: int = 10, **model: Any) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        unlabelled: int = 1000,
+        warm_epochs: int = 10,
+        acquisition: str = "ascent",
+        **model: Any,
+    ) -> None:
         self.space, self.seed, self.warm_epochs, self.arguments = space, seed, warm_epochs, model
+        self.acquisition = acquisition
         rng = np.random.default_rng([seed, 0])
         self._unlabelled = [space.sample(rng) for _ in range(unlabelled)]
         self._complexities: dict[str, float] = {}
@@ -95,6 +107,8 @@ class NGAESurrogate:
             budget: Largest complexity; the weight is then found, and those given are not used.
             **ascent: Further arguments of `NGAE.ascend`.
         """
+        if self.acquisition == "improvement":
+            return self._improving(n, seed, set(exclude), goals)
         known = [self.space.parse(text) for text in best]
         taken, kept, counts = set(exclude), [], {"widened": 0, "random": 0}
         proposals = []
@@ -122,6 +136,26 @@ class NGAESurrogate:
             "predictions": list(chosen.values()),
             "details": {**counts, "weight": proposals[0].weight, **self._details(proposals[0].path)},
         }
+
+    def _improving(self, n: int, seed: int, exclude: set[str], goals: Goals) -> dict[str, Any]:
+        """Return the new feasible architectures at the latent points of the highest expected improvement."""
+        from archsearch.evaluators.ngae.improvement import expected_improvement
+
+        known, scores = self._fitted
+        points = self._model.sample_latents(_POINTS, seed)
+        gains = expected_improvement(self._model.encode(known), scores, points, seed)
+        order = np.argsort(-gains, kind="stable")
+        chosen: dict[str, float] = {}
+        for start in range(0, len(order), 10 * n):
+            rows = order[start : start + 10 * n]
+            for row, architecture in zip(rows, self._model.decode(points[rows]), strict=True):
+                key = self.space.key(architecture)
+                if len(chosen) < n and key not in exclude and goals.excess(architecture) == 0.0:
+                    exclude.add(key)
+                    chosen[str(architecture)] = float(gains[row])
+            if len(chosen) == n:
+                break
+        return {"architectures": list(chosen), "predictions": list(chosen.values())}
 
     def _details(self, path: Path) -> dict[str, Vector]:
         """Return what pictures of the latent space need, as small arrays."""

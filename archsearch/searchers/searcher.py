@@ -114,6 +114,7 @@ class ArchitectureSearcher(Searcher):
         self.exhausted = False
         self._unique = UniqueCandidates(space, self.patience)
         self._history: list[Observation] = []
+        self.details: Mapping[str, Any] = {}  # what a surrogate tells of its last stage, as small arrays for pictures
         self._batches: dict[int, _Batch] = {}
         self._trials: dict[str, int] = {}
         self._undelivered: dict[int, list[Observation]] = {}

@@ -80,7 +80,6 @@ class SurrogateSearcher(ArchitectureSearcher):
         self.actors, self.threads, self.gpus, self.pool_name = actors, threads, gpus, pool
         self.trust = Trust()
         self.costs = {"fitting": 0.0, "ranking": 0.0}
-        self.details: Mapping[str, Any] = {}
         self._pool: ModelPool | None = None
         self._rows: list[Observation] = []
         self._queue: deque[Proposal] = deque()

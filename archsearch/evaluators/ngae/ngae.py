@@ -166,6 +166,17 @@ class NGAE:
         self._check_learned("complexity", self._complexity)
         return self.predict_latents(self.encode(architectures))[1]
 
+    def sample_latents(self, number: int, seed: int = 0) -> Vector:
+        """Return latent points `[number, latent]` from the normal distribution with the mean and variance of the data.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        self._fitted()
+        assert self._region is not None
+        points: Vector = self._region.sample(number, torch.Generator(self.device).manual_seed(seed)).double().cpu().numpy()
+        return points
+
     @torch.inference_mode()
     def predict_latents(self, latents: ArrayLike) -> tuple[Vector, Vector]:
         """Return predicted accuracy and complexity of latent points `[points, latent]`, `[points]` each.
