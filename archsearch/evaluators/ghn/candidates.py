@@ -55,8 +55,7 @@ def chunks(layouts: Sequence[Layout]) -> Iterator[Sequence[Layout]]:
 
 def num_parameters(layout: Layout) -> int:
     """Return how many numbers are generated for a network."""
-    operators = (layout.plan.operators[name] for name in layout.owners)
-    return sum(math.prod(shape) for operator in operators for shape in operator.parameter_shapes().values())
+    return sum(math.prod(want.shape) for owner in layout.owners.values() for want in owner.type.own)
 
 
 def tensors_for(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> GraphTensors:

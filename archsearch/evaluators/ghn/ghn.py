@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ class GHN(ImageEvaluator):
     architectures: no candidate is trained, and accuracies are below those of trained networks.
 
     Generated networks are normalised by the statistics of each batch of validation images. The batches are fixed, and are a part
-    of the settings.
+    of the settings. Besides `valid_accuracy` and `valid_loss` an evaluation has the metrics `generation_seconds` (network, graph
+    and weights), `execution_seconds` (images), and `nodes_beyond_training`, by how many nodes its largest module exceeds those
+    trained on; networks with several exits have a curve `exit_accuracy`.
 
     Args:
         space: Space of the candidates.
@@ -158,13 +161,15 @@ class GHN(ImageEvaluator):
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         learned = self._fitted()
         with self.own_threads():
+            started = time.perf_counter()
             layouts: list[Layout | str] = [self._laid_out(learned, architecture) for architecture in architectures]
+            preparing = (time.perf_counter() - started) / max(1, len(layouts))
             usable = [layout for layout in layouts if not isinstance(layout, str)]
             found = scored(learned.model, usable, self.batches() if usable else [])
             return [
-                self.failed(architecture, layout)
+                self.failed(architecture, layout, preparing)
                 if isinstance(layout, str)
-                else self._evaluation(architecture, layout.num_nodes - learned.vocabulary.num_nodes, next(found))
+                else self._evaluation(architecture, layout.num_nodes, preparing, next(found))
                 for architecture, layout in zip(architectures, layouts, strict=True)
             ]
 
@@ -226,7 +231,6 @@ class GHN(ImageEvaluator):
 
     def _laid_out(self, learned: Learned, architecture: Architecture) -> Layout | str:
         """Return the layout of a candidate, or why it cannot be scored."""
-        self.space.key(architecture)  # one of another space is the caller's fault, and raises
         try:
             layout = self._layout(self.space, architecture)
             learned.vocabulary.check(layout)
@@ -234,17 +238,17 @@ class GHN(ImageEvaluator):
             return str(error)
         return layout
 
-    def _evaluation(self, architecture: Architecture, beyond: int, found: Scored) -> Evaluation:
-        seconds = found.generation + found.execution
+    def _evaluation(self, architecture: Architecture, nodes: int, preparing: float, found: Scored) -> Evaluation:
+        generation = preparing + found.generation
         if found.error:
-            return self.failed(architecture, found.error, seconds)
+            return self.failed(architecture, found.error, generation + found.execution)
         return self.evaluation(
             architecture,
             found.exits,
-            seconds,
-            generation_seconds=found.generation,
+            generation + found.execution,
+            generation_seconds=generation,
             execution_seconds=found.execution,
-            nodes_beyond_training=float(max(0, beyond)),
+            nodes_beyond_training=float(max(0, nodes - self._fitted().vocabulary.num_nodes)),
         )
 
     def __getstate__(self) -> dict[str, Any]:

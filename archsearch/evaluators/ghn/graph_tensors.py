@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.evaluators.ghn.layout import Layout, Module
-from archsearch.evaluators.ghn.vocabulary import Vocabulary, wanted
+from archsearch.evaluators.ghn.operator_kind import Want
+from archsearch.evaluators.ghn.vocabulary import Vocabulary
 from archsearch.spaces.operators import Shape
 
 
@@ -120,13 +121,17 @@ def _requests(
     """Group the parameters of all candidates by branch and shape."""
     branches = {branch.key: index for index, branch in enumerate(vocabulary.branches)}
     groups: dict[tuple[str, Shape], tuple[int, list[int]]] = {}
+    of_want: dict[Want, tuple[int, list[int]]] = {}
     places = []
     for candidate, layout in enumerate(layouts):
         found = []
-        for name, (module, node) in layout.owners.items():
-            row = starts[module] + candidate * widths[module] + node
-            for key, _, shape in wanted(layout.plan.operators[name], sliced):
-                number, rows = groups.setdefault((key, shape), (len(groups), []))
+        for name, owner in layout.owners.items():
+            row = starts[owner.module] + candidate * widths[owner.module] + owner.node
+            for want in owner.type.wants(sliced):
+                group = of_want.get(want)
+                if group is None:
+                    group = of_want[want] = groups.setdefault((want.key, want.shape), (len(groups), []))
+                number, rows = group
                 found.append((name, number, len(rows)))
                 rows.append(row)
         places.append(tuple(found))

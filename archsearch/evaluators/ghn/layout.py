@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.evaluators.ghn import operator_kind
+from archsearch.evaluators.ghn.operator_kind import NodeType, node_type
 from archsearch.spaces.operators import Shape
 from archsearch.spaces.plan import Plan
 
@@ -45,6 +46,14 @@ class Module:
     positions: NDArray[np.int64]
 
 
+class Owner(NamedTuple):
+    """Where parameters belong: number of the module, number of the node in it, and what the operator is."""
+
+    module: int
+    node: int
+    type: NodeType
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """A network as a chain of modules.
@@ -52,12 +61,12 @@ class Layout:
     Args:
         plan: The network.
         modules: Its parts, in order.
-        owners: For each name of live parameters the module and the node that they belong to.
+        owners: For each name of live parameters the node that they belong to.
     """
 
     plan: Plan
     modules: tuple[Module, ...]
-    owners: dict[str, tuple[int, int]]
+    owners: dict[str, Owner]
 
     @property
     def num_nodes(self) -> int:
@@ -78,25 +87,27 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
     """
     nodes, edges, leaving = _nodes_and_edges(plan)
     positions = _positions(plan, input_shape, nodes)
-    numbers = module_numbers(nodes, pattern)
+    numbers = module_numbers((node.name for node in nodes), pattern)
     members: list[list[int]] = [[] for _ in range(max(numbers) + 1)]
     places = []
-    for node, number in enumerate(numbers):
+    for at, number in enumerate(numbers):
         places.append(len(members[number]))
-        members[number].append(node)
+        members[number].append(at)
     inner: list[list[tuple[int, int]]] = [[] for _ in members]
     for source, target in edges:
         if numbers[source] == numbers[target]:
             inner[numbers[source]].append((places[source], places[target]))
         else:
             leaving.add(source)
-    kinds = [operator_kind.kind(plan.operators[name]) for name in nodes]
-    modules = [
-        _module([kinds[node] for node in group], inner[number], [places[u] for u in group if u in leaving], positions[:, group])
-        for number, group in enumerate(members)
-    ]
-    places_of = zip(nodes, zip(numbers, places, strict=True), strict=True)
-    owners = {name: place for name, place in places_of if plan.operators[name].parameter_shapes()}
+    modules = []
+    for number, group in enumerate(members):
+        kinds = [nodes[at].type.kind for at in group]
+        modules.append(_module(kinds, inner[number], [places[at] for at in group if at in leaving], positions[:, group]))
+    owners = {
+        node.name: Owner(number, place, node.type)
+        for node, number, place in zip(nodes, numbers, places, strict=True)
+        if node.type.own
+    }
     return Layout(plan, tuple(modules), owners)
 
 
@@ -118,32 +129,43 @@ def module_numbers(names: Iterable[str], pattern: str) -> list[int]:
     return found
 
 
-def _nodes_and_edges(plan: Plan) -> tuple[dict[str, int], list[tuple[int, int]], set[int]]:
-    """Return each node with the slot that it writes first, the edges between nodes, and the nodes that outputs read."""
-    nodes: dict[str, int] = {}
+class _Node(NamedTuple):
+    """Name of the steps, the slot that the first of them writes, and what the operator is."""
+
+    name: str
+    slot: int
+    type: NodeType
+
+
+def _nodes_and_edges(plan: Plan) -> tuple[list[_Node], list[tuple[int, int]], set[int]]:
+    """Return the nodes, the edges between their numbers, and the nodes that outputs read."""
+    nodes: list[_Node] = []
     index: dict[str, int] = {}
     edges: dict[tuple[int, int], None] = {}
     behind: dict[int, tuple[int, ...]] = {0: ()}
     for slot, step, _ in plan.live_steps:
-        sources = tuple(dict.fromkeys(node for read in step.inputs for node in behind[read]))
-        if operator_kind.is_glue(step.operator):
+        type_ = node_type(step.operator)
+        inputs = [behind[read] for read in step.inputs]
+        sources = inputs[0] if len(inputs) == 1 else tuple(dict.fromkeys(node for found in inputs for node in found))
+        if type_.is_glue:
             behind[slot] = sources
             continue
         node = index.setdefault(step.name, len(index))
-        nodes.setdefault(step.name, slot)
+        if node == len(nodes):
+            nodes.append(_Node(step.name, slot, type_))
         # Weights that are shared along a path would close a cycle: such an edge is left out.
         edges.update(((source, node), None) for source in sources if source < node)
         behind[slot] = (node,)
     return nodes, list(edges), {node for slot in plan.outputs for node in behind[slot]}
 
 
-def _positions(plan: Plan, input_shape: Shape, nodes: dict[str, int]) -> NDArray[np.int64]:
+def _positions(plan: Plan, input_shape: Shape, nodes: Sequence[_Node]) -> NDArray[np.int64]:
     shapes = plan.shapes(input_shape)
     rows = []
-    for name, slot in nodes.items():
-        shape = shapes[slot]
+    for node in nodes:
+        shape = shapes[node.slot]
         halvings = _log2(input_shape[1] / shape[1]) if len(shape) == 3 else _LARGEST_LOG
-        rows.append((halvings, _log2(operator_kind.stride(plan.operators[name]))))
+        rows.append((halvings, _log2(node.type.stride)))
     return np.array(rows, dtype=np.int64).reshape(-1, 2).T
 
 

@@ -188,7 +188,6 @@ class OneShot(ImageEvaluator):
 
     def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:
         started = time.perf_counter()
-        self.space.key(architecture)  # one of another space is the caller's fault, and raises
         try:
             plan = self.plan(self.space, architecture)
             figures = score(plan, weights.parameters(plan), batches, batches[0].images.is_cuda)

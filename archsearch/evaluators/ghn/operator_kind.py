@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +17,13 @@ from archsearch.spaces.operators import (
     MaxPool,
     Operator,
     ReLU,
+    Shape,
     Sum,
     Truncate,
     Upsample,
 )
+
+WEIGHT, BIAS, SCALE, SHIFT = "weight", "bias", "scale", "shift"
 
 _SIZES = frozenset(
     {"in_channels", "out_channels", "channels", "in_features", "out_features", "replicas", "groups", "stride", "count_bias"}
@@ -28,7 +32,55 @@ _KERNEL = frozenset({"kernel", "dilation"})
 _GLUE = (BatchNorm, Concatenate, GlobalAveragePool, ReLU, Sum, Truncate, Upsample)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Want:
+    """A parameter tensor that an operator needs.
+
+    Args:
+        key: The sort of parameter, named by operators and parameter: `ReLU+Convolution:conv.weight`.
+        role: `weight` (with fan-in), `bias` beside a weight, or `scale` or `shift` of a normalisation.
+        shape: Of the tensor.
+    """
+
+    key: str
+    role: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeType:
+    """All that a graph hypernetwork needs to know of an operator. Equal operators share one object.
+
+    Args:
+        kind: See the function `kind`.
+        stride: See the function `stride`.
+        is_glue: See the function `is_glue`.
+        own: What it needs, keyed by its kind, in the operator's order.
+        shared: The same, keyed by its family.
+    """
+
+    kind: str
+    stride: int
+    is_glue: bool
+    own: tuple[Want, ...]
+    shared: tuple[Want, ...]
+
+    def wants(self, sliced: bool) -> tuple[Want, ...]:
+        """Return what the operator needs; `sliced` is the setting `sliced_kernels`."""
+        return self.shared if sliced else self.own
+
+
 @lru_cache(maxsize=1 << 14)
+def node_type(operator: Operator) -> NodeType:
+    """Return what a graph hypernetwork needs to know of an operator."""
+    shapes = operator.parameter_shapes()
+    own, shared = (
+        tuple(Want(f"{owner}:{name}", _role(name, shapes), shape) for name, shape in shapes.items())
+        for owner in (kind(operator), family(operator))
+    )
+    return NodeType(kind(operator), stride(operator), is_glue(operator), own, shared)
+
+
 def kind(operator: Operator) -> str:
     """Return the node type: the operator without its channels and its stride, such as `ReLU+Convolution(kernel=(3, 3))`.
 
@@ -37,13 +89,11 @@ def kind(operator: Operator) -> str:
     return _described(operator, _SIZES)
 
 
-@lru_cache(maxsize=1 << 14)
 def family(operator: Operator) -> str:
     """Return what the operators have in common that differ from this one in kernel size or dilation alone."""
     return _described(operator, _SIZES | _KERNEL)
 
 
-@lru_cache(maxsize=1 << 14)
 def stride(operator: Operator) -> int:
     """Return by how much the operator divides height and width, as far as its fields tell."""
     if isinstance(operator, Chain):
@@ -54,7 +104,6 @@ def stride(operator: Operator) -> int:
     return int(getattr(operator, "stride", 1))
 
 
-@lru_cache(maxsize=1 << 14)
 def is_glue(operator: Operator) -> bool:
     """Return whether the operator only joins, resizes, rectifies or normalises maps, so that it is no node of its own."""
     if operator.parameter_shapes():
@@ -80,3 +129,11 @@ def _described(operator: Operator, left_out: frozenset[str]) -> str:
 
 def _is_default(operator: Operator, name: str, value: Any) -> bool:
     return any(field.name == name and field.default == value for field in fields(operator))  # type: ignore[arg-type]
+
+
+def _role(name: str, shapes: Mapping[str, Shape]) -> str:
+    if len(shapes[name]) > 1:
+        return WEIGHT
+    link, _, last = name.rpartition(".")
+    beside = any(len(shape) > 1 for other, shape in shapes.items() if other.rpartition(".")[0] == link)
+    return BIAS if beside else SHIFT if last == "bias" else SCALE

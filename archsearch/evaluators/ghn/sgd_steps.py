@@ -85,7 +85,6 @@ class SGDSteps(ImageEvaluator):
 
     def _evaluate(self, architecture: Architecture, images: Resident, batches: Sequence[Resident]) -> Evaluation:
         started = time.perf_counter()
-        self.space.key(architecture)  # one of another space is the caller's fault, and raises
         try:
             exits = self._trained(architecture, images, batches)
         except Exception as error:  # whatever one candidate does must not cost the batch

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.ghn.vocabulary import wanted
+from archsearch.evaluators.ghn.operator_kind import Want, node_type
+from archsearch.evaluators.ghn.provenance import Sources, channel_sources
 from archsearch.spaces.operators import Operator, Shape
 from archsearch.spaces.plan import Plan
 
 Key = tuple[str, str]
 
 
-class SharedWeights:
-    """Grows as architectures come: a network reads, by the name of a step and the kind of its operator, the first channels.
+class _Piece(NamedTuple):
+    """A part of a parameter: its name among the shared weights, its shape, and where its input channels begin."""
 
-    What is new is drawn with a seed of its own, so that it does not depend on the order in which it is needed.
+    key: Key
+    shape: Shape
+    start: int
+
+
+class SharedWeights:
+    """Grows as architectures come: weights belong to the name of a step and the kind of its operator.
+
+    An operator that reads a concatenation has weights for each of its sources, so that it means the same operator's channels
+    whatever stands beside them. Of tensors with more channels a network reads the first.
 
     Args:
         seed: Of the initial weights.
@@ -34,25 +44,28 @@ class SharedWeights:
     def grow(self, plan: Plan) -> list[Key]:
         """Make room for all parameters of a network, and return their keys."""
         found: dict[Key, None] = {}
-        for name, operator, key, position, shape in _places(plan):
-            held = self.values.get(key)
-            if held is None or any(there < needed for there, needed in zip(held.shape, shape, strict=True)):
-                self.values[key] = self._grown(held, name, operator, position)
-                old = self.momenta.get(key)
-                self.momenta[key] = torch.zeros_like(self.values[key])
-                if old is not None:
-                    self.momenta[key][_first(old.shape)] = old
-            found[key] = None
+        for name, operator, parameters in _places(plan):
+            for position, pieces in enumerate(parameters):
+                for piece in pieces:
+                    found[piece.key] = None
+                    held = self.values.get(piece.key)
+                    if not _holds(held, piece.shape):
+                        self.values[piece.key] = self._grown(held, name, operator, position, piece)
+                        old = self.momenta.get(piece.key)
+                        self.momenta[piece.key] = torch.zeros_like(self.values[piece.key])
+                        if old is not None:
+                            self.momenta[piece.key][_first(old.shape)] = old
         return list(found)
 
     def parameters(self, plan: Plan) -> dict[str, tuple[Tensor, ...]]:
         """Return the parameters of a network by the names of its steps; what is not there yet has its initial value."""
         found: dict[str, tuple[Tensor, ...]] = {}
-        for name, operator, key, position, shape in _places(plan):
-            held = self.values.get(key)
-            if held is None or any(there < needed for there, needed in zip(held.shape, shape, strict=True)):
-                held = self._grown(held, name, operator, position)
-            found[name] = (*found.get(name, ()), held[_first(shape)])
+        for name, operator, parameters in _places(plan):
+            tensors = []
+            for position, pieces in enumerate(parameters):
+                parts = [self._read(name, operator, position, piece) for piece in pieces]
+                tensors.append(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+            found[name] = tuple(tensors)
         return found
 
     def descend(
@@ -80,25 +93,50 @@ class SharedWeights:
             for table in ("values", "momenta")
         )
 
-    def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int) -> Tensor:
-        """Return the initial value of a parameter, with what is held of it in the first channels."""
+    def _read(self, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
+        held = self.values.get(piece.key)
+        if held is None or not _holds(held, piece.shape):
+            held = self._grown(held, name, operator, position, piece)
+        return held[_first(piece.shape)]
+
+    def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
+        """Return the initial value of a piece, with what is held of it in the first channels."""
         text = f"{self.seed}/{name}/{operator!r}/shared".encode()
         seed = int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
         fresh = operator.initial_parameters(torch.Generator().manual_seed(seed))[position].to(self.device)
+        if len(piece.shape) > 1:
+            fresh = fresh[:, piece.start : piece.start + piece.shape[1]].clone()
         if held is None:
             return fresh
-        larger = tuple(map(max, fresh.shape, held.shape))
-        grown = fresh.new_zeros(larger)
+        grown = fresh.new_zeros(tuple(map(max, fresh.shape, held.shape)))
         grown[_first(fresh.shape)] = fresh
         grown[_first(held.shape)] = held
         return grown
 
 
-def _places(plan: Plan) -> Iterable[tuple[str, Operator, Key, int, Shape]]:
-    """Yield name, operator, key, position in the operator, and shape of each parameter of a network."""
+def _places(plan: Plan) -> Iterable[tuple[str, Operator, list[list[_Piece]]]]:
+    """Yield name, operator, and the pieces of each parameter of a network."""
+    sources = channel_sources(plan)
     for name, operator in plan.operators.items():
-        for position, (owner, _, shape) in enumerate(wanted(operator, False)):
-            yield name, operator, (name, owner), position, shape
+        wants = node_type(operator).own
+        if wants:
+            first = next((want for want in wants if len(want.shape) > 1), None)
+            yield name, operator, [_pieces(name, want, sources[name] if want is first else ()) for want in wants]
+
+
+def _pieces(name: str, want: Want, sources: Sources) -> list[_Piece]:
+    """Return one piece for each source of the input, or one for all where they are not the input channels of the parameter."""
+    if len(sources) < 2 or sum(channels for _, channels in sources) != want.shape[1]:
+        return [_Piece((name, want.key), want.shape, 0)]
+    pieces, start = [], 0
+    for source, channels in sources:
+        pieces.append(_Piece((name, f"{want.key}<{source}"), (want.shape[0], channels, *want.shape[2:]), start))
+        start += channels
+    return pieces
+
+
+def _holds(held: Tensor | None, shape: Shape) -> bool:
+    return held is not None and all(there >= needed for there, needed in zip(held.shape, shape, strict=True))
 
 
 def _first(shape: Iterable[int]) -> tuple[slice, ...]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from archsearch.errors import ArchitectureError
-from archsearch.evaluators.ghn import operator_kind
 from archsearch.evaluators.ghn.layout import OUTPUT, Layout
-from archsearch.spaces.operators import Operator, Shape
-
-WEIGHT, BIAS, SCALE, SHIFT = "weight", "bias", "scale", "shift"
+from archsearch.spaces.operators import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,7 @@ class Branch:
 
     Args:
         key: Operators and parameter that it is for.
-        role: `weight` (with fan-in), `bias` beside a weight, or `scale` or `shift` of a normalisation.
+        role: See `operator_kind.Want`.
         extent: Largest shape met: `(out, in, height, width)` of a kernel, `(out, in)` of a matrix, `(channels,)` of a vector.
     """
 
@@ -50,8 +47,8 @@ class Vocabulary:
     def of(cls, layout: Layout, sliced: bool) -> Vocabulary:
         """Return the vocabulary of a network; `sliced` is the setting `sliced_kernels`."""
         kinds = {OUTPUT, *(kind for module in layout.modules for kind in module.kinds)}
-        operators = {layout.plan.operators[name] for name in layout.owners}
-        branches = [Branch(*each) for operator in operators for each in wanted(operator, sliced)]
+        wants = {want for owner in layout.owners.values() for want in owner.type.wants(sliced)}
+        branches = [Branch(want.key, want.role, want.shape) for want in wants]
         return cls((), (), len(layout.modules), layout.num_nodes)._with(kinds, branches)
 
     def merged(self, other: Vocabulary) -> Vocabulary:
@@ -98,19 +95,3 @@ class Vocabulary:
         """Return the vocabulary that `state` came from."""
         branches = tuple(Branch(each["key"], each["role"], tuple(each["extent"])) for each in state["branches"])
         return cls(tuple(state["kinds"]), branches, state["num_modules"], state["num_nodes"])
-
-
-@lru_cache(maxsize=1 << 14)
-def wanted(operator: Operator, sliced: bool) -> Sequence[tuple[str, str, Shape]]:
-    """Return key of the branch, role and shape of each parameter of an operator, in its order."""
-    owner = operator_kind.family(operator) if sliced else operator_kind.kind(operator)
-    shapes = operator.parameter_shapes()
-    return tuple((f"{owner}:{name}", _role(name, shapes), shape) for name, shape in shapes.items())
-
-
-def _role(name: str, shapes: Mapping[str, Shape]) -> str:
-    if len(shapes[name]) > 1:
-        return WEIGHT
-    link, _, last = name.rpartition(".")
-    beside = any(len(shape) > 1 for other, shape in shapes.items() if other.rpartition(".")[0] == link)
-    return BIAS if beside else SHIFT if last == "bias" else SCALE

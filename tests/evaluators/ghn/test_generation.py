@@ -86,7 +86,7 @@ def test_kernels_of_any_size_are_tiles_side_by_side(worlds: ModuleType, tile: in
     model = worlds.model("nasbench201", tile=tile, fan_in=False).double()
     name = next(name for name in layout.owners if name.startswith("reduction2_conv_b"))
     kernel = single(model, layout)[name][0]
-    module, node = layout.owners[name]
+    module, node, _ = layout.owners[name]
     tensors = tensors_for(model, [layout])
     starts = [0]
     for each in tensors.modules:

@@ -47,8 +47,8 @@ def test_block_of_cells_has_its_inputs_its_nodes_and_an_output() -> None:
     )
     assert edges(block.adjacency) == {(0, 2), (0, 3), (2, 3), (1, 4), (2, 4), (3, 5), (4, 5)}
     assert layout.num_nodes == 5
-    assert layout.owners["block1_node4"] == (2, 4)
-    assert layout.owners["classifier"] == (4, 0)
+    assert layout.owners["block1_node4"][:2] == (2, 4)
+    assert layout.owners["classifier"][:2] == (4, 0)
     halvings, strides = layout.modules[2].positions
     assert halvings[:5].tolist() == [1] * 5
     assert strides[:5].tolist() == [1, 1, 0, 0, 0], "the bottlenecks halve the map"

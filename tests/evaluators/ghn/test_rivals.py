@@ -10,6 +10,7 @@ import torch
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.evaluators import OneShot, SGDSteps
+from archsearch.evaluators.ghn.provenance import channel_sources
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
@@ -92,6 +93,24 @@ def test_networks_share_what_has_one_place_and_one_operator() -> None:
     unordered = SharedWeights(0, torch.device("cpu"))
     unordered.grow(first)
     assert torch.equal(unordered.parameters(second)["stem"][0], other["stem"][0])
+
+
+def test_channels_of_a_concatenation_keep_their_weights_whatever_stands_beside_them() -> None:
+    space, weights = Cells(5), SharedWeights(0, torch.device("cpu"))
+    texts = (
+        '[["conv_1x1",[0]],["conv_1x1",[1]],["max_pool_3x3",[1]]]',  # leaves: 2, 3, 4
+        '[["conv_1x1",[0]],["conv_1x1",[1]],["conv_1x1",[2,3]]]',  # leaf: 4
+        '[["conv_1x1",[0]],["conv_1x1",[1]],["conv_1x1",[2]]]',  # leaves: 3, 4
+    )
+    first, second, third = (space.plan(space.parse(text), 10, 1, blocks=3, channels=4) for text in texts)
+    assert channel_sources(first)["classifier"] == tuple((f"block2_node{node}", 16) for node in (2, 3, 4))
+    assert channel_sources(second)["classifier"] == (("block2_node4", 16),)
+    assert channel_sources(first)["block1_input1"] == tuple((f"block0_node{node}", 4) for node in (2, 3, 4))
+    for plan in (first, second, third):
+        weights.grow(plan)
+    three, two = weights.parameters(first)["classifier"][0], weights.parameters(third)["classifier"][0]
+    assert three.shape == (10, 48)
+    assert torch.equal(three[:, 16:], two), "nodes 3 and 4"
 
 
 def test_step_is_that_of_sgd_with_nesterov_momentum() -> None:
