@@ -117,6 +117,25 @@ def test_first_of_all_it_learns_graphs_and_a_lost_actor_does_the_same_again(tabl
     assert (made[0].score(texts) == made[1].score(texts)).all()
 
 
+def test_improvement_expected_by_a_gaussian_process_proposes_too(table: TabularEvaluator) -> None:
+    rng = np.random.default_rng(0)
+    texts = [str(table.space.sample(rng)) for _ in range(30)]
+    rows = {"architectures": texts, "values": np.array([[text.count("nor_conv_3x3")] for text in texts], dtype=np.float64)}
+    surrogate = NGAESurrogate(
+        table.space, 0, unlabelled=150, epochs=8, warm_epochs=2, acquisition="improvement", performance_weight=0.0
+    )
+    goals = goals_for(table, ["accuracy"], {"params": "<= 30e3"})
+    surrogate.fit(rows, seed=0, column=0, goals=goals, complexity=None)
+    keys = [table.space.key(table.space.parse(text)) for text in texts]
+    made = surrogate.propose(8, seed=0, exclude=keys, best=texts[:3], goals=goals, weights=(0.0,), budget=None)
+    proposed = [table.space.parse(text) for text in made["architectures"]]
+    assert len({table.space.key(each) for each in proposed} - set(keys)) == 8
+    assert all(goals.excess(each) == 0.0 for each in proposed)
+    assert made["predictions"] == sorted(made["predictions"], reverse=True)
+    convolutions = [text.count("nor_conv_3x3") for text in made["architectures"]]
+    assert np.mean(convolutions) > np.mean([text.count("nor_conv_3x3") for text in texts]) + 0.5
+
+
 def test_ranks_are_fractions() -> None:
     assert ranks(np.array([3.0, 1.0, 2.0, 2.0])).tolist() == [1.0, 0.0, 0.5, 0.5]
     assert ranks(np.array([5.0])).tolist() == [0.0]
@@ -130,3 +149,5 @@ def test_too_few_candidates_are_drawn_at_random_and_it_says_so(table: TabularEva
 def test_wrong_settings(table: TabularEvaluator) -> None:
     with pytest.raises(ConfigurationError, match="unlabelled: expected at least 2"):
         NGAEAscent(table.space, 0, unlabelled=1)
+    with pytest.raises(ConfigurationError, match="acquisition"):
+        NGAEAscent(table.space, 0, acquisition="luck")
