@@ -3,8 +3,8 @@
     ARCHSEARCH_DATA=FOLDER python benchmarks/gates_extras.py              # some ten minutes on one core
     ARCHSEARCH_DATA=FOLDER python benchmarks/gates_extras.py --print      # what is there so far
 
-The folder holds nasbench101.parquet and nasbench201.parquet. Targets are those of gates_kendall.py; what is tested are 5,000 rows of
-the pool that training rows are drawn from, so that the test rows of that script play no part in choosing.
+The folder holds nasbench101.parquet and nasbench201.parquet. Targets are those of gates_kendall.py; tested are 5,000 rows of the
+pool that training rows are drawn from, so that the test rows of that script play no part in choosing.
 """
 
 from __future__ import annotations

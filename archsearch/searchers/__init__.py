@@ -3,6 +3,7 @@
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
+from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
@@ -16,6 +17,7 @@ __all__ = [
     "ArchitectureSearcher",
     "Constraint",
     "GATESEvolution",
+    "GHNRandomSearch",
     "GaussianProcessSearch",
     "Goals",
     "NGAEAscent",

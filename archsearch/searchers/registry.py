@@ -6,6 +6,7 @@ from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
+from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -14,6 +15,7 @@ from archsearch.searchers.tune_algorithm import OptunaTPE
 _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "evolution": RegularizedEvolution,
     "gates": GATESEvolution,
+    "ghn": GHNRandomSearch,
     "gp": GaussianProcessSearch,
     "ngae": NGAEAscent,
     "optuna": OptunaTPE,

@@ -93,6 +93,9 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     # What a method defines
 
+    chunk_size: int | None = None
+    """Candidates that an actor scores together, where scores depend on it by a rounding error; None lets the pool measure."""
+
     @abstractmethod
     def surrogate(self) -> Callable[[], Any]:
         """Return the function that makes the `Surrogate` in an actor; it is pickled, and small."""
@@ -109,6 +112,29 @@ class SurrogateSearcher(ArchitectureSearcher):
     def islands(self) -> int:
         """Proposals that run side by side in a stage, each in an actor of its own where there are as many."""
         return 1
+
+    def can_fit(self) -> bool:
+        """Return whether the outcomes so far are enough to learn from; if not, the next stage is random."""
+        values = [self.goals.values(row.evaluation) for row in self._rows]
+        return len(values) >= _FEWEST_ROWS and len(set(values)) > 1
+
+    def begin_stage(self, pool: ModelPool) -> Stage:
+        """Return a stage that has begun: one in which the surrogate is fitted to all outcomes, and proposes."""
+        best = sorted(self._rows, key=lambda row: self.goals.values(row.evaluation), reverse=True)[: self.stage_size]
+        wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
+        return Stage(
+            pool,
+            self._data(),
+            {"seed": self._seed(0), **self.fit_options()},
+            wanted,
+            {
+                "seed": self._seed(1),
+                "exclude": sorted(self._unique.keys),
+                "best": [str(row.evaluation.architecture) for row in best],
+                **self.propose_options(),
+            },
+            self.islands,
+        )
 
     # The pool
 
@@ -135,6 +161,7 @@ class SurrogateSearcher(ArchitectureSearcher):
             cpus=None if cpus is None or self.gpus else cpus / self.actors,
             gpus=self.gpus,
             shared=self.pool_name is not None,
+            chunk_size=self.chunk_size,
         )
 
     def close(self) -> None:
@@ -200,25 +227,11 @@ class SurrogateSearcher(ArchitectureSearcher):
         assert self._pool is not None
         self._outcomes_at_stage, self._stale = self._outcomes, 0
         self._stages += 1
-        if not self._can_fit():
+        if not self.can_fit():
             logger.warning("surrogate: %s outcomes are too few or all alike to learn from; going on at random", len(self._rows))
             self._fill([])
             return
-        best = sorted(self._rows, key=lambda row: self.goals.values(row.evaluation), reverse=True)[: self.stage_size]
-        wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
-        self._stage = Stage(
-            self._pool,
-            self._data(),
-            {"seed": self._seed(0), **self.fit_options()},
-            wanted,
-            {
-                "seed": self._seed(1),
-                "exclude": sorted(self._unique.keys),
-                "best": [str(row.evaluation.architecture) for row in best],
-                **self.propose_options(),
-            },
-            self.islands,
-        )
+        self._stage = self.begin_stage(self._pool)
 
     def _fold(self) -> None:
         """Take the proposals of the stage under way into the queue, if they are there."""
@@ -258,10 +271,6 @@ class SurrogateSearcher(ArchitectureSearcher):
     def _proposal(self, text: str, prediction: float) -> Proposal:
         architecture = self.space.parse(text)
         return Proposal(architecture, self.space.key(architecture), prediction)
-
-    def _can_fit(self) -> bool:
-        values = [self.goals.values(row.evaluation) for row in self._rows]
-        return len(values) >= _FEWEST_ROWS and len(set(values)) > 1
 
     def _data(self) -> dict[str, Any]:
         return {
