@@ -18,6 +18,7 @@ from archsearch import spaces
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
 torch.set_num_threads(1)
+os.environ.setdefault("RAY_worker_niceness", "0")  # else workers starve where other programs keep all cores busy
 os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # else Ray kills workers when any programs fill the memory
 # How long examples take, to run or to make, says nothing on a busy machine.
 hypothesis.settings.register_profile("exploring", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
