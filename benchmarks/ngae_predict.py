@@ -60,7 +60,9 @@ def enas(folder: Path) -> None:
     target = (train.accuracy - mean) / deviation
 
     def mlp(given: tuple[Vector, Vector]) -> Vector:
-        model = MLPRegressor((256, 256), max_iter=60, early_stopping=True, random_state=0).fit(given[0], target)
+        model = MLPRegressor(hidden_layer_sizes=(256, 256), max_iter=60, early_stopping=True, random_state=0).fit(
+            given[0], target
+        )
         predicted: Vector = model.predict(given[1]) * deviation + mean
         return predicted
 
