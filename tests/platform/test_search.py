@@ -121,13 +121,19 @@ def test_a_second_search_pays_nothing_twice(result: SearchResult, storage: Path,
 # Surrogates that learn little and fast.
 SMALL: dict[str, dict[str, Any]] = {
     "gates": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0, "epochs": 5},
+    "ghn": {
+        "rank_candidates": 20,
+        "steps": 2,
+        "scale": {"channels": 2, "cells_per_stage": 1},
+        "model": {"hidden": 8, "width": 16, "tile": 2, "batch_size": 16, "evaluation_images": 50},
+    },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
 }
 
 
 # That a surrogate's search repeats itself is seen in the usual run too, in test_surrogate_search.py.
-DEAR = {"gates", "ngae"}
+DEAR = {"gates", "ghn", "ngae"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path,
             evaluator=f"table:{table}#valid_accuracy",
             num_candidates=30,
             seed=7,
-            searcher_options=SMALL.get(searcher, {}),
+            searcher_options={**SMALL.get(searcher, {}), **({"cache": str(tmp_path / "cache")} if searcher == "ghn" else {})},
             storage=tmp_path / name,
             tracking="off",
             report=False,

@@ -1,0 +1,72 @@
+"""A graph hypernetwork that is resident in an actor, and trained once for all searches with the same recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archsearch.evaluators.datasets.cache import cache_folder
+from archsearch.evaluators.ghn.checkpoint import read_state
+from archsearch.evaluators.ghn.ghn import GHN
+from archsearch.evaluators.ghn.surrogate import GHNSurrogate
+from archsearch.spaces import SearchSpace
+
+logger = logging.getLogger(__name__)
+_SAVE_EVERY = 10.0  # seconds of training that the death of an actor may cost
+
+
+class CachedGHN(GHNSurrogate):
+    """A `Surrogate` whose fit reads the trained hypernetwork from a file, goes on from one that was interrupted, or begins.
+
+    Args:
+        space: Space of the architectures.
+        dataset: What `datasets.load` takes, such as `digits`. Its images are read at once, so that bad ones show at the start.
+        cache: Folder of the files; None takes `ghn` in the cache folder of this machine.
+        **arguments: Further arguments of `GHN` but the seed.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The images cannot be loaded.
+    """
+
+    def __init__(self, space: SearchSpace, dataset: str, *, cache: str | None = None, **arguments: Any) -> None:
+        super().__init__(space, dataset, **arguments)
+        self._folder = cache_folder() / "ghn" if cache is None else Path(cache)
+        self.ghn.recipe()
+
+    def fit(self, rows: object = None, *, seed: int = 0, steps: int, **_: Any) -> dict[str, Any]:
+        """Return the state of a hypernetwork after so many steps, from the file of its recipe if that is there.
+
+        Args:
+            rows: Not read: a graph hypernetwork learns from images, not from scores.
+            seed: Of the training.
+            steps: Steps in all.
+        """
+        ghn = GHN(**{**self._arguments, "seed": seed})
+        ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
+        return ghn.state()
+
+    def _file(self, recipe: Mapping[str, Any], steps: int) -> Path | None:
+        """Return the file of a training, without content that cannot be read; None where nothing can be written."""
+        path = self._folder / file_name(recipe, steps)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                read_state(path)
+        except OSError as error:
+            logger.warning("ghn: the training is not kept (%s); set ARCHSEARCH_CACHE to a folder that can be written", error)
+            return None
+        except Exception as error:  # whatever torch makes of a damaged file
+            logger.warning("ghn: training anew, because of the file in the cache: %s", error)
+            path.unlink(missing_ok=True)
+        return path
+
+
+def file_name(recipe: Mapping[str, Any], steps: int) -> str:
+    """Return the name of the file of a training: the learning rate of a step depends on their number, so that it counts too."""
+    text = json.dumps({**recipe, "steps": steps}, sort_keys=True)
+    return f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.pt"

@@ -1,0 +1,174 @@
+"""Random search among many more candidates than can be trained: a graph hypernetwork ranks them first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archsearch.cluster.model_pool import ModelPool
+from archsearch.cluster.pool_answer import Reply
+from archsearch.errors import ConfigurationError
+from archsearch.searchers.ranking_stage import RankingStage
+from archsearch.searchers.stage import Proposal, Stage
+from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.unique_candidates import UniqueCandidates
+from archsearch.spaces import SearchSpace
+
+logger = logging.getLogger(__name__)
+
+
+class GHNRandomSearch(SurrogateSearcher):
+    """Random search by the accuracy of generated weights, C. Zhang et al., ICLR 2019, arXiv 1810.05749, section 4.
+
+    A graph hypernetwork is trained in the pool, or read from the cache. All actors share the ranking of `rank_candidates` random
+    candidates by the validation accuracy of the networks whose weights it generates. These are evaluated, best first, until
+    `num_candidates` were; when all of them were, as many new ones are ranked.
+
+    A first few candidates are not ranked but random. They are evaluated while the hypernetwork is being trained, and show what
+    the ranking is worth: their mean score stands beside that of those that were ranked first, and the rank correlation between
+    generated and real accuracy is over both.
+
+    Args:
+        space: Where to search.
+        seed: Seed of the candidates and of the training.
+        dataset: Images that the hypernetwork learns from, as `datasets.load` takes them; those that candidates are trained on.
+        root: Folder of downloaded datasets.
+        rank_candidates: Random candidates to rank.
+        steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
+        initial: Random candidates before the ranked ones.
+        explore: Share of the later candidates that is drawn at random.
+        preset: Settings of the hypernetwork: `default` or `paper`.
+        scale: Size of the networks that are ranked; None takes the one for the dataset.
+        device: Where the hypernetwork lives: `auto`, `cpu`, `cuda`. An actor sees a GPU only if it reserves a share of one.
+        cache: Folder of trained hypernetworks, best one that all nodes see; None takes the cache folder of each node.
+        chunk_size: Candidates that an actor scores together. It is fixed because scores depend on it by a rounding error.
+        model: Changes to the preset, such as `{"meta_batch": 4}`; see `archsearch.evaluators.ghn.settings`.
+        **settings: As for `SurrogateSearcher`, but `stage_size`. A shared pool that is there keeps its dataset and model.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The dataset is unknown.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        *,
+        dataset: str = "digits",
+        root: str | None = None,
+        rank_candidates: int = 300,
+        steps: int = 500,
+        initial: int = 5,
+        explore: float = 0.1,
+        preset: str = "default",
+        scale: Mapping[str, int] | None = None,
+        device: str = "auto",
+        cache: str | Path | None = None,
+        chunk_size: int = 16,
+        model: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        for name, value in (("rank_candidates", rank_candidates), ("steps", steps), ("chunk_size", chunk_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+        if not isinstance(dataset, str):
+            raise ConfigurationError(f"dataset: expected a text such as 'digits', which actors can load; got {dataset!r}.")
+        super().__init__(space, seed, initial=initial, stage_size=rank_candidates, explore=explore, **settings)
+        self.steps, self.chunk_size = steps, chunk_size
+        self.cache = None if cache is None else str(Path(cache).absolute())
+        self.ghn: dict[str, Any] = {
+            "dataset": dataset,
+            # Actors run in other folders: what a relative path starts from is settled here.
+            "root": root or (str(Path.cwd()) if ":" in dataset else None),
+            "preset": preset,
+            "scale": scale,
+            "device": device,
+            "threads": self.threads,
+            **(model or {}),
+        }
+        self._check()
+        self._training: Future[Reply] | None = None
+        self._ranked: dict[str, float] = {}
+        self._drawn: set[str] = set()
+        if self.num_candidates is not None and self.num_candidates <= initial:
+            logger.warning(
+                "ghn: all %s candidates are drawn at random; the ranked ones come after %s", self.num_candidates, initial
+            )
+
+    def _check(self) -> None:
+        """Refuse bad settings here and not in the actors; no images are read."""
+        from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, other searchers do not
+
+        GHN(self.space, **self.ghn)
+
+    # The hypernetwork
+
+    def surrogate(self) -> Callable[[], Any]:
+        from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
+
+        return partial(CachedGHN, self.space, cache=self.cache, **self.ghn)
+
+    def open(self, cpus: float | None = None) -> None:
+        super().open(cpus)
+        assert self._pool is not None
+        if self.num_candidates is None or self.num_candidates > self.initial:
+            self._trained_by(self._pool)
+
+    def close(self) -> None:
+        super().close()
+        self._training = None
+
+    def _trained_by(self, pool: ModelPool) -> Future[Reply]:
+        """Return the training, which begins if there is none yet, or if it failed."""
+        if self._training is None or (self._training.done() and self._training.exception() is not None):
+            self._training = pool.submit_fit(None, seed=self.seed, steps=self.steps)
+        return self._training
+
+    # Stages
+
+    def can_fit(self) -> bool:
+        return True  # it learns from images
+
+    def begin_stage(self, pool: ModelPool) -> Stage:
+        # The draw depends on seed and stage alone, so that a search that goes on after a stop ranks the same candidates.
+        rng = np.random.default_rng([self.seed, self._stages, 3])
+        drawn = list(islice(UniqueCandidates(self.space, self.patience).fresh(self.goals, rng), self.stage_size))
+        keys = [self.space.key(architecture) for architecture in drawn]
+        self._drawn.update(keys)
+        others = [row.evaluation.architecture for row in self._rows if row.evaluation.key not in self._ranked.keys() | set(keys)]
+        return RankingStage(pool, partial(self._trained_by, pool), [*drawn, *others], self.goals, first=self._stages == 1)
+
+    def _fill(self, proposals: Sequence[Proposal]) -> None:
+        new = {each.key: each.prediction for each in proposals if each.key not in self._ranked and each.prediction is not None}
+        self._ranked |= new
+        for row in self._rows:  # what was evaluated before it was ranked tells of the ranking too
+            if row.evaluation.key in new:
+                self.trust.expect(row.evaluation.key, new[row.evaluation.key])
+                self.trust.compare(row.evaluation.key, self.goals.values(row.evaluation)[0])
+        super()._fill(proposals)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Those of `SurrogateSearcher`, candidates ranked, and the mean scores of those ranked first and of the random ones."""
+        order = sorted(self._history, key=lambda row: (row.batch, row.position))
+        means: dict[str, list[float]] = {"top": [], "random": []}
+        for place, row in enumerate(order):
+            if row.evaluation.ok:
+                ranked_first = place >= self.initial and row.evaluation.key in self._drawn
+                means["top" if ranked_first else "random"].append(row.evaluation.score)
+        return {
+            **super().figures,
+            "surrogate/candidates_ranked": float(len(self._drawn)),
+            **{f"surrogate/{name}_mean_score": float(np.mean(scores)) for name, scores in means.items() if scores},
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_training": None}
