@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from gates_kendall import TESTED, Data, load, spread
+from gates_kendall import TESTED, Data, load, read, spread
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -130,11 +130,6 @@ METHODS: dict[str, Callable[[Split], Vector]] = {
 }
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of results; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def wanted() -> Iterator[tuple[str, int, int, str]]:
     """Yield benchmark, size, subset and method of each cell."""
     for name, size in SIZES:
@@ -146,7 +141,7 @@ def wanted() -> Iterator[tuple[str, int, int, str]]:
 
 def run(path: Path) -> None:
     """Measure what is not in the file yet."""
-    done = {(row["space"], row["size"], row["subset"], row["method"]) for row in rows_of(path)}
+    done = {(row["space"], row["size"], row["subset"], row["method"]) for row in read(path)}
     tables: dict[str, Data] = {}
     for name, size, subset, method in wanted():
         if (name, size, subset, method) in done:
@@ -192,7 +187,7 @@ def main() -> None:
     if not arguments.print:
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         run(arguments.results)
-    report(rows_of(arguments.results))
+    report(read(arguments.results))
 
 
 if __name__ == "__main__":

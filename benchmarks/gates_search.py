@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gates_kendall import read
 from known_searches import Table, evaluations, nasbench101, nasbench201
 from pool import InProcess
 
@@ -94,11 +95,6 @@ def run(method: tuple[str, Mapping[str, Any]], bench: str, table: Table, seed: i
 def _macs(table: Table, text: str) -> float:
     """Return the millions of multiply-accumulates of an architecture."""
     return table.space.cost(table.space.parse(text)).macs / 1e6
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file of results; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def run_all(benches: Iterable[str], methods: Methods, seeds: range, path: Path, data: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from gates_kendall import read
 from numpy.typing import NDArray
 
 from archsearch.evaluators import NGAE, metrics
@@ -129,11 +130,6 @@ def report(rows: list[dict[str, Any]]) -> None:
         figures = " | ".join(f"{100 * np.mean([row[name] for row in found]):.2f}" for name in names)
         seconds, error, r = (np.mean([row[name] for row in found]) for name in ("seconds", "rmse", "pearson"))
         print(f"| here, {epoch} epochs, {len(found)} seeds | {figures} | {seconds:.0f}, {error:.3f}, {r:.3f} |")
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of results; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def main() -> None:

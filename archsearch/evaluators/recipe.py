@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
-from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.checked_settings import check_ranges, with_changes
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,7 @@ class Recipe:
             "label_smoothing": (0.0, 1.0),
             "crop": (0, 1_000),
         }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            whole = isinstance(low, int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-                kind = "a whole number" if whole else "a number"
-                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+        check_ranges(self, ranges)
         if not isinstance(self.flip, bool):
             raise ConfigurationError(f"flip: expected True or False; got {self.flip!r}.")
 
@@ -60,11 +56,7 @@ class Recipe:
         Raises:
             ConfigurationError: A setting is unknown or out of its range.
         """
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                raise ConfigurationError(f"recipe: no setting {name!r}.{did_you_mean(name, known)} Settings: {', '.join(known)}.")
-        return replace(self, **changes)
+        return with_changes(self, "recipe", changes)
 
 
 _AUGMENTED = Recipe(epochs=12, batch_size=128, crop=4, flip=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.checked_settings import check_ranges, with_changes
 
 _NAMES = {
     "scheme": ("forward-backward", "synchronous"),
@@ -113,12 +114,7 @@ class Settings:
         for name, known in _NAMES.items():
             if getattr(self, name) not in known:
                 raise ConfigurationError(unknown_name(name, getattr(self, name), known))
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            whole = isinstance(low, int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-                kind = "a whole number" if whole else "a number"
-                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+        check_ranges(self, _RANGES)
         for field in fields(self):
             if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool):
                 raise ConfigurationError(f"{field.name}: expected True or False; got {getattr(self, field.name)!r}.")
@@ -129,8 +125,4 @@ class Settings:
         Raises:
             ConfigurationError: A setting is unknown or out of its range.
         """
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                raise ConfigurationError(f"ghn: no setting {name!r}.{did_you_mean(name, known)} Settings: {', '.join(known)}.")
-        return replace(self, **changes)
+        return with_changes(self, "ghn", changes)

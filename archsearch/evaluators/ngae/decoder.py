@@ -30,7 +30,7 @@ class Decoder(nn.Module):
     def __init__(self, grammar: Grammar, settings: Settings, messages: Messages, generator: torch.Generator) -> None:
         super().__init__()
         width, latent = settings.width, settings.latent
-        self.messages, self.conditioned = messages, settings.conditioned
+        self.messages = messages
         self.unit = Unit(grammar.num_types, width, generator)
         self.start_weight = uniform(generator, latent, grammar.cells, latent, width)
         self.start_bias = uniform(generator, latent, grammar.cells, width)

@@ -77,7 +77,6 @@ class _Writer:
         unit, grammar = self.decoder.unit, self.grammar
         rows = unit.table[self.types[:, :, vertex]]
         reached = torch.zeros_like(self.states[:, :, 0])
-        state: Tensor | None = None
         there = self.types[:, :, vertex] != ABSENT
         spare = grammar.budget - self._least_edges() - int(vertex < self.output)
         degree = torch.zeros_like(self.types[:, :, 0])
@@ -91,13 +90,11 @@ class _Writer:
             chosen = must & there
             asked = may & ~must & there
             if bool(asked.any()):
-                state = unit.joined(rows, reached) if state is None else state
-                chosen |= asked & self._drawn(source, vertex, state)
+                chosen |= asked & self._drawn(source, vertex, unit.joined(rows, reached))
             self.edges[:, :, source, vertex] = chosen
             degree += chosen
             spare = spare - (chosen & ~loose).to(spare.dtype)
             reached = reached + chosen[..., None] * self.sent[:, :, source]
-            state = None
         return unit.joined(rows, reached)
 
     def _rules(self, source: int, vertex: int, loose: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,15 +25,14 @@ def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: 
         seed: Of the draws.
     """
     latents = model.encode(architectures)
-    right = [
-        np.mean([str(made) == str(given) for made, given in zip(decoded, architectures, strict=True)])
-        for decoded in (
-            [model.decode(latents)]
-            if decodes == 0
-            else (model.decode(latents, sample=True, seed=seed + number) for number in range(decodes))
-        )
-    ]
-    return float(np.mean(right))
+    if decodes == 0:
+        return _share_right(model.decode(latents), architectures)
+    drawn = (model.decode(latents, sample=True, seed=seed + number) for number in range(decodes))
+    return float(np.mean([_share_right(made, architectures) for made in drawn]))
+
+
+def _share_right(made: Sequence[Architecture], given: Sequence[Architecture]) -> float:
+    return float(np.mean([str(one) == str(other) for one, other in zip(made, given, strict=True)]))
 
 
 @dataclass(frozen=True)

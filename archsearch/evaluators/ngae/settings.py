@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
-from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.checked_settings import check_ranges, check_widths, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,8 @@ class Settings:
             "learning_rate": (0.0, 1e3),
             "clip": (0.0, 1e6),
         }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            whole = isinstance(low, int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-                kind = "a whole number" if whole else "a number"
-                raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
-        if not isinstance(self.head, tuple) or not all(type(width) is int and width > 0 for width in self.head):
-            raise ConfigurationError(f"head: expected a tuple of positive whole numbers; got {self.head!r}.")
+        check_ranges(self, ranges)
+        check_widths("head", self.head)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.
@@ -86,12 +81,7 @@ class Settings:
         Raises:
             ConfigurationError: A setting is unknown or out of its range.
         """
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigurationError(f"NGAE: no setting {name!r}.{hint} Settings: {', '.join(known)}.")
-        return replace(self, **changes)
+        return with_changes(self, "NGAE", changes)
 
 
 PRESETS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,10 +13,11 @@ from torch import Tensor
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.ngae.grammar import Grammar
 from archsearch.evaluators.ngae.graphs import Graphs
-from archsearch.evaluators.ngae.model import GraphVAE
+from archsearch.evaluators.ngae.model import GraphVAE, Losses
 from archsearch.evaluators.ngae.settings import Settings
 
 logger = logging.getLogger(__name__)
+Schedule: TypeAlias = torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.ReduceLROnPlateau
 _PATIENCE = 10
 _EVERY_SECONDS = 10.0
 
@@ -77,13 +78,7 @@ def train(
         total = torch.zeros(4)
         for batch in _batches(rows, steps, generator):
             losses = model.losses(graphs.rows(batch), targets[batch], grammar, generator)
-            optimizer.zero_grad(set_to_none=True)
-            model.objective(losses).backward()
-            if settings.clip:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            optimizer.step()
-            if isinstance(schedule, torch.optim.lr_scheduler.OneCycleLR):
-                schedule.step()
+            _step(model, losses, optimizer, schedule)
             total += torch.stack([part.detach() for part in losses]).cpu()
         means = (total / steps).tolist()
         if not torch.isfinite(total).all():
@@ -107,6 +102,17 @@ def train(
     return history
 
 
+def _step(model: GraphVAE, losses: Losses, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
+    """Take one step down the gradient of the objective."""
+    optimizer.zero_grad(set_to_none=True)
+    model.objective(losses).backward()
+    if model.settings.clip:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), model.settings.clip)
+    optimizer.step()
+    if isinstance(schedule, torch.optim.lr_scheduler.OneCycleLR):
+        schedule.step()
+
+
 def _rows(targets: Tensor) -> Tensor:
     """Return the architectures of an epoch: each once, but those with a known performance as often as the others together."""
     known = (~torch.isnan(targets[:, 0])).nonzero().squeeze(1)
@@ -120,9 +126,7 @@ def _batches(rows: Tensor, steps: int, generator: torch.Generator) -> Iterator[T
     yield from rows[order].tensor_split(steps)
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, settings: Settings, steps: int
-) -> torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.ReduceLROnPlateau:
+def _schedule(optimizer: torch.optim.Optimizer, settings: Settings, steps: int) -> Schedule:
     if settings.one_cycle:
         return torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps + 1)
     return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=_PATIENCE)
