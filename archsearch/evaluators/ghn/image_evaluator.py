@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,6 +119,27 @@ class ImageEvaluator(Evaluator):
         figures = {"valid_accuracy": accuracy, "valid_loss": loss, **metrics}
         curves = {"exit_accuracy": tuple(right for right, _ in exits)} if len(exits) > 1 else {}
         return Evaluation(architecture, self.space.key(architecture), accuracy, figures, seconds, None, curves)
+
+    def guarded(
+        self, architecture: Architecture, score: Callable[[], Sequence[tuple[float, float]]], unusable: str
+    ) -> Evaluation:
+        """Return the evaluation of a candidate; whatever goes wrong with it becomes its error.
+
+        Args:
+            architecture: The candidate.
+            score: Gives accuracy and loss of its exits.
+            unusable: What to say, with the last loss in place of `{}`, where a figure is not finite.
+        """
+        started = time.perf_counter()
+        try:
+            exits = score()
+        except Exception as error:  # whatever one candidate does must not cost the batch
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            return self.failed(architecture, message, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
+            return self.failed(architecture, unusable.format(exits[-1][1]), seconds)
+        return self.evaluation(architecture, exits, seconds)
 
     @contextmanager
     def own_threads(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -187,15 +186,9 @@ class OneShot(ImageEvaluator):
         return float(loss.detach())
 
     def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:
-        started = time.perf_counter()
-        try:
+        def exits() -> list[tuple[float, float]]:
             plan = self.plan(self.space, architecture)
             figures = score(plan, weights.parameters(plan), batches, batches[0].images.is_cuda)
-            exits = [(float(right), float(loss)) for right, loss in figures.tolist()]
-        except Exception as error:  # whatever one candidate does must not cost the batch
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
-        seconds = time.perf_counter() - started
-        if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
-            return self.failed(architecture, f"the shared weights give a loss of {exits[-1][1]}, which is not finite.", seconds)
-        return self.evaluation(architecture, exits, seconds)
+            return [(float(right), float(loss)) for right, loss in figures.tolist()]
+
+        return self.guarded(architecture, exits, "the shared weights give a loss of {}, which is not finite.")

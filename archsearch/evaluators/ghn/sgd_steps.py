@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -81,19 +81,10 @@ class SGDSteps(ImageEvaluator):
             return []
         with self.own_threads():
             images, batches = self.training_images(), self.batches()
-            return [self._evaluate(architecture, images, batches) for architecture in architectures]
-
-    def _evaluate(self, architecture: Architecture, images: Resident, batches: Sequence[Resident]) -> Evaluation:
-        started = time.perf_counter()
-        try:
-            exits = self._trained(architecture, images, batches)
-        except Exception as error:  # whatever one candidate does must not cost the batch
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
-        seconds = time.perf_counter() - started
-        if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
-            return self.failed(architecture, f"the loss became {exits[-1][1]}; lower learning_rate.", seconds)
-        return self.evaluation(architecture, exits, seconds)
+            return [
+                self.guarded(each, partial(self._trained, each, images, batches), "the loss became {}; lower learning_rate.")
+                for each in architectures
+            ]
 
     def _trained(self, architecture: Architecture, images: Resident, batches: Sequence[Resident]) -> list[tuple[float, float]]:
         """Train a candidate and return accuracy and loss of its exits."""
