@@ -14,7 +14,8 @@ from archsearch.errors import ArchSearchError, ConfigurationError
 from archsearch.platform.table_import import add_import, table_lines
 
 _EPILOG = """examples:
-  archsearch run                                        search nasbench201 on the digits, 40 candidates trained for real
+  archsearch run                                        a hypernetwork ranks 300 blocks; train the 10 best and 10 others
+  archsearch run --dataset digits                       search nasbench201 by evolution, 40 candidates trained for real
   archsearch run --searcher random --candidates 100 --seed 1
   archsearch run --table digits201 --candidates 500     look the scores up in the table that the package ships
   archsearch run search.yaml                            take the settings from a file
@@ -105,7 +106,7 @@ def _add_doctor(commands: Any) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
-    parser.add_argument("--searcher", help="random, evolution or optuna (default: evolution)")
+    parser.add_argument("--searcher", help="such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
     parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
     parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
 
@@ -120,7 +121,9 @@ def _add_search_options(
     score.add_argument("--dataset", help="short for --evaluator train:DATASET")
     score.add_argument("--table", help="short for --evaluator table:NAME")
     parser.add_argument("--candidates", type=int, dest="num_candidates", help="candidates to propose (default: 40)")
-    parser.add_argument("--objectives", help="what counts, such as accuracy,-macs (default: accuracy; a minus sign is for less)")
+    parser.add_argument(
+        "--objectives", help="what counts, such as accuracy,-macs or anytime (default: accuracy; minus is for less)"
+    )
     parser.add_argument(
         "--constraint", action="append", default=[], metavar="'NAME <= NUMBER'", help="such as 'macs <= 100e6', repeatable"
     )
@@ -172,10 +175,10 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _run(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
-    from archsearch.platform.configuration import from_mapping
+    from archsearch.platform.configuration import from_mapping, with_default_job
     from archsearch.platform.search import run_search
 
-    configuration = from_mapping(settings)
+    configuration = from_mapping(with_default_job(settings))
     if parsed.dry_run:
         from archsearch.platform.dry_run import dry_run
 
@@ -191,12 +194,12 @@ def _submit(parsed: argparse.Namespace) -> int:
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
         raise ConfigurationError("address: which job server? Give --address http://HEAD:8265.")
-    from archsearch.platform.configuration import from_mapping
+    from archsearch.platform.configuration import from_mapping, with_default_job
     from archsearch.platform.submit import submit_resume, submit_search
 
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
-        return submit_search(from_mapping(settings), address, quiet=parsed.quiet, **how)
+        return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
     if others := sorted(set(settings) - {"address"}):
         raise ConfigurationError(f"resume: a run keeps the settings that it was started with; leave out {', '.join(others)}.")
     return submit_resume(parsed.resume, address, **how)
@@ -209,6 +212,7 @@ def _resume(parsed: argparse.Namespace) -> int:
 
 
 def _show(result: Any) -> int:
+    from archsearch.platform.choice import choice_text
     from archsearch.platform.ranking import aligned, format_ranked
     from archsearch.platform.trade_off import front_table, hypervolume
 
@@ -217,6 +221,8 @@ def _show(result: Any) -> int:
         print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
         print(aligned(front))
         print(f"Hypervolume: {hypervolume(result.summary):.4f}")
+    if text := choice_text(result.summary):
+        print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
     print(f"\n{len(result.evaluations)} candidates, {reused} of them taken from the ledger.")
     print(f"Report:    {result.report}")

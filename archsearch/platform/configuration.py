@@ -14,6 +14,17 @@ import yaml
 
 from archsearch.errors import ConfigurationError, did_you_mean
 
+DEFAULT_JOB: Mapping[str, Any] = {
+    "space": "cells",
+    "searcher": "ghn",
+    "evaluator": "train:digits",
+    "num_candidates": 20,
+    "searcher_options": {"initial": 10, "explore": 0.0},
+    "evaluator_options": {"epochs": 5},
+}
+"""What is searched when neither space nor searcher nor evaluator is named: a hypernetwork ranks 300 random blocks, and the 10
+that it ranks first are trained beside 10 random ones."""
+
 
 @dataclass(frozen=True)
 class SearchConfiguration:
@@ -30,6 +41,7 @@ class SearchConfiguration:
         searcher_options: Further arguments of the searcher, such as `population_size`.
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
         objectives: What is to be raised, or with a minus sign lowered: `["accuracy", "-macs"]`. The score is always among them.
+            `anytime` makes the area under the anytime curve the score of trainings.
         constraints: Limits on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
             Candidates that miss one are not evaluated.
         batch_size: Candidates a trial; None chooses it from the measured cost.
@@ -88,9 +100,24 @@ class SearchConfiguration:
         if self.name is not None and (not self.name.strip() or any(letter in self.name for letter in "/\\~\0")):
             raise ConfigurationError(f"name: expected a folder name without / \\ or ~; got {self.name!r}.")
 
+    @property
+    def score_options(self) -> dict[str, Any]:
+        """The options of the evaluator; a training whose search names `anytime` as an objective takes it as the score."""
+        named = any(isinstance(text, str) and text.strip().removeprefix("+") == "anytime" for text in self.objectives)
+        anytime = {"objective": "anytime"} if named and self.evaluator.startswith("train:") else {}
+        return {**anytime, **self.evaluator_options}
+
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         return dataclasses.asdict(self)
+
+
+def with_default_job(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, completed by `DEFAULT_JOB` if they name neither space nor searcher nor evaluator."""
+    if any(settings.get(name) is not None for name in ("space", "searcher", "evaluator")):
+        return dict(settings)
+    options = {name: {**DEFAULT_JOB[name], **settings.get(name, {})} for name in ("searcher_options", "evaluator_options")}
+    return {**DEFAULT_JOB, **settings, **options}
 
 
 def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> SearchConfiguration:

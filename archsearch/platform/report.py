@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from archsearch.platform import figures, html, pictures, units
+from archsearch.platform.choice import choice_sentence, choice_table
 from archsearch.platform.drawing import draw_architecture
 from archsearch.platform.html import Html
 from archsearch.platform.latent_figures import latent_figures
@@ -90,6 +91,11 @@ def _story(
     if "best_so_far" in shown:
         yield html.heading("The course of the search")
         yield shown["best_so_far"]
+    if chosen := choice_table(summary):
+        yield html.heading("What the ranking was worth")
+        yield html.table(chosen[0], chosen[1:])
+        if sentence := choice_sentence(summary):
+            yield html.paragraph(sentence)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
         yield html.paragraph(

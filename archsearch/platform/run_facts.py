@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from archsearch.platform import units
+from archsearch.platform.choice import advantage
 from archsearch.platform.curves import anytime_curve, common_budget
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.summary import SearchSummary
@@ -38,6 +39,8 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
     if gpus_per_worker and "evaluating" in summary.costs:
         metrics["costs/evaluating_gpu_days"] = gpus_per_worker * summary.costs["evaluating"] / _DAY
+    if (gained := advantage(summary)) is not None:
+        metrics |= {"choice/advantage": gained.value, "choice/advantage_low": gained.low}
     if (curve := anytime_curve(summary)) is not None:
         # The area compares only between runs with the same end, so the end is given with it.
         budget = common_budget(summary)

@@ -17,7 +17,7 @@ from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, ru
 from archsearch.cluster.storage_check import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator, from_text
-from archsearch.platform.configuration import SearchConfiguration, from_mapping
+from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.result import SearchResult, evaluations_table
@@ -34,10 +34,10 @@ _LOOKUP_SECONDS = 5e-4
 
 
 def run_search(
-    space: str | SearchSpace = "nasbench201",
-    searcher: str | ArchitectureSearcher | Any = "evolution",
-    evaluator: str | Evaluator = "train:digits",
-    num_candidates: int = 40,
+    space: str | SearchSpace | None = None,
+    searcher: str | ArchitectureSearcher | Any = None,
+    evaluator: str | Evaluator | None = None,
+    num_candidates: int | None = None,
     seed: int = 0,
     name: str | None = None,
     storage: str | Path = "runs",
@@ -48,11 +48,14 @@ def run_search(
 ) -> SearchResult:
     """Search for architectures, and leave a ranked table, pictures, a report and an MLflow run.
 
+    With neither space nor searcher nor evaluator it is `configuration.DEFAULT_JOB`: a graph hypernetwork in small.
+
     Args:
-        space: Name of a space, or a space.
-        searcher: Name of a searcher, a searcher, or a function of (Tune domains, seed) that makes a Ray Tune search algorithm.
-        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator.
-        num_candidates: Candidates to propose in all.
+        space: Name of a space, or a space; None takes `nasbench201`.
+        searcher: Name of a searcher, a searcher, or a function of (Tune domains, seed) that makes a Ray Tune search algorithm;
+            None takes `evolution`.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator; None takes `train:digits`.
+        num_candidates: Candidates to propose in all; None takes 40.
         seed: Seed of the search.
         name: Name of the run; None makes one.
         storage: Folder of the runs and of the ledger.
@@ -71,13 +74,18 @@ def run_search(
     """
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
     texts = {
-        key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__) for key, value in names.items()
+        key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
+        for key, value in names.items()
+        if value is not None
     }
-    given = {**texts, "num_candidates": num_candidates, "seed": seed, "name": name, "storage": str(storage), **settings}
-    configuration = from_mapping(given, origin="run_search")
+    given = {**texts, "seed": seed, "name": name, "storage": str(storage), **settings}
+    if num_candidates is not None:
+        given["num_candidates"] = num_candidates
+    configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: which run is to be resumed? Give its name.")
-    search = _prepare(configuration, space, searcher, evaluator, resume)
+    parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
+    search = _prepare(configuration, **parts, resume=resume)
     return _run(search, sys.stderr if progress else None)
 
 
@@ -120,7 +128,7 @@ def _prepare(
     """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
-        evaluator = from_text(evaluator, space, configuration.seed, configuration.evaluator_options)
+        evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
     if evaluator.space.name != space.name:
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
@@ -300,5 +308,9 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         version=__version__,
         command=f"archsearch resume {search.folder.path}",
         chance=evaluator.chance,
+        groups={
+            name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
+            for name, keys in search.searcher.groups.items()
+        },
     )
     return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from archsearch.evaluators.anytime import AREA
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -37,6 +38,7 @@ class SearchSummary:
         version: Version of archsearch.
         command: The line that resumes or reproduces the search.
         chance: Chance accuracy, a fraction.
+        groups: Scores by how the candidates were chosen, the searcher's own choice first; see `ArchitectureSearcher.groups`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class SearchSummary:
     version: str
     command: str
     chance: float
+    groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def score_label(self) -> str:
@@ -65,11 +68,14 @@ class SearchSummary:
         """What was to be raised or lowered; of a search for the score alone: the score, and fewer MACs."""
         texts = [str(text).strip() for text in self.settings.get("objectives", ())]
         aims = [Objective(text.lstrip("+-").strip(), not text.startswith("-")) for text in texts]
-        named = [aim if not self._is_score(aim.name) else Objective(SCORE) for aim in aims]
+        named = [replace(aim, name=self._metric(aim.name)) for aim in aims]
         return tuple(named) if len(named) > 1 else (Objective(SCORE), Objective("macs", False))
 
-    def _is_score(self, name: str) -> bool:
-        return name in (SCORE, "accuracy", self.score_name)
+    def _metric(self, name: str) -> str:
+        """Return the metric that an objective names; see `goals_for`."""
+        if name == "accuracy" and self.score_name == AREA:
+            return "valid_accuracy"
+        return SCORE if name in (SCORE, "accuracy", "anytime", self.score_name) else name
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or missing altogether."""
@@ -98,6 +104,11 @@ class SearchSummary:
         order = np.argsort(self.evaluations.column("candidate").to_numpy(), kind="stable")
         scores = self.column("score")
         return np.where(np.isfinite(scores) & ~failed[order], scores, math.nan)
+
+    @property
+    def accuracies(self) -> NDArray[np.float64]:
+        """Accuracies in order of proposal, `[candidates]`: the scores, unless these are areas under anytime curves."""
+        return self.scores if self.score_name != AREA else self.column("valid_accuracy")
 
     @property
     def paid(self) -> NDArray[np.float64]:

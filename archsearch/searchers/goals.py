@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.anytime import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture, SearchSpace
@@ -164,7 +165,7 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
     Args:
         evaluator: Knows the costs and the metrics.
         objectives: Names, each to be raised, or with a minus sign to be lowered: `["accuracy", "-macs"]`. `score` and
-            `accuracy` are the evaluator's score.
+            `accuracy` are the evaluator's score; where that is the area under the anytime curve, `score` and `anytime` are.
         constraints: A limit for each cost: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
 
     Raises:
@@ -199,7 +200,9 @@ def _objective(text: str, evaluator: Evaluator) -> Objective:
         raise ConfigurationError(f"objectives: expected names such as 'accuracy' or '-macs'; got {text!r}.")
     name = text.strip().removeprefix("-").removeprefix("+").strip()
     maximize = not text.strip().startswith("-")
-    if name in (SCORE, "accuracy", evaluator.score_name):
+    if name == "accuracy" and evaluator.score_name == AREA:
+        name = "valid_accuracy"  # the score is the area under the anytime curve
+    if name in (SCORE, evaluator.score_name, "anytime" if evaluator.score_name == AREA else "accuracy"):
         if not maximize:
             raise ConfigurationError(f"objectives: the score is to be raised; got {text!r}. Write it without the minus sign.")
         return Objective(SCORE)

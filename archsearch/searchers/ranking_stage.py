@@ -22,6 +22,9 @@ from archsearch.spaces import Architecture
 _TRAININGS = 5
 
 
+Relatives = Callable[[Sequence[Architecture]], Sequence[Architecture]]
+
+
 class RankingStage(Stage):
     """Publishes a training when it is done, and has all actors of the pool share the ranking of candidates.
 
@@ -31,12 +34,22 @@ class RankingStage(Stage):
         candidates: What to rank.
         goals: By what.
         first: Whether the seconds of the training are this stage's.
+        relatives: Returns further candidates from those ranked so far, best first; they are ranked too. None adds none.
+        by_loss: Whether the validation loss ranks before the accuracy.
     """
 
     def __init__(
-        self, pool: ModelPool, train: Callable[[], Future[Reply]], candidates: Sequence[Architecture], goals: Goals, first: bool
+        self,
+        pool: ModelPool,
+        train: Callable[[], Future[Reply]],
+        candidates: Sequence[Architecture],
+        goals: Goals,
+        first: bool,
+        relatives: Relatives | None = None,
+        by_loss: bool = True,
     ) -> None:
-        self._train, self._candidates, self._goals, self._first = train, candidates, goals, first
+        self._train, self._candidates, self._goals, self._first = train, list(candidates), goals, first
+        self._relatives, self._by_loss = relatives, by_loss
         super().__init__(pool, None, {}, len(candidates), {})
 
     def _trained(self) -> Reply:
@@ -55,29 +68,41 @@ class RankingStage(Stage):
         self.fit_seconds = trained.seconds if self._first else 0.0
         self._pool.publish(trained.value)
         started = time.perf_counter()
-        answer = self._pool.evaluate([str(each) for each in self._candidates])
+        candidates, figures = self._candidates, self._scored(self._candidates)
+        if self._relatives is not None:
+            order = self._order(candidates, figures)
+            if found := list(self._relatives([candidates[at] for at in order])):
+                candidates = [*candidates, *found]
+                figures = np.concatenate([figures, self._scored(found)])
         self.propose_seconds = time.perf_counter() - started
-        if len(answer.errors) == len(self._candidates):
+        return [(str(candidates[at]), float(figures[at, 0])) for at in self._order(candidates, figures)]
+
+    def _scored(self, candidates: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Return score and the second figure that orders of each candidate, `[candidates, 2]`, larger is better, NaN for none."""
+        answer = self._pool.evaluate([str(each) for each in candidates])
+        if len(answer.errors) == len(candidates):
             raise RuntimeError(f"no candidate could be scored; the first: {next(iter(answer.errors.values()), 'there is none')}")
-        order = best_first(self._candidates, answer.columns["score"], answer.columns["valid_loss"], self._goals)
-        return [(str(self._candidates[at]), float(answer.values[at])) for at in order]
+        figures = [-answer.columns["valid_loss"], answer.columns["score"]]
+        return np.stack(figures if self._by_loss else figures[::-1], axis=1)
+
+    def _order(self, candidates: Sequence[Architecture], figures: NDArray[np.float64]) -> list[int]:
+        return best_first(candidates, figures[:, 0], figures[:, 1], self._goals)
 
 
-def best_first(candidates: Sequence[Architecture], accuracy: NDArray[Any], loss: NDArray[Any], goals: Goals) -> list[int]:
+def best_first(candidates: Sequence[Architecture], scores: NDArray[Any], second: NDArray[Any], goals: Goals) -> list[int]:
     """Return the places of candidates in the order in which to evaluate them, without those that have no score.
 
-    Several objectives are ordered as `fitness` does; metrics that only an evaluation tells do not count. Of those that are equal
-    the one with the lower loss comes first: few images leave many accuracies alike.
+    Several objectives are ordered as `fitness` does; metrics that only an evaluation tells do not count.
 
     Args:
         candidates: What was scored.
-        accuracy: `[candidates]`, NaN for those without a score.
-        loss: `[candidates]`.
+        scores: `[candidates]`, larger is better, NaN for those without one.
+        second: `[candidates]`, larger is better: what decides between equal ones. Few images leave many accuracies alike.
         goals: Objectives; costs among them are counted.
     """
     known = tuple(each for each in goals.objectives if each.name == SCORE or each.name in goals.cost_names)
-    scored = np.flatnonzero(np.isfinite(accuracy)).tolist()
+    scored = np.flatnonzero(np.isfinite(scores)).tolist()
     architectures = [candidates[at] for at in scored]
-    values = replace(goals, objectives=known).with_predicted(architectures, {SCORE: accuracy[scored]})
-    places = {at: (*rank, -float(loss[at])) for at, rank in zip(scored, fitness(values.tolist()), strict=True)}
+    values = replace(goals, objectives=known).with_predicted(architectures, {SCORE: scores[scored]})
+    places = {at: (*rank, float(second[at])) for at, rank in zip(scored, fitness(values.tolist()), strict=True)}
     return sorted(places, key=places.__getitem__, reverse=True)

@@ -7,7 +7,7 @@ import math
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,11 @@ class ArchitectureSearcher(Searcher):
     @property
     def figures(self) -> dict[str, float]:
         """Figures on the method itself, for the tracker."""
+        return {}
+
+    @property
+    def groups(self) -> Mapping[str, Collection[str]]:
+        """Keys of evaluated candidates by how they were chosen, the method's own choice first; empty where there is one way."""
         return {}
 
     # What Ray Tune calls

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archsearch.errors import ConfigurationError
-from archsearch.platform.configuration import SearchConfiguration, from_mapping, parse_options, read_yaml, write_yaml
+from archsearch.platform.configuration import (
+    DEFAULT_JOB,
+    SearchConfiguration,
+    from_mapping,
+    parse_options,
+    read_yaml,
+    with_default_job,
+    write_yaml,
+)
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
@@ -21,6 +29,20 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
 def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert from_mapping(read_yaml(tmp_path / "empty.yaml")) == SearchConfiguration()
+
+
+def test_settings_that_name_no_part_of_the_search_complete_the_default_job() -> None:
+    job = with_default_job({"seed": 3, "evaluator_options": {"epochs": 2, "repeats": 2}, "searcher": None})
+    assert from_mapping(DEFAULT_JOB).searcher == "ghn"
+    assert job["seed"] == 3
+    assert job["space"] == DEFAULT_JOB["space"]
+    assert job["evaluator_options"] == {"epochs": 2, "repeats": 2}
+    assert job["searcher_options"] == DEFAULT_JOB["searcher_options"]
+
+
+@pytest.mark.parametrize("named", [{"space": "cells"}, {"searcher": "ghn"}, {"evaluator": "table:digits201"}])
+def test_settings_that_name_a_part_are_left_alone(named: dict[str, str]) -> None:
+    assert with_default_job(named) == named
 
 
 def test_an_unknown_key_is_named_with_the_nearest_one() -> None:

@@ -15,13 +15,13 @@ CANDIDATES = [SPACE.sample(np.random.default_rng(seed)) for seed in range(5)]
 COSTS = {str(candidate): float(place) for place, candidate in enumerate(CANDIDATES)}
 
 
-def order(accuracy: list[float], loss: list[float], *objectives: Objective) -> list[int]:
+def order(scores: list[float], second: list[float], *objectives: Objective) -> list[int]:
     goals = Goals(objectives or (Objective("score"),), costs=lambda each: {"macs": COSTS[str(each)]}, cost_names=("macs",))
-    return best_first(CANDIDATES, np.array(accuracy), np.array(loss), goals)
+    return best_first(CANDIDATES, np.array(scores), np.array(second), goals)
 
 
-def test_the_most_accurate_come_first_and_of_equal_ones_those_of_the_lower_loss() -> None:
-    assert order([0.1, 0.5, 0.3, 0.5, 0.2], [1.0, 2.0, 1.0, 1.5, 1.0]) == [3, 1, 2, 4, 0]
+def test_those_of_the_higher_score_come_first_and_of_equal_ones_those_of_the_higher_second_figure() -> None:
+    assert order([0.1, 0.5, 0.3, 0.5, 0.2], [-1.0, -2.0, -1.0, -1.5, -1.0]) == [3, 1, 2, 4, 0]
 
 
 def test_what_has_no_score_is_left_out() -> None:

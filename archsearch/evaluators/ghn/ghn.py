@@ -16,17 +16,19 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
 from archsearch.evaluators.ghn.checkpoint import read_state, write_state
-from archsearch.evaluators.ghn.fitting import Pace, Report, print_line, run_steps
+from archsearch.evaluators.ghn.fitting import Pace, Progress, Report, print_line, run_steps
 from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.learned import Learned
 from archsearch.evaluators.ghn.presets import settings_of
+from archsearch.evaluators.ghn.processes import Generate, Processes
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.ghn.survey import survey, training_space
 from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.spaces import Architecture, SearchSpace
 
 
@@ -52,6 +54,8 @@ class GHN(ImageEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
     Raises:
@@ -74,12 +78,15 @@ class GHN(ImageEvaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
         **changes: Any,
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"
         self.ghn_settings = settings_of(preset, name).with_changes(**changes)
         spec = EvaluationSpec(self.ghn_settings.evaluation_images, self.ghn_settings.evaluation_batch)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale)
+        how = ScoreObjective(objective, max_budget)
+        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
         self.training_space = training_space(space, self.ghn_settings.training_nodes)
         self._learned: Learned | None = None
         self._origin: dict[str, Any] = {}
@@ -106,11 +113,15 @@ class GHN(ImageEvaluator):
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 60.0,
         report: Report = print_line,
+        distributed: bool = False,
     ) -> GHN:
         """Train until so many steps have been taken in all, and return the evaluator.
 
         A step takes one batch of images and `meta_batch` random architectures. Going on from a checkpoint gives the same as a
         fit that was never interrupted.
+
+        With `distributed=True` each process of the default group of `torch.distributed` calls this; a step takes a batch and
+        architectures in each of them. `archsearch.cluster.train_ghn` does that on a Ray cluster.
 
         Args:
             steps: Steps in all, those of earlier fits and of the checkpoint included.
@@ -118,9 +129,11 @@ class GHN(ImageEvaluator):
                 interrupted.
             checkpoint_seconds: Seconds between two writings.
             report: Called with the progress every ten seconds.
+            distributed: Whether the processes of a group train together. The checkpoint is then a file that all of them see.
 
         Raises:
-            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another GHN, or the training diverged.
+            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another GHN, there is no process
+                group, or the training diverged.
             DatasetError: The images cannot be loaded.
         """
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -128,12 +141,15 @@ class GHN(ImageEvaluator):
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             self._resume(read_state(path))
+        processes = Processes.of_group() if distributed else Processes()
         with self.own_threads():
             learned = self._learned or self._fresh()
             self._learned, self._digest = learned, None
-            save = None if path is None else lambda: write_state(path, self.state())
-            pace = Pace(report, save, checkpoint_seconds, self.ghn_settings.max_skips)
-            run_steps(learned.steps, steps, lambda number: self._step(learned, number, steps), pace)
+            first = processes.rank == 0
+            save = None if path is None or not first else lambda: write_state(path, self.state())
+            pace = Pace(report if first else _silent, save, checkpoint_seconds, self.ghn_settings.max_skips)
+            generate = processes.shared(learned.model, learned.device)
+            run_steps(learned.steps, steps, lambda number: self._step(learned, generate, number, steps, processes.rank), pace)
         return self
 
     def generate(self, architecture: Architecture) -> dict[str, Tensor]:
@@ -217,12 +233,12 @@ class GHN(ImageEvaluator):
         pattern = self.ghn_settings.module_pattern or MODULE_PATTERNS.get(space.name, "")
         return lay_out(self.plan(space, architecture), self.images.input_shape, pattern)
 
-    def _step(self, learned: Learned, number: int, steps: int) -> float:
+    def _step(self, learned: Learned, generate: Generate, number: int, steps: int, rank: int) -> float:
         settings = self.ghn_settings
-        architectures = drawn_architectures(self.training_space, settings.meta_batch, self.seed, number)
+        architectures = drawn_architectures(self.training_space, settings.meta_batch, self.seed, number, rank)
         layouts = [self._layout(self.training_space, architecture) for architecture in architectures]
-        batch = drawn_images(self.training_images(), settings, self.seed, number)
-        loss = loss_of(learned.model, layouts, tensors_for(learned.model, layouts), batch, learned.device.type == "cuda")
+        batch = drawn_images(self.training_images(), settings, self.seed, number, rank)
+        loss = loss_of(generate, layouts, tensors_for(learned.model, layouts), batch, learned.device.type == "cuda")
         rate = learning_rate(settings, number, steps)
         value = take_step(learned.model, learned.optimizer, loss, rate, settings.clip)
         learned.steps += 1
@@ -260,3 +276,7 @@ class GHN(ImageEvaluator):
         self.__dict__.update(state)
         if learned:
             self.load(learned)
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""

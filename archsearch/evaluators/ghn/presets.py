@@ -27,7 +27,7 @@ def settings_of(preset: str, dataset: str) -> Settings:
     if preset not in NAMES:
         raise ConfigurationError(unknown_name("preset", preset, NAMES))
     recipe = default_recipe(dataset)
-    settings = Settings(propagations=1, tile=8, learning_rate=1e-2, schedule="cosine")
+    settings = Settings(propagations=1, tile=8, learning_rate=1e-2, schedule="cosine", affine="fixed")
     if preset == "paper":
         settings = Settings(positions=False, normalised_states=False, fan_in=False)
     return replace(settings, crop=recipe.crop, flip=recipe.flip)

@@ -1,0 +1,94 @@
+"""Training of a graph hypernetwork by several processes of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.ghn.checkpoint import read_state
+from archsearch.spaces import SearchSpace
+
+_RESTARTS = 5
+
+
+def train_ghn(
+    space: SearchSpace,
+    dataset: str,
+    steps: int,
+    checkpoint: str | Path,
+    *,
+    workers: int = 2,
+    cpus_per_worker: float = 1.0,
+    gpus_per_worker: float = 0.0,
+    checkpoint_seconds: float = 60.0,
+    restarts: int = _RESTARTS,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Train a `GHN` by Ray Train, a process for each GPU or CPU, and return its state.
+
+    Each step takes a batch of images and random architectures in every process, and averages the gradients
+    (`DistributedDataParallel`; NCCL with GPUs, gloo without). A group that loses a process begins again from the checkpoint.
+
+    Args:
+        space: Space of the architectures.
+        dataset: What `datasets.load` takes, such as `digits`.
+        steps: Steps in all, those in the checkpoint included.
+        checkpoint: File of the state, in a folder that all nodes see. One that is there is gone on with.
+        workers: Processes.
+        cpus_per_worker: CPU cores that each reserves.
+        gpus_per_worker: GPUs that each reserves.
+        checkpoint_seconds: Seconds between two writings.
+        restarts: How often the group may begin again.
+        **arguments: Further arguments of `GHN`, such as `seed` and `preset`.
+
+    Raises:
+        ConfigurationError: A number is out of range, a setting is unknown, or the checkpoint is of another GHN.
+        RuntimeError: The training failed more often than it may begin again.
+
+    Example:
+        >>> state = train_ghn(spaces.get("cells"), "digits", 2000, "ghn.pt", workers=4, gpus_per_worker=1)
+        >>> ghn = GHN(spaces.get("cells"), "digits").load(state)
+    """
+    from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, which the rest of this room does without
+
+    for name, value in (("workers", workers), ("steps", steps)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+    if gpus_per_worker not in (0.0, 1.0):
+        raise ConfigurationError(f"gpus_per_worker: expected 0 or 1, as processes share no GPU; got {gpus_per_worker}.")
+    GHN(space, dataset, **arguments)  # whatever is wrong with the arguments shows here
+    path = Path(checkpoint).expanduser().absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = {
+        "arguments": {"space": space, "dataset": dataset, "root": str(Path.cwd()) if ":" in dataset else None, **arguments},
+        "fit": {"steps": steps, "checkpoint": str(path), "checkpoint_seconds": checkpoint_seconds},
+    }
+    _run_group(config, path, workers, {"CPU": cpus_per_worker, **({"GPU": gpus_per_worker} if gpus_per_worker else {})}, restarts)
+    return read_state(path)
+
+
+def _run_group(config: Mapping[str, Any], path: Path, workers: int, resources: Mapping[str, float], restarts: int) -> None:
+    """Run the processes to their end."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpus = "GPU" in resources
+    trainer = TorchTrainer(
+        _fit,
+        train_loop_config=dict(config),
+        torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus, resources_per_worker=dict(resources)),
+        run_config=RunConfig(
+            name=f"{path.stem}-training", storage_path=str(path.parent), failure_config=FailureConfig(max_failures=restarts)
+        ),
+    )
+    trainer.fit()
+
+
+def _fit(config: Mapping[str, Any]) -> None:
+    """Train in one process of the group."""
+    from archsearch.evaluators.ghn.ghn import GHN
+
+    GHN(**config["arguments"]).fit(**config["fit"], distributed=True)

@@ -1,0 +1,59 @@
+"""What a searcher's choice was worth: the scores of candidates that it chose beside those of candidates drawn at random."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+from archsearch.evaluators.metrics import Interval
+from archsearch.platform import units
+from archsearch.platform.ranking import aligned
+from archsearch.platform.summary import SearchSummary
+
+
+def choice_table(summary: SearchSummary) -> list[list[str]]:
+    """Return heading and rows: how candidates were chosen, their number, mean score and best score; empty without groups."""
+    rows = [
+        [name, str(len(scores)), units.score(float(np.mean(scores)), summary.percent), units.score(max(scores), summary.percent)]
+        for name, scores in summary.groups.items()
+        if scores
+    ]
+    return [["chosen", "candidates", f"mean {summary.score_label}", "best"], *rows] if rows else []
+
+
+def advantage(summary: SearchSummary, level: float = 0.95) -> Interval | None:
+    """Return by how much the mean score of the first group exceeds that of the second, with Welch's interval.
+
+    None where there are no two groups of at least two scores. Scores are those of single trainings: the interval is about these
+    candidates' means, not about other searches.
+    """
+    if len(summary.groups) < 2:
+        return None
+    chosen, others = list(summary.groups.values())[:2]
+    if min(len(chosen), len(others)) < 2:
+        return None
+    value = float(np.mean(chosen) - np.mean(others))
+    if np.ptp(chosen) == 0.0 and np.ptp(others) == 0.0:
+        return Interval(value, value, value)
+    found = ttest_ind(chosen, others, equal_var=False).confidence_interval(level)
+    return Interval(value, float(found.low), float(found.high))
+
+
+def choice_sentence(summary: SearchSummary) -> str:
+    """Return the advantage in words; empty where there is none to tell."""
+    found = advantage(summary)
+    if found is None or not math.isfinite(found.low):
+        return ""
+    chosen, others = list(summary.groups)[:2]
+    scale, unit = (100.0, " points") if summary.percent else (1.0, "")
+    low, value, high = (f"{scale * each:+.3g}" for each in (found.low, found.value, found.high))
+    verdict = "" if found.low > 0.0 or found.high < 0.0 else " The difference may be chance."
+    return f"The mean of those {chosen} exceeds that of those {others} by {value}{unit} (95 % interval {low} to {high}).{verdict}"
+
+
+def choice_text(summary: SearchSummary) -> str:
+    """Return table and sentence for a terminal; empty without groups."""
+    table = choice_table(summary)
+    return "\n".join(part for part in (aligned(table), choice_sentence(summary)) if part) if table else ""
