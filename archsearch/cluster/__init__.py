@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archsearch.cluster.batch_size import BatchSizer
     from archsearch.cluster.connection import cluster_cpus, connect
+    from archsearch.cluster.ghn_training import train_ghn
     from archsearch.cluster.ledger import Ledger
     from archsearch.cluster.model_pool import ModelPool
     from archsearch.cluster.pool_answer import Answer, PoolError, Reply
@@ -30,6 +31,7 @@ _MODULES = {
     "connect": "connection",
     "evaluate_batch": "trial",
     "run_trials": "tuning",
+    "train_ghn": "ghn_training",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "connect",
     "evaluate_batch",
     "run_trials",
+    "train_ghn",
 ]
 
 
