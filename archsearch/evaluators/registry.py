@@ -15,7 +15,7 @@ from archsearch.spaces import SearchSpace
 
 
 def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Evaluator:
-    """Return the evaluator that a text names.
+    """Return the evaluator that a text names. One of a table that lacks architectures of the space has a space of those it holds.
 
     Args:
         text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, or else an imported one), or
@@ -34,7 +34,13 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
         hint = did_you_mean(kind, ("train", "table"))
         raise ConfigurationError(f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {text!r}.{hint}")
     settings = dict(options or {})
-    return _training(rest, space, {"seed": seed, **settings}) if kind == "train" else _table(rest, space, settings)
+    if kind == "train":
+        return _training(rest, space, {"seed": seed, **settings})
+    table = _table(rest, space, settings)
+    if table.is_partial:
+        # Whatever else is proposed could not be scored.
+        table.space = table.listed_space()
+    return table
 
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
@@ -50,7 +56,7 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
     return TrainingEvaluator(space, dataset, **options)
 
 
-def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
+def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> TabularEvaluator:
     if unknown := set(options) - {"percent"}:
         raise ConfigurationError(f"evaluator options: a table takes only percent; got {', '.join(sorted(unknown))}.")
     name, _, column = rest.partition("#")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from archsearch.evaluators.tables.layout import is_layout
 from archsearch.evaluators.tables.mapped import MappedContent
 from archsearch.evaluators.tables.parquet_file import read_parquet
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.listed import listed
 
 __all__ = ["TabularEvaluator", "embedded_tables", "installed_tables"]
 
@@ -67,6 +68,7 @@ class TabularEvaluator(Evaluator):
         super().__init__(space)
         self._content = table if isinstance(table, TableContent) else InMemoryContent(space, table, name)
         self.name, self.score = self._content.name, score
+        self.path: Path | None = None
         if score not in self._content.metrics:
             raise TableError(f"score: {unknown_name(f'column of {self.name}', score, self._content.metrics)}")
         scores = self._content.column(score)
@@ -96,10 +98,13 @@ class TabularEvaluator(Evaluator):
         if is_layout(path):
             content = MappedContent(space, path)
             content.load_index()
-            return cls(space, content, score or content.score, percent=percent)
-        if score is None:
+            found = cls(space, content, score or content.score, percent=percent)
+        elif score is None:
             raise TableError(f"score: which column of {path} scores? Name it, or import the table.")
-        return cls(space, read_parquet(path), score, name=path.stem, percent=percent)
+        else:
+            found = cls(space, read_parquet(path), score, name=path.stem, percent=percent)
+        found.path = path.absolute()
+        return found
 
     @classmethod
     def embedded(
@@ -182,6 +187,17 @@ class TabularEvaluator(Evaluator):
         return len(self._content)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether the table certainly lacks structures of the space."""
+        return self._content.num_structures < (self.space.num_unique or self.space.size)
+
+    def listed_space(self) -> SearchSpace:
+        """Return the space of the architectures in the table."""
+        if self.path is None:
+            return listed(self.space, self.architectures)
+        return listed(self.space, partial(_texts, self.space, self.path, self.score))
+
+    @property
     def architectures(self) -> list[str]:
         """The texts of the table's architectures, in its order."""
         return list(self._content.texts)
@@ -242,6 +258,10 @@ class TabularEvaluator(Evaluator):
     @cached_property
     def _digest(self) -> str:
         return self._content.digest(self._scores, self.score)
+
+
+def _texts(space: SearchSpace, path: Path, score: str) -> list[str]:
+    return TabularEvaluator.from_parquet(space, path, score).architectures
 
 
 def _finite(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:

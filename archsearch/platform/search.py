@@ -28,6 +28,7 @@ from archsearch.searchers import ArchitectureSearcher, Goals, Observation, TuneA
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
 from archsearch.spaces import get as get_space
+from archsearch.spaces.listed import Listed
 
 # Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
 _LOOKUP_SECONDS = 5e-4
@@ -129,6 +130,7 @@ def _prepare(
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
+        space = evaluator.space
     if evaluator.space.name != space.name:
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
@@ -179,6 +181,8 @@ def _make_searcher(
 
 def _run(search: Search, stream: TextIO | None) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
+    if stream is not None and isinstance(search.space, Listed):
+        print(f"The table holds {search.space.size:,} architectures of the space; the search keeps to them.", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -152,7 +151,7 @@ class RankingSurrogate(ABC):
     def _whole(self) -> dict[str, Architecture]:
         """One architecture of each structure of a small space, by key."""
         found: dict[str, Architecture] = {}
-        for genotype in itertools.product(*(range(len(alternatives)) for alternatives in self.space.choices.values())):
+        for genotype in self.space.all_genotypes():
             architecture = self.space.from_genotype(genotype)
             found.setdefault(self.space.key(architecture), architecture)
         return found

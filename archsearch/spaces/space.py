@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -113,6 +114,10 @@ class SearchSpace(ABC):
     def vocabulary(self) -> tuple[str, ...]:
         """Operator names of the graph form, `input` and `output` first."""
         return (INPUT, OUTPUT, *self.operators)
+
+    def all_genotypes(self) -> Iterator[Genotype]:
+        """Yield every genotype; see `size` before."""
+        return itertools.product(*(range(len(alternatives)) for alternatives in self.choices.values()))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return an architecture drawn uniformly over genotypes."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +42,16 @@ def test_table_of_a_file(path: Path) -> None:
     assert isinstance(evaluator, TabularEvaluator)
     assert evaluator.evaluate([CELL])[0].score == 0.42
     assert from_text(f"table:{path}#score", SPACE, options={"percent": False}).evaluate([CELL])[0].score == 42.0
+
+
+def test_a_table_that_lacks_structures_confines_the_space_to_what_it_holds(path: Path) -> None:
+    evaluator = from_text(f"table:{path}#score", SPACE)
+    copy = pickle.loads(pickle.dumps(evaluator.space))
+    for space in (evaluator.space, copy):
+        assert space.size == 1
+        assert space.sample(np.random.default_rng(0)) == CELL
+    assert len(pickle.dumps(evaluator.space)) < 1000
+    assert from_text("table:digits201", SPACE).space is SPACE
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,25 @@ def test_a_search_that_the_ledger_answers_whole_starts_no_trial(storage: Path, t
     assert not (second.folder / "tune").exists()
 
 
+@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna", "gp"])
+def test_a_table_of_a_part_of_the_space_is_searched_to_its_end(searcher: str, tmp_path: Path, table: Path) -> None:
+    part = tmp_path / "part.parquet"
+    pq.write_table(pq.read_table(table).slice(100, 40), part)
+    found = run_search(
+        "nasbench201",
+        searcher,
+        f"table:{part}#valid_accuracy",
+        num_candidates=30,
+        storage=tmp_path,
+        progress=False,
+        tracking="off",
+        report=False,
+    )
+    listed = set(pq.read_table(part)["architecture"].to_pylist())
+    assert found.evaluations["error"].null_count == len(found.evaluations) == 30
+    assert set(found.evaluations["architecture"].to_pylist()) <= listed
+
+
 def test_resume_of_a_finished_run_changes_nothing(result: SearchResult, storage: Path) -> None:
     before = pq.read_table(storage / "ledger").num_rows
     again = resume_search(result.folder, progress=False)

@@ -59,6 +59,11 @@ class TableContent(ABC):
     def __len__(self) -> int:
         """Return the number of rows."""
 
+    @property
+    def num_structures(self) -> int:
+        """Number of distinct structures, or where that is not known the number of rows."""
+        return len(self)
+
     @cached_property
     def chance(self) -> float:
         """The score of guessing."""

@@ -116,6 +116,10 @@ class MappedContent(TableContent):
     def __len__(self) -> int:
         return self._file.card.rows
 
+    @property
+    def num_structures(self) -> int:
+        return len(np.unique(self._file.numbers(KEY_HASH)))
+
     def load_index(self) -> None:
         """Read what look-ups need."""
         _ = self._by_text, self._by_key
