@@ -35,7 +35,7 @@ CELLS = 100
 # Channels and cells of the small networks, by benchmark.
 SCALES = {"nasbench201": {"channels": 8, "cells_per_stage": 1}, "nasbench101": {"channels": 8, "cells_per_stack": 1}}
 COLUMNS = {"nasbench201": "cifar10_test", "nasbench101": "test_acc"}
-SEEDS = 3  # hypernetworks; of the others there is one
+SEEDS = 2  # hypernetworks; of the others there is one
 
 
 def population(bench: str, folder: Path) -> tuple[SearchSpace, list[Architecture], np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,10 +36,12 @@ def read_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ConfigurationError(f"checkpoint: expected a file; {path} does not exist.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # an unpickler raises whatever the bytes lead it to
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigurationError(
-            f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} cannot be read "
-            f"({str(error).splitlines()[0]}). Delete it to start anew."
+            f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} cannot be read ({reason}). Delete it to start anew."
         ) from error
     if not isinstance(state, dict):
         raise ConfigurationError(f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} holds something else.")

@@ -1,0 +1,242 @@
+"""Anytime networks at one maximum budget: chosen by a graph hypernetwork, drawn at random, and designed by hand.
+
+    python benchmarks/anytime.py                        # digits; about an hour on one core, in pieces
+    python benchmarks/anytime.py --print                # the tables of what is there so far
+    python benchmarks/anytime.py --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 --device cuda
+
+After section 5.2 of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019), figures 3 and 4. A hypernetwork ranks random
+networks of the space `anytime` by the area under their curve of accuracy against MACs; the first ten are trained, and so are
+ten random ones. Multi-scale dense networks, residual networks with exits and ensembles of small networks are trained with the
+same recipe, three sizes of each, as wide as the budget allows. Areas end at the last exit of the published multi-scale dense
+network with the channels of the candidates. The best of each kind by validation is trained again with other seeds; the areas
+compared are those on test images. Each training is a line of a file and is not made again, so that the program may be stopped at
+any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gates_kendall import read
+from scipy.stats import ttest_ind
+
+from archsearch.evaluators import GHN, AnytimeCurve, TrainingEvaluator, datasets
+from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_plan
+from archsearch.evaluators.baselines.training import trained
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.metrics import mean_interval
+from archsearch.evaluators.recipe import Recipe, default_recipe
+from archsearch.evaluators.score_objective import default_max_budget
+from archsearch.spaces import Architecture
+from archsearch.spaces.anytime import Anytime
+from archsearch.spaces.exits import exit_costs
+from archsearch.spaces.plan import Plan
+
+SEARCHED = ("ghn", "random")
+TRAINED = 10  # networks of each of them
+SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)  # of the maximum budget
+
+
+class Comparison:
+    """What all trainings have in common, and their rows in the file.
+
+    Args:
+        arguments: Of the command line.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments, self.space = arguments, Anytime()
+        self.splits: Splits = datasets.load(arguments.dataset)
+        changes = {"epochs": arguments.epochs} if arguments.epochs else {}
+        self.recipe: Recipe = default_recipe(arguments.dataset).with_changes(**changes)
+        self.shape, self.classes = self.splits.train.shape, self.splits.train.num_classes
+        self.budget = default_max_budget(self.shape, self.classes, {"channels": arguments.channels})
+        self.settings = {
+            "dataset": arguments.dataset,
+            "channels": arguments.channels,
+            "recipe": self.recipe.settings(),
+            "ghn": [arguments.steps, arguments.rank],
+        }
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of these settings."""
+        return [row for row in read(self.arguments.results) if row["settings"] == json.loads(json.dumps(self.settings))]
+
+    def row(self, kind: str, name: str, seed: int) -> dict[str, Any]:
+        """Return the row of a training, which is made if it is not there yet."""
+        for row in self.rows:
+            if (row["kind"], row["name"], row["seed"]) == (kind, name, seed):
+                return row
+        started = time.perf_counter()
+        curves = self.searched(name, seed) if kind in SEARCHED else self.designed(kind, name, seed)
+        row = {"settings": self.settings, "kind": kind, "name": name, "seed": seed, "chance": curves[0].chance}
+        row["seconds"] = time.perf_counter() - started
+        for part, curve in zip(("valid", "test"), curves, strict=True):
+            row |= {part: curve.auc(self.budget), f"{part}_exits": [list(curve.budgets), list(curve.accuracies)]}
+        with self.arguments.results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{kind} {seed}: {row['valid']:.4f} {row['test']:.4f} in {row['seconds']:.0f} s; {name[:60]}", flush=True)
+        return row
+
+    def searched(self, text: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
+        scale, common = {"channels": self.arguments.channels}, {"recipe": self.recipe, "device": self.arguments.device}
+        evaluator = TrainingEvaluator(
+            self.space, self.splits, seed=seed, objective="anytime", report_test=True, scale=scale, **common
+        )
+        [found] = evaluator.evaluate([self.space.parse(text)])
+        if not found.ok:
+            raise SystemExit(f"{text}: {found.error}")
+        macs, chance = found.curves["exit_macs"], evaluator.chance
+        valid, test = (AnytimeCurve.of_exits(macs, found.curves[f"{part}exit_accuracy"], chance) for part in ("", "test_"))
+        return valid, test
+
+    def designed(self, kind: str, name: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
+        found = trained(self.baselines()[kind][name], self.splits, self.recipe, seed, device=self.arguments.device)
+        return found.validation, found.test
+
+    def baselines(self) -> dict[str, dict[str, Plan]]:
+        """Return networks that were designed by hand, three of each kind, by their names."""
+        multi_scale = {"base 4, step 2": (7, 4, 2), "base 1, step 2": (8, 1, 2), "base 1, step 1": (8, 1, 1)}
+        return {
+            "msdnet": {name: self.widest(partial(self.msdnet, *sizes)) for name, sizes in multi_scale.items()},
+            "resnet": {f"{blocks} blocks a stage": self.widest(partial(self.resnet, blocks)) for blocks in (1, 2, 4)},
+            "ensemble": {f"{members} networks": self.widest(partial(self.ensemble, members)) for members in (3, 5, 8)},
+        }
+
+    def widest(self, make: Callable[[int], Plan]) -> Plan:
+        """Return the widest network whose last exit keeps the budget."""
+        width = 1
+        while exit_costs(make(width + 1), self.shape)[-1].macs <= self.budget:
+            width += 1
+        return make(width)
+
+    def msdnet(self, exits: int, base: int, step: int, width: int) -> Plan:
+        return msdnet_plan(self.classes, self.shape[0], exits=exits, base=base, step=step, channels=width)
+
+    def resnet(self, blocks: int, width: int) -> Plan:
+        return resnet_plan(self.classes, self.shape[0], blocks=blocks, channels=width)
+
+    def ensemble(self, members: int, width: int) -> Plan:
+        plain = {"blocks": 1, "exit_every": 3}
+        widths = (width + 2 * number for number in range(members))
+        return ensemble_plan([resnet_plan(self.classes, self.shape[0], channels=each, **plain) for each in widths])
+
+    def drawn(self, seed: int, number: int) -> list[Architecture]:
+        rng = np.random.default_rng([20_181_014, seed])
+        return list(islice(_samples(self.space, rng), number))
+
+    def ranked(self) -> list[str]:
+        """Return the networks that the hypernetwork ranks first; training and ranking are kept beside the file."""
+        folder = self.arguments.results.with_suffix("")
+        digest = hashlib.blake2b(json.dumps(self.settings, sort_keys=True).encode(), digest_size=4).hexdigest()
+        found = folder / f"{digest}.json"
+        if not found.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            scale = {"channels": self.arguments.channels}
+            ghn = GHN(self.space, self.splits, 0, scale=scale, objective="anytime", device=self.arguments.device)
+            ghn.fit(self.arguments.steps, checkpoint=folder / f"{digest}.pt")
+            scores = [each for each in ghn.evaluate(self.drawn(1, self.arguments.rank)) if each.ok]
+            best = sorted(scores, key=lambda each: -each.score)[:TRAINED]
+            found.write_text(json.dumps([str(each.architecture) for each in best]))
+        names: list[str] = json.loads(found.read_text())
+        return names
+
+
+def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
+    while True:
+        yield space.sample(rng)
+
+
+def compute(comparison: Comparison) -> None:
+    """Train all networks with one seed, and the best of each kind with the others."""
+    names = {
+        "random": [str(architecture) for architecture in comparison.drawn(0, TRAINED)],
+        "ghn": comparison.ranked(),
+        **{kind: list(plans) for kind, plans in comparison.baselines().items()},
+    }
+    for kind, each in names.items():
+        first = [comparison.row(kind, name, 0) for name in each]
+        best = max(first, key=lambda row: row["valid"])["name"]
+        for seed in range(1, comparison.arguments.seeds + 1):
+            comparison.row(kind, best, seed)
+
+
+def report(comparison: Comparison) -> None:
+    """Print the tables as Markdown."""
+    rows = comparison.rows
+    kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in dict.fromkeys(row["kind"] for row in rows)}
+    budget = comparison.budget
+    print(f"\n### {comparison.arguments.dataset}, areas up to {budget / 1e6:.3g} M MACs\n")
+    print("| networks | trained | mean area, validation % | mean area, test % | best by validation, test % |")
+    print("| --- | -: | -: | -: | -: |")
+    for kind, found in kinds.items():
+        first = [row for row in found if row["seed"] == 0]
+        best = max(first, key=lambda row: row["valid"])
+        means = (interval([row[part] for row in first]) for part in ("valid", "test"))
+        print(f"| {kind} | {len(first)} | {' | '.join(means)} | {100 * best['test']:.2f} |")
+    if {"ghn", "random"} <= set(kinds):
+        ghn, random = ([row["test"] for row in kinds[kind] if row["seed"] == 0] for kind in ("ghn", "random"))
+        if min(len(ghn), len(random)) > 1:
+            found = ttest_ind(ghn, random, equal_var=False).confidence_interval(0.95)
+            gain = 100 * (np.mean(ghn) - np.mean(random))
+            print(f"\nChosen less random: {gain:+.2f} points (95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}).")
+    shares = " | ".join(f"{100 * share:.3g} %" for share in SHARES)
+    print(
+        f"\n| the best of each | seeds | area, test % | last exit, M MACs | test accuracy % at a share of the budget: {shares} |"
+    )
+    print(f"| --- | -: | -: | -: |{' -: |' * len(SHARES)}")
+    for kind, found in kinds.items():
+        again = [row for row in found if row["seed"] > 0]
+        if again:
+            print(again_line(kind, again, budget), flush=True)
+
+
+def again_line(kind: str, rows: list[dict[str, Any]], budget: float) -> str:
+    """Return the line of a network that was trained with several seeds."""
+    curves = [AnytimeCurve.of_exits(row["test_exits"][0], row["test_exits"][1], row["chance"]) for row in rows]
+    accuracies = 100 * np.mean([curve.at([share * budget for share in SHARES]) for curve in curves], axis=0)
+    cells = [kind, str(len(rows)), interval([row["test"] for row in rows]), f"{curves[0].budgets[-1] / 1e6:.3g}"]
+    return f"| {' | '.join([*cells, *(f'{accuracy:.2f}' for accuracy in accuracies)])} |"
+
+
+def interval(shares: list[float]) -> str:
+    """Return a mean in percent, with its 95 % interval where there are several."""
+    if len(shares) < 2:
+        return f"{100 * shares[0]:.2f}"
+    found = mean_interval(shares)
+    return f"{100 * found.value:.2f} +- {100 * (found.high - found.value):.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits", help="as datasets.load takes it (default: digits)")
+    parser.add_argument("--channels", type=int, default=8, help="of the candidates (default: 8)")
+    parser.add_argument("--epochs", type=int, help="of each training (default: those of the dataset's recipe)")
+    parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
+    parser.add_argument("--rank", type=int, default=300, help="random networks that it ranks (default: 300)")
+    parser.add_argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", type=Path, default=Path("runs/anytime.jsonl"), help="where the figures are kept")
+    parser.add_argument("--print", action="store_true", help="only print the tables of what is there")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    comparison = Comparison(arguments)
+    if not arguments.print:
+        compute(comparison)
+    report(comparison)
+
+
+if __name__ == "__main__":
+    main()
