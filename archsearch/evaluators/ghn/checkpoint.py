@@ -33,12 +33,13 @@ def read_state(path: Path) -> dict[str, Any]:
         ConfigurationError: There is no such file, or it holds no state.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise ConfigurationError(f"checkpoint: expected a file; {path} does not exist.") from error
-    except OSError:
-        raise
-    except Exception as error:  # an unpickler raises whatever the bytes lead it to
+    try:
+        with file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the bytes lead it to, errors of the file too
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigurationError(
             f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} cannot be read ({reason}). Delete it to start anew."
