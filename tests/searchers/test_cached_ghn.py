@@ -32,9 +32,9 @@ def steps_taken(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     taken: Counter[int] = Counter()
     take = GHN._step
 
-    def counted(self: GHN, learned: Any, number: int, steps: int) -> float:
+    def counted(self: GHN, learned: Any, generate: Any, number: int, *others: int) -> float:
         taken[number] += 1
-        return take(self, learned, number, steps)
+        return take(self, learned, generate, number, *others)
 
     monkeypatch.setattr(GHN, "_step", counted)
     return taken
@@ -73,10 +73,10 @@ def test_a_fit_that_was_interrupted_goes_on(tmp_path: Path, steps_taken: Counter
     steps_taken.clear()
     take = GHN._step
 
-    def interrupted(self: GHN, learned: Any, number: int, steps: int) -> float:
+    def interrupted(self: GHN, learned: Any, generate: Any, number: int, *others: int) -> float:
         if number == 4:
             raise KeyboardInterrupt
-        return take(self, learned, number, steps)
+        return take(self, learned, generate, number, *others)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(GHN, "_step", interrupted)

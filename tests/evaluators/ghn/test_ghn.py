@@ -95,10 +95,10 @@ def test_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
     first = ghn()
     take = first._step
 
-    def step(learned: Any, number: int, steps: int) -> float:
+    def step(learned: Any, generate: Any, number: int, *others: int) -> float:
         if number == 4:
             raise KeyboardInterrupt
-        return take(learned, number, steps)
+        return take(learned, generate, number, *others)
 
     first._step = step  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -161,8 +161,8 @@ def test_exits_have_their_accuracies() -> None:
 
 
 def test_losses_that_are_not_finite_are_left_out_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoilt(part: Any, settings: Any, seed: int, step: int) -> Any:
-        batch = drawn_images(part, settings, seed, step)
+    def spoilt(part: Any, settings: Any, seed: int, step: int, rank: int) -> Any:
+        batch = drawn_images(part, settings, seed, step, rank)
         if step in bad:
             batch.images[0] = float("nan")
         return batch
