@@ -162,6 +162,9 @@ def _make_searcher(
     if isinstance(searcher, ArchitectureSearcher):
         if configuration.deterministic and not searcher.deterministic:
             raise ConfigurationError("deterministic: the searcher that was given is not; make it with deterministic=True.")
+        for name in ("batch_size", "searcher_options"):
+            if getattr(configuration, name):
+                raise ConfigurationError(f"{name}: the searcher is made already; give it to the searcher itself.")
         searcher.num_candidates = configuration.num_candidates
         if goals.constraints or not goals.single:
             searcher.adopt(goals)

@@ -259,6 +259,13 @@ def test_objects_instead_of_names(storage: Path) -> None:
     assert result.best.score == max(text.count("nor_conv_3x3") for text in alone.candidates)
 
 
+@pytest.mark.parametrize("setting", [{"batch_size": 3}, {"searcher_options": {"population_size": 5}}])
+def test_settings_of_a_searcher_that_is_made_already_are_refused(setting: dict[str, Any], storage: Path) -> None:
+    searcher = searchers.get("evolution")(spaces.get("nasbench201"), 0)
+    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: the searcher is made already"):
+        run_search(searcher=searcher, evaluator="table:digits201", storage=storage, progress=False, tracking="off", **setting)
+
+
 def test_an_object_that_is_not_deterministic_is_not_taken_for_it(storage: Path) -> None:
     space = spaces.get("nasbench201")
     with pytest.raises(ConfigurationError, match="deterministic: the searcher that was given is not"):

@@ -20,6 +20,7 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["state.pt"]
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @given(st.binary(max_size=80))
 def test_any_other_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("bytes") / "state.pt"
