@@ -62,7 +62,8 @@ def train_ghn(
     path = Path(checkpoint).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     config = {
-        "arguments": {"space": space, "dataset": dataset, "root": str(Path.cwd()) if ":" in dataset else None, **arguments},
+        # Workers run in other folders: what a relative path starts from is settled here.
+        "arguments": {"space": space, "dataset": dataset, **({"root": str(Path.cwd())} if ":" in dataset else {}), **arguments},
         "fit": {"steps": steps, "checkpoint": str(path), "checkpoint_seconds": checkpoint_seconds},
     }
     _run_group(config, path, workers, {"CPU": cpus_per_worker, **({"GPU": gpus_per_worker} if gpus_per_worker else {})}, restarts)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archsearch.evaluators import datasets, metrics
     from archsearch.evaluators.anytime import AnytimeCurve
+    from archsearch.evaluators.anytime_model import AnytimeModel
+    from archsearch.evaluators.budgets import Budgets
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
     from archsearch.evaluators.ghn.ghn import GHN
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AnytimeCurve": "anytime",
+    "AnytimeModel": "anytime_model",
+    "Budgets": "budgets",
     "Evaluation": "evaluation",
     "Evaluator": "evaluator",
     "GHN": "ghn.ghn",
@@ -45,6 +49,8 @@ __all__ = [
     "GHN",
     "NGAE",
     "AnytimeCurve",
+    "AnytimeModel",
+    "Budgets",
     "Evaluation",
     "Evaluator",
     "OneShot",

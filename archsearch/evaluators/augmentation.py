@@ -1,6 +1,8 @@
-"""Random crops and flips of a whole batch at once, on the device where it is."""
+"""Random crops, flips and holes of a whole batch at once, on the device where it is."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -56,3 +58,65 @@ def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, mirrored: Tenso
     pixels = (down[:, :, None] * (width + 2 * pad) + across[:, None, :]).view(number, 1, height * width)
     padded = F.pad(images, (pad, pad, pad, pad)).flatten(2)
     return padded.gather(2, pixels.expand(number, channels, height * width)).view(images.shape)
+
+
+def cutout(images: Tensor, generator: torch.Generator, side: int) -> Tensor:
+    """Return images with a random square of each set to zero, which for normalised images is the mean colour.
+
+    The middle of the square is any pixel, so that a part of it may lie outside. T. DeVries, G. Taylor, "Improved Regularization
+    of Convolutional Neural Networks with Cutout", arXiv 1708.04552, 2017; 16 pixels for CIFAR-10.
+
+    Args:
+        images: `[images, channels, height, width]`, not changed.
+        generator: On any device.
+        side: Of the square, in pixels.
+
+    Returns:
+        As `images`. They are returned as they are, and nothing is drawn, when the side is 0.
+    """
+    if side == 0:
+        return images
+    number, _, height, width = images.shape
+    drawn = torch.randint(height * width, (number,), generator=generator, device=generator.device).to(images.device)
+    down = _within(drawn // width, height, side)
+    across = _within(drawn % width, width, side)
+    return images.masked_fill(down[:, None, :, None] & across[:, None, None, :], 0.0)
+
+
+def _within(middle: Tensor, size: int, side: int) -> Tensor:
+    """Return which of `size` positions are in a window of `side` positions around each middle, `[images, size]` bool."""
+    first = middle[:, None] - side // 2
+    places = torch.arange(size, device=middle.device)
+    return (places >= first) & (places < first + side)
+
+
+def resized_crop(images: Tensor, generator: torch.Generator, least: float) -> Tensor:
+    """Return a random window of each image, resized to the whole size, bilinear without antialiasing.
+
+    The window has a share of the area drawn from U(least, 1) and a ratio of width to height drawn log-uniformly from 3/4 to
+    4/3; a side that would be longer than the image's is cut. C. Szegedy et al., "Going Deeper with Convolutions", CVPR
+    2015, section 6, with `least` 0.08 for ImageNet.
+
+    Args:
+        images: `[images, channels, height, width]` floating, not changed.
+        generator: On any device.
+        least: Smallest share of the area, 0..1.
+
+    Returns:
+        As `images`. They are returned as they are, and nothing is drawn, when `least` is 0.
+    """
+    if least == 0.0:
+        return images
+    number, _, height, width = images.shape
+    drawn = torch.rand((number, 4), generator=generator, device=generator.device).to(images.device)
+    area = least + (1.0 - least) * drawn[:, 0]
+    ratio = torch.exp((2.0 * drawn[:, 1] - 1.0) * math.log(4.0 / 3.0))
+    pixels = area * height * width
+    wide = (torch.sqrt(pixels * ratio) / width).clamp_max(1.0)
+    high = (torch.sqrt(pixels / ratio) / height).clamp_max(1.0)
+    # In the coordinates of `affine_grid` an image goes from -1 to 1, so the middle of a window has 1 - size on each side.
+    x, y = (1.0 - wide) * (2.0 * drawn[:, 2] - 1.0), (1.0 - high) * (2.0 * drawn[:, 3] - 1.0)
+    zero = torch.zeros_like(x)
+    theta = torch.stack([torch.stack([wide, zero, x], 1), torch.stack([zero, high, y], 1)], 1).to(images.dtype)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

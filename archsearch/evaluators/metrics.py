@@ -170,7 +170,13 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach)
 
 
-def anytime_auc(budgets: ArrayLike, accuracies: ArrayLike, max_budget: float | None = None, chance: float = 0.0) -> float:
+def anytime_auc(
+    budgets: ArrayLike,
+    accuracies: ArrayLike,
+    max_budget: float | None = None,
+    chance: float = 0.0,
+    rule: str = "steps",
+) -> float:
     """Return the mean accuracy over all budgets from 0 to `max_budget`; see `AnytimeCurve.auc`.
 
     Args:
@@ -178,12 +184,13 @@ def anytime_auc(budgets: ArrayLike, accuracies: ArrayLike, max_budget: float | N
         accuracies: `[points]`, fractions.
         max_budget: In MACs; the last of `budgets` when None.
         chance: Accuracy before the first point, a fraction.
+        rule: `steps`, `running_maximum` or `trapezoid`; see `AnytimeCurve`.
 
     Raises:
         ConfigurationError: The curve or the budget is not one, see `AnytimeCurve`.
     """
     macs, fractions = finite_pair("budgets", budgets, "accuracies", accuracies)
-    return AnytimeCurve(macs.tolist(), fractions.tolist(), chance).auc(max_budget)
+    return AnytimeCurve(macs.tolist(), fractions.tolist(), chance).auc(max_budget, rule)
 
 
 def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[Vector, Vector]:

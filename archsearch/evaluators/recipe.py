@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.evaluators.checked_settings import check_ranges, with_changes
+
+SCHEDULES = ("cosine", "exponential")
+# Settings that came later are left out of `settings` while they do nothing, so that evaluations made before them still count.
+_FIRST = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "label_smoothing", "crop", "flip")
+_RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 100_000),
+    "batch_size": (1, 1_000_000),
+    "learning_rate": (0.0, 1_000.0),
+    "momentum": (0.0, 1.0),
+    "weight_decay": (0.0, 10.0),
+    "label_smoothing": (0.0, 1.0),
+    "crop": (0, 1_000),
+    "decay": (0.0, 1.0),
+    "gradient_clip": (0.0, 1e6),
+    "cutout": (0, 10_000),
+    "resized_crop": (0.0, 1.0),
+    "drop_path": (0.0, 0.99),
+    "weight_average": (0.0, 0.999999),
+    "accumulate": (1, 10_000),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stochastic gradient descent with Nesterov momentum and cosine decay to zero.
+    """Stochastic gradient descent with momentum, and what goes with it.
 
     Args:
         epochs: Passes over the training images.
@@ -22,6 +42,17 @@ class Recipe:
         label_smoothing: Share of the label that is spread over all classes, 0..1.
         crop: Random crops after padding by this many pixels; 0 is off.
         flip: Random horizontal flips.
+        nesterov: Whether the momentum is Nesterov's.
+        schedule: `cosine` lowers the learning rate to zero, step by step; `exponential` multiplies it by `decay` each epoch.
+        decay: Factor of the exponential schedule, 0..1.
+        gradient_clip: Largest norm of the gradient of all parameters together; 0 is off.
+        cutout: Side in pixels of a random square that is set to the mean colour; 0 is off.
+        resized_crop: Smallest share of the area of random crops that are resized to the image's size, 0..1; 0 is off.
+        drop_path: Chance that an input of a sum is left out for an image, towards the end; it rises linearly from 0.
+        weight_average: Decay of an exponential moving average of the weights, which is what is scored and kept; 0 is off.
+        accumulate: Parts that a batch is worked off in, to save memory; normalisation then sees one part at a time.
+        channels_last: Whether images are stored with their channels last, which is faster on some devices.
+        mixed_precision: Whether a GPU computes in bfloat16 where that is safe.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -35,20 +66,29 @@ class Recipe:
     label_smoothing: float = 0.0
     crop: int = 0
     flip: bool = False
+    nesterov: bool = True
+    schedule: str = "cosine"
+    decay: float = 0.97
+    gradient_clip: float = 0.0
+    cutout: int = 0
+    resized_crop: float = 0.0
+    drop_path: float = 0.0
+    weight_average: float = 0.0
+    accumulate: int = 1
+    channels_last: bool = False
+    mixed_precision: bool = True
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "epochs": (1, 100_000),
-            "batch_size": (1, 1_000_000),
-            "learning_rate": (0.0, 1_000.0),
-            "momentum": (0.0, 1.0),
-            "weight_decay": (0.0, 10.0),
-            "label_smoothing": (0.0, 1.0),
-            "crop": (0, 1_000),
-        }
-        check_ranges(self, ranges)
-        if not isinstance(self.flip, bool):
-            raise ConfigurationError(f"flip: expected True or False; got {self.flip!r}.")
+        check_ranges(self, _RANGES)
+        for name in ("flip", "nesterov", "channels_last", "mixed_precision"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}: expected True or False; got {getattr(self, name)!r}.")
+        if self.schedule not in SCHEDULES:
+            raise ConfigurationError(unknown_name("schedule", self.schedule, SCHEDULES))
+        if self.accumulate > self.batch_size:
+            raise ConfigurationError(
+                f"accumulate: expected at most the batch size {self.batch_size}, so that no part is empty; got {self.accumulate}."
+            )
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with some settings changed.
@@ -57,6 +97,11 @@ class Recipe:
             ConfigurationError: A setting is unknown or out of its range.
         """
         return with_changes(self, "recipe", changes)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data, without those of the later ones that have their defaults: for fingerprints."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name in _FIRST or value != defaults[name]}
 
 
 _AUGMENTED = Recipe(epochs=12, batch_size=128, crop=4, flip=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,16 @@ from torch import Tensor
 
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import datasets
+from archsearch.evaluators.anytime import AREA
+from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.ghn.task import device_named
+from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.recipe import Recipe, default_recipe, default_scale
-from archsearch.evaluators.training_loop import Score, TrainingDiverged, score, train
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.training_loop import Score, TrainingDiverged, exit_scores, train
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network, stacked_network
 
@@ -31,7 +34,12 @@ _PASSES = 3
 
 
 class TrainingEvaluator(Evaluator):
-    """Trains each candidate and scores it by validation accuracy after the last epoch.
+    """Trains each candidate and scores it by validation accuracy after the last epoch, or by the area under its anytime curve.
+
+    A network with several exits is trained on the sum of their losses (as in MSDNet: G. Huang et al., ICLR 2018). Its evaluation
+    has the curves `exit_accuracy` (validation) and `exit_macs`, in the order of the exits; `valid_accuracy` is that of the last
+    one. With `objective="anytime"` there is the metric `anytime_auc`, which is the score, and with `report_test` also
+    `test_anytime_auc`.
 
     The outcome depends on the settings and the architecture alone, not on the order of candidates: the seeds of weights and
     batches come from `seed` and the architecture's key.
@@ -41,9 +49,14 @@ class TrainingEvaluator(Evaluator):
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
         recipe: How to train; None takes the one for the dataset.
         seed: Seed of all candidates' trainings.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         repeats: Independent trainings of each candidate, made in one pass, whose mean is the score. Needs a space with the scale
             setting `replicas`.
         report_test: Whether to measure test accuracy too. No searcher sees it.
+        latency: Whether to measure how long a forward pass takes, on the device and with the threads of the training: metrics
+            such as `latency_ms_batch1`, milliseconds of a batch of 1 and of 64 (median, with quartiles `_low` and `_high`), and
+            for several exits curves such as `exit_latency_ms_batch1`. What else runs on the device slows it down.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of one training.
         root: Folder of downloaded datasets.
@@ -62,8 +75,11 @@ class TrainingEvaluator(Evaluator):
         *,
         recipe: Recipe | None = None,
         seed: int = 0,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
         repeats: int = 1,
         report_test: bool = False,
+        latency: bool = False,
         device: str = "auto",
         threads: int = 1,
         root: str | None = None,
@@ -72,6 +88,7 @@ class TrainingEvaluator(Evaluator):
     ) -> None:
         super().__init__(space, seed)
         name = dataset if isinstance(dataset, str) else "own"
+        self.objective = ScoreObjective(objective, max_budget)
         self.recipe = (recipe or default_recipe(name)).with_changes(**changes)
         fitting = {key: value for key, value in default_scale(name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
@@ -84,7 +101,7 @@ class TrainingEvaluator(Evaluator):
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         # Workers run in other folders: what a relative path starts from is settled here.
         self.dataset, self.root = dataset, root or (str(Path.cwd()) if ":" in name else None)
-        self.repeats, self.report_test = repeats, report_test
+        self.repeats, self.report_test, self.latency = repeats, report_test, latency
         self.device, self.threads = device, threads
         self._digest: str | None = None
         self._own_parts: tuple[Part, Part, Part] | None = None
@@ -95,7 +112,7 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def score_name(self) -> str:
-        return "valid_accuracy"
+        return self.objective.score_name
 
     @property
     def score_is_fraction(self) -> bool:
@@ -103,7 +120,7 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        return ("valid_loss",)
+        return (*self.objective.metric_names, *(LATENCIES if self.latency else ()))
 
     @property
     def chance(self) -> float:
@@ -120,20 +137,23 @@ class TrainingEvaluator(Evaluator):
 
     def settings(self) -> Mapping[str, Any]:
         # Device and threads are left out: they change the seconds, not what is measured.
+        splits = self.splits()
         if self._digest is None:
-            splits = self.splits()
             self._digest = "-".join(part.digest for part in splits)
         return {
             "space": self.space.name,
             "dataset": self._digest,
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.settings(),
             "scale": self.scale,
             "repeats": self.repeats,
             "report_test": self.report_test,
+            **self.objective.settings(splits.train.shape, splits.train.num_classes, self.scale),
+            # Only where it is measured is it a part of what is measured.
+            **({"latency": {"device": self.device, "threads": self.threads}} if self.latency else {}),
         }
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        with _threads(self.threads):
+        with cpu_threads(self.threads):
             return [self._evaluate(architecture) for architecture in architectures]
 
     def network(self, architecture: Architecture) -> Network:
@@ -145,7 +165,7 @@ class TrainingEvaluator(Evaluator):
         return stacked_network(self.space, *arguments, generators, self.scale)
 
     def _parts(self) -> tuple[Part, Part, Part]:
-        device = _device(self.device)
+        device = device_named(self.device)
         if isinstance(self.dataset, str):
             return _resident(self.dataset, self.root, device)
         if self._own_parts is None:
@@ -158,6 +178,8 @@ class TrainingEvaluator(Evaluator):
     def _evaluate(self, architecture: Architecture) -> Evaluation:
         started = time.perf_counter()
         try:
+            if self.objective.is_anytime and (reason := unreachable(self._exit_macs(architecture), self._max_budget)):
+                return self.failed(architecture, reason, time.perf_counter() - started)
             metrics, curves = self._train(architecture)
         except DatasetError:
             raise  # no candidate could be trained: this is not the candidate's fault
@@ -171,37 +193,86 @@ class TrainingEvaluator(Evaluator):
             message = f"{type(error).__name__}: {error}".splitlines()[0]
             return self.failed(architecture, message, time.perf_counter() - started)
         key, seconds = self.space.key(architecture), time.perf_counter() - started
-        return Evaluation(architecture, key, metrics["valid_accuracy"], metrics, seconds, None, curves)
+        return Evaluation(architecture, key, metrics[self.score_name], metrics, seconds, None, curves)
 
     def _train(self, architecture: Architecture) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
         (images, labels), validation, test = self._parts()
         key = self.space.key(architecture)
         network = self.network(architecture).to(images.device)
         generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)]
-        history: list[Score] = []
+        history: list[list[Score]] = []
         train(
             network,
             images,
             labels,
             self.recipe,
             generators,
-            on_epoch=lambda epoch: history.append(score(network, *validation, self.repeats)),
+            on_epoch=lambda epoch: history.append(exit_scores(network, *validation, self.repeats)),
             mixed_precision=images.device.type == "cuda",
         )
+        metrics = self._metrics(architecture, history[-1][-1], len(labels))
+        curves = {"valid_accuracy": tuple(_accuracy(epoch[-1]) for epoch in history)}
+        final = exit_scores(network, *test, self.repeats) if self.report_test else []
+        if final:
+            metrics |= {"test_accuracy": _accuracy(final[-1]), "test_loss": float(final[-1].loss.mean())}
+        if self.latency:
+            times, exit_times = self._latencies(architecture, images.device)
+            metrics, curves = {**metrics, **times}, {**curves, **exit_times}
+        return self._with_exits(architecture, metrics, curves, history[-1], final)
+
+    def _metrics(self, architecture: Architecture, final: Score, images: int) -> dict[str, float]:
         cost = self.space.cost(architecture, **self.cost_arguments)
-        passes = _PASSES * self.recipe.epochs * len(labels) * self.repeats
-        metrics = {
-            "valid_accuracy": float(history[-1].accuracy.mean()),
-            "valid_loss": float(history[-1].loss.mean()),
+        passes = _PASSES * self.recipe.epochs * images * self.repeats
+        return {
+            "valid_accuracy": _accuracy(final),
+            "valid_loss": float(final.loss.mean()),
             "params": float(cost.params),
             "macs": float(cost.macs),
             "macs_paid": float(cost.macs) * passes,
             "epochs": float(self.recipe.epochs),
         }
-        if self.report_test:
-            final = score(network, *test, self.repeats)
-            metrics |= {"test_accuracy": float(final.accuracy.mean()), "test_loss": float(final.loss.mean())}
-        return metrics, {"valid_accuracy": tuple(float(epoch.accuracy.mean()) for epoch in history)}
+
+    def _latencies(
+        self, architecture: Architecture, device: torch.device
+    ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
+        """Return metrics and curves of the latency of one copy, untrained: it does not depend on the weights."""
+        part = self.splits().train
+        single = stacked_network(self.space, architecture, part.num_classes, part.shape[0], [torch.Generator()], self.scale)
+        return latency_figures(single.to(device), part.shape)
+
+    def _with_exits(
+        self,
+        architecture: Architecture,
+        metrics: dict[str, float],
+        curves: dict[str, tuple[float, ...]],
+        validation: Sequence[Score],
+        test: Sequence[Score],
+    ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
+        """Return metrics and curves with those of the exits, if there are several or their area is the score."""
+        if len(validation) == 1 and not self.objective.is_anytime:
+            return metrics, curves
+        macs = self._exit_macs(architecture)
+        parts = {"": validation, "test_": test} if test else {"": validation}
+        accuracies = {name: tuple(map(_accuracy, scores)) for name, scores in parts.items()}
+        if self.objective.is_anytime:
+            areas = {name: area(macs, found, self.chance, self._max_budget) for name, found in accuracies.items()}
+            metrics |= {f"{name}{AREA}": found for name, found in areas.items()}
+        curves |= {f"{name}exit_accuracy": found for name, found in accuracies.items()}
+        return metrics, {**curves, "exit_macs": macs}
+
+    def _exit_macs(self, architecture: Architecture) -> tuple[float, ...]:
+        part = self.splits().train
+        return exit_macs(self.space.plan(architecture, part.num_classes, part.shape[0], **self.scale), part.shape)
+
+    @property
+    def _max_budget(self) -> float:
+        part = self.splits().train
+        return self.objective.budget(part.shape, part.num_classes, self.scale)
+
+
+def _accuracy(score: Score) -> float:
+    """Return the mean accuracy of all copies."""
+    return float(score.accuracy.mean())
 
 
 def _normalised(splits: Splits, device: torch.device) -> tuple[Part, Part, Part]:
@@ -221,26 +292,7 @@ def _resident(dataset: str, root: str | None, device: torch.device) -> tuple[Par
     return _normalised(_load(dataset, root), device)
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
-
-
 def _seed(seed: int, key: str, repeat: int, purpose: str) -> int:
     """Return a seed that belongs to one candidate, one repeat and one purpose."""
     content = f"{seed}/{key}/{repeat}/{purpose}".encode()
     return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest())
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archsearch.evaluators.augmentation import augment
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.augmentation import augment, cutout, resized_crop
 from archsearch.evaluators.datasets.resident import batches
+from archsearch.evaluators.drop_path import DropRate, with_drop_path
 from archsearch.evaluators.recipe import Recipe
+from archsearch.evaluators.weight_average import WeightAverage
 
 
 class TrainingDiverged(Exception):
@@ -41,86 +46,230 @@ def train(
     on_epoch: Callable[[int], None] = lambda epoch: None,
     mixed_precision: bool = False,
 ) -> None:
-    """Train a network in place.
+    """Train a network in place, from start to end; see `Training`.
 
     Args:
-        network: Maps `[batch, copies * channels, height, width]` to logits `[batch, copies * classes]`, or to a list of them,
-            one for each exit; the losses of all exits are then summed (as in MSDNet: G. Huang et al., ICLR 2018).
-        images: `[images, channels, height, width]`, normalised, on the network's device.
-        labels: `[images]` int64.
+        network: As for `Training`.
+        images: As for `Training.run_epoch`.
+        labels: As for `Training.run_epoch`.
         recipe: How to train.
-        generators: One for each copy: order of the images and augmentation. Copies share nothing.
-        on_epoch: Called after each epoch with its number from 1.
-        mixed_precision: Run the network in bfloat16 where that is safe.
+        generators: As for `Training`.
+        on_epoch: Called after each epoch with its number from 1, while the network has the weights that count.
+        mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
 
     Raises:
         TrainingDiverged: The loss became infinite or NaN.
     """
-    batch_size = min(recipe.batch_size, len(labels))
-    steps_per_epoch = len(labels) // batch_size
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    schedule = _cosine(recipe.learning_rate, recipe.epochs * steps_per_epoch)
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        network.train()
+    training = Training(network, recipe, generators, mixed_precision)
+    while not training.finished:
+        training.run_epoch(images, labels)
+        with training.averaged():
+            on_epoch(training.epoch)
+    training.finish()
+
+
+class Training:
+    """The training of a network, epoch by epoch, whose state can be stored in between.
+
+    Args:
+        network: Maps `[batch, copies * channels, height, width]` to logits `[batch, copies * classes]`, or to a list of them,
+            one for each exit; the losses of all exits are then summed (as in MSDNet: G. Huang et al., ICLR 2018).
+        recipe: How to train.
+        generators: One for each copy: order of the images, augmentation, drop path. Copies share nothing.
+        mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
+
+    Raises:
+        ConfigurationError: The recipe has what several copies, or this network, cannot have.
+    """
+
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, generators: Sequence[torch.Generator], mixed_precision: bool = False
+    ) -> None:
+        if recipe.gradient_clip and len(generators) > 1:
+            raise ConfigurationError(
+                f"gradient_clip: expected 0 for {len(generators)} copies in one pass, which share nothing; got "
+                f"{recipe.gradient_clip}. Train one at a time."
+            )
+        self.network, self.recipe, self.generators = network, recipe, generators
+        self.epoch = 0
+        self._mixed = mixed_precision and recipe.mixed_precision
+        self._drop = DropRate(generators)
+        self._plan = _install_drop_path(network, self._drop) if recipe.drop_path else None
+        if recipe.channels_last:
+            network.to(memory_format=torch.channels_last)
+        self._optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0 and recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+        self._average = WeightAverage(network, recipe.weight_average) if recipe.weight_average else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs have been run."""
+        return self.epoch >= self.recipe.epochs
+
+    def run_epoch(self, images: Tensor, labels: Tensor) -> float:
+        """Run the next epoch and return its mean loss, that of all exits and copies together.
+
+        Args:
+            images: `[images, channels, height, width]`, normalised, on the network's device.
+            labels: `[images]` int64.
+
+        Raises:
+            TrainingDiverged: The loss became infinite or NaN.
+        """
+        recipe = self.recipe
+        batch_size = min(recipe.batch_size, len(labels))
+        steps = len(labels) // batch_size
+        self.network.train()
+        self._drop.rate = recipe.drop_path * self.epoch / recipe.epochs
         total = torch.zeros((), device=images.device)
-        orders = [batches(len(labels), batch_size, generator, images.device) for generator in generators]
-        for chosen in zip(*orders, strict=True):
+        orders = [batches(len(labels), batch_size, generator, images.device) for generator in self.generators]
+        for number, chosen in enumerate(zip(*orders, strict=True)):
             rows = torch.stack(chosen)
-            batch = _batch(images, rows, recipe, generators)
-            optimizer.param_groups[0]["lr"] = schedule(step)
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=mixed_precision):
-                exits = _exits(network(batch))
-            loss = torch.stack([_loss(logits, labels[rows].t(), recipe.label_smoothing) for logits in exits]).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-            step += 1
+            self._optimizer.param_groups[0]["lr"] = _learning_rate(recipe, self.epoch, self.epoch * steps + number, steps)
+            total += self._step(_batch(images, rows, recipe, self.generators), labels[rows].t())
+        self.epoch += 1
         if not math.isfinite(float(total)):
-            raise TrainingDiverged(f"the loss became {float(total)} in epoch {epoch} of {recipe.epochs}; lower learning_rate.")
-        on_epoch(epoch)
+            raise TrainingDiverged(
+                f"the loss became {float(total)} in epoch {self.epoch} of {recipe.epochs}; lower learning_rate."
+            )
+        return float(total) / steps
+
+    def _step(self, batch: Tensor, labels: Tensor) -> Tensor:
+        """Take one step and return the loss before it.
+
+        Args:
+            batch: `[batch, copies * channels, height, width]`.
+            labels: `[batch, copies]`.
+        """
+        recipe, parts = self.recipe, self.recipe.accumulate
+        self._optimizer.zero_grad()
+        total = torch.zeros((), device=batch.device)
+        for part, truth in zip(batch.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            if not len(part):  # there are fewer images than parts
+                continue
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
+                exits = _exits(self.network(part))
+            loss = torch.stack([_loss(logits, truth, recipe.label_smoothing) for logits in exits]).sum()
+            if parts > 1:
+                loss = loss * (len(part) / len(batch))
+            loss.backward()
+            total += loss.detach()
+        if recipe.gradient_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        self._optimizer.step()
+        if self._average is not None:
+            self._average.update()
+        return total
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the network the averaged weights for a while, where the recipe averages them."""
+        if self._average is None:
+            yield
+            return
+        self._average.swap()
+        try:
+            yield
+        finally:
+            self._average.swap()
+
+    def finish(self) -> None:
+        """Leave the network with the weights that count, and without drop path."""
+        if self._average is not None:
+            self._average.swap()
+            self._average = None
+        if self._plan is not None:
+            self.network.plan = self._plan
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on, after an epoch: tensors and plain data."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self._average.state() if self._average else None,
+            "generators": [generator.get_state() for generator in self.generators],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, of a training with the same network and recipe."""
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._average is not None:
+            self._average.load(state["average"])
+        for generator, words in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(words)
+        self.epoch = state["epoch"]
+
+
+def score(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> Score:
+    """Return accuracy and loss of each copy, at its last exit, with the running statistics of normalisation."""
+    return exit_scores(network, images, labels, copies, batch_size)[-1]
 
 
 @torch.inference_mode()
-def score(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> Score:
-    """Return accuracy and loss of each copy, at its last exit, with the running statistics of normalisation."""
+def exit_scores(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> list[Score]:
+    """Return accuracy and loss of each copy at each exit, with the running statistics of normalisation."""
     network.eval()
-    correct = torch.zeros(copies, device=images.device)
-    loss = torch.zeros(copies, device=images.device)
+    correct: list[Tensor] = []
+    losses: list[Tensor] = []
     for start in range(0, len(labels), batch_size):
         part, truth = images[start : start + batch_size], labels[start : start + batch_size]
-        logits = _exits(network(part.repeat(1, copies, 1, 1)))[-1].float().view(len(truth), copies, -1)
         truth = truth[:, None].expand(-1, copies)
-        correct += (logits.argmax(2) == truth).sum(0)
-        loss += F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(-1, copies).sum(0)
-    return Score((correct / len(labels)).cpu(), (loss / len(labels)).cpu())
+        exits = [logits.float().view(len(truth), copies, -1) for logits in _exits(network(part.repeat(1, copies, 1, 1)))]
+        right = [(logits.argmax(2) == truth).sum(0) for logits in exits]
+        loss = [_loss_of_copies(logits, truth) for logits in exits]
+        correct = [before + now for before, now in zip(correct, right, strict=True)] if correct else right
+        losses = [before + now for before, now in zip(losses, loss, strict=True)] if losses else loss
+    return [Score((hits / len(labels)).cpu(), (loss / len(labels)).cpu()) for hits, loss in zip(correct, losses, strict=True)]
+
+
+def _loss_of_copies(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the summed cross-entropy of each copy, `[copies]`, from logits `[batch, copies, classes]`."""
+    return F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(truth.shape).sum(0)
 
 
 def _exits(output: Tensor | list[Tensor]) -> list[Tensor]:
     return output if isinstance(output, list) else [output]
 
 
-def _cosine(peak: float, steps: int) -> Callable[[int], float]:
-    return lambda step: 0.5 * peak * (1.0 + math.cos(math.pi * step / steps))
+def _install_drop_path(network: nn.Module, drop: DropRate) -> Any:
+    """Give a network the plan that leaves out inputs of sums, and return the plan that it had."""
+    from archsearch.spaces.network import Network
+
+    if not isinstance(network, Network):
+        raise ConfigurationError(
+            f"drop_path: expected the network of a search space, whose sums are known; got {type(network).__name__}. Set it to 0."
+        )
+    plan = network.plan
+    network.plan = with_drop_path(plan, drop)
+    return plan
+
+
+def _learning_rate(recipe: Recipe, epoch: int, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step; epochs and steps count from 0."""
+    if recipe.schedule == "exponential":
+        return float(recipe.learning_rate * recipe.decay**epoch)
+    return 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * step / (recipe.epochs * steps_per_epoch)))
 
 
 def _batch(images: Tensor, rows: Tensor, recipe: Recipe, generators: Sequence[torch.Generator]) -> Tensor:
     """Return the images at `rows` (`[copies, batch]`) as `[batch, copies * channels, height, width]`."""
-    batches = [images[chosen] for chosen in rows]
-    if recipe.crop or recipe.flip:
-        batches = [
-            augment(batch, generator, pad=recipe.crop, flip=recipe.flip)
-            for batch, generator in zip(batches, generators, strict=True)
-        ]
-    return torch.cat(batches, dim=1) if len(batches) > 1 else batches[0]
+    copies = [_augmented(images[chosen], generator, recipe) for chosen, generator in zip(rows, generators, strict=True)]
+    batch = torch.cat(copies, dim=1) if len(copies) > 1 else copies[0]
+    return batch.contiguous(memory_format=torch.channels_last) if recipe.channels_last else batch
+
+
+def _augmented(images: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:
+    images = resized_crop(images, generator, recipe.resized_crop)
+    images = augment(images, generator, pad=recipe.crop, flip=recipe.flip)
+    return cutout(images, generator, recipe.cutout)
 
 
 def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 from archsearch import __version__
 from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.platform.export_command import add_export
 from archsearch.platform.table_import import add_import, table_lines
 
 _EPILOG = """examples:
@@ -22,6 +23,7 @@ _EPILOG = """examples:
   archsearch run --table digits201 --objectives accuracy,-macs --constraint 'params <= 20e3'
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
   archsearch run --dry-run                              say what the search will take
+  archsearch export runs/NAME --retrain digits          train the best that a run found, and write it for use
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open MLflow on this machine
 """
@@ -36,7 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     try:
         code: int = parsed.action(parsed)
+        sys.stdout.flush()
         return code
+    except BrokenPipeError:
+        # Who reads the output has seen enough, as `head` has; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ArchSearchError as error:
         print(f"archsearch: {error}", file=sys.stderr)
         return error.exit_code
@@ -74,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_submit(commands)
     add_import(commands)
+    add_export(commands)
 
     spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
     spaces.set_defaults(action=_spaces)

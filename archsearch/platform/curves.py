@@ -87,7 +87,7 @@ def _on_grid(count: int) -> bool:
 
 def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
     """Return the best accuracy within each budget, or None where accuracies or MACs are not known."""
-    scores, macs = summary.scores, summary.column("macs")
+    scores, macs = summary.accuracies, summary.column("macs")
     known = (scores >= 0.0) & (scores <= 1.0) & (macs >= 0.0) & np.isfinite(macs)
     if not summary.percent or not known.any():
         return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
+    from archsearch.evaluators.datasets import Splits
+    from archsearch.platform.retrain import TrainedModel
     from archsearch.spaces.network import Network
 
 
@@ -34,6 +35,7 @@ class Found:
         metrics: All its figures.
         space: Its space.
         cost_arguments: Input shape, classes and size of the networks that were scored.
+        origin: How it was found, as plain data: `run`, `searcher`, `rank`, ...
     """
 
     architecture: Architecture
@@ -41,6 +43,7 @@ class Found:
     metrics: Mapping[str, float]
     space: SearchSpace
     cost_arguments: Mapping[str, Any]
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cost(self) -> Cost:
@@ -53,6 +56,46 @@ class Found:
         shape = arguments.pop("input_shape", (3, 32, 32))
         arguments.setdefault("in_channels", shape[0])
         return self.space.build(self.architecture, **arguments)
+
+    def retrain(self, dataset: str | Splits, *, scale: Mapping[str, int] | None = None, **settings: Any) -> TrainedModel:
+        """Train a network of this architecture from new weights, for use, and measure it.
+
+        Args:
+            dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
+            scale: Size of the network, such as `{"channels": 32}`; what is left out is as it was scored.
+            **settings: Those of `archsearch.platform.retrain.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
+                `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of range, or the checkpoint is of another training.
+            DatasetError: The dataset is unknown or cannot be read.
+            RunError: The loss became infinite, or the checkpoint cannot be written.
+
+        Example:
+            >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
+            >>> model.export("winner")
+        """
+        from archsearch.platform.retrain import retrain
+
+        size = {**_scale(self.cost_arguments), **(scale or {})}
+        return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
+
+    def export(self, directory: str | Path) -> Path:
+        """Write the network to a folder, untrained and as it was scored; `retrain(...).export(...)` writes a trained one.
+
+        See `archsearch.platform.export.export_model` for what the folder holds.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        from archsearch.platform.export import export_model
+        from archsearch.platform.model_card import ModelFacts
+
+        network, arguments = self.build(), self.cost_arguments
+        shape, classes = tuple(arguments.get("input_shape", (3, 32, 32))), arguments.get("num_classes", 10)
+        exits = len(network.plan.outputs)
+        facts = ModelFacts(self.space, self.architecture, shape, classes, exits, _scale(arguments), self.origin)
+        return export_model(network, facts, directory)
 
     def __str__(self) -> str:
         return str(self.architecture)
@@ -95,7 +138,7 @@ class SearchResult:
         """Return the best `count` architectures, best first."""
         scores = self.summary.scores
         order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
-        return [self._found(row) for row in order[:count]]
+        return [self._found(row, rank) for rank, row in enumerate(order[:count], start=1)]
 
     @property
     def best(self) -> Found:
@@ -138,49 +181,45 @@ class SearchResult:
 
     @cached_property
     def anytime(self) -> AnytimeCurve:
-        """The best score at each budget of MACs, over the family of found networks.
+        """The best accuracy at each budget of MACs, over the family of found networks.
 
         Raises:
             RunError: No candidate could be evaluated.
         """
-        macs, scores = self.summary.column("macs"), self.summary.scores
+        macs, scores = self.summary.column("macs"), self.summary.accuracies
         rows = np.isfinite(macs) & np.isfinite(scores)
         if not rows.any():
             raise RunError(f"anytime: no candidate of {self.name} has a score and MACs.")
         return AnytimeCurve.from_family(macs[rows], scores[rows], self.summary.chance)
 
     def export(self, directory: str | Path) -> Path:
-        """Write the best architecture to a folder: `architecture.json`, its picture, and all evaluations.
+        """Write the best architecture to a folder as `Found.export` does, and all evaluations.
 
         Raises:
             RunError: No candidate could be evaluated, or the folder cannot be written.
         """
-        from archsearch.platform.drawing import save_drawing
-
-        best, folder = self.best, Path(directory)
-        content = {
-            "space": self.space.name,
-            "architecture": str(best),
-            "score": best.score,
-            "metrics": dict(best.metrics),
-            "network": dict(self.cost_arguments),
-            "run": self.name,
-        }
+        folder = self.best.export(directory)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "architecture.json").write_text(json.dumps(content, indent=2) + "\n")
-            save_drawing(self.space, best.architecture, folder / "architecture")
             pa.parquet.write_table(self.evaluations, folder / "evaluations.parquet")
         except OSError as error:
             raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
         return folder
 
-    def _found(self, row: int) -> Found:
+    def _found(self, row: int, rank: int | None = None) -> Found:
         values = self.evaluations.slice(row, 1).to_pylist()[0]
         fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused")
         metrics = {name: value for name, value in values.items() if name not in fixed and value is not None}
         architecture = self.space.parse(values["architecture"])
-        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments)
+        summary = self.summary
+        names = ("searcher", "evaluator", "task", "seed", "score_name", "percent")
+        origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
+        origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
+        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin)
+
+
+def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
+    """Return the size settings among the arguments of `SearchSpace.cost`."""
+    return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
 
 
 def evaluations_table(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archsearch.cluster.ghn_training import train_ghn
 from archsearch.evaluators.datasets.cache import cache_folder
 from archsearch.evaluators.ghn.checkpoint import read_state
 from archsearch.evaluators.ghn.ghn import GHN
@@ -35,7 +36,7 @@ class CachedGHN(GHNSurrogate):
 
     def __init__(self, space: SearchSpace, dataset: str, *, cache: str | None = None, **arguments: Any) -> None:
         super().__init__(space, dataset, **arguments)
-        self._folder = cache_folder() / "ghn" if cache is None else Path(cache)
+        self._folder = _folder(cache)
         self.ghn.recipe()
 
     def fit(self, rows: object = None, *, seed: int = 0, steps: int, **_: Any) -> dict[str, Any]:
@@ -64,6 +65,37 @@ class CachedGHN(GHNSurrogate):
             logger.warning("ghn: training anew, because of the file in the cache: %s", error)
             path.unlink(missing_ok=True)
         return path
+
+
+def train_together(
+    space: SearchSpace,
+    cache: str | None,
+    seed: int,
+    steps: int,
+    trainers: int,
+    resources: Mapping[str, float],
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Return the state of a hypernetwork that several processes trained, from the file of its recipe if that is whole.
+
+    Args:
+        space: Space of the architectures.
+        cache: Folder of the files, one that all nodes see; None takes `ghn` in the cache folder of this machine.
+        seed: Of the training.
+        steps: Steps in all.
+        trainers: Processes.
+        resources: What each reserves, as `train_ghn` takes it.
+        **arguments: Further arguments of `GHN`.
+    """
+    path = _folder(cache) / file_name({**GHN(space, seed=seed, **arguments).recipe(), "trainers": trainers}, steps)
+    if path.exists() and (state := read_state(path))["steps"] >= steps:
+        return state
+    how: dict[str, Any] = {"workers": trainers, "checkpoint_seconds": _SAVE_EVERY, **resources}
+    return train_ghn(space, steps=steps, checkpoint=path, seed=seed, **how, **arguments)
+
+
+def _folder(cache: str | None) -> Path:
+    return cache_folder() / "ghn" if cache is None else Path(cache)
 
 
 def file_name(recipe: Mapping[str, Any], steps: int) -> str:

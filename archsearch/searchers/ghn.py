@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import Future
 from functools import partial
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import Reply
 from archsearch.errors import ConfigurationError, unknown_name
@@ -47,6 +50,8 @@ class GHNRandomSearch(SurrogateSearcher):
             agreed better with real training wherever it was measured.
         mutants: Mutations of the best tenth of them that are ranked besides (not in the paper).
         steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
+        trainers: Processes that train the hypernetwork together, by Ray Train; 1 trains it in the pool. Each reserves `threads`
+            CPUs, or a GPU if the actors have one. `cache` is then a folder that all nodes see.
         initial: Random candidates before the ranked ones.
         explore: Share of the later candidates that is drawn at random.
         preset: Settings of the hypernetwork: `default` or `paper`.
@@ -73,6 +78,7 @@ class GHNRandomSearch(SurrogateSearcher):
         rank_by: str = "loss",
         mutants: int = 0,
         steps: int = 500,
+        trainers: int = 1,
         initial: int = 5,
         explore: float = 0.1,
         preset: str = "default",
@@ -83,7 +89,8 @@ class GHNRandomSearch(SurrogateSearcher):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        for name, value in (("rank_candidates", rank_candidates), ("steps", steps), ("chunk_size", chunk_size)):
+        least_one = {"rank_candidates": rank_candidates, "steps": steps, "trainers": trainers, "chunk_size": chunk_size}
+        for name, value in least_one.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
         if isinstance(mutants, bool) or not isinstance(mutants, int) or mutants < 0:
@@ -93,7 +100,7 @@ class GHNRandomSearch(SurrogateSearcher):
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a text such as 'digits', which actors can load; got {dataset!r}.")
         super().__init__(space, seed, initial=initial, stage_size=rank_candidates + mutants, explore=explore, **settings)
-        self.steps, self.chunk_size = steps, chunk_size
+        self.steps, self.trainers, self.chunk_size = steps, trainers, chunk_size
         self.rank_candidates, self.rank_by, self.mutants = rank_candidates, rank_by, mutants
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
@@ -129,6 +136,13 @@ class GHNRandomSearch(SurrogateSearcher):
         return partial(CachedGHN, self.space, cache=self.cache, **self.ghn)
 
     def open(self, cpus: float | None = None) -> None:
+        if self.trainers > 1 and not self.gpus:
+            free = cluster_cpus() - self.reserved_cpus
+            if self.trainers * self.threads > free:
+                raise ConfigurationError(
+                    f"trainers: expected at most {int(free) // self.threads}, as the cluster has {free:g} CPUs beside "
+                    f"those of the actors; got {self.trainers} with {self.threads} each. They would wait for ever."
+                )
         super().open(cpus)
         assert self._pool is not None
         if self.num_candidates is None or self.num_candidates > self.initial:
@@ -141,8 +155,27 @@ class GHNRandomSearch(SurrogateSearcher):
     def _trained_by(self, pool: ModelPool) -> Future[Reply]:
         """Return the training, which begins if there is none yet, or if it failed."""
         if self._training is None or (self._training.done() and self._training.exception() is not None):
-            self._training = pool.submit_fit(None, seed=self.seed, steps=self.steps)
+            together = self.trainers > 1
+            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, steps=self.steps)
         return self._training
+
+    def _trained_together(self) -> Future[Reply]:
+        """Return the training by several processes; a thread waits for it, as Tune's loop must not."""
+        from archsearch.searchers.cached_ghn import train_together  # it needs torch, other searchers do not
+
+        resources = {"cpus_per_worker": float(self.threads), "gpus_per_worker": 1.0 if self.gpus else 0.0}
+        train = partial(train_together, self.space, self.cache, self.seed, self.steps, self.trainers, resources, **self.ghn)
+        training: Future[Reply] = Future()
+
+        def run() -> None:
+            started = time.perf_counter()
+            try:
+                training.set_result(Reply(train(), 0, time.perf_counter() - started))
+            except BaseException as error:
+                training.set_exception(error)
+
+        threading.Thread(target=run, name="ghn-training", daemon=True).start()
+        return training
 
     # Stages
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.augmentation import augment, crop_and_flip
+from archsearch.evaluators.augmentation import augment, crop_and_flip, cutout, resized_crop
 
 _DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
@@ -91,3 +91,53 @@ def test_the_type_stays(dtype: torch.dtype) -> None:
 def test_negative_padding_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="pad"):
         augment(_images(1, 1, 2, 2), torch.Generator(), -1, True)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4])
+def test_cutout_sets_each_square_to_zero_as_often_as_the_others(side: int) -> None:
+    image = _images(1, 2, 4, 5)
+    expected = []
+    for y in range(4):
+        for x in range(5):
+            hole = image[0].clone()
+            top, left = y - side // 2, x - side // 2
+            hole[:, max(top, 0) : top + side, max(left, 0) : left + side] = 0.0
+            expected.append(hole)
+    outcomes = torch.stack(expected)
+    result = cutout(image.expand(400 * 20, -1, -1, -1), torch.Generator().manual_seed(0), side)
+    same = (result[:, None] == outcomes).flatten(2).all(2)
+    assert bool(same.any(1).all()), "every outcome is one of those expected"
+    if side < 4:  # larger squares at neighbouring places may leave the same pixels
+        # Five standard deviations of a count with mean 400.
+        assert (same.sum(0) - 400).abs().max() < 100
+
+
+def test_cutout_of_nothing_draws_nothing() -> None:
+    images, generator = _images(4, 1, 3, 3), torch.Generator().manual_seed(0)
+    state = generator.get_state()
+    assert cutout(images, generator, 0) is images
+    assert resized_crop(images, generator, 0.0) is images
+    assert torch.equal(generator.get_state(), state)
+
+
+def test_resized_crops_are_windows_of_the_image() -> None:
+    height, width, number, least = 24, 32, 500, 0.3
+    down = torch.arange(height).float()[:, None].expand(height, width)
+    across = torch.arange(width).float()[None, :].expand(height, width)
+    images = torch.stack([down, across]).expand(number, -1, -1, -1)
+    result = resized_crop(images, torch.Generator().manual_seed(0), least)
+    assert result.shape == images.shape
+    # In the middle, where the border has no say, coordinates rise by the size of the window over that of the image.
+    middle = result[:, :, 8:16, 8:24]
+    high, wide = middle[:, 0, 1, 0] - middle[:, 0, 0, 0], middle[:, 1, 0, 1] - middle[:, 1, 0, 0]
+    rows = middle[:, 0, :1] + high[:, None, None] * torch.arange(8.0)[:, None]
+    columns = middle[:, 1, :, :1] + wide[:, None, None] * torch.arange(16.0)
+    torch.testing.assert_close(middle[:, 0], rows.expand(-1, 8, 16), rtol=0, atol=1e-3)
+    torch.testing.assert_close(middle[:, 1], columns.expand(-1, 8, 16), rtol=0, atol=1e-3)
+    assert float(wide.max()) <= 1.0 + 1e-4
+    assert float(high.max()) <= 1.0 + 1e-4
+    whole = (wide < 0.999) & (high < 0.999)  # neither side was cut
+    area, ratio = (wide * high)[whole], (wide * width / (high * height))[whole]
+    assert least - 1e-3 <= float(area.min()) < 0.35
+    assert float(area.max()) > 0.8
+    assert 0.75 - 1e-2 <= float(ratio.min()) < 0.8 < 1.25 < float(ratio.max()) <= 4 / 3 + 1e-2

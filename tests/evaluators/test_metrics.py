@@ -253,6 +253,7 @@ def test_bootstrap_needs_a_resample() -> None:
 def test_anytime_auc_is_the_area_of_the_steps() -> None:
     assert anytime_auc([10, 20], [0.5, 0.9], 40, chance=0.1) == pytest.approx((10 * 0.1 + 10 * 0.5 + 20 * 0.9) / 40)
     assert anytime_auc(np.array([10, 20]), np.array([0.5, 0.9])) == pytest.approx(0.25)
+    assert anytime_auc([10, 20], [0.5, 0.9], 20, rule="trapezoid") == pytest.approx(10 * 0.7 / 20)
     with pytest.raises(ConfigurationError, match="equally many"):
         anytime_auc([10, 20], [0.5])
 

@@ -30,6 +30,18 @@ from archsearch.evaluators.recipe import RECIPES, SCALES, default_recipe, defaul
         ("crop", 1.5, "a whole number from 0"),
         ("flip", "yes", "True or False"),
         ("flip", 1, "True or False"),
+        ("nesterov", None, "True or False"),
+        ("channels_last", 1, "True or False"),
+        ("mixed_precision", "bf16", "True or False"),
+        ("schedule", "step", "one of cosine, exponential"),
+        ("decay", 1.1, "a number from 0.0 to 1.0"),
+        ("gradient_clip", -1, "a number from 0.0"),
+        ("cutout", 1.5, "a whole number from 0"),
+        ("resized_crop", 2, "a number from 0.0 to 1.0"),
+        ("drop_path", 1.0, "a number from 0.0 to 0.99"),
+        ("weight_average", 1.0, "a number from 0.0"),
+        ("accumulate", 0, "a whole number from 1"),
+        ("accumulate", 65, "at most the batch size 64"),
     ],
 )
 def test_values_out_of_range_are_refused(setting: str, value: Any, expected: str) -> None:
@@ -66,3 +78,13 @@ def test_datasets_have_recipes_and_scales_of_their_own() -> None:
 def test_default_scale_is_a_copy() -> None:
     default_scale("digits")["channels"] = 999
     assert default_scale("digits") == SCALES["digits"]
+
+
+def test_later_settings_count_only_where_they_do_something() -> None:
+    """So that what was measured before they were there is still found in ledgers."""
+    first = ["epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "label_smoothing", "crop", "flip"]
+    assert list(Recipe().settings()) == first
+    assert Recipe().settings()["epochs"] == Recipe().epochs
+    changed = Recipe(cutout=8, nesterov=False).settings()
+    assert {name: changed[name] for name in changed if name not in first} == {"cutout": 8, "nesterov": False}
+    assert Recipe(**changed) == Recipe(cutout=8, nesterov=False)

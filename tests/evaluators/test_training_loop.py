@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.training_loop import TrainingDiverged, score, train
+from archsearch.evaluators.training_loop import Training, TrainingDiverged, score, train
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network, stacked_network
 
@@ -172,3 +173,137 @@ def test_mixed_precision_is_near_full_precision() -> None:
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
         losses.append(float(score(model, images, labels).loss))
     assert losses[1] == pytest.approx(losses[0], abs=0.2)
+
+
+FULL = Recipe(
+    *(4, 10, 0.05),
+    **{"crop": 1, "flip": True, "cutout": 3, "resized_crop": 0.5, "drop_path": 0.3, "weight_average": 0.9},
+    **{"gradient_clip": 1.0, "accumulate": 3, "channels_last": True, "label_smoothing": 0.1, "schedule": "exponential"},
+)
+
+
+def test_a_training_taken_up_again_is_the_same_training() -> None:
+    images, labels = make_images()
+    whole, stopped, resumed = network([0]), network([0]), network([7])
+    train(whole, images, labels, FULL, [generator(5)])
+    first = Training(stopped, FULL, [generator(5)])
+    for _ in range(2):
+        first.run_epoch(images, labels)
+        with first.averaged():
+            score(stopped, images, labels)
+    state = copy.deepcopy(first.state())
+    second = Training(resumed, FULL, [generator(99)])
+    second.load_state(state)
+    assert (second.epoch, second.finished) == (2, False)
+    while not second.finished:
+        second.run_epoch(images, labels)
+    second.finish()
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    assert resumed.plan == SPACE.plan(CELL, CLASSES, 2, channels=4, cells_per_stage=1), "drop path is gone"
+
+
+@pytest.mark.parametrize("parts", [2, 3, 10])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts: int) -> None:
+    images, labels = make_images()
+    recipe = Recipe(epochs=2, batch_size=10, learning_rate=0.05, label_smoothing=0.1)
+    whole, split = linear(), linear()
+    train(whole, images, labels, recipe, [generator(5)])
+    train(split, images, labels, recipe.with_changes(accumulate=parts), [generator(5)])
+    for left, right in zip(whole.parameters(), split.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [0.01, 1e6])
+def test_gradients_are_no_longer_than_the_clip(clip: float) -> None:
+    images, labels = make_images()
+    recipe = Recipe(epochs=1, batch_size=48, learning_rate=0.5, momentum=0.0, weight_decay=0.0, gradient_clip=clip)
+    model = linear()
+    gradients = torch.autograd.grad(F.cross_entropy(model(images), labels), list(model.parameters()))
+    norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    train(model, images, labels, recipe, [generator(0)])
+    for old, new, gradient in zip(before, model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(old - new, 0.5 * min(1.0, clip / norm) * gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_averaged_weights_are_what_counts() -> None:
+    images, labels = make_images()
+    recipe = Recipe(epochs=6, batch_size=24, learning_rate=0.05)
+    plain, averaged = linear(), linear()
+    weights = [plain[1].weight.detach().clone()]
+    seen: list[Tensor] = []
+
+    class Watched(nn.Sequential):
+        """Takes note of the weights before each step."""
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            if self.training:
+                seen.append(self[1].weight.detach().clone())
+            return super().forward(inputs)
+
+    watched = Watched(*plain)
+    train(watched, images, labels, recipe, [generator(0)])
+    expected = weights[0]
+    for step, now in enumerate([*seen[1:], plain[1].weight.detach()], start=1):
+        decay = min(0.95, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * now
+    during: list[Tensor] = []
+    train(
+        averaged,
+        images,
+        labels,
+        recipe.with_changes(weight_average=0.95),
+        [generator(0)],
+        on_epoch=lambda epoch: during.append(averaged[1].weight.detach().clone()),
+    )
+    torch.testing.assert_close(averaged[1].weight.detach(), expected, rtol=1e-4, atol=1e-6)
+    assert torch.equal(during[-1], averaged[1].weight), "it is scored with the weights that it ends with"
+    assert not torch.allclose(averaged[1].weight, plain[1].weight)
+
+
+def test_exponential_schedule_and_plain_momentum() -> None:
+    images, labels = make_images()
+    settings = {"learning_rate": 0.1, "schedule": "exponential", "decay": 0.5, "nesterov": False}
+    recipe = Recipe(epochs=3, batch_size=48, weight_decay=0.0, **settings)
+    model, plain = linear(), linear()
+    train(model, images, labels, recipe, [generator(0)])
+    velocity = [torch.zeros_like(parameter) for parameter in plain.parameters()]
+    for epoch in range(3):
+        gradients = torch.autograd.grad(F.cross_entropy(plain(images), labels), list(plain.parameters()))
+        with torch.no_grad():
+            for parameter, gradient, speed in zip(plain.parameters(), gradients, velocity, strict=True):
+                speed.mul_(0.9).add_(gradient)
+                parameter.sub_(0.1 * 0.5**epoch * speed)
+    for left, right in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-6)
+
+
+def test_channels_last_changes_the_storage_alone() -> None:
+    images, labels = make_images()
+    recipe = Recipe(epochs=1, batch_size=16, learning_rate=0.02)
+    models = network([0]), network([0])
+    for model, channels_last in zip(models, (False, True), strict=True):
+        train(model, images, labels, recipe.with_changes(channels_last=channels_last), [generator(0)])
+    for left, right in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+
+
+def test_what_copies_or_other_networks_cannot_have_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="gradient_clip: expected 0 for 2 copies in one pass"):
+        Training(network([0, 1]), Recipe(gradient_clip=5.0), [generator(0), generator(1)])
+    with pytest.raises(ConfigurationError, match="drop_path: expected the network of a search space"):
+        Training(linear(), Recipe(drop_path=0.1), [generator(0)])
+
+
+def test_a_recipe_may_forbid_mixed_precision() -> None:
+    images, labels = make_images()
+    weights = []
+    for asked, allowed in ((False, True), (True, False), (True, True)):
+        model = linear()
+        recipe = Recipe(epochs=1, batch_size=16, learning_rate=0.05, mixed_precision=allowed)
+        train(model, images, labels, recipe, [generator(0)], mixed_precision=asked)
+        weights.append(model[1].weight.detach())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    torch.testing.assert_close(weights[0], weights[2], rtol=0.1, atol=0.01)

@@ -18,6 +18,12 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m archsearch spaces | head -1"
+    found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=120)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "Search spaces\n", "")
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from archsearch.platform.command_line import main\n"
@@ -47,7 +53,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected at least 1; got 0"),
-        (["--set", "population=3"], "searcher_options: evolution does not take them"),
+        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not take them"),
         (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import torch
-
 from archsearch.errors import ConfigurationError
+from archsearch.evaluators.anytime import AREA
+from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.evaluation import Evaluation
@@ -18,12 +18,16 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.ghn.task import ImageTask, device_named
 from archsearch.evaluators.recipe import default_scale
+from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
 
 
 class ImageEvaluator(Evaluator):
     """Scores networks by their accuracy on fixed batches of validation images; no module is built for a candidate.
+
+    Networks with several exits have the curves `exit_accuracy` and `exit_macs`, in the order of the exits. With
+    `objective="anytime"` the score is the area under them, also the metric `anytime_auc`; see `ScoreObjective`.
 
     Args:
         space: Space of the candidates.
@@ -34,6 +38,7 @@ class ImageEvaluator(Evaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        objective: What the score is.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -51,9 +56,10 @@ class ImageEvaluator(Evaluator):
         threads: int,
         root: str | None,
         scale: Mapping[str, int] | None,
+        objective: ScoreObjective,
     ) -> None:
         super().__init__(space, seed)
-        self.images, self.spec = ImageTask(dataset, root), spec
+        self.images, self.spec, self.objective = ImageTask(dataset, root), spec, objective
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
@@ -68,7 +74,7 @@ class ImageEvaluator(Evaluator):
 
     @property
     def score_name(self) -> str:
-        return "valid_accuracy"
+        return self.objective.score_name
 
     @property
     def score_is_fraction(self) -> bool:
@@ -76,7 +82,7 @@ class ImageEvaluator(Evaluator):
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        return ("valid_loss",)
+        return self.objective.metric_names
 
     @property
     def chance(self) -> float:
@@ -93,6 +99,7 @@ class ImageEvaluator(Evaluator):
             "dataset": self.images.digest,
             "scale": self.scale,
             "evaluation": self.spec.settings(),
+            **self.objective.settings(self.images.input_shape, self.images.num_classes, self.scale),
         }
 
     def plan(self, space: SearchSpace, architecture: Architecture) -> Plan:
@@ -114,11 +121,20 @@ class ImageEvaluator(Evaluator):
     def evaluation(
         self, architecture: Architecture, exits: Sequence[tuple[float, float]], seconds: float, **metrics: float
     ) -> Evaluation:
-        """Return the evaluation of a network by accuracy and loss of its exits; the last one gives the score."""
+        """Return the evaluation of a network by accuracy and loss of its exits; the last one is its accuracy."""
         accuracy, loss = exits[-1]
-        figures = {"valid_accuracy": accuracy, "valid_loss": loss, **metrics}
-        curves = {"exit_accuracy": tuple(right for right, _ in exits)} if len(exits) > 1 else {}
-        return Evaluation(architecture, self.space.key(architecture), accuracy, figures, seconds, None, curves)
+        figures, key = {"valid_accuracy": accuracy, "valid_loss": loss, **metrics}, self.space.key(architecture)
+        if len(exits) == 1 and not self.objective.is_anytime:
+            return Evaluation(architecture, key, accuracy, figures, seconds)
+        accuracies, shape = tuple(right for right, _ in exits), self.images.input_shape
+        macs = exit_macs(self.plan(self.space, architecture), shape)
+        if self.objective.is_anytime:
+            budget = self.objective.budget(shape, self.images.num_classes, self.scale)
+            if reason := unreachable(macs, budget):
+                return self.failed(architecture, reason, seconds)
+            figures[AREA] = area(macs, accuracies, self.chance, budget)
+        curves = {"exit_accuracy": accuracies, "exit_macs": macs}
+        return Evaluation(architecture, key, figures[self.score_name], figures, seconds, None, curves)
 
     def guarded(
         self, architecture: Architecture, score: Callable[[], Sequence[tuple[float, float]]], unusable: str
@@ -141,12 +157,6 @@ class ImageEvaluator(Evaluator):
             return self.failed(architecture, unusable.format(exits[-1][1]), seconds)
         return self.evaluation(architecture, exits, seconds)
 
-    @contextmanager
-    def own_threads(self) -> Iterator[None]:
+    def own_threads(self) -> AbstractContextManager[None]:
         """Use the evaluator's number of CPU threads for a while."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        return cpu_threads(self.threads)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_lo
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.recipe import Recipe, default_recipe
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.spaces import Architecture, SearchSpace
 
 _VERSION = 1
@@ -48,6 +48,8 @@ class OneShot(ImageEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
     Raises:
@@ -71,10 +73,13 @@ class OneShot(ImageEvaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
         **changes: Any,
     ) -> None:
         spec = spec or EvaluationSpec()
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale)
+        how = ScoreObjective(objective, max_budget)
+        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
         self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
         self.weights: SharedWeights | None = None
         self.steps_done = 0
@@ -142,7 +147,7 @@ class OneShot(ImageEvaluator):
         return self
 
     def _identity(self) -> dict[str, Any]:
-        recipe = {name: value for name, value in asdict(self.recipe).items() if name != "epochs"}
+        recipe = {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
         return {
             "version": _VERSION,
             "space": repr(self.space),

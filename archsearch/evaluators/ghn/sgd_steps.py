@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
 from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.recipe import Recipe, default_recipe
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import initial_parameters
 
@@ -43,6 +43,8 @@ class SGDSteps(ImageEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
     Raises:
@@ -63,17 +65,20 @@ class SGDSteps(ImageEvaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
         **changes: Any,
     ) -> None:
         spec = spec or EvaluationSpec()
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale)
+        how = ScoreObjective(objective, max_budget)
+        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
         self.steps = steps
         self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
 
     def settings(self) -> Mapping[str, Any]:
-        recipe = {name: value for name, value in asdict(self.recipe).items() if name != "epochs"}
+        recipe = {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
         return {**super().settings(), "steps": self.steps, "recipe": recipe}
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:

@@ -1,0 +1,10 @@
+"""Networks with several exits that were designed by hand: what searched anytime networks are measured against.
+
+Each is a plan, so that its exits are counted, trained and executed as those of a candidate.
+"""
+
+from archsearch.evaluators.baselines.ensemble import ensemble_plan
+from archsearch.evaluators.baselines.msdnet import msdnet_plan
+from archsearch.evaluators.baselines.resnet import resnet_plan
+
+__all__ = ["ensemble_plan", "msdnet_plan", "resnet_plan"]

@@ -1,0 +1,75 @@
+"""Drop path: whole inputs of sums are left out at random while a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from archsearch.spaces.operators import Identity, Operator, Shape, Sum
+from archsearch.spaces.plan import Plan, Step
+
+
+@dataclass
+class DropRate:
+    """What the sums of one network share.
+
+    Args:
+        generators: One for each copy that stands side by side in the network.
+        rate: Chance that an input is left out for an image, 0..1.
+    """
+
+    generators: Sequence[torch.Generator]
+    rate: float = 0.0
+
+
+class DropPathSum(Operator):
+    """A sum whose inputs are left out, each for some images; those that stay are scaled to keep the mean.
+
+    G. Larsson et al., "FractalNet", ICLR 2017; in this form, where all inputs of a sum may be left out at once, in B. Zoph et
+    al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and DARTS.
+
+    Args:
+        drop: The chance, and where random numbers come from.
+        may_drop: For each input whether it may be left out.
+    """
+
+    def __init__(self, drop: DropRate, may_drop: tuple[bool, ...]) -> None:
+        self._drop, self._may_drop = drop, may_drop
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def apply(
+        self,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor] = (),
+        buffers: Sequence[Tensor] = (),
+        training: bool = True,
+    ) -> Tensor:
+        if training and self._drop.rate > 0.0:
+            inputs = [self._dropped(x) if may else x for x, may in zip(inputs, self._may_drop, strict=True)]
+        return Sum().apply(inputs)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Return the input without some images: other ones in each copy."""
+        generators, keep = self._drop.generators, 1.0 - self._drop.rate
+        drawn = [torch.rand(len(x), generator=generator, device=generator.device) < keep for generator in generators]
+        mask = torch.stack(drawn, 1).to(x.device, x.dtype).div_(keep)
+        mask = mask.repeat_interleave(x.shape[1] // len(generators), dim=1)
+        return x * mask.view(*mask.shape, *[1] * (x.ndim - 2))
+
+
+def with_drop_path(plan: Plan, drop: DropRate) -> Plan:
+    """Return a plan whose sums leave out inputs in training; skip connections (`Identity`) and the images always stay."""
+    operators: list[Operator | None] = [None, *(step.operator for step in plan.steps)]
+
+    def changed(step: Step) -> Step:
+        if not isinstance(step.operator, Sum):
+            return step
+        may_drop = tuple(slot > 0 and not isinstance(operators[slot], Identity) for slot in step.inputs)
+        return replace(step, operator=DropPathSum(drop, may_drop))
+
+    return Plan(plan.in_channels, tuple(changed(step) for step in plan.steps), plan.outputs)

@@ -1,0 +1,112 @@
+"""What an evaluator of networks takes as the score: the accuracy of the last exit, or the area under the anytime curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.anytime import AREA, AnytimeCurve
+from archsearch.evaluators.baselines import msdnet_plan
+from archsearch.spaces.exits import exit_costs
+from archsearch.spaces.operators import Shape
+from archsearch.spaces.plan import Plan
+
+ACCURACY, ANYTIME = "accuracy", "anytime"
+OBJECTIVES = (ACCURACY, ANYTIME)
+
+_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class ScoreObjective:
+    """The choice between accuracy and area, as evaluators take it.
+
+    Args:
+        name: `accuracy` (validation accuracy of the last exit) or `anytime` (area under the steps of the exits, see
+            `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2, select by it). A network with one exit has
+            a curve too: guessing, then its accuracy. One whose first exit lies beyond the end fails, and is not trained.
+        max_budget: For `anytime` the end of the area, in MACs of one input, common to all candidates: without it, small networks
+            would win. Exits beyond it do not count. None takes `default_max_budget`.
+
+    Raises:
+        ConfigurationError: The name is unknown, or the budget is not above 0, or there is one but nothing to take it for.
+    """
+
+    name: str = ACCURACY
+    max_budget: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in OBJECTIVES:
+            raise ConfigurationError(unknown_name("objective", self.name, OBJECTIVES))
+        if self.max_budget is None:
+            return
+        if not self.is_anytime:
+            raise ConfigurationError(f"max_budget: only objective='anytime' has one; got {self.max_budget!r}.")
+        number = isinstance(self.max_budget, int | float) and not isinstance(self.max_budget, bool)
+        if not number or not 0.0 < self.max_budget < math.inf:
+            raise ConfigurationError(f"max_budget: expected MACs above 0, such as 50e6; got {self.max_budget!r}.")
+
+    @property
+    def is_anytime(self) -> bool:
+        """Whether the score is the area under the anytime curve."""
+        return self.name == ANYTIME
+
+    @property
+    def score_name(self) -> str:
+        """What the score is called."""
+        return AREA if self.is_anytime else "valid_accuracy"
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics beside the score that objectives of a search can name."""
+        return ("valid_accuracy", "valid_loss") if self.is_anytime else ("valid_loss",)
+
+    def budget(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> float:
+        """Return the end of the area for these images and this size of networks, in MACs."""
+        return float(self.max_budget or default_max_budget(input_shape, num_classes, scale))
+
+    def settings(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> dict[str, object]:
+        """Return what fingerprints are to hold of it; nothing for accuracy, which was the only score once."""
+        if not self.is_anytime:
+            return {}
+        return {"objective": {"name": self.name, "max_budget": self.budget(input_shape, num_classes, scale)}}
+
+
+def default_max_budget(input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> float:
+    """Return the MACs of the last exit of the multi-scale dense network of the same width, for the same images.
+
+    That is the published anytime network (G. Huang et al., ICLR 2018) with the `channels` of the candidates. It ends the areas of
+    all candidates and of the baselines alike. The cost of the largest network of a space would end far beyond most candidates,
+    and their areas would be little more than the accuracy of the last exit.
+
+    Args:
+        input_shape: `(channels, height, width)` of an image.
+        num_classes: Classes of each exit.
+        scale: Size of the candidates; without `channels` the network has 16, as published.
+    """
+    return _last_exit(tuple(input_shape), num_classes, scale.get("channels", _CHANNELS))
+
+
+@lru_cache(maxsize=16)
+def _last_exit(input_shape: Shape, num_classes: int, channels: int) -> float:
+    return exit_macs(msdnet_plan(num_classes, input_shape[0], channels=channels), input_shape)[-1]
+
+
+def exit_macs(plan: Plan, input_shape: Shape) -> tuple[float, ...]:
+    """Return the MACs spent when each exit of a network answers, in order."""
+    return tuple(float(cost.macs) for cost in exit_costs(plan, input_shape))
+
+
+def unreachable(macs: Sequence[float], max_budget: float) -> str:
+    """Return why a network has no area to speak of, if its first exit lies beyond the end; else an empty text."""
+    if macs[0] <= max_budget:
+        return ""
+    return f"the first exit costs {macs[0]:,.0f} MACs, beyond max_budget, {max_budget:,.0f}; give a larger one."
+
+
+def area(macs: Sequence[float], accuracies: Sequence[float], chance: float, max_budget: float) -> float:
+    """Return the area under the steps of a network's exits from 0 to `max_budget`, over its width: a mean accuracy."""
+    return AnytimeCurve.of_exits(macs, accuracies, chance).auc(max_budget)

@@ -1,0 +1,107 @@
+"""Networks in the exchange formats of torch.export and ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+PT2, ONNX = "model.pt2", "model.onnx"
+_ONNX_TOLERANCE = 1e-4
+_ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+_EXPORT_ERRORS = (
+    *(RuntimeError, ValueError, TypeError, NotImplementedError),
+    *(torch._dynamo.exc.TorchDynamoException, torch.onnx.errors.OnnxExporterError),
+)
+
+
+class FormatMissing(Exception):
+    """A format could not be written; the text tells why, and what to do."""
+
+
+def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, str]:
+    """Write `model.pt2` and `model.onnx`, both for batches of any size, and return why one is missing, by name.
+
+    `model.onnx` needs the extra `onnx`. Its logits in ONNX Runtime are compared with those of the module.
+
+    Args:
+        module: In evaluation mode.
+        images: An example, `[batch, channels, height, width]` with at least 2 images.
+        folder: Where to write.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    missing: dict[str, str] = {}
+    for name in (PT2, ONNX):
+        (folder / name).unlink(missing_ok=True)
+    try:
+        with _quiet():
+            batch = torch.export.Dim("batch", min=1)
+            program = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
+            torch.export.save(program, folder / PT2)
+    except _EXPORT_ERRORS as error:
+        return dict.fromkeys((PT2, ONNX), f"torch.export cannot take the network: {_first_line(error)}")
+    try:
+        _write_onnx(program, folder / ONNX)
+        _check_onnx(module, images, folder / ONNX)
+    except _Missing as error:
+        (folder / ONNX).unlink(missing_ok=True)
+        missing[ONNX] = str(error)
+    return missing
+
+
+class _Missing(Exception):
+    """A format could not be written; the text tells why, and what to do."""
+
+
+def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
+    if absent := [name for name in _ONNX_NEEDS if importlib.util.find_spec(name) is None]:
+        raise _Missing(f"{' and '.join(absent)} not installed; get it with: pip install 'archsearch[onnx]', then export again")
+    try:
+        with _quiet():
+            onnx = torch.onnx.export(program, (), dynamo=True, verbose=False, optimize=False)  # ONNX Runtime does, in less time
+            if onnx is None:
+                raise _Missing("torch.onnx gave no program")
+            onnx.save(path, external_data=False)
+    except _EXPORT_ERRORS as error:
+        raise _Missing(f"torch.onnx cannot take the network: {_first_line(error)}") from error
+
+
+def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    for batch in (images, images[:1]):  # the batch size must not be fixed
+        with torch.inference_mode():
+            output = module(batch)
+        expected: Sequence[Tensor] = [output] if isinstance(output, Tensor) else output
+        for left, right in zip(session.run(None, {name: batch.numpy()}), expected, strict=True):
+            difference = float((torch.from_numpy(left) - right).abs().max()) / max(1.0, float(right.abs().max()))
+            if not difference <= _ONNX_TOLERANCE:
+                raise _Missing(f"ONNX Runtime gives logits that differ by {difference:.2g}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what exporters tell their developers off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
