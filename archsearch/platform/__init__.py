@@ -8,18 +8,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archsearch.platform.comparison import Comparison, compare
     from archsearch.platform.configuration import SearchConfiguration
+    from archsearch.platform.export_run import finished_run
     from archsearch.platform.result import Found, SearchResult
+    from archsearch.platform.retrain import TrainedModel, retrain
     from archsearch.platform.search import resume_search, run_search
 
-__all__ = ["Comparison", "Found", "SearchConfiguration", "SearchResult", "compare", "resume_search", "run_search"]
+__all__ = [
+    "Comparison",
+    "Found",
+    "SearchConfiguration",
+    "SearchResult",
+    "TrainedModel",
+    "compare",
+    "finished_run",
+    "resume_search",
+    "retrain",
+    "run_search",
+]
 
 _MODULES = {
     "Comparison": "comparison",
     "Found": "result",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
+    "TrainedModel": "retrain",
     "compare": "comparison",
+    "finished_run": "export_run",
     "resume_search": "search",
+    "retrain": "retrain",
     "run_search": "search",
 }
 
