@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -40,3 +43,12 @@ def test_rooms_are_loaded_when_first_used() -> None:
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'archsearch' has no attribute 'spacs'"):
         archsearch.spacs  # noqa: B018
+
+
+@pytest.mark.parametrize("room", ["spaces", "evaluators", "cluster", "searchers", "platform"])
+def test_no_module_hides_a_name_of_its_room(room: str) -> None:
+    """A module that is imported becomes an attribute of its package, in the place of a function of the same name."""
+    package = importlib.import_module(f"archsearch.{room}")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    hidden = {name for name in package.__all__ if name in modules and not inspect.ismodule(getattr(package, name))}
+    assert not hidden

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from archsearch.platform.configuration import SearchConfiguration
     from archsearch.platform.export_run import finished_run
     from archsearch.platform.result import Found, SearchResult
-    from archsearch.platform.retrain import TrainedModel, retrain
+    from archsearch.platform.retraining import TrainedModel, retrain
     from archsearch.platform.search import resume_search, run_search
 
 __all__ = [
@@ -31,11 +31,11 @@ _MODULES = {
     "Found": "result",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
-    "TrainedModel": "retrain",
+    "TrainedModel": "retraining",
     "compare": "comparison",
     "finished_run": "export_run",
     "resume_search": "search",
-    "retrain": "retrain",
+    "retrain": "retraining",
     "run_search": "search",
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
-    from archsearch.platform.retrain import TrainedModel
+    from archsearch.platform.retraining import TrainedModel
     from archsearch.spaces import Architecture, SearchSpace
 
 _CHECKPOINT = "checkpoint.pt"
@@ -115,7 +115,7 @@ def _given(parsed: argparse.Namespace) -> list[str]:
 
 def _train(parsed: argparse.Namespace) -> int:
     from archsearch import spaces
-    from archsearch.platform.retrain import default_size
+    from archsearch.platform.retraining import default_size
 
     content = _read(Path(parsed.architecture)) if parsed.architecture.endswith(".json") else {}
     name = parsed.space or content.get("space", "nasbench201")
@@ -151,7 +151,7 @@ def _trained(
     origin: Mapping[str, Any],
 ) -> int:
     from archsearch.platform.configuration import parse_options
-    from archsearch.platform.retrain import retrain
+    from archsearch.platform.retraining import retrain
 
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
     if taken := sorted({"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root"} & set(changes)):

@@ -21,7 +21,7 @@ from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
-    from archsearch.platform.retrain import TrainedModel
+    from archsearch.platform.retraining import TrainedModel
     from archsearch.spaces.network import Network
 
 
@@ -63,7 +63,7 @@ class Found:
         Args:
             dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
             scale: Size of the network, such as `{"channels": 32}`; what is left out is as it was scored.
-            **settings: Those of `archsearch.platform.retrain.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
+            **settings: Those of `archsearch.platform.retraining.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
                 `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
 
         Raises:
@@ -75,7 +75,7 @@ class Found:
             >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
             >>> model.export("winner")
         """
-        from archsearch.platform.retrain import retrain
+        from archsearch.platform.retraining import retrain
 
         size = {**_scale(self.cost_arguments), **(scale or {})}
         return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)

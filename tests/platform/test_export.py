@@ -21,7 +21,7 @@ from archsearch.evaluators import Recipe
 from archsearch.platform.export import export_model
 from archsearch.platform.model_card import ModelFacts
 from archsearch.platform.result import Found
-from archsearch.platform.retrain import TrainedModel, retrain
+from archsearch.platform.retraining import TrainedModel, retrain
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network

@@ -18,8 +18,8 @@ from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.training_loop import score
 from archsearch.platform.result import Found
-from archsearch.platform.retrain import TrainedModel, retrain
 from archsearch.platform.retrain_progress import EpochProgress
+from archsearch.platform.retraining import TrainedModel, retrain
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -31,7 +31,7 @@ RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9,
 _KILLED = """
 import os, signal, sys
 from archsearch.platform import retrain_store
-from archsearch.platform.retrain import retrain
+from archsearch.platform.retraining import retrain
 from archsearch.evaluators import Recipe
 from archsearch.spaces.nasbench201 import NASBench201
 space = NASBench201()
