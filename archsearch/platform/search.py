@@ -137,7 +137,7 @@ def _prepare(
         )
     goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
     goals.require_feasible(space, np.random.default_rng(configuration.seed))
-    made = _make_searcher(searcher, space, configuration, goals)
+    made = _make_searcher(searcher, space, evaluator, configuration, goals)
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
@@ -150,14 +150,17 @@ def _prepare(
 
 
 def _make_searcher(
-    searcher: str | ArchitectureSearcher | Any, space: SearchSpace, configuration: SearchConfiguration, goals: Goals
+    searcher: str | ArchitectureSearcher | Any,
+    space: SearchSpace,
+    evaluator: Evaluator,
+    configuration: SearchConfiguration,
+    goals: Goals,
 ) -> ArchitectureSearcher:
     settings = {
         "num_candidates": configuration.num_candidates,
         "batch_size": configuration.batch_size,
         "deterministic": configuration.deterministic,
         "goals": goals,
-        **configuration.searcher_options,
     }
     if isinstance(searcher, ArchitectureSearcher):
         if configuration.deterministic and not searcher.deterministic:
@@ -176,8 +179,10 @@ def _make_searcher(
         )
     try:
         if isinstance(searcher, str):
-            return get_searcher(searcher)(space, configuration.seed, **settings)
-        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **settings)
+            kind = get_searcher(searcher)
+            options = kind.options_for(evaluator, configuration.searcher_options)
+            return kind(space, configuration.seed, **{**settings, **options})
+        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **configuration.searcher_options})
     except TypeError as error:
         raise ConfigurationError(f"searcher_options: {configuration.searcher} does not take them ({error}).") from error
 

@@ -18,6 +18,7 @@ from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import Reply
 from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.ranking_stage import RankingStage
 from archsearch.searchers.stage import Proposal, Stage
 from archsearch.searchers.surrogate_searcher import SurrogateSearcher
@@ -25,7 +26,7 @@ from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
 logger = logging.getLogger(__name__)
-_FIGURES = ("loss", "accuracy")
+_FIGURES = ("loss", "score")
 _PATIENCE = 20  # draws for each mutation that is wanted
 
 
@@ -46,8 +47,9 @@ class GHNRandomSearch(SurrogateSearcher):
         dataset: Images that the hypernetwork learns from, as `datasets.load` takes them; those that candidates are trained on.
         root: Folder of downloaded datasets.
         rank_candidates: Random candidates to rank.
-        rank_by: `loss` on the validation images, or `accuracy` as in the paper. Losses of networks that were not trained
-            agreed better with real training wherever it was measured.
+        rank_by: `loss` on the validation images, or `score`, which is the accuracy, as in the paper. Losses of networks that were
+            not trained agreed better with real training wherever it was measured. None takes `loss`, or `score` where that is the
+            area under an anytime curve.
         mutants: Mutations of the best tenth of them that are ranked besides (not in the paper).
         steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
         trainers: Processes that train the hypernetwork together, by Ray Train; 1 trains it in the pool. Each reserves `threads`
@@ -75,7 +77,7 @@ class GHNRandomSearch(SurrogateSearcher):
         dataset: str = "digits",
         root: str | None = None,
         rank_candidates: int = 300,
-        rank_by: str = "loss",
+        rank_by: str | None = None,
         mutants: int = 0,
         steps: int = 500,
         trainers: int = 1,
@@ -95,6 +97,8 @@ class GHNRandomSearch(SurrogateSearcher):
                 raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
         if isinstance(mutants, bool) or not isinstance(mutants, int) or mutants < 0:
             raise ConfigurationError(f"mutants: expected a whole number of at least 0; got {mutants!r}.")
+        if rank_by is None:
+            rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         if rank_by not in _FIGURES:
             raise ConfigurationError(unknown_name("rank_by", rank_by, _FIGURES))
         if not isinstance(dataset, str):
@@ -121,6 +125,24 @@ class GHNRandomSearch(SurrogateSearcher):
             logger.warning(
                 "ghn: all %s candidates are drawn at random; the ranked ones come after %s", self.num_candidates, initial
             )
+
+    @classmethod
+    def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options with the images, the size of networks and the objective of an evaluator that trains."""
+        from archsearch.evaluators.training import TrainingEvaluator  # it needs torch, other searchers do not
+
+        if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
+            return dict(options)
+        if not isinstance(evaluator.dataset, str):
+            raise ConfigurationError(
+                "dataset: expected one that has a name, which actors can load; the evaluator has images at hand. Give the "
+                "searcher's option dataset, such as parquet:PATH."
+            )
+        found: dict[str, Any] = {"dataset": evaluator.dataset, "root": evaluator.root, "scale": evaluator.scale, **options}
+        if evaluator.objective.is_anytime:
+            area = {"objective": evaluator.objective.name, "max_budget": evaluator.objective.max_budget}
+            found["model"] = {**area, **(options.get("model") or {})}
+        return found
 
     def _check(self) -> None:
         """Refuse bad settings here and not in the actors; no images are read."""

@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from archsearch.cluster.batch_size import BatchSizer
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.observation import (
     Observation,
@@ -157,6 +158,19 @@ class ArchitectureSearcher(Searcher):
         return self.largest_batch
 
     # What the platform calls
+
+    @classmethod
+    def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of a search that an evaluator scores; a searcher that learns from images takes over what they are.
+
+        Args:
+            evaluator: What scores the candidates.
+            options: What the user gave, which comes first.
+
+        Raises:
+            ConfigurationError: The searcher cannot work with this evaluator.
+        """
+        return dict(options)
 
     @property
     def reserved_cpus(self) -> float:

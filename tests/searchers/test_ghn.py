@@ -15,11 +15,12 @@ from archsearch import cluster
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_layout import NAMESPACE
 from archsearch.errors import ConfigurationError, DatasetError
-from archsearch.evaluators import GHN
+from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
 from archsearch.searchers.conformance import SearcherConformance, check_search
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells
 
 POOLS = f"ghn-{uuid.uuid4().hex[:6]}"
@@ -91,7 +92,7 @@ def test_the_best_by_generated_weights_are_evaluated_best_first(cache: Path) -> 
 
 
 def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
-    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="accuracy")
+    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="score")
     candidates = Loop(searcher, score).run().candidates
     ghn = GHN(CELLS, "digits", 0, scale=CELLS_SCALE, **MODEL).fit(STEPS)
     expected = [each.score for each in ghn.evaluate([CELLS.parse(text) for text in candidates[3:]])]
@@ -185,13 +186,33 @@ def test_too_few_candidates_are_drawn_at_random_and_it_says_so(caplog: pytest.Lo
     assert "all 5 candidates are drawn at random" in caplog.text
 
 
+def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_given() -> None:
+    evaluator = TrainingEvaluator(
+        Anytime((2, 2)), "digits", scale={"channels": 4}, objective="anytime", max_budget=1e6, root="/elsewhere"
+    )
+    options = GHNRandomSearch.options_for(evaluator, {"steps": 7, "model": {"hidden": 8}})
+    assert options.pop("model") == {"objective": "anytime", "max_budget": 1e6, "hidden": 8}
+    assert options == {"dataset": "digits", "root": "/elsewhere", "scale": {"channels": 4}, "steps": 7}
+    assert GHNRandomSearch(evaluator.space, 0, **options, model={"objective": "anytime"}).rank_by == "score"
+    assert GHNRandomSearch(evaluator.space, 0).rank_by == "loss"
+    assert GHNRandomSearch.options_for(evaluator, {"dataset": "cifar10"}) == {"dataset": "cifar10"}
+    table = TabularEvaluator.embedded("digits201")
+    assert GHNRandomSearch.options_for(table, {"steps": 7}) == {"steps": 7}
+
+
+def test_images_at_hand_have_no_name_that_actors_could_load() -> None:
+    evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
+    with pytest.raises(ConfigurationError, match="dataset: expected one that has a name"):
+        GHNRandomSearch.options_for(evaluator, {})
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ({"rank_candidates": 0}, "rank_candidates: expected a whole number"),
         ({"steps": 2.5}, "steps: expected a whole number"),
         ({"mutants": -1}, "mutants: expected a whole number"),
-        ({"rank_by": "los"}, "rank_by: expected one of accuracy, loss; got 'los'. Did you mean 'loss'"),
+        ({"rank_by": "los"}, "rank_by: expected one of loss, score; got 'los'. Did you mean 'loss'"),
         ({"chunk_size": True}, "chunk_size: expected a whole number"),
         ({"dataset": np.zeros(3)}, "dataset: expected a text"),
         ({"preset": "papr"}, "preset: expected one of"),
