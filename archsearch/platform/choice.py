@@ -48,9 +48,10 @@ def choice_sentence(summary: SearchSummary) -> str:
         return ""
     chosen, others = list(summary.groups)[:2]
     scale, unit = (100.0, " points") if summary.percent else (1.0, "")
-    low, value, high = (f"{scale * each:+.3g}" for each in (found.low, found.value, found.high))
+    low, high = (f"{scale * each:+.3g}" for each in (found.low, found.high))
+    size, side = f"{scale * abs(found.value):.3g}{unit}", "higher" if found.value >= 0.0 else "lower"
     verdict = "" if found.low > 0.0 or found.high < 0.0 else " The difference may be chance."
-    return f"The mean of those {chosen} exceeds that of those {others} by {value}{unit} (95 % interval {low} to {high}).{verdict}"
+    return f"Mean score, {chosen} against {others}: {size} {side} (95 % interval {low} to {high}).{verdict}"
 
 
 def choice_text(summary: SearchSummary) -> str:

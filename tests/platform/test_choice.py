@@ -40,9 +40,11 @@ def test_the_table_counts_each_group_that_has_scores(make_summary: Any) -> None:
 
 def test_words_say_when_a_difference_may_be_chance(make_summary: Any) -> None:
     clear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.91, 0.92), "random": (0.7, 0.71, 0.72)})
-    assert choice_sentence(clear).startswith("The mean of those ranked first exceeds that of those random by +20 points")
+    assert choice_sentence(clear).startswith("Mean score, ranked first against random: 20 points higher (95 % interval +17")
     assert "chance" not in choice_sentence(clear)
     assert choice_sentence(clear) in choice_text(clear)
     unclear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.5, 0.7), "random": (0.7, 0.71, 0.6)})
     assert "may be chance" in choice_sentence(unclear)
+    worse = replace(make_summary([0.5]), groups={"ranked first": (0.5, 0.51), "random": (0.7, 0.71)}, percent=False)
+    assert choice_sentence(worse).startswith("Mean score, ranked first against random: 0.2 lower (95 % interval -0.2")
     assert choice_text(make_summary([0.5])) == ""
