@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from archsearch.platform.comparison import Comparison, compare
     from archsearch.platform.configuration import SearchConfiguration
     from archsearch.platform.export_run import finished_run
+    from archsearch.platform.model_registry import RegisteredModel, register_model
     from archsearch.platform.result import Found, SearchResult
     from archsearch.platform.retraining import TrainedModel, retrain
     from archsearch.platform.search import resume_search, run_search
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "Found",
+    "RegisteredModel",
     "SearchConfiguration",
     "SearchResult",
     "TrainedModel",
     "compare",
     "finished_run",
+    "register_model",
     "resume_search",
     "retrain",
     "run_search",
@@ -29,11 +32,13 @@ __all__ = [
 _MODULES = {
     "Comparison": "comparison",
     "Found": "result",
+    "RegisteredModel": "model_registry",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
     "TrainedModel": "retraining",
     "compare": "comparison",
     "finished_run": "export_run",
+    "register_model": "model_registry",
     "resume_search": "search",
     "retrain": "retraining",
     "run_search": "search",

@@ -147,6 +147,9 @@ def _add_search_options(
     parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which runs are compared")
+    parser.add_argument(
+        "--system-metrics", action="store_const", const=True, help="show this machine's load in MLflow too (default: no)"
+    )
     parser.add_argument("--no-reuse", dest="reuse", action="store_const", const=False, help="pay again for what the ledger holds")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="option of the searcher, repeatable")
     parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="option of the evaluator, repeatable")
@@ -155,7 +158,7 @@ def _add_search_options(
 
 _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "batch_size", "deterministic"),
-    *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "study", "reuse"),
+    *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
 )
 
 

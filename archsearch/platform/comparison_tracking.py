@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archsearch import __version__
-from archsearch.platform.curves import Point
+from archsearch.platform.curves import Point, on_candidate_grid
 from archsearch.platform.figures import running_best
 from archsearch.platform.mlflow_run import MlflowRun
 from archsearch.platform.tracking import default_uri, shown
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from archsearch.platform.comparison import Comparison
 
 logger = logging.getLogger(__name__)
-
-# MLflow's charts sample 320 points of a curve.
-_CURVE_POINTS = 200
 
 
 def track_comparison(comparison: Comparison, tracking: str) -> None:
@@ -70,7 +67,7 @@ def comparison_points(comparison: Comparison) -> list[Point]:
                 points.append(Point(f"comparison/{outcome.searcher}/hypervolume_{name}", value, 0, now))
         length = min(len(curve) for curve in outcome.curves)
         mean = np.mean([running_best(curve[:length]) for curve in outcome.curves], axis=0)
-        for step in np.unique(np.geomspace(1, length, _CURVE_POINTS).round().astype(int)):
-            if np.isfinite(mean[step - 1]):
-                points.append(Point(f"comparison/{outcome.searcher}/best_so_far_mean", float(mean[step - 1]), int(step), now))
+        for step in range(1, length + 1):
+            if (on_candidate_grid(step) or step == length) and np.isfinite(mean[step - 1]):
+                points.append(Point(f"comparison/{outcome.searcher}/best_so_far_mean", float(mean[step - 1]), step, now))
     return points

@@ -53,6 +53,7 @@ class SearchConfiguration:
         reuse: Whether evaluations of earlier runs in the ledger count instead of being paid again.
         address: Ray cluster; None starts Ray in this machine unless the environment names one.
         tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db), or `off`.
+        system_metrics: Whether MLflow also gets what the machine of the search does meanwhile: processors, memory, disk, network.
         study: Name under which runs are compared in MLflow.
         top: Rows of the ranked table.
         report: Whether to write the HTML report with its pictures, and child runs of the best in MLflow. Without it the tables
@@ -82,6 +83,7 @@ class SearchConfiguration:
     reuse: bool = True
     address: str | None = None
     tracking: str = "auto"
+    system_metrics: bool = False
     study: str | None = None
     top: int = 10
     report: bool = True

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from archsearch.evaluators import AnytimeCurve
+from archsearch.evaluators import AnytimeCurve, Evaluation
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
 
 BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/seconds_paid", "anytime/accuracy"
+BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
 
-# MLflow's charts sample 320 points of a curve: 64 a decade leave room for the improvements of a million candidates.
-_PER_DECADE = 64
+CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
+"""Metrics with many steps, each step written once."""
+
+# MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 a decade, reach a million.
+_EACH, _PER_DECADE = 100, 48
+
+SECONDS_STEPS: tuple[int, ...] = tuple(int(step) for step in np.unique(np.geomspace(1, 10**9, 9 * 24 + 1).round()))
+"""Where the best score is noted against seconds of evaluation."""
 
 # One grid for all runs, because MLflow averages grouped runs step by step: 1e3 to 1e10 MACs, whole thousands, each once.
 ANYTIME_STEPS: tuple[int, ...] = tuple(int(step) for step in np.unique(np.geomspace(1, 10**7, 100).round()))
@@ -31,7 +38,8 @@ class Point:
     Args:
         key: Name of the metric.
         value: Finite.
-        step: What the x axis counts; for `search/` candidates evaluated, for `anytime/` thousands of MACs.
+        step: What the x axis counts: for `search/` candidates evaluated, but for `search/best_score_by_seconds` seconds of
+            evaluation; for `anytime/` thousands of MACs.
         timestamp: Milliseconds since 1970.
     """
 
@@ -42,35 +50,43 @@ class Point:
 
 
 class SearchCurve:
-    """The best score and the seconds paid after each candidate.
+    """The best score and the seconds paid after each candidate, and the best score after so many seconds of evaluation.
 
-    It keeps the points at evenly spaced counts on a logarithmic scale, at each improvement, and at the end.
+    Seconds of evaluation count candidates from the ledger too, with what they cost once: searches that share a ledger would
+    otherwise look the cheaper the later they run.
+
+    Points lie on steps that are the same for all searches, because MLflow averages grouped runs step by step: a step that one
+    run alone has, such as an improvement, would make the mean jump.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.best = -math.inf
         self.paid = 0.0
+        self.evaluated = 0.0
         self._last = 0
+        self._next_second = 0
 
     def extend(self, observations: Sequence[Observation], timestamp: int) -> list[Point]:
         """Take the next outcomes, in order of arrival, and return the points to keep."""
         points = []
         for observation in observations:
             evaluation = observation.evaluation
+            if math.isfinite(evaluation.seconds):
+                self.paid += 0.0 if observation.reused else evaluation.seconds
+                self.evaluated += evaluation.seconds
+                points += self._seconds_before(self.evaluated, timestamp)
             self.count += 1
-            if not observation.reused and math.isfinite(evaluation.seconds):
-                self.paid += evaluation.seconds
-            improved = evaluation.ok and evaluation.score > self.best
-            if improved:
-                self.best = evaluation.score
-            if improved or _on_grid(self.count):
+            if evaluation.ok:
+                self.best = max(self.best, evaluation.score)
+            if on_candidate_grid(self.count):
                 points += self._points(timestamp)
         return points
 
     def end(self, timestamp: int) -> list[Point]:
         """Return the points of the last candidate, unless they were returned before."""
-        return self._points(timestamp) if self.count > self._last else []
+        points = self._points(timestamp) if self.count > self._last else []
+        return points + self._seconds_before(math.nextafter(self.evaluated, math.inf), timestamp)
 
     def _points(self, timestamp: int) -> list[Point]:
         self._last = self.count
@@ -79,25 +95,53 @@ class SearchCurve:
             points.append(Point(BEST_SCORE, self.best, self.count, timestamp))
         return points
 
+    def _seconds_before(self, evaluated: float, timestamp: int) -> list[Point]:
+        """Return the best score at each step of seconds that lies before `evaluated` and was not passed before."""
+        points = []
+        while self._next_second < len(SECONDS_STEPS) and (step := SECONDS_STEPS[self._next_second]) < evaluated:
+            self._next_second += 1
+            if math.isfinite(self.best):
+                points.append(Point(BEST_BY_SECONDS, self.best, step, timestamp))
+        return points
 
-def _on_grid(count: int) -> bool:
+
+def on_candidate_grid(count: int) -> bool:
+    """Return whether curves over candidates have a point after `count` of them: up to 100 each, then 48 a decade."""
+    if count <= _EACH:
+        return True
     near = round(_PER_DECADE * math.log10(count))
     return any(count == round(10 ** (index / _PER_DECADE)) for index in (near - 1, near, near + 1))
 
 
 def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
-    """Return the best accuracy within each budget, or None where accuracies or MACs are not known."""
+    """Return the best accuracy within each budget, or None where accuracies or MACs are not known.
+
+    It is over the networks found and, of the best one, its exits.
+    """
     scores, macs = summary.accuracies, summary.column("macs")
     known = (scores >= 0.0) & (scores <= 1.0) & (macs >= 0.0) & np.isfinite(macs)
     if not summary.percent or not known.any():
         return None
-    return AnytimeCurve.from_family(macs[known], scores[known], summary.chance)
+    family = AnytimeCurve.from_family(macs[known], scores[known], summary.chance)
+    return family.merge(summary.exits) if summary.exits else family
 
 
-def anytime_points(curve: AnytimeCurve, timestamp: int) -> list[Point]:
-    """Return the accuracy at each budget of the shared grid, and the budget itself, for charts over a metric."""
-    points = [Point(ANYTIME_ACCURACY, curve.at(1000.0 * step), step, timestamp) for step in ANYTIME_STEPS]
-    return points + [Point("anytime/macs", 1000.0 * step, step, timestamp) for step in ANYTIME_STEPS]
+def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve | None:
+    """Return validation accuracy and MACs of the exits of the best network; None where it has one exit, or all failed."""
+    best = max((each for each in evaluations if each.ok), key=lambda each: each.score, default=None)
+    if best is None or not {"exit_accuracy", "exit_macs"} <= set(best.curves):
+        return None
+    return AnytimeCurve.of_exits(best.curves["exit_macs"], best.curves["exit_accuracy"], chance)
+
+
+def anytime_points(curve: AnytimeCurve, timestamp: int, key: str = ANYTIME_ACCURACY) -> list[Point]:
+    """Return the accuracy at each budget of the shared grid."""
+    return [Point(key, curve.at(1000.0 * step), step, timestamp) for step in ANYTIME_STEPS]
+
+
+def budget_points(timestamp: int) -> list[Point]:
+    """Return the budgets of the shared grid in MACs, for charts over a metric."""
+    return [Point(ANYTIME_MACS, 1000.0 * step, step, timestamp) for step in ANYTIME_STEPS]
 
 
 def common_budget(summary: SearchSummary) -> float:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsearch.errors import ConfigurationError, RunError
 
@@ -16,11 +16,26 @@ if TYPE_CHECKING:
     from archsearch.spaces import Architecture, SearchSpace
 
 _CHECKPOINT = "checkpoint.pt"
+
+
+class Store(NamedTuple):
+    """Where a trained network is registered.
+
+    Args:
+        tracking: MLflow tracking URI.
+        parent: MLflow run of the search.
+    """
+
+    tracking: str
+    parent: str | None = None
+
+
 _EXPORT_EPILOG = """examples:
   archsearch export runs/NAME                                    the best architecture, untrained, to runs/NAME/export/rank-1
   archsearch export runs/NAME --rank 3 --output third
   archsearch export runs/NAME --retrain digits                   trained with the recipe `short`: minutes on a CPU
   archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training; a GPU is wanted
+  archsearch export runs/NAME --retrain digits --register digits-classifier   and put it into MLflow's model registry
 
 A training that is stopped goes on when the same command is given again.
 """
@@ -75,6 +90,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with-validation", action="store_true", help="train on the validation images too")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument("--register", metavar="NAME", help="put the trained network into MLflow's model registry")
+    parser.add_argument("--tracking", metavar="URI", help="MLflow store of the registry (default: that of the run, else auto)")
     parser.add_argument("--quiet", action="store_true", help="no live line")
 
 
@@ -103,13 +120,15 @@ def _export(parsed: argparse.Namespace) -> int:
             raise ConfigurationError(f"retrain: {', '.join(others)} is for a training; give --retrain DATASET too.")
         return _report(chosen.export(output))
     size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
-    return _trained(parsed, parsed.retrain, result.space, chosen.architecture, size, output, chosen.origin)
+    store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id)
+    return _trained(parsed, parsed.retrain, result.space, chosen.architecture, size, output, chosen.origin, store)
 
 
 def _given(parsed: argparse.Namespace) -> list[str]:
     """Return the options of a training that were given."""
     names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
     names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe != "short", "seed": parsed.seed != 0}
+    names |= {"register": parsed.register, "tracking": parsed.tracking}
     return [f"--{name}" for name, value in names.items() if value not in (None, [], False)]
 
 
@@ -126,7 +145,7 @@ def _train(parsed: argparse.Namespace) -> int:
     known = {key: value for key, value in network.items() if key in space.scale_defaults}
     size = known or default_size(space, parsed.dataset)
     output = parsed.output or Path(f"{space.name}-{space.key(architecture)[:8]}")
-    return _trained(parsed, parsed.dataset, space, architecture, size, output, origin)
+    return _trained(parsed, parsed.dataset, space, architecture, size, output, origin, Store(parsed.tracking or "auto"))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -149,10 +168,14 @@ def _trained(
     size: Mapping[str, int],
     output: Path,
     origin: Mapping[str, Any],
+    store: Store,
 ) -> int:
     from archsearch.platform.configuration import parse_options
+    from archsearch.platform.model_registry import check_registration
     from archsearch.platform.retraining import retrain
 
+    if parsed.register is not None:
+        check_registration(parsed.register, store.tracking)
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
     if taken := sorted({"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root"} & set(changes)):
         raise ConfigurationError(f"set: {', '.join(taken)} is no setting of a recipe; it may be an option of the command.")
@@ -179,7 +202,17 @@ def _trained(
         **changes,
     )
     print(_figures(model))
-    return _report(model.export(output))
+    _report(model.export(output))
+    return _register(parsed.register, output, store) if parsed.register is not None else 0
+
+
+def _register(name: str, folder: Path, store: Store) -> int:
+    from archsearch.platform.model_registry import register_model
+
+    registered = register_model(folder, name, store.tracking, store.parent)
+    print(f"Registered: {registered.name}, version {registered.version}")
+    print(f"Load it:   mlflow.pyfunc.load_model({registered.uri!r})")
+    return 0
 
 
 def _with_stem(space: SearchSpace, size: Mapping[str, int]) -> SearchSpace:

@@ -21,6 +21,7 @@ th:first-child, td:first-child, th.code, td.code { text-align: left; }
 td.code { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 14rem; }
 code, pre { font: .85rem/1.45 ui-monospace, monospace; }
 pre { background: #f5f5f5; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+summary { cursor: pointer; padding: .5rem 0; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
 """
 
@@ -54,6 +55,11 @@ def code(text: str) -> Html:
 def picture(source: str, text: str) -> Html:
     """Return a picture; `text` says what it shows to those who do not see it."""
     return Html(f'<img src="{escape(source)}" alt="{escape(text)}">')
+
+
+def folded(text: str, parts: Sequence[Html]) -> Html:
+    """Return parts that a reader opens by a click on `text`."""
+    return Html(f"<details><summary>{escape(text)}</summary>\n" + "\n".join(parts) + "\n</details>")
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], code_column: int | None = None) -> Html:

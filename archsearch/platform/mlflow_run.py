@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from archsearch.platform.curves import ANYTIME_ACCURACY, BEST_SCORE, SECONDS_PAID, Point
+from archsearch.platform.curves import CURVES, Point
 from archsearch.platform.ranking import RankedRow
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class MlflowRun:
             name = f"top{row.rank:02d}-{row.key[:8]}"
             if known.pop(name, None):
                 continue
-            tags = {"mlflow.parentRunId": self._id, _FINALIST: "true", **_without_reserved(self.tags)}
+            tags = {**_without_reserved(self.tags), "mlflow.parentRunId": self._id, _FINALIST: "true", "kind": "finalist"}
             child = client.create_run(self._experiment_id, tags=tags, run_name=name)
             start = child.info.start_time
             metrics = [Metric(key, value, start, 0) for key, value in _figures(row).items()]
@@ -162,7 +162,7 @@ class MlflowRun:
         if changed:
             logger.warning("MLflow keeps the first values of changed parameters of %s: %s", self.run_name, ", ".join(changed))
         _log_params(client, run_id, {name: value for name, value in self.params.items() if name not in old})
-        for key in (BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY, "anytime/macs"):
+        for key in CURVES:
             self._logged[key] = max((metric.step for metric in client.get_metric_history(run_id, key)), default=-1)
         return run_id
 

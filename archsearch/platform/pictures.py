@@ -32,4 +32,9 @@ def data_uri(figure: Figure) -> str:
     """Return a figure as the address of an `img` element that holds the whole PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return png_uri(buffer.getvalue())
+
+
+def png_uri(content: bytes) -> str:
+    """Return the bytes of a PNG file as the address of an `img` element."""
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ import pyarrow.parquet as pq
 
 from archsearch.platform import figures, html, pictures, units
 from archsearch.platform.choice import choice_sentence, choice_table
+from archsearch.platform.cost_forecast import forecast_table
 from archsearch.platform.drawing import draw_architecture
 from archsearch.platform.html import Html
 from archsearch.platform.latent_figures import latent_figures
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
+from archsearch.platform.run_facts import picture_name
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.trade_off import front_table, hypervolume, reference_point
+from archsearch.platform.trust_report import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.spaces import SearchSpace
 
 if TYPE_CHECKING:
@@ -24,17 +28,24 @@ if TYPE_CHECKING:
 
 _REASONS = 10
 _FRONT = 30
+_NEXT_BEST = ("rank 2", "rank 3")
+_DRAWN, _DRAWN_DPI = 10, 80
 
 Picture = tuple[str, "Figure", str]
 
 
 def write_report(
-    summary: SearchSummary, space: SearchSpace, directory: Path, top: int = 10, details: Mapping[str, Any] | None = None
+    summary: SearchSummary,
+    space: SearchSpace,
+    directory: Path,
+    top: int = 10,
+    details: Mapping[str, Any] | None = None,
+    course: Course = (),
 ) -> Path:
     """Write the report of a search and return the path of its page.
 
     The folder holds `report.html` (the whole story in one file, pictures included), `figures/` (PNG and SVG), `top.csv` (the
-    ranking with full precision) and `evaluations.parquet` (all candidates).
+    ranking with full precision), `top/` (pictures of the best 10) and `evaluations.parquet` (all candidates).
 
     Args:
         summary: What to tell.
@@ -42,17 +53,23 @@ def write_report(
         directory: Where to write; made where it is missing.
         top: Number of candidates in the ranking.
         details: What the surrogate of the searcher tells of its last stage; see `latent_figures`.
+        course: What the searcher told of itself as it went on; see `trust_curve`.
     """
     directory = Path(directory)
     rows = write_tables(summary, directory, top)
     shown = {}
     method = list(latent_figures(details or {}))
-    for name, figure, text in (*_figures(summary, space, rows), *method):
+    _draw_best(space, rows, directory)
+    for name, row in zip(_NEXT_BEST, rows[1:], strict=False):
+        drawn = (directory / picture_name(row.rank)).read_bytes()
+        shown[name] = html.picture(pictures.png_uri(drawn), f"Rank {row.rank}: {row.architecture}")
+    for name, figure, text in (*_figures(summary, space, rows), *_trust(course), *method):
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
     page.write_text(
-        html.page(summary.name, list(_story(summary, rows, top, shown, [name for name, _, _ in method]))), encoding="utf-8"
+        html.page(summary.name, list(_story(summary, rows, top, shown, [name for name, _, _ in method], course))),
+        encoding="utf-8",
     )
     return page
 
@@ -64,6 +81,21 @@ def write_tables(summary: SearchSummary, directory: Path, top: int = 10) -> list
     write_csv(rows, directory / "top.csv")
     pq.write_table(summary.evaluations, directory / "evaluations.parquet")
     return rows
+
+
+def _draw_best(space: SearchSpace, rows: Sequence[RankedRow], directory: Path) -> None:
+    """Draw the best for the table in MLflow; those of an earlier report that fell back go."""
+    (directory / "top").mkdir(exist_ok=True)
+    for path in (directory / "top").glob("rank-*.png"):
+        path.unlink()
+    for row in rows[:_DRAWN]:
+        figure = draw_architecture(space, space.parse(row.architecture))
+        figure.savefig(directory / picture_name(row.rank), dpi=_DRAWN_DPI, facecolor="white")
+
+
+def _trust(course: Course) -> Iterator[Picture]:
+    if trust_curve(course):
+        yield "trust", trust_figure(course), "Rank correlation of the surrogate's predictions with the outcomes"
 
 
 def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -> Iterator[Picture]:
@@ -78,7 +110,7 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
 
 
 def _story(
-    summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str]
+    summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str], course: Course
 ) -> Iterator[Html]:
     yield _opening(summary)
     yield html.heading("The answer")
@@ -88,6 +120,8 @@ def _story(
         yield html.heading(f"The best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
         cells = ranked_table(summary.evaluations, top, summary.percent)
         yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
+        if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
+            yield html.folded("The next best, drawn", next_best)
     if "best_so_far" in shown:
         yield html.heading("The course of the search")
         yield shown["best_so_far"]
@@ -104,11 +138,18 @@ def _story(
         yield shown["trade_off"]
     if summary.weighs and rows:
         yield from _trade_off(summary)
+    if "trust" in shown:
+        yield html.heading("How far the surrogate could be trusted")
+        yield html.paragraph(trust_sentence(course))
+        yield shown["trust"]
     if method:
         yield html.heading("The latent space in the last stage")
         yield from (shown[name] for name in method)
     yield html.heading("What the search cost")
     yield _costs(summary)
+    if foretold := forecast_table(summary):
+        yield html.paragraph("What it would cost by its first evaluations, and what it did cost:")
+        yield html.table(foretold[0], foretold[1:])
     yield html.heading("Failures")
     yield from _failures(summary)
     yield html.heading("Settings")
@@ -116,6 +157,19 @@ def _story(
     yield html.heading("How to resume or reproduce")
     yield html.code(summary.command)
     yield html.paragraph(f"archsearch {summary.version}, seed {summary.seed}. All candidates are in evaluations.parquet.")
+    if rows:
+        yield html.heading("How to use the best architecture")
+        yield html.code(retrain_command(summary))
+        yield html.paragraph(
+            "trains it from new weights and writes source, weights, exchange formats and a model card. --rank 2 takes the second "
+            "best; --register NAME puts the model into MLflow's registry, too."
+        )
+
+
+def retrain_command(summary: SearchSummary) -> str:
+    """Return the line that trains the best architecture to the end, on the images of the search if it trained on some."""
+    dataset = summary.evaluator.removeprefix("train:") if summary.evaluator.startswith("train:") else "DATASET"
+    return f"archsearch export {summary.command.removeprefix('archsearch resume ')} --retrain {shlex.quote(dataset)}"
 
 
 def _opening(summary: SearchSummary) -> Html:

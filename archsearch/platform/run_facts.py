@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from archsearch.platform.curves import anytime_curve, common_budget
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
+from archsearch.searchers import ArchitectureSearcher
 
 _DAY = 86400.0
 
@@ -45,6 +49,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
         # The area compares only between runs with the same end, so the end is given with it.
         budget = common_budget(summary)
         metrics |= {"anytime/auc": curve.auc(budget), "anytime/auc_macs": budget}
+        metrics |= {"anytime/exits_auc": summary.exits.auc(budget)} if summary.exits else {}
     return {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
 
 
@@ -66,7 +71,51 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     return "\n".join([*lines, "", f"`{summary.command}`"])
 
 
-def split_table(rows: Sequence[RankedRow]) -> str:
-    """Return the ranking as JSON in the form in which MLflow shows tables: `{"columns": [...], "data": [[...], ...]}`."""
-    records = [asdict(row) for row in rows]
+def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
+    """Return the ranking as JSON in the form in which MLflow shows tables: `{"columns": [...], "data": [[...], ...]}`.
+
+    Args:
+        rows: The best candidates.
+        report: Folder of the report, which lies in the run; pictures that it holds stand in a column of their own.
+    """
+    pictures = [_picture(row, report) for row in rows]
+    shown = any(pictures)
+    records = []
+    for row, picture in zip(rows, pictures, strict=True):
+        rank, *others = asdict(row).items()
+        records.append(dict([rank, *([("picture", picture)] if shown else []), *others]))
     return json.dumps({"columns": list(records[0]) if records else [], "data": [list(record.values()) for record in records]})
+
+
+def _picture(row: RankedRow, report: Path | None) -> dict[str, str] | None:
+    """Return the cell that MLflow shows as a picture, as its own `log_table` writes it; None where there is none."""
+    name = picture_name(row.rank)
+    if report is None or not (report / name).exists():
+        return None
+    return {"type": "image", "filepath": name, "compressed_filepath": name}
+
+
+def picture_name(rank: int) -> str:
+    """Return where the report keeps the picture of one of the best architectures."""
+    return f"top/rank-{rank:02d}.png"
+
+
+def searcher_settings(searcher: ArchitectureSearcher, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a searcher by name, with those that were left at their defaults.
+
+    Charts such as parallel coordinates leave out a run that lacks a parameter.
+
+    Args:
+        searcher: The searcher.
+        given: Options that were given to it.
+    """
+    settings: dict[str, Any] = {}
+    for kind in type(searcher).__mro__:
+        if kind is ArchitectureSearcher:
+            break
+        if "__init__" in vars(kind):
+            for each in inspect.signature(vars(kind)["__init__"]).parameters.values():
+                value = getattr(searcher, each.name, each.default)
+                if each.kind is each.KEYWORD_ONLY and isinstance(value, bool | int | float | str):
+                    settings.setdefault(each.name, value)
+    return {**settings, **given}

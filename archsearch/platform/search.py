@@ -18,12 +18,16 @@ from archsearch.cluster.storage_check import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
+from archsearch.platform.curves import exit_curve
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.result import SearchResult, evaluations_table
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.summary import SearchSummary
-from archsearch.platform.tracking import NoTracker, Tracker, open_tracker
+from archsearch.platform.tracking import Tracker
+from archsearch.platform.tracking_setup import NoTracker, open_tracker
+from archsearch.platform.tracking_system import check_system_metrics
+from archsearch.platform.trust_report import Course
 from archsearch.searchers import ArchitectureSearcher, Goals, Observation, TuneAlgorithm, goals_for
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
@@ -127,6 +131,8 @@ def _prepare(
     resume: bool,
 ) -> Search:
     """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
+    if configuration.system_metrics:
+        check_system_metrics(configuration.tracking)
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
@@ -196,19 +202,19 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     known = _take_history(search)
     progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
     progress.take(searcher.history)
-    tracker = open_tracker(configuration, search.space.name, search.evaluator, search.folder)
+    tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
     tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
-    shown: dict[str, float] = {}
+    course: list[tuple[int, dict[str, float]]] = []
 
     def take(observations: Sequence[Observation]) -> None:
         search.folder.note_outcomes(observations)
         progress.take(observations)
         tracker.record(observations)
-        if (figures := searcher.figures) != shown:
+        if (figures := searcher.figures) and (not course or figures != course[-1][1]):
             tracker.record_values(figures)
-            shown.update(figures)
+            course.append((len(searcher.history), figures))
 
     searcher.on_outcomes = take
     status = "FAILED"
@@ -223,7 +229,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id)
-        _publish(result, tracker, status, searcher)
+        _publish(result, tracker, status, searcher, course)
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
@@ -232,7 +238,9 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     return result
 
 
-def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str, searcher: ArchitectureSearcher) -> None:
+def _publish(
+    result: SearchResult, tracker: Tracker | NoTracker, status: str, searcher: ArchitectureSearcher, course: Course
+) -> None:
     """Write the report, or its tables alone, and send them to MLflow."""
     from archsearch.platform.report import write_report, write_tables
 
@@ -240,7 +248,7 @@ def _publish(result: SearchResult, tracker: Tracker | NoTracker, status: str, se
     if len(summary.evaluations):
         if summary.settings["report"]:
             tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
-            write_report(summary, result.space, folder, top, searcher.details)
+            write_report(summary, result.space, folder, top, searcher.details, course)
         else:
             write_tables(summary, folder, top)
         tracker.log_artifacts(folder)
@@ -303,7 +311,8 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
-    evaluations = evaluations_table(observations, {**reused, **paid}, set(paid), evaluator)
+    recorded = {**reused, **paid}
+    evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
     summary = SearchSummary(
         name=search.folder.name,
         space=search.space.name,
@@ -324,5 +333,6 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()
         },
+        exits=exit_curve(recorded.values(), evaluator.chance),
     )
     return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))

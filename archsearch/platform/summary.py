@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archsearch.evaluators.anytime import AREA
+from archsearch.evaluators.anytime import AREA, AnytimeCurve
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -39,6 +39,7 @@ class SearchSummary:
         command: The line that resumes or reproduces the search.
         chance: Chance accuracy, a fraction.
         groups: Scores by how the candidates were chosen, the searcher's own choice first; see `ArchitectureSearcher.groups`.
+        exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
     """
 
     name: str
@@ -57,6 +58,7 @@ class SearchSummary:
     command: str
     chance: float
     groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    exits: AnytimeCurve | None = None
 
     @property
     def score_label(self) -> str:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from archsearch import __version__
-from archsearch.evaluators import Evaluator
-from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.curves import ANYTIME_UNIT, Point, SearchCurve, anytime_curve, anytime_points
+from archsearch.platform.curves import (
+    ANYTIME_UNIT,
+    EXITS_ACCURACY,
+    Point,
+    SearchCurve,
+    anytime_curve,
+    anytime_points,
+    budget_points,
+)
 from archsearch.platform.mlflow_run import MlflowRun
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.run_facts import final_metrics, note, split_table
-from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary, flat
+from archsearch.platform.tracking_system import SystemMonitor
+from archsearch.platform.tracking_unsent import forget_unsent, unsent_points, write_unsent
 from archsearch.searchers import Observation
 
-UNSENT = "mlflow-unsent.jsonl"
 _BATCH = 1000
+_SLOW_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +40,9 @@ Task = tuple[str, Callable[[MlflowRun], None]]
 class Tracker:
     """Writes one search to one MLflow run, from a thread of its own, in batches.
 
-    An error or an unreachable server is reported once; what could not be sent is kept, tried again every few seconds and at
-    the end, and finally written to `mlflow-unsent.jsonl`.
+    An error, an unreachable server, or one that takes more than 30 seconds for an answer is reported once; what could not be
+    sent is kept, tried again every few seconds and at the end, and finally written to `mlflow-unsent.jsonl`. The next tracker
+    of the run, that of `archsearch resume`, sends it.
 
     Args:
         tracking_uri: Address of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
@@ -48,6 +53,7 @@ class Tracker:
         run_id: Run to take up again; None makes a new one.
         directory: Folder for what could not be sent; None takes the current folder.
         gpus_per_worker: GPUs that one second of evaluating keeps busy.
+        system_metrics: Whether to log what this machine does meanwhile; see `SystemMonitor`.
         interval: Seconds between two writes.
         on_run: Called with the run's id, in the tracker's thread, once the run is there.
         patience: Seconds that `start` and `finish` wait for the store at most.
@@ -70,6 +76,7 @@ class Tracker:
         *,
         directory: Path | None = None,
         gpus_per_worker: float = 0.0,
+        system_metrics: bool = False,
         interval: float = 5.0,
         on_run: Callable[[str], None] | None = None,
         patience: float = 60.0,
@@ -78,13 +85,16 @@ class Tracker:
         self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
         self._directory, self._on_run = directory or Path.cwd(), on_run
         self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
+        self._system = SystemMonitor(uri) if system_metrics else None
         self._curve = SearchCurve()
-        self._points: list[Point] = []
+        self._points: list[Point] = list(unsent_points(self._directory))
+        self._report: Path | None = None
         self._tasks: list[Task] = []
         self._lock = threading.Lock()
         self._first_try, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
         self._wake = threading.Event()
         self._warned = False
+        self._call_began: float | None = None
         self._thread = threading.Thread(target=self._work, name="archsearch-tracker", daemon=True)
 
     @property
@@ -111,6 +121,10 @@ class Tracker:
         """
         with self._lock:
             self._points += self._curve.extend(observations, _now())
+        began = self._call_began
+        if began is not None and time.monotonic() - began > _SLOW_SECONDS:
+            # MLflow repeats a call for minutes before it gives up.
+            self._warn(f"no answer for {_SLOW_SECONDS:.0f} seconds")
 
     def record_values(self, values: Mapping[str, float]) -> None:
         """Take further figures, such as the trust in a surrogate, at the present number of candidates."""
@@ -119,7 +133,8 @@ class Tracker:
             self._points += [Point(key, value, self._curve.count, _now()) for key, value in finite.items()]
 
     def log_artifacts(self, directory: Path) -> None:
-        """Copy a folder, such as the report, into the run."""
+        """Copy the folder of the report into the run."""
+        self._report = directory
         self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
 
     def log_finalists(self, rows: Sequence[RankedRow]) -> None:
@@ -139,14 +154,17 @@ class Tracker:
             The file with what could not be sent, or None.
         """
         with self._lock:
-            self._points += self._curve.end(_now())
+            if status == "FINISHED" and (summary is None or self._curve.count == summary.num_candidates):
+                self._points += self._curve.end(_now())  # elsewhere this step would be one that other runs do not have
             if summary is not None:
                 self._points += self._final_points(summary, status)
         if summary is not None:
             rows = ranked_rows(summary.evaluations, top)
             tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
             self._add("note", lambda run: run.log_tags(tags))
-            self._add("ranking", lambda run: run.log_table(split_table(rows), "top.json"))
+            self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
+        if (system := self._system) is not None:
+            self._add("system metrics", lambda run: system.stop())
         self._add(f"status {status}", lambda run: run.finish(status))
         self._closing.set()
         self._wake.set()
@@ -159,7 +177,10 @@ class Tracker:
         metrics = final_metrics(summary, self._gpus_per_worker)
         points = [Point(key, value, len(summary.evaluations), _now()) for key, value in metrics.items()]
         curve = anytime_curve(summary) if status == "FINISHED" else None
-        return points + (anytime_points(curve, _now()) if curve else [])
+        if curve is None:
+            return points
+        points += [*anytime_points(curve, _now()), *budget_points(_now())]
+        return points + (anytime_points(summary.exits, _now(), EXITS_ACCURACY) if summary.exits else [])
 
     def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
         with self._lock:
@@ -195,92 +216,41 @@ class Tracker:
         if self._on_run is not None and self._run.run_id is not None:
             self._on_run(self._run.run_id)
             self._on_run = None
+        if self._system is not None and self._run.run_id is not None and not self._closing.is_set():
+            self._system.keep_running(self._run.run_id)
 
     def _tried(self, call: Callable[..., object], *arguments: object) -> bool:
         """Return whether a call went well; the first one that does not is reported."""
+        self._call_began = time.monotonic()
         try:
             call(*arguments)
         except Exception as error:  # whatever the store does, the search goes on
-            if not self._warned:
-                self._warned = True
-                reason = " ".join(str(error).split())[:300]
-                logger.warning("MLflow at %s does not take the run (%s); the search goes on", shown(self._run.uri), reason)
+            self._warn(" ".join(str(error).split())[:300])
             return False
+        finally:
+            self._call_began = None
         return True
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
+            store = shown(self._run.uri)
+            logger.warning(
+                "MLflow at %s does not take the run (%s); the search goes on, and what is to be logged is kept", store, reason
+            )
 
     def _write_unsent(self, status: str) -> Path | None:
         with self._lock:
             points, tasks = list(self._points), [what for what, _ in self._tasks]
         if not points and not tasks:
+            forget_unsent(self._directory)
             return None
-        run = self._run
-        header = {"experiment": run.experiment, "run_name": run.run_name, "run_id": run.run_id, "status": status}
-        lines: list[dict[str, Any]] = [{"kind": "run", **header, "tags": run.tags, "params": run.params}]
-        lines += [{"kind": "metric", **asdict(point)} for point in points]
-        lines += [{"kind": "task", "what": what} for what in tasks]
-        path = self._directory / UNSENT
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        except OSError as error:
-            logger.warning("what MLflow did not take could not be written to %s either (%s)", path, error.strerror)
-            return None
-        logger.warning("MLflow at %s did not take everything; the rest is in %s", shown(run.uri), path)
+        path = write_unsent(self._directory, self._run, status, points, tasks)
+        if path is not None:
+            where = shown(self._run.uri)
+            again = f"archsearch resume {self._directory}"
+            logger.warning("MLflow at %s did not take everything; the rest is in %s; send it with: %s", where, path, again)
         return path
-
-
-class NoTracker:
-    """Stands in for a tracker where tracking is off."""
-
-    run_id = None
-
-    def start(self, wait: bool = True) -> None:
-        """Do nothing."""
-
-    def record(self, observations: Sequence[Observation]) -> None:
-        """Do nothing."""
-
-    def record_values(self, values: Mapping[str, float]) -> None:
-        """Do nothing."""
-
-    def log_artifacts(self, directory: Path) -> None:
-        """Do nothing."""
-
-    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Do nothing."""
-
-    def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> None:
-        """Do nothing."""
-
-
-def open_tracker(configuration: SearchConfiguration, space: str, evaluator: Evaluator, folder: RunFolder) -> Tracker | NoTracker:
-    """Return the started tracker of a search, which takes up the run that the folder remembers.
-
-    Args:
-        configuration: The settings; `tracking` says where to.
-        space: Name of the space.
-        evaluator: What scores the candidates.
-        folder: Folder of the run.
-    """
-    if configuration.tracking == "off":
-        return NoTracker()
-    tags: dict[str, Any] = {"space": space, "dataset": evaluator.task, "searcher": configuration.searcher}
-    tags |= {"evaluator": configuration.evaluator, "seed": configuration.seed, "version": __version__}
-    if configuration.study:
-        tags["study"] = configuration.study
-    tracker = Tracker(
-        None if configuration.tracking == "auto" else configuration.tracking,
-        f"{space}/{evaluator.task}",
-        folder.name,
-        tags,
-        configuration.as_dict(),
-        folder.tracking_id,
-        directory=folder.path,
-        gpus_per_worker=configuration.gpus_per_worker,
-        on_run=lambda run_id: setattr(folder, "tracking_id", run_id),
-    )
-    tracker.start(wait=False)
-    return tracker
 
 
 def default_uri() -> str:

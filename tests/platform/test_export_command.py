@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
 from archsearch import spaces
@@ -93,6 +95,29 @@ def test_export_of_a_trained_network_and_training_of_that_again(run: RunFolder, 
     assert second["training"]["images"] == 901 + 449
 
 
+def test_a_trained_network_is_registered(run: RunFolder, mlflow_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = f"sqlite:///{shutil.copy(mlflow_store, run.path)}"
+    command = [
+        "export",
+        str(run.path),
+        "--retrain",
+        "digits",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--quiet",
+        "--register",
+        "digits",
+    ]
+    for version in ("1", "2"):  # the second time nothing is trained
+        assert main([*command, "--tracking", store]) == 0
+        out = capsys.readouterr().out
+        assert f"Registered: digits, version {version}" in out
+        assert f"Load it:   mlflow.pyfunc.load_model('models:/digits/{version}')" in out
+    assert MlflowClient(store).get_model_version("digits", "2").description.startswith("# Image classifier")
+
+
 def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     save = TrainingStore.save
 
@@ -119,6 +144,9 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
         (["export", "r", "--rank", "4"], "rank: expected 1 to 3, the candidates of r with a score; got 4"),
         (["export", "r", "--rank", "0"], "rank: expected 1 to 3"),
         (["export", "r", "--epochs", "3"], "retrain: --epochs is for a training; give --retrain DATASET too"),
+        (["export", "r", "--register", "a"], "retrain: --register is for a training; give --retrain DATASET too"),
+        (["export", "r", "--retrain", "digits", "--register", "a/b"], "register: expected a name without / and :"),
+        (["train", CELL, "--dataset", "digits", "--register", "a", "--tracking", "off"], "tracking: a registered model needs"),
         (["export", "r", "--retrain", "digit"], "dataset: expected one of .* Did you mean 'digits'"),
         (["export", "r", "--retrain", "digits", "--recipe", "cifra"], "recipe: expected one of .* Did you mean 'cifar'"),
         (["export", "r", "--retrain", "digits", "--set", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),

@@ -16,7 +16,7 @@ from PIL import Image
 from archsearch import spaces
 from archsearch.platform import html
 from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.report import write_report
+from archsearch.platform.report import retrain_command, write_report
 
 SPACE = spaces.get("nasbench201")
 NAN = float("nan")
@@ -61,7 +61,7 @@ def test_the_report_tells_the_story_in_one_file(make_summary: Any, tmp_path: Pat
     best = ranked_rows(summary.evaluations, 1)[0]
     for words in (best.architecture, "80.00", "79.00", "20,000", "2,000,000", "out of memory", summary.command, "epochs", "36.0"):
         assert words in page.words
-    assert len(page.pictures) == 3
+    assert len(page.pictures) == 4
     for picture in page.pictures:
         content = base64.b64decode(picture.removeprefix("data:image/png;base64,"))
         assert Image.open(io.BytesIO(content)).format == "PNG"
@@ -75,6 +75,7 @@ def test_the_report_leaves_tables_and_pictures(make_summary: Any, tmp_path: Path
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     stems = ("best_architecture", "best_so_far", "trade_off")
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    assert {path.name for path in (tmp_path / "top").iterdir()} == {"rank-01.png", "rank-02.png"}
     stored = pq.read_table(tmp_path / "evaluations.parquet")
     assert str(stored.to_pylist()) == str(summary.evaluations.to_pylist())
     with (tmp_path / "top.csv").open(newline="") as file:
@@ -106,6 +107,38 @@ def test_a_report_can_be_written_again(make_summary: Any, tmp_path: Path) -> Non
     first = write_report(make_summary([0.5]), SPACE, tmp_path)
     assert "70.00" in read(write_report(make_summary([0.5, 0.7]), SPACE, tmp_path)).words
     assert first.exists()
+    write_report(make_summary([0.5]), SPACE, tmp_path)
+    assert [path.name for path in (tmp_path / "top").iterdir()] == ["rank-01.png"]
+
+
+def test_the_report_tells_what_the_surrogate_was_worth(make_summary: Any, tmp_path: Path) -> None:
+    course = [(5, {"surrogate/stages": 1.0}), (10, {"surrogate/trust_tau": 0.1}), (15, {"surrogate/trust_tau": 0.62})]
+    summary = make_summary([0.5, 0.6])
+    page = read(write_report(summary, SPACE, tmp_path, course=course))
+    assert "How far the surrogate could be trusted" in page.words
+    assert "was 0.62: of two candidates it named the better one in about 81 % of cases" in page.words
+    assert (tmp_path / "figures" / "trust.png").exists()
+    assert "surrogate could be trusted" not in read(write_report(summary, SPACE, tmp_path, course=course[:1])).words
+
+
+def test_the_report_tells_how_to_go_on(make_summary: Any, tmp_path: Path) -> None:
+    line = "archsearch export runs/evolution-nasbench201-digits-s0 --retrain"
+    assert f"{line} digits" in read(write_report(make_summary([0.5]), SPACE, tmp_path)).words
+    assert f"{line} DATASET" in read(write_report(make_summary([0.5], evaluator="table:digits201"), SPACE, tmp_path)).words
+    assert f"{line} 'imagefolder:my photos'" in retrain_command(make_summary([0.5], evaluator="train:imagefolder:my photos"))
+    assert line not in read(write_report(make_summary([NAN], ["lost"]), SPACE, tmp_path)).words
+
+
+def test_what_the_first_evaluations_foretold_stands_beside_what_was_paid(make_summary: Any, tmp_path: Path) -> None:
+    summary = make_summary([0.5] * 10, columns={"seconds": [10.0] * 5 + [20.0] * 5})
+    assert "foretold by the first 5" in read(write_report(summary, SPACE, tmp_path)).words
+
+
+def test_tables_scroll_in_a_box_of_their_own(make_summary: Any, tmp_path: Path) -> None:
+    page = read(write_report(make_summary([0.5, 0.6]), SPACE, tmp_path))
+    tags = [(tag, attrs.get("class")) for tag, attrs in page.tags]
+    tables = [index for index, (tag, _) in enumerate(tags) if tag == "table"]
+    assert tables and all(tags[index - 1] == ("div", "wide") for index in tables)
 
 
 def test_texts_cannot_become_markup(make_summary: Any, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from archsearch import searchers, spaces
 from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.run_facts import final_metrics, note, split_table
+from archsearch.platform.run_facts import final_metrics, note, searcher_settings, split_table
 
 NAN = float("nan")
 
@@ -37,3 +38,13 @@ def test_the_table_is_readable_by_pandas_and_mlflow(make_summary: Any) -> None:
     assert table["columns"][:2] == ["rank", "candidate"]
     assert [row[:2] for row in table["data"]] == [[1, 1], [2, 0]]
     assert json.loads(split_table([])) == {"columns": [], "data": []}
+
+
+def test_settings_of_a_searcher_have_those_at_their_defaults() -> None:
+    space = spaces.get("nasbench201")
+    evolution = searchers.get("evolution")(space, 0, population_size=30, num_candidates=5)
+    assert searcher_settings(evolution, {"population_size": 30}) == {"population_size": 30, "tournament_size": 10}
+    gates = searcher_settings(searchers.get("gates")(space, 0, num_candidates=5), {"members": 3})
+    assert {"members": 3, "stage_size": 5, "explore": 0.1, "encoder": "gates"}.items() <= gates.items()
+    assert not {"epochs", "pool", "space", "seed", "num_candidates"} & set(gates)
+    assert searcher_settings(searchers.get("random")(space, 0), {}) == {}

@@ -1,0 +1,45 @@
+"""`archsearch ui`, as typed: it serves the store, and ends on Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+_COMMAND = "import sys; from archsearch.platform.command_line import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.long
+def test_the_ui_shows_the_store_of_the_folder(mlflow_store: Path, tmp_path: Path) -> None:
+    shutil.copy(mlflow_store, tmp_path / "mlflow.db")
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment("nasbench201/digits")
+    command = [sys.executable, "-c", _COMMAND, "ui"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().split()[1].partition("/#/")[0]
+        assert address.startswith("http://127.0.0.1:")
+        while not _answer(f"{address}/health"):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        assert "<title>MLflow</title>" in _answer(address)
+        assert [each.name for each in MlflowClient(address).search_experiments()] == ["nasbench201/digits", "Default"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def _answer(address: str) -> str:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as response:
+            return str(response.read().decode())
+    except OSError:
+        return ""
