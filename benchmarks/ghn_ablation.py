@@ -36,7 +36,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
     "synchronous, T = 1": ({"scheme": "synchronous"}, ""),
     "synchronous, T = 5": ({"scheme": "synchronous", "propagations": 5}, ""),
     "trained with 5 nodes": ({"training_nodes": 5}, ""),
-    "trained with 12 nodes": ({"training_nodes": 12}, ""),
 }
 
 
