@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.ghn.checkpoint import read_state
+from archsearch.evaluators.checkpoint import read_state
 from archsearch.spaces import SearchSpace
 
 _RESTARTS = 5

@@ -7,12 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from archsearch import __version__
 from archsearch.errors import RunError
 from archsearch.evaluators import from_text
-from archsearch.platform.result import SearchResult
+from archsearch.platform.result import SearchResult, summary_of
 from archsearch.platform.run_folder import RunFolder
-from archsearch.platform.summary import SearchSummary
 from archsearch.spaces import get as get_space
 
 
@@ -40,21 +38,5 @@ def finished_run(run: str | Path) -> SearchResult:
         raise RunError(f"run: {table} is damaged; write it anew with: archsearch resume {folder.path}") from error
     space = get_space(configuration.space)
     evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
-    summary = SearchSummary(
-        name=folder.name,
-        space=space.name,
-        task=evaluator.task,
-        searcher=configuration.searcher,
-        evaluator=configuration.evaluator,
-        seed=configuration.seed,
-        num_candidates=configuration.num_candidates,
-        score_name=evaluator.score_name,
-        percent=evaluator.score_is_fraction,
-        evaluations=evaluations,
-        settings=configuration.as_dict(),
-        costs={},
-        version=__version__,
-        command=f"archsearch resume {folder.path}",
-        chance=evaluator.chance,
-    )
+    summary = summary_of(folder, configuration, evaluator, evaluations)
     return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments))

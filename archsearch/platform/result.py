@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from archsearch import __version__
 from archsearch.errors import RunError
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
 from archsearch.searchers import Objective, Observation
@@ -220,6 +223,29 @@ class SearchResult:
 def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
     """Return the size settings among the arguments of `SearchSpace.cost`."""
     return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
+
+
+def summary_of(
+    folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator, evaluations: pa.Table
+) -> SearchSummary:
+    """Return what is known of a run from its settings and its evaluations; costs are left empty."""
+    return SearchSummary(
+        name=folder.name,
+        space=evaluator.space.name,
+        task=evaluator.task,
+        searcher=configuration.searcher,
+        evaluator=configuration.evaluator,
+        seed=configuration.seed,
+        num_candidates=configuration.num_candidates,
+        score_name=evaluator.score_name,
+        percent=evaluator.score_is_fraction,
+        evaluations=evaluations,
+        settings=configuration.as_dict(),
+        costs={},
+        version=__version__,
+        command=f"archsearch resume {folder.path}",
+        chance=evaluator.chance,
+    )
 
 
 def evaluations_table(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ConfigurationError, RunError
-from archsearch.evaluators.ghn.checkpoint import read_state, write_state
+from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.training_loop import Training
 
 _VERSION = 1

@@ -12,7 +12,6 @@ from typing import Any, TextIO
 import numpy as np
 from ray.tune.search import Searcher
 
-from archsearch import __version__
 from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage_check import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
@@ -21,9 +20,8 @@ from archsearch.platform.configuration import SearchConfiguration, from_mapping,
 from archsearch.platform.curves import exit_curve
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.result import SearchResult, evaluations_table
+from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
-from archsearch.platform.summary import SearchSummary
 from archsearch.platform.tracking import Tracker
 from archsearch.platform.tracking_setup import NoTracker, open_tracker
 from archsearch.platform.tracking_system import check_system_metrics
@@ -313,22 +311,10 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
-    summary = SearchSummary(
-        name=search.folder.name,
-        space=search.space.name,
-        task=evaluator.task,
-        searcher=configuration.searcher,
-        evaluator=configuration.evaluator,
-        seed=configuration.seed,
-        num_candidates=configuration.num_candidates,
-        score_name=evaluator.score_name,
-        percent=evaluator.score_is_fraction,
-        evaluations=evaluations,
+    summary = replace(
+        summary_of(search.folder, configuration, evaluator, evaluations),
         settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
-        version=__version__,
-        command=f"archsearch resume {search.folder.path}",
-        chance=evaluator.chance,
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()

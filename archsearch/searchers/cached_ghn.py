@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.cluster.ghn_training import train_ghn
+from archsearch.evaluators.checkpoint import read_state
 from archsearch.evaluators.datasets.cache import cache_folder
-from archsearch.evaluators.ghn.checkpoint import read_state
 from archsearch.evaluators.ghn.ghn import GHN
 from archsearch.evaluators.ghn.surrogate import GHNSurrogate
 from archsearch.spaces import SearchSpace

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
-from archsearch.evaluators.ghn.checkpoint import read_state, write_state
 from archsearch.evaluators.ghn.fitting import Pace, Progress, Report, print_line, run_steps
 from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator

@@ -13,10 +13,10 @@ import torch
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.augmentation import augment
+from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.ghn.checkpoint import read_state, write_state
 from archsearch.evaluators.ghn.fitting import Pace, Report, print_line, run_steps
 from archsearch.evaluators.ghn.identity import check
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator

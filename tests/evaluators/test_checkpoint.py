@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.ghn.checkpoint import read_state, write_state
+from archsearch.evaluators.checkpoint import read_state, write_state
 
 
 def test_a_state_comes_back(tmp_path: Path) -> None:
