@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import RunError
 from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Resident, Splits
+from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.recipe import default_scale
 from archsearch.evaluators.training_loop import Score, Training, TrainingDiverged, exit_scores, score
 from archsearch.platform.retrain_progress import EpochProgress
@@ -143,7 +144,7 @@ def retrain(
     data = _training_data(name, splits, with_validation)
     settings = {"space": space.name, "architecture": str(architecture), "scale": size, "recipe": made.settings(), "seed": seed}
     store = TrainingStore(checkpoint, {**settings, "dataset": data.digest, "with_validation": with_validation})
-    parts = _resident_parts(splits, data, with_validation, _device(device))
+    parts = _resident_parts(splits, data, with_validation, device_named(device))
     key, on = space.key(architecture), parts.train.images.device
     weights, batches = (torch.Generator().manual_seed(_seed(seed, key, use)) for use in ("weights", "batches"))
     network = space.build(architecture, len(data.classes), data.shape[0], weights, **size).to(on)
@@ -220,15 +221,6 @@ def _resident_parts(splits: Splits, data: TrainingData, with_validation: bool, d
 def default_size(space: SearchSpace, dataset: str) -> dict[str, int]:
     """Return the settings of a network's size that a dataset has a default of its own for."""
     return {name: value for name, value in default_scale(dataset).items() if name in space.scale_defaults}
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
 
 
 def _seed(seed: int, key: str, purpose: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.cluster.ghn_training import train_ghn
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.checkpoint import read_state
 from archsearch.evaluators.datasets.cache import cache_folder
 from archsearch.evaluators.ghn.ghn import GHN
@@ -56,14 +57,10 @@ class CachedGHN(GHNSurrogate):
         path = self._folder / file_name(recipe, steps)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                read_state(path)
+            _whole_state(path)
         except OSError as error:
             logger.warning("ghn: the training is not kept (%s); set ARCHSEARCH_CACHE to a folder that can be written", error)
             return None
-        except Exception as error:  # whatever torch makes of a damaged file
-            logger.warning("ghn: training anew, because of the file in the cache: %s", error)
-            path.unlink(missing_ok=True)
         return path
 
 
@@ -88,10 +85,22 @@ def train_together(
         **arguments: Further arguments of `GHN`.
     """
     path = _folder(cache) / file_name({**GHN(space, seed=seed, **arguments).recipe(), "trainers": trainers}, steps)
-    if path.exists() and (state := read_state(path))["steps"] >= steps:
+    if (state := _whole_state(path)) is not None and state["steps"] >= steps:
         return state
     how: dict[str, Any] = {"workers": trainers, "checkpoint_seconds": _SAVE_EVERY, **resources}
     return train_ghn(space, steps=steps, checkpoint=path, seed=seed, **how, **arguments)
+
+
+def _whole_state(path: Path) -> dict[str, Any] | None:
+    """Return the state in a file, or None where there is no file; one that is damaged is deleted."""
+    if not path.exists():
+        return None
+    try:
+        return read_state(path)
+    except ConfigurationError as error:
+        logger.warning("ghn: training anew, because of the file in the cache: %s", error)
+        path.unlink(missing_ok=True)
+        return None
 
 
 def _folder(cache: str | None) -> Path:
