@@ -44,6 +44,7 @@ from archsearch.spaces.plan import Plan
 
 SEARCHED = ("ghn", "random")
 TRAINED = 10  # networks of each of them
+KINDS = (*SEARCHED, "msdnet", "resnet", "ensemble")
 SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)  # of the maximum budget
 
 
@@ -132,6 +133,12 @@ class Comparison:
         widths = (width + 2 * number for number in range(members))
         return ensemble_plan([resnet_plan(self.classes, self.shape[0], channels=each, **plain) for each in widths])
 
+    def names(self, kind: str) -> list[str]:
+        """Return the networks of a kind: architectures as text, or names of designs."""
+        if kind in SEARCHED:
+            return self.ranked() if kind == "ghn" else [str(architecture) for architecture in self.drawn(0, TRAINED)]
+        return list(self.baselines()[kind])
+
     def drawn(self, seed: int, number: int) -> list[Architecture]:
         rng = np.random.default_rng([20_181_014, seed])
         return list(islice(_samples(self.space, rng), number))
@@ -160,13 +167,8 @@ def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]
 
 def compute(comparison: Comparison) -> None:
     """Train all networks with one seed, and the best of each kind with the others."""
-    names = {
-        "random": [str(architecture) for architecture in comparison.drawn(0, TRAINED)],
-        "ghn": comparison.ranked(),
-        **{kind: list(plans) for kind, plans in comparison.baselines().items()},
-    }
-    for kind, each in names.items():
-        first = [comparison.row(kind, name, 0) for name in each]
+    for kind in comparison.arguments.kinds:
+        first = [comparison.row(kind, name, 0) for name in comparison.names(kind)]
         best = max(first, key=lambda row: row["valid"])["name"]
         for seed in range(1, comparison.arguments.seeds + 1):
             comparison.row(kind, best, seed)
@@ -226,6 +228,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
     parser.add_argument("--rank", type=int, default=300, help="random networks that it ranks (default: 300)")
     parser.add_argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="what to train (default: all)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--results", type=Path, default=Path("runs/anytime.jsonl"), help="where the figures are kept")
     parser.add_argument("--print", action="store_true", help="only print the tables of what is there")

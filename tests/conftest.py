@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import itertools
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +17,8 @@ import pytest
 import torch
 
 from archsearch import spaces
+
+SESSION = pytest.StashKey[pytest.Session]()
 
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
@@ -28,6 +33,29 @@ hypothesis.settings.register_profile("repeating", hypothesis.settings.get_profil
 def pytest_configure(config: pytest.Config) -> None:
     """Let the usual run be the same each time; one that takes in the long tests looks for new examples."""
     hypothesis.settings.load_profile("repeating" if config.getoption("markexpr") == "not long" else "exploring")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Note how the tests ended, for the end of the process."""
+    session.config.stash[SESSION] = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process by the outcome of the tests, without the destructors of native libraries.
+
+    Ray leaves threads of its own behind where a test killed the processes that they talk to. They have crashed the interpreter
+    while it was being taken down, after all tests had passed.
+    """
+    session = config.stash.get(SESSION, None)
+    if session is None or "ray" not in sys.modules:
+        return
+    faulthandler.enable(sys.__stderr__)
+    atexit._run_exitfuncs()  # Ray ends its processes there
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(session.exitstatus))
 
 
 @pytest.fixture(scope="session")

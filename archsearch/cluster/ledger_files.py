@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -43,10 +43,11 @@ class PartFiles:
         files: Any pyarrow file system.
         folder: Path of the folder in it.
         schema: Columns of the parts.
+        optional: Columns that may have gaps.
     """
 
-    def __init__(self, files: pafs.FileSystem, folder: str, schema: pa.Schema) -> None:
-        self.files, self.folder, self.schema = files, folder, schema
+    def __init__(self, files: pafs.FileSystem, folder: str, schema: pa.Schema, optional: Collection[str] = ("error",)) -> None:
+        self.files, self.folder, self.schema, self.optional = files, folder, schema, optional
         self._left_out: set[str] = set()
 
     def write(self, prefix: str, table: pa.Table, level: int = 0) -> str:
@@ -129,7 +130,7 @@ class PartFiles:
             raise self._unreadable(error) from error
         try:
             return self._parse(path, content)
-        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        except (OSError, pa.ArrowException, LookupError, OverflowError, TypeError, ValueError) as error:
             self._set_aside(path, reason(error))
             return None
 
@@ -137,7 +138,11 @@ class PartFiles:
         if (digest := _DIGEST.search(path)) and digest[1] != _digest(content):
             raise ValueError("its content does not match the digest in its name")
         table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        return table if table.schema.equals(self.schema) else table.select(self.schema.names).cast(self.schema)
+        if not table.schema.equals(self.schema):
+            table = table.select(self.schema.names).cast(self.schema)
+        if gaps := [name for name in self.schema.names if name not in self.optional and table[name].null_count]:
+            raise ValueError(f"it has gaps in {', '.join(gaps)}")
+        return table
 
     def _set_aside(self, path: str, why: str) -> None:
         logger.warning("the ledger part %s is damaged (%s); it is set aside as *%s", path, why, _DAMAGED)
@@ -183,12 +188,17 @@ def write_whole(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, d
             stream.write(content)
         files.move(temporary, path)
         return
-    with Path(temporary).open("wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    Path(temporary).rename(path)
+    try:
+        with Path(temporary).open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).rename(path)
+    except OSError:  # on a full disk what was begun would take the room of what is tried again
+        with suppress(OSError):
+            Path(temporary).unlink(missing_ok=True)
+        raise
     if durable:
         _sync_folder(Path(path).parent)
 

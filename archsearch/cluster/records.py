@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from archsearch.errors import ArchitectureError, LedgerError
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace
 
@@ -77,7 +78,11 @@ class Records:
         return Records(self.space, self.table.filter(mine))
 
     def entries(self) -> list[Entry]:
-        """Return each key once, in the order of recording: its first success, or else its first failure."""
+        """Return each key once, in the order of recording: its first success, or else its first failure.
+
+        Raises:
+            LedgerError: What a row names is no architecture of the space.
+        """
         batches = self.table.select([*_EVALUATION, *_PLACE]).take(pa.array(self._rows)).to_batches(_ROWS_AT_ONCE)
         rows = (row for batch in batches for row in batch.to_pylist())
         return [Entry(_evaluation(self.space, row), *(row[name] for name in _PLACE)) for row in rows]
@@ -150,8 +155,15 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _evaluation(space: SearchSpace, row: Mapping[str, Any]) -> Evaluation:
+    try:
+        architecture = space.parse(row["architecture"])
+    except ArchitectureError as error:
+        raise LedgerError(
+            f"storage: the ledger holds {row['architecture']!r}, which is no architecture of the space {space.name} as it is now "
+            f"({error}). Restore the space, or choose another storage."
+        ) from error
     return Evaluation(
-        space.parse(row["architecture"]),
+        architecture,
         row["key"],
         row["score"],
         dict(row["metrics"]),

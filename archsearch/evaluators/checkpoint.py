@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators.damaged_state import first_line
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state to a temporary name, then rename it, so that the file is never there in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a state to a temporary name, then rename it, so that the file is never there in part.
+
+    Raises:
+        RunError: It cannot be written. What was under its name before is still there.
+    """
     try:
-        with temporary.open("wb") as file:
-            torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(dict(state), file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        # Where a file cannot be written, torch raises an error of its own in the course of the one that says why.
+        why = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(why, OSError):
+            raise
+        raise RunError(f"checkpoint: cannot write {path} ({why.strerror}); choose another place.") from error
 
 
 def read_state(path: Path) -> dict[str, Any]:
     """Return the state in a file, its tensors on the CPU.
 
     Raises:
-        ConfigurationError: There is no such file, or it holds no state.
+        ConfigurationError: There is no such file, it holds no state, or a bit of it is wrong.
     """
     try:
         file = path.open("rb")
@@ -38,9 +51,14 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"checkpoint: expected a file; {path} does not exist.") from error
     try:
         with file:
+            with zipfile.ZipFile(file) as archive:  # torch writes checksums, but does not read them
+                wrong = archive.testzip()
+            if wrong is not None:
+                raise ValueError(f"the checksum of {wrong} is wrong")
+            file.seek(0)
             state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the bytes lead it to, errors of the file too
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    except Exception as error:  # zipfile and torch raise whatever the bytes lead them to, errors of the file too
+        reason = first_line(error)
         raise ConfigurationError(
             f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} cannot be read ({reason}). Delete it to start anew."
         ) from error

@@ -22,6 +22,7 @@ _EPILOG = """examples:
   archsearch run search.yaml                            take the settings from a file
   archsearch run --table digits201 --objectives accuracy,-macs --constraint 'params <= 20e3'
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
+  archsearch compare --preset papers --table digits201  the methods of three papers beside evolution, TPE and random search
   archsearch run --dry-run                              say what the search will take
   archsearch export runs/NAME --retrain digits          train the best that a run found, and write it for use
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
@@ -71,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="several searchers, several seeds, one budget")
     _add_search_options(compare)
-    compare.add_argument("--searchers", default="random,evolution", help="names, with commas between them")
-    compare.add_argument("--seeds", type=int, default=3, help="searches of each (default: 3)")
+    compare.add_argument("--preset", help="papers: ghn, gates, ngae, evolution, optuna and random, with sizes for two cores")
+    compare.add_argument("--searchers", help="names, with commas between them (default: random,evolution, or the preset's)")
+    compare.add_argument("--seeds", type=int, help="searches of each (default: 3, or the preset's)")
     compare.set_defaults(action=_compare)
 
     resume = commands.add_parser("resume", help="go on with a run that was stopped")
@@ -252,9 +254,10 @@ def _compare(parsed: argparse.Namespace) -> int:
     study = settings.pop("study", None)
     from archsearch.platform.comparison import compare
 
-    searchers = [name.strip() for name in parsed.searchers.split(",") if name.strip()]
-    comparison = compare(searchers, parsed.seeds, study, progress=not parsed.quiet, **settings)
-    print(comparison.table())
+    given = parsed.searchers
+    searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+    comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
+    print(f"At an equal number of candidates\n{comparison.table()}\n\n{comparison.cost_table()}")
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
     print(f"Compare:   archsearch ui   (tag study = {comparison.study})")
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ DEFAULT_JOB: Mapping[str, Any] = {
 }
 """What is searched when neither space nor searcher nor evaluator is named: a hypernetwork ranks 300 random blocks, and the 10
 that it ranks first are trained beside 10 random ones."""
+_LONGEST_NAME = 200  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,27 @@ class SearchConfiguration:
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             _check_type(setting.name, str(setting.type), getattr(self, setting.name))
+        _check_texts("objectives", "a list of texts", self.objectives)
+        _check_texts("constraints", "texts by name", (part for item in self.constraints.items() for part in item))
+        for name in ("searcher_options", "evaluator_options"):
+            _check_texts(name, "names that are texts", getattr(self, name))
+            _check_plain(name, getattr(self, name))
         for name in ("num_candidates", "batch_size", "workers", "top"):
             _check_least(name, getattr(self, name), 1)
         for name in ("seed", "gpus_per_worker"):
             _check_least(name, getattr(self, name), 0)
+        if not self.gpus_per_worker < math.inf:
+            raise ConfigurationError(f"gpus_per_worker: expected a number from 0; got {self.gpus_per_worker!r}.")
         for name in ("cpus_per_worker", "time_budget"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigurationError(f"{name}: expected a number above 0; got {value!r}.")
-        if self.name is not None and (not self.name.strip() or any(letter in self.name for letter in "/\\~\0")):
-            raise ConfigurationError(f"name: expected a folder name without / \\ or ~; got {self.name!r}.")
+        if self.name is not None and not _is_folder_name(self.name):
+            raise ConfigurationError(
+                f"name: expected a folder name of at most {_LONGEST_NAME} bytes without / \\ or ~; got {self.name!r}."
+            )
+        if not self.storage or "\0" in self.storage:
+            raise ConfigurationError(f"storage: expected the path of a folder; got {self.storage!r}.")
 
     @property
     def score_options(self) -> dict[str, Any]:
@@ -118,8 +132,11 @@ def with_default_job(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings, completed by `DEFAULT_JOB` if they name neither space nor searcher nor evaluator."""
     if any(settings.get(name) is not None for name in ("space", "searcher", "evaluator")):
         return dict(settings)
-    options = {name: {**DEFAULT_JOB[name], **settings.get(name, {})} for name in ("searcher_options", "evaluator_options")}
-    return {**DEFAULT_JOB, **settings, **options}
+    job = {**DEFAULT_JOB, **settings}
+    for name in ("searcher_options", "evaluator_options"):
+        if isinstance(given := job[name], Mapping):  # others are refused with the rest of what is wrong
+            job[name] = {**DEFAULT_JOB[name], **given}
+    return job
 
 
 def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> SearchConfiguration:
@@ -146,36 +163,36 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ConfigurationError: The file is missing, is not YAML, or is not a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"configuration: cannot read {path} ({error}); give the path of a YAML file.") from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"configuration: {path} is not valid YAML ({reason}).") from error
+    content = _parsed(text, f"configuration: {path}")
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigurationError(f"configuration: expected lines such as `searcher: evolution` in {path}; got {content!r}.")
+        raise ConfigurationError(
+            f"configuration: expected lines such as `searcher: evolution` in {path}; got {reprlib.repr(content)}."
+        )
     return content
 
 
 def write_yaml(configuration: SearchConfiguration, path: Path) -> None:
     """Write a configuration so that `read_yaml` reads it."""
-    path.write_text(yaml.safe_dump(configuration.as_dict(), sort_keys=False, allow_unicode=True))
+    path.write_text(yaml.safe_dump(configuration.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
     """Return `name=value` texts as a mapping; values are read as YAML, so `epochs=12` gives a number.
 
     Raises:
-        ConfigurationError: A text has no `=`.
+        ConfigurationError: A text has no `=`, or what follows is not valid YAML.
     """
     options = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
             raise ConfigurationError(f"option: expected NAME=VALUE, such as epochs=12; got {pair!r}.")
-        options[name] = yaml.safe_load(value)
+        options[name] = _parsed(value, f"option: {name}={value}")
     return options
 
 
@@ -195,6 +212,40 @@ def parse_constraints(texts: list[str]) -> dict[str, str]:
     return constraints
 
 
+def _parsed(text: str, origin: str) -> Any:
+    """Return the content of a YAML text."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # What PyYAML makes of a date with a 13th month, say, is no error of its own.
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{origin} is not valid YAML ({reason}).") from error
+
+
+def _is_folder_name(name: str) -> bool:
+    """Return whether a text can be the name of a folder on Linux and macOS; it also becomes a part of longer names."""
+    allowed = name.strip() and name.isprintable() and name not in (".", "..") and not any(letter in name for letter in "/\\~")
+    return bool(allowed) and len(name.encode()) <= _LONGEST_NAME
+
+
+def _check_texts(name: str, what: str, values: Iterable[Any]) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{name}: expected {what}; got {reprlib.repr(value)} among them.")
+
+
+def _check_plain(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse what `run.yaml` could not hold: objects, and mappings that contain themselves."""
+    try:
+        json.dumps(options)
+        yaml.safe_dump(options)
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"{name}: expected numbers, texts, lists and mappings; got something else ({reason})."
+        ) from error
+
+
 def _check_type(name: str, kind: str, value: Any) -> None:
     base = kind.split(" | ", maxsplit=1)[0].split("[", maxsplit=1)[0]
     if value is None and "None" in kind:
@@ -203,7 +254,7 @@ def _check_type(name: str, kind: str, value: Any) -> None:
     words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
     words |= {"dict": "a mapping", "list": "a list"}
     if not isinstance(value, kinds[base]) or (isinstance(value, bool) and base != "bool"):
-        raise ConfigurationError(f"{name}: expected {words[base]}; got {value!r}.")
+        raise ConfigurationError(f"{name}: expected {words[base]}; got {reprlib.repr(value)}.")
 
 
 def _check_least(name: str, value: float | None, least: int) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from archsearch.platform.curves import CURVES, Point
 from archsearch.platform.ranking import RankedRow
+from archsearch.platform.tracking_view import VIEW_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -97,6 +98,12 @@ class MlflowRun:
         # MlflowClient.log_table would append to what an earlier session wrote.
         self.connect().log_text(self._id, content, name)
         self.log_tags({"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"}])})
+
+    def log_view(self, view: str) -> None:
+        """Give the experiment the saved view of its charts, unless it has it: users may have changed theirs."""
+        client = self.connect()
+        if VIEW_TAG not in client.get_experiment(self._experiment_id).tags:
+            client.set_experiment_tag(self._experiment_id, VIEW_TAG, view)
 
     def log_artifacts(self, directory: Path) -> None:
         """Copy a folder into the run.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.training_loop import Training
 
@@ -55,10 +55,7 @@ class TrainingStore:
             "loss": history.loss,
             "seconds": history.seconds,
         }
-        try:
-            write_state(self.path, state)
-        except OSError as error:
-            raise RunError(f"checkpoint: cannot write {self.path} ({error.strerror}); choose another place.") from error
+        write_state(self.path, state)
 
     def load(self, training: Training) -> TrainingHistory:
         """Bring a training to where the file has it, if there is one.

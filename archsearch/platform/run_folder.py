@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ from archsearch.searchers import Observation
 
 LEDGER = "ledger"
 _SETTINGS, _EVALUATOR, _TRACKING = "run.yaml", "evaluator.txt", "mlflow-run-id.txt"
-_PAID, _REUSED = "has-paid.txt", "reused.jsonl"
+_PAID, _REUSED, _SPENT = "has-paid.txt", "reused.jsonl", "spent.jsonl"
 # Without these a search would be another one; with another value, too.
 _NEEDED = ("space", "searcher", "evaluator", "seed", "num_candidates", "deterministic")
 _KEPT = ("space", "searcher", "seed", "deterministic")
@@ -28,7 +29,8 @@ class RunFolder:
     """`STORAGE/NAME`: the files of a run.
 
     `run.yaml` holds its settings, `evaluator.txt` the fingerprint of what scores it, `reused.jsonl` what it took from the ledger,
-    and `has-paid.txt` is there once the ledger holds evaluations of it. Tune's own files are in `tune/`, the report in `report/`.
+    `spent.jsonl` the seconds that the searcher itself took, and `has-paid.txt` is there once the ledger holds evaluations of it.
+    Tune's own files are in `tune/`, the report in `report/`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,18 +43,28 @@ class RunFolder:
         Raises:
             RunError: It exists already, or cannot be made.
         """
-        path = Path(configuration.storage).expanduser() / name
-        if path.exists():
+        path = Path(configuration.storage) / name
+        try:
+            path = path.expanduser()
+            path.mkdir(parents=True)
+        except FileExistsError as error:  # also where another search has made it just now
             raise RunError(
                 f"name: the run folder {path} exists already; choose another name, or continue it with: archsearch resume {path}"
-            )
-        try:
-            path.mkdir(parents=True)
-            write_yaml(configuration, path / f"{_SETTINGS}.tmp")
-            (path / f"{_SETTINGS}.tmp").rename(path / _SETTINGS)
-        except OSError as error:
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:  # a ~USER that there is not, a text that no path can have
             raise RunError(
-                f"storage: cannot make the run folder {path} ({error.strerror}); choose a folder that can be written."
+                f"storage: cannot make the run folder {path} ({_why(error)}); choose a folder that can be written."
+            ) from error
+        unfinished = path / f"{_SETTINGS}.tmp"
+        try:
+            write_yaml(configuration, unfinished)
+            unfinished.rename(path / _SETTINGS)
+        except OSError as error:
+            with suppress(OSError):  # else the name would be taken by a run that never was
+                unfinished.unlink(missing_ok=True)
+                path.rmdir()
+            raise RunError(
+                f"storage: cannot write to the run folder {path} ({_why(error)}); make room, or choose another."
             ) from error
         return cls(path)
 
@@ -155,6 +167,34 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
 
+    def note_spent(self, candidates: int, seconds: float) -> None:
+        """Record what the searcher itself took (fits, rankings, proposals) to choose what came after so many candidates."""
+        with (self.path / _SPENT).open("a+b") as file:
+            _drop_unfinished_line(file)
+            file.write(json.dumps([candidates, seconds]).encode() + b"\n")
+
+    def spent(self) -> list[tuple[int, float]]:
+        """Return candidates and seconds as `note_spent` got them, by rising number of candidates.
+
+        A deterministic search that is resumed chooses its candidates again: what it spent the first time counts.
+
+        Raises:
+            RunError: The record is damaged.
+        """
+        path = self.path / _SPENT
+        found: list[tuple[int, float]] = []
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1] if path.exists() else [], 1):
+            try:
+                candidates, seconds = json.loads(line)
+                row = int(candidates), float(seconds)
+            except (ValueError, TypeError) as error:
+                raise RunError(
+                    f"run: line {number} of {path} is damaged; remove the line, its seconds will not count."
+                ) from error
+            if not found or row[0] > found[-1][0]:
+                found.append(row)
+        return found
+
     def outcomes(self, entries: Sequence[Entry], known: Mapping[str, Evaluation]) -> list[Observation]:
         """Return the outcomes of the run so far, paid and reused, batch by batch in the order in which batches were complete.
 
@@ -206,6 +246,10 @@ def _drop_unfinished_line(file: BinaryIO) -> None:
     if file.read() not in (b"", b"\n"):
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def run_name(searcher: str, space: str, task: str, seed: int) -> str:

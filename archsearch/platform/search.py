@@ -205,9 +205,15 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     costs["tracking"] = time.perf_counter() - started
 
     course: list[tuple[int, dict[str, float]]] = []
+    spent = 0.0
 
     def take(observations: Sequence[Observation]) -> None:
+        nonlocal spent
         search.folder.note_outcomes(observations)
+        # A surrogate's fits are counted where they run; the searcher's own time holds the wait for them.
+        took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
+        search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
+        spent = took
         progress.take(observations)
         tracker.record(observations)
         if (figures := searcher.figures) and (not course or figures != course[-1][1]):

@@ -12,7 +12,7 @@ from archsearch.errors import ConfigurationError
 
 
 def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int:
-    """Run the MLflow UI until Ctrl-C and return its exit code.
+    """Run the MLflow UI until Ctrl-C and return its exit code; the addresses that it prints lead to the charts of searches.
 
     Args:
         tracking: Store to show; `auto` is that of `archsearch run`.
@@ -35,6 +35,8 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
     port = port or _free_port(host, 5000)
     # The address asks for the view for models; the other one is for language-model applications.
     print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)", flush=True)
+    for name, view in _views(uri):
+        print(f"{name}:  http://{host}:{port}/{view}", flush=True)
     # One server process starts in seconds; MLflow's default of four takes several times as long.
     where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]
@@ -43,6 +45,19 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0
+
+
+def _views(uri: str) -> list[tuple[str, str]]:
+    """Return the experiments that have charts of searches side by side, and where these are."""
+    from mlflow import MlflowClient
+
+    from archsearch.platform.tracking_view import VIEW_TAG, view_address
+
+    try:
+        found = MlflowClient(uri).search_experiments(order_by=["last_update_time DESC"])
+    except Exception:  # the server itself says what is wrong with the store
+        return []
+    return [(each.name, view_address(each.experiment_id)) for each in found if VIEW_TAG in each.tags]
 
 
 def _free_port(host: str, wanted: int) -> int:

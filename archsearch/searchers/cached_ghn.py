@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.cluster.ghn_training import train_ghn
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators.checkpoint import read_state
 from archsearch.evaluators.datasets.cache import cache_folder
 from archsearch.evaluators.ghn.ghn import GHN
@@ -49,7 +49,11 @@ class CachedGHN(GHNSurrogate):
             steps: Steps in all.
         """
         ghn = GHN(**{**self._arguments, "seed": seed})
-        ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
+        try:
+            ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
+        except RunError as error:  # the disk is full, say: what was learned so far is in memory
+            logger.warning("ghn: the training goes on, but is not kept: %s", error)
+            ghn.fit(steps)
         return ghn.state()
 
     def _file(self, recipe: Mapping[str, Any], steps: int) -> Path | None:

@@ -118,6 +118,23 @@ def test_line_that_a_kill_cut_short_is_forgotten(start: Callable[..., Run]) -> N
     assert {row.evaluation.key for row in run.folder.outcomes([], known)} == {row.evaluation.key for row in searcher.history}
 
 
+def test_what_a_searcher_took_is_kept_once(start: Callable[..., Run]) -> None:
+    """A deterministic search that is resumed begins anew: its first count stays, and a line that a kill cut short is dropped."""
+    folder = start("run").folder
+    assert folder.spent() == []
+    for candidates, seconds in ((0, 0.0), (10, 2.5), (20, 1.5)):
+        folder.note_spent(candidates, seconds)
+    path = folder.path / "spent.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert folder.spent() == [(0, 0.0), (10, 2.5)]
+    for candidates, seconds in ((0, 0.1), (10, 9.0), (20, 3.0)):
+        folder.note_spent(candidates, seconds)
+    assert folder.spent() == [(0, 0.0), (10, 2.5), (20, 3.0)]
+    path.write_text("[1]\n")
+    with pytest.raises(RunError, match=r"run: line 1 of .*spent\.jsonl is damaged; remove the line"):
+        folder.spent()
+
+
 # Resumes that cannot go on
 
 

@@ -365,6 +365,30 @@ def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
         assert metrics[f"comparison/{outcome.searcher}/best_so_far_mean"] == pytest.approx(outcome.best().value)
 
 
+def test_comparison_at_equal_cost(storage: Path, table: Path) -> None:
+    """A surrogate's fits count, once, also when the comparison is called again; an option goes to the searcher that it names."""
+    settings: dict[str, Any] = {
+        "evaluator": f"table:{table}#valid_accuracy",
+        "num_candidates": 12,
+        "storage": str(storage / "cost"),
+        "tracking": "off",
+        "searcher_options": {"gates.initial": 8, "gates.epochs": 5, "gates.generations": 2, "evolution.population_size": 3},
+    }
+    found = [
+        compare(["random", "gates"], 1, "paid", preset="papers", progress=False, **settings),
+        compare(["random", "gates"], 1, "paid", preset="papers", progress=False, **settings),
+    ]
+    for comparison in found:
+        rows = {row.searcher: row for row in comparison.at_cost()}
+        curves = {outcome.searcher: outcome.costs[0] for outcome in comparison.outcomes}
+        assert curves["random"].evaluating == curves["gates"].evaluating == 24.0  # the table says 2 seconds each
+        assert curves["gates"].own[7] < curves["gates"].own[8], "the fit follows the random candidates"
+        assert comparison.cost == curves["random"].total
+        assert rows["random"].candidates == 12 and rows["gates"].candidates < 12
+    assert found[0].cost_table() == found[1].cost_table()
+    assert f"At equal cost, {found[0].cost:,.0f} seconds each" in (found[0].folder / "table.txt").read_text()
+
+
 def test_comparison_refuses_before_it_runs(storage: Path) -> None:
     with pytest.raises(ConfigurationError, match="searcher: expected one of"):
         compare(["random", "evolushun"], storage=str(storage / "none"))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from archsearch.errors import ArchSearchError, ConfigurationError
 from archsearch.evaluators.checkpoint import read_state, write_state
+from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
@@ -201,13 +202,15 @@ class GHN(ImageEvaluator):
         """Take over what another GHN with the same space, sizes and form of images has learned, and return the evaluator.
 
         Raises:
-            ConfigurationError: The state is of another version, space, size, number of classes or shape of images.
+            ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or damaged.
         """
         check(state, self._usable_with())
-        learned = Learned(Vocabulary.from_state(state["vocabulary"]), self.ghn_settings, self.seed, device_named(self.device))
-        learned.load(state)
-        self._learned, self._digest = learned, None
-        self._origin = {name: state[name] for name in self.recipe()}
+        with taking_over("GHN"):
+            vocabulary = Vocabulary.from_state(state["vocabulary"])
+            learned = Learned(vocabulary, self.ghn_settings, self.seed, device_named(self.device))
+            learned.load(state)
+            origin = {name: state[name] for name in self.recipe()}
+        self._learned, self._digest, self._origin = learned, None, origin
         return self
 
     def _usable_with(self) -> dict[str, Any]:
@@ -221,7 +224,9 @@ class GHN(ImageEvaluator):
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         check(state, self.recipe())
-        if state["steps"] > self.steps_done:
+        with taking_over("GHN"):
+            further = int(state["steps"]) > self.steps_done
+        if further:
             self.load(state)
 
     def _fitted(self) -> Learned:

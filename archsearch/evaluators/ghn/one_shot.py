@@ -14,6 +14,7 @@ import torch
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.augmentation import augment
 from archsearch.evaluators.checkpoint import read_state, write_state
+from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.evaluation import Evaluation
@@ -139,11 +140,13 @@ class OneShot(ImageEvaluator):
         """Take over what another evaluator with the same arguments (but the seed) has learned, and return this one.
 
         Raises:
-            ConfigurationError: The state is of another version, space, dataset, size or recipe.
+            ConfigurationError: The state is of another version, space, dataset, size or recipe, or damaged.
         """
         check(state, self._identity())
-        self.weights, self.steps_done = SharedWeights(state["seed"], device_named(self.device)), state["steps"]
-        self.weights.load(state)
+        with taking_over("one-shot evaluator"):
+            weights, steps = SharedWeights(state["seed"], device_named(self.device)), int(state["steps"])
+            weights.load(state)
+        self.weights, self.steps_done = weights, steps
         return self
 
     def _identity(self) -> dict[str, Any]:

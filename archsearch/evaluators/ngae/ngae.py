@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
@@ -284,7 +285,7 @@ class NGAE:
         """Take over what another model of this space has learned, with its settings, and return the model.
 
         Raises:
-            ConfigurationError: The state is of another space or version.
+            ConfigurationError: The state is of another space or version, or it is damaged.
         """
         for name, own in self._identity().items():
             if state.get(name) != own:
@@ -292,15 +293,15 @@ class NGAE:
                     f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the model for the space of the "
                     "one that was saved, with the same version of archsearch."
                 )
-        state = copy.deepcopy(dict(state))
-        self.settings = Settings(**state["settings"])
-        self._grammar = Grammar(**state["grammar"]).to(self.device)
-        self._model = GraphVAE(self._grammar, self.space.num_inputs, self.settings, torch.Generator()).to(self.device)
-        self._model.load_state_dict(state["model"])
-        self._model.eval()
-        self._region = Region(**state["region"])
-        self._accuracy, self._complexity = Scale(**state["accuracy"]), Scale(**state["complexity"])
-        self.history = [Epoch(*epoch) for epoch in state["history"]]
+        with taking_over("model"):
+            state = copy.deepcopy(dict(state))
+            settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)
+            model = GraphVAE(grammar, self.space.num_inputs, settings, torch.Generator()).to(self.device)
+            model.load_state_dict(state["model"])
+            region, scales = Region(**state["region"]), (Scale(**state["accuracy"]), Scale(**state["complexity"]))
+            history = [Epoch(*epoch) for epoch in state["history"]]
+        self.settings, self._grammar, self._model, self._region = settings, grammar, model.eval(), region
+        (self._accuracy, self._complexity), self.history = scales, history
         return self
 
     def _identity(self) -> dict[str, Any]:

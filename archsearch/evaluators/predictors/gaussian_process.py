@@ -14,6 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -131,7 +132,7 @@ class GaussianProcess:
         """Take over what another process of the same space has learned, and return this one.
 
         Raises:
-            ConfigurationError: The state is of another space or version.
+            ConfigurationError: The state is of another space or version, or it is damaged.
         """
         for name, own in self._identity().items():
             if state.get(name) != own:
@@ -139,7 +140,8 @@ class GaussianProcess:
                     f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the process with the space of "
                     "the one that was saved."
                 )
-        self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
+        with taking_over("process"):
+            self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self
 
     def _settle(self, learned: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ArchitectureError, ConfigurationError, unknown_name
+from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoder import Encoder
 from archsearch.evaluators.predictors.form import Form
@@ -195,7 +196,7 @@ class Predictor:
         """Take over what another predictor with the same arguments (but the seed) has learned, and return the predictor.
 
         Raises:
-            ConfigurationError: The state is of another space, encoder, loss, number of members or version.
+            ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is damaged.
         """
         for name, own in self._identity().items():
             if state.get(name) != own:
@@ -203,9 +204,10 @@ class Predictor:
                     f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the predictor with the "
                     "arguments of the one that was saved."
                 )
-        form, settings = Form(**state["form"]), Settings(**state["settings"])
-        trained = self._made(ENCODERS[self.encoder](form), form, settings)
-        trained.load({name: state[name] for name in trained.state()})
+        with taking_over("predictor"):
+            form, settings = Form(**state["form"]), Settings(**state["settings"])
+            trained = self._made(ENCODERS[self.encoder](form), form, settings)
+            trained.load({name: state[name] for name in trained.state()})
         self._trained = trained
         return self
 
