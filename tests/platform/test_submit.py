@@ -57,7 +57,7 @@ def cluster() -> Iterator[Cluster]:
         for _ in range(3):  # another program may take a port before Ray does
             head, server, agent, *others = free_ports(6)
             started.append(start_head(temporary, environment, [head, server, agent, *others]))
-            if is_up(started[-1], agent):
+            if is_up(started[-1], [server, agent]):
                 break
             stop(started[-1])
         else:
@@ -85,17 +85,22 @@ def start_head(temporary: str, environment: dict[str, str], ports: list[int]) ->
     )
 
 
-def is_up(process: subprocess.Popen[str], agent: int) -> bool:
-    """Wait for a head, and for its agent, without which the job server refuses jobs; return whether it has come up."""
+def is_up(process: subprocess.Popen[str], ports: list[int]) -> bool:
+    """Wait for a head, its job server, and its agent, without which jobs are refused; return whether all have come up.
+
+    A server whose port is taken goes to the next one, where nobody looks for it.
+    """
     assert process.stdout is not None
     if not any("Ray runtime started" in line for line in process.stdout):
         return False
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", agent), timeout=10):
-            return True
+    waiting = list(ports)
+    while waiting and time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", waiting[0]), timeout=10):
+            waiting.pop(0)
+            continue
         time.sleep(0.1)
-    return False
+    return not waiting
 
 
 def free_ports(count: int) -> list[int]:
