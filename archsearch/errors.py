@@ -56,3 +56,13 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> str:
     """Return the message for a name that is not among the `known` ones."""
     names = sorted(known)
     return f"{argument}: expected one of {', '.join(names)}; got {given!r}.{did_you_mean(str(given), names)}"
+
+
+def check_whole_number(argument: str, value: object, least: int = 1) -> None:
+    """Do nothing where a value is a whole number that is large enough.
+
+    Raises:
+        ConfigurationError: It is none, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{argument}: expected a whole number of at least {least}; got {value!r}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.checkpoint import read_state
 from archsearch.spaces import SearchSpace
 
@@ -54,8 +54,7 @@ def train_ghn(
     from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, which the rest of this room does without
 
     for name, value in (("workers", workers), ("steps", steps)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+        check_whole_number(name, value)
     if gpus_per_worker not in (0.0, 1.0):
         raise ConfigurationError(f"gpus_per_worker: expected 0 or 1, as processes share no GPU; got {gpus_per_worker}.")
     GHN(space, dataset, **arguments)  # whatever is wrong with the arguments shows here

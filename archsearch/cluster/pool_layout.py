@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_whole_number
 
 NAMESPACE = "archsearch"
 """Ray's namespace of all pools."""
@@ -44,8 +44,8 @@ class PoolLayout:
         if not re.fullmatch(r"[\w.-]+", self.name):
             raise ConfigurationError(f"name: expected letters, digits, `.`, `_` and `-`; got {self.name!r}.")
         for name, value in (("actors", self.actors), ("threads", self.threads), ("chunk_size", self.chunk_size)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+            if value is not None:
+                check_whole_number(name, value)
         for name, amount in (("cpus", self.cpus), ("gpus", self.gpus)):
             if not amount >= 0:
                 raise ConfigurationError(f"{name}: expected at least 0; got {amount!r}.")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import check_whole_number
 from archsearch.evaluators.anytime import AnytimeCurve
 from archsearch.evaluators.budgets import MILLISECONDS
 from archsearch.evaluators.cpu_threads import cpu_threads
@@ -131,8 +131,7 @@ def _latencies(
 ) -> list[Latency]:
     least = {"batch_size": (batch_size, 1), "runs": (runs, 1), "warm_up": (warm_up, 0), "threads": (threads or 1, 1)}
     for argument, (value, low) in least.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ConfigurationError(f"{argument}: expected a whole number of at least {low}; got {value!r}.")
+        check_whole_number(argument, value, low)
     tensor = next(networks[0].parameters(), torch.zeros(()))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(batch_size, *input_shape, generator=generator).to(tensor.device, tensor.dtype)

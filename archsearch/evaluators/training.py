@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, DatasetError
+from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.recipe import Recipe, default_recipe, default_scale
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training_loop import Score, TrainingDiverged, exit_scores, train
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network, stacked_network
@@ -95,8 +95,7 @@ class TrainingEvaluator(Evaluator):
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
         for argument, value in (("repeats", repeats), ("threads", threads)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{argument}: expected a whole number of at least 1; got {value!r}.")
+            check_whole_number(argument, value)
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         # Workers run in other folders: what a relative path starts from is settled here.
@@ -160,7 +159,9 @@ class TrainingEvaluator(Evaluator):
         """Return the untrained network of a candidate (all repeats side by side), with its own initial weights."""
         train_part = self.splits().train
         key = self.space.key(architecture)
-        generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "weights")) for repeat in range(self.repeats)]
+        generators = [
+            torch.Generator().manual_seed(derived_seed(self.seed, key, repeat, "weights")) for repeat in range(self.repeats)
+        ]
         arguments = (architecture, train_part.num_classes, train_part.shape[0])
         return stacked_network(self.space, *arguments, generators, self.scale)
 
@@ -199,7 +200,9 @@ class TrainingEvaluator(Evaluator):
         (images, labels), validation, test = self._parts()
         key = self.space.key(architecture)
         network = self.network(architecture).to(images.device)
-        generators = [torch.Generator().manual_seed(_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)]
+        generators = [
+            torch.Generator().manual_seed(derived_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)
+        ]
         history: list[list[Score]] = []
         train(
             network,
@@ -290,9 +293,3 @@ def _load(dataset: str, root: str | None) -> Splits:
 @lru_cache(maxsize=4)
 def _resident(dataset: str, root: str | None, device: torch.device) -> tuple[Part, Part, Part]:
     return _normalised(_load(dataset, root), device)
-
-
-def _seed(seed: int, key: str, repeat: int, purpose: str) -> int:
-    """Return a seed that belongs to one candidate, one repeat and one purpose."""
-    content = f"{seed}/{key}/{repeat}/{purpose}".encode()
-    return int.from_bytes(hashlib.blake2b(content, digest_size=7).digest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Mapping
@@ -15,8 +14,9 @@ import torch
 from archsearch.errors import RunError
 from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Resident, Splits
-from archsearch.evaluators.ghn.task import device_named
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.recipe import default_scale
+from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training_loop import Score, Training, TrainingDiverged, exit_scores, score
 from archsearch.platform.retrain_progress import EpochProgress
 from archsearch.platform.retrain_store import TrainingHistory, TrainingStore
@@ -146,7 +146,7 @@ def retrain(
     store = TrainingStore(checkpoint, {**settings, "dataset": data.digest, "with_validation": with_validation})
     parts = _resident_parts(splits, data, with_validation, device_named(device))
     key, on = space.key(architecture), parts.train.images.device
-    weights, batches = (torch.Generator().manual_seed(_seed(seed, key, use)) for use in ("weights", "batches"))
+    weights, batches = (torch.Generator().manual_seed(derived_seed(seed, key, "final", use)) for use in ("weights", "batches"))
     network = space.build(architecture, len(data.classes), data.shape[0], weights, **size).to(on)
     training = Training(network, made, [batches], mixed_precision=on.type == "cuda")
     figures = _run(training, parts, store, EpochProgress(made.epochs, sys.stderr if progress else None))
@@ -221,8 +221,3 @@ def _resident_parts(splits: Splits, data: TrainingData, with_validation: bool, d
 def default_size(space: SearchSpace, dataset: str) -> dict[str, int]:
     """Return the settings of a network's size that a dataset has a default of its own for."""
     return {name: value for name, value in default_scale(dataset).items() if name in space.scale_defaults}
-
-
-def _seed(seed: int, key: str, purpose: str) -> int:
-    """Return a seed that belongs to one architecture and one purpose."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{key}/final/{purpose}".encode(), digest_size=7).digest())

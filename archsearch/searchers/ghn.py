@@ -17,7 +17,7 @@ import numpy as np
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import Reply
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.ranking_stage import RankingStage
 from archsearch.searchers.stage import Proposal, Stage
@@ -93,10 +93,8 @@ class GHNRandomSearch(SurrogateSearcher):
     ) -> None:
         least_one = {"rank_candidates": rank_candidates, "steps": steps, "trainers": trainers, "chunk_size": chunk_size}
         for name, value in least_one.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
-        if isinstance(mutants, bool) or not isinstance(mutants, int) or mutants < 0:
-            raise ConfigurationError(f"mutants: expected a whole number of at least 0; got {mutants!r}.")
+            check_whole_number(name, value)
+        check_whole_number("mutants", mutants, 0)
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         if rank_by not in _FIGURES:

@@ -16,7 +16,7 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.cluster.batch_size import BatchSizer
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import RunError, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.goals import Goals
@@ -100,10 +100,9 @@ class ArchitectureSearcher(Searcher):
     ) -> None:
         super().__init__(metric="score", mode="max")
         for name, value in (("num_candidates", num_candidates), ("batch_size", batch_size), ("lag", lag)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ConfigurationError(f"seed: expected a whole number of at least 0; got {seed!r}.")
+            if value is not None:
+                check_whole_number(name, value)
+        check_whole_number("seed", seed, 0)
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
         self.goals = goals or Goals()

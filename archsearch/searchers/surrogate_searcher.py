@@ -13,7 +13,7 @@ import numpy as np
 
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import PoolError
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.stage import Proposal, Stage
@@ -70,8 +70,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         **settings: Any,
     ) -> None:
         for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+            check_whole_number(name, value)
         if not 0.0 <= explore < 1.0:
             raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
         self.largest_batch = max(initial, stage_size)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.errors import ArchitectureError, check_whole_number
 from archsearch.spaces.architecture import Architecture, Cell
 from archsearch.spaces.graph import INPUT, OUTPUT, GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
@@ -52,8 +52,7 @@ class ENAS(SearchSpace):
     scale_defaults: ClassVar[Mapping[str, int]] = {"channels": 36, "stages": 3, "growth": 1}
 
     def __init__(self, layers: int = 6) -> None:
-        if type(layers) is not int or layers < 1:
-            raise ConfigurationError(f"layers: expected a whole number of at least 1; got {layers!r}.")
+        check_whole_number("layers", layers)
         if layers != 6:
             self.name = f"enas{layers}"  # type: ignore[misc]  # architectures bear the name: depths must not be mixed
         self.layers = layers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError, did_you_mean
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.cost import Cost
@@ -247,8 +247,7 @@ class SearchSpace(ABC):
                 raise ConfigurationError(
                     f"scale: {self.name} has no setting {name!r}.{did_you_mean(name, self.scale_defaults)} Settings: {known}."
                 )
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"scale[{name!r}]: expected a whole number of at least 1; got {value!r}.")
+            check_whole_number(f"scale[{name!r}]", value)
         return {**self.scale_defaults, **scale}
 
     def _own(self, architecture: Architecture) -> Architecture:

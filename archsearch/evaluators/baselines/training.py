@@ -10,7 +10,7 @@ from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime import AnytimeCurve
 from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.ghn.task import device_named
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.recipe import Recipe
 from archsearch.evaluators.training_loop import exit_scores, train
 from archsearch.spaces.exits import exit_costs

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.errors import ArchSearchError, ConfigurationError, check_whole_number
 from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
 from archsearch.evaluators.ghn.fitting import Pace, Progress, Report, print_line, run_steps
@@ -26,7 +27,6 @@ from archsearch.evaluators.ghn.presets import settings_of
 from archsearch.evaluators.ghn.processes import Generate, Processes
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.ghn.survey import survey, training_space
-from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
@@ -137,8 +137,7 @@ class GHN(ImageEvaluator):
                 group, or the training diverged.
             DatasetError: The images cannot be loaded.
         """
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
+        check_whole_number("steps", steps)
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             self._resume(read_state(path))
@@ -204,8 +203,8 @@ class GHN(ImageEvaluator):
         Raises:
             ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or damaged.
         """
-        check(state, self._usable_with())
         with taking_over("GHN"):
+            check(state, self._usable_with())
             vocabulary = Vocabulary.from_state(state["vocabulary"])
             learned = Learned(vocabulary, self.ghn_settings, self.seed, device_named(self.device))
             learned.load(state)
@@ -223,8 +222,8 @@ class GHN(ImageEvaluator):
         return Learned(trained_on, self.ghn_settings, self.seed, device_named(self.device))
 
     def _resume(self, state: Mapping[str, Any]) -> None:
-        check(state, self.recipe())
         with taking_over("GHN"):
+            check(state, self.recipe())
             further = int(state["steps"]) > self.steps_done
         if further:
             self.load(state)

@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.anytime import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.ghn.task import ImageTask, device_named
+from archsearch.evaluators.ghn.task import ImageTask
 from archsearch.evaluators.recipe import default_scale
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.spaces import Architecture, SearchSpace
@@ -64,8 +65,7 @@ class ImageEvaluator(Evaluator):
         self.scale = space.checked_scale(fitting if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}.")
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ConfigurationError(f"threads: expected a whole number of at least 1; got {threads!r}.")
+        check_whole_number("threads", threads)
         self.device, self.threads = device, threads
 
     @property

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.augmentation import augment
 from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.fitting import Pace, Report, print_line, run_steps
 from archsearch.evaluators.ghn.identity import check
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
-from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.recipe import Recipe, default_recipe
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.spaces import Architecture, SearchSpace
@@ -103,8 +103,7 @@ class OneShot(ImageEvaluator):
                 diverged.
             DatasetError: The images cannot be loaded.
         """
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
+        check_whole_number("steps", steps)
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             state = read_state(path)
@@ -142,8 +141,8 @@ class OneShot(ImageEvaluator):
         Raises:
             ConfigurationError: The state is of another version, space, dataset, size or recipe, or damaged.
         """
-        check(state, self._identity())
         with taking_over("one-shot evaluator"):
+            check(state, self._identity())
             weights, steps = SharedWeights(state["seed"], device_named(self.device)), int(state["steps"])
             weights.load(state)
         self.weights, self.steps_done = weights, steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import check_whole_number
 from archsearch.evaluators.augmentation import augment
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
-from archsearch.evaluators.ghn.task import device_named
 from archsearch.evaluators.recipe import Recipe, default_recipe
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
+from archsearch.evaluators.seeds import derived_seed
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import initial_parameters
 
@@ -72,8 +72,7 @@ class SGDSteps(ImageEvaluator):
         spec = spec or EvaluationSpec()
         how = ScoreObjective(objective, max_budget)
         super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ConfigurationError(f"steps: expected a whole number of at least 1; got {steps!r}.")
+        check_whole_number("steps", steps)
         self.steps = steps
         self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
 
@@ -94,7 +93,7 @@ class SGDSteps(ImageEvaluator):
     def _trained(self, architecture: Architecture, images: Resident, batches: Sequence[Resident]) -> list[tuple[float, float]]:
         """Train a candidate and return accuracy and loss of its exits."""
         plan, device = self.plan(self.space, architecture), device_named(self.device)
-        generator = torch.Generator().manual_seed(_seed(self.seed, self.space.key(architecture)))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.space.key(architecture), "steps"))
         parameters = {
             name: tuple(tensor.to(device).requires_grad_() for tensor in tensors)
             for name, tensors in initial_parameters(plan, generator).items()
@@ -113,8 +112,3 @@ class SGDSteps(ImageEvaluator):
             training_loss(plan, parameters, Resident(batch, images.labels[rows]), mixed).backward()
             optimizer.step()
         return [(float(right), float(loss)) for right, loss in score(plan, parameters, batches, mixed).tolist()]
-
-
-def _seed(seed: int, key: str) -> int:
-    """Return a seed that belongs to one candidate."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{key}/steps".encode(), digest_size=7).digest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from archsearch.evaluators.ghn.operator_kind import Want, node_type
 from archsearch.evaluators.ghn.provenance import Sources, channel_sources
+from archsearch.evaluators.seeds import derived_seed
 from archsearch.spaces.operators import Operator, Shape
 from archsearch.spaces.plan import Plan
 
@@ -101,8 +101,7 @@ class SharedWeights:
 
     def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
         """Return the initial value of a piece, with what is held of it in the first channels."""
-        text = f"{self.seed}/{name}/{operator!r}/shared".encode()
-        seed = int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
+        seed = derived_seed(self.seed, name, repr(operator), "shared")
         fresh = operator.initial_parameters(torch.Generator().manual_seed(seed))[position].to(self.device)
         if len(piece.shape) > 1:
             fresh = fresh[:, piece.start : piece.start + piece.shape[1]].clone()

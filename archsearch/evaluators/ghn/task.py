@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from archsearch.errors import ConfigurationError
 from archsearch.evaluators import datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
@@ -74,20 +73,6 @@ class ImageTask:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_own": {}}
-
-
-def device_named(name: str) -> torch.device:
-    """Return the device of a name; `auto` is a GPU where there is one.
-
-    Raises:
-        ConfigurationError: There is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
 
 
 def _normalised(splits: Splits, device: torch.device) -> tuple[Resident, Resident]:

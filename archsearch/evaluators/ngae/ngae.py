@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.evaluators.damaged_state import taking_over
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
+from archsearch.evaluators.damaged_state import one_line, taking_over
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
@@ -90,8 +90,8 @@ class NGAE:
             ConfigurationError: There are fewer than two architectures, figures are out of range or not one for each, or the
                 training diverged.
         """
-        if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
-            raise ConfigurationError(f"epochs: expected a whole number of at least 1; got {epochs!r}.")
+        if epochs is not None:
+            check_whole_number("epochs", epochs)
         number = len(architectures)
         if number < 2:
             raise ConfigurationError(f"architectures: expected at least 2 to learn from; got {number}.")
@@ -229,8 +229,7 @@ class NGAE:
         model = self._fitted()
         self._check_learned("accuracy", self._accuracy)
         for name, value in (("n", n), ("starts", starts), ("steps", steps)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name}: expected a whole number of at least 1; got {value!r}.")
+            check_whole_number(name, value)
         if region not in REGIONS:
             raise ConfigurationError(f"region: expected one of {', '.join(REGIONS)}; got {region!r}.")
         if budget is not None:
@@ -287,13 +286,13 @@ class NGAE:
         Raises:
             ConfigurationError: The state is of another space or version, or it is damaged.
         """
-        for name, own in self._identity().items():
-            if state.get(name) != own:
-                raise ConfigurationError(
-                    f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the model for the space of the "
-                    "one that was saved, with the same version of archsearch."
-                )
         with taking_over("model"):
+            for name, own in self._identity().items():
+                if state.get(name) != own:
+                    raise ConfigurationError(
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the model for the space of the "
+                        "one that was saved, with the same version of archsearch."
+                    )
             state = copy.deepcopy(dict(state))
             settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)
             model = GraphVAE(grammar, self.space.num_inputs, settings, torch.Generator()).to(self.device)

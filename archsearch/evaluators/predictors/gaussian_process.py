@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.evaluators.damaged_state import taking_over
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
+from archsearch.evaluators.damaged_state import one_line, taking_over
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -51,8 +51,7 @@ class GaussianProcess:
     """
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, optimism: float = 0.0, most_rows: int = 2000) -> None:
-        if isinstance(most_rows, bool) or not isinstance(most_rows, int) or most_rows < 2:
-            raise ConfigurationError(f"most_rows: expected a whole number of at least 2; got {most_rows!r}.")
+        check_whole_number("most_rows", most_rows, 2)
         self.space, self.seed, self.optimism, self.most_rows = space, seed, optimism, most_rows
         self._learned: dict[str, Any] | None = None
         self._regressor: Any = None
@@ -134,13 +133,13 @@ class GaussianProcess:
         Raises:
             ConfigurationError: The state is of another space or version, or it is damaged.
         """
-        for name, own in self._identity().items():
-            if state.get(name) != own:
-                raise ConfigurationError(
-                    f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the process with the space of "
-                    "the one that was saved."
-                )
         with taking_over("process"):
+            for name, own in self._identity().items():
+                if state.get(name) != own:
+                    raise ConfigurationError(
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the process with the space of "
+                        "the one that was saved."
+                    )
             self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from archsearch.errors import ArchitectureError, ConfigurationError, unknown_name
-from archsearch.evaluators.damaged_state import taking_over
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
+from archsearch.evaluators.damaged_state import one_line, taking_over
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoder import Encoder
 from archsearch.evaluators.predictors.form import Form
@@ -83,8 +83,7 @@ class Predictor:
         for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, NAMES)):
             if value not in known:
                 raise ConfigurationError(unknown_name(argument, value, known))
-        if isinstance(members, bool) or not isinstance(members, int) or members < 1:
-            raise ConfigurationError(f"members: expected a whole number of at least 1; got {members!r}.")
+        check_whole_number("members", members)
         Settings().with_changes(**changes)
         self.space, self.encoder, self.loss, self.seed = space, encoder, loss, seed
         self.preset, self.members, self.device, self._changes = preset, members, torch.device(device), changes
@@ -118,8 +117,8 @@ class Predictor:
                 the architectures, the training diverged, or a score is not between 0 and 1 (`loss="mse"` of the preset `paper`
                 alone).
         """
-        if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
-            raise ConfigurationError(f"epochs: expected a whole number of at least 1; got {epochs!r}.")
+        if epochs is not None:
+            check_whole_number("epochs", epochs)
         trained = self._trained if warm else None
         population = self._population(architectures, trained)
         vector = learnable_scores(scores, len(population))
@@ -198,13 +197,13 @@ class Predictor:
         Raises:
             ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is damaged.
         """
-        for name, own in self._identity().items():
-            if state.get(name) != own:
-                raise ConfigurationError(
-                    f"state: expected one whose {name} is {own!r}; got {state.get(name)!r}. Make the predictor with the "
-                    "arguments of the one that was saved."
-                )
         with taking_over("predictor"):
+            for name, own in self._identity().items():
+                if state.get(name) != own:
+                    raise ConfigurationError(
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the predictor with the "
+                        "arguments of the one that was saved."
+                    )
             form, settings = Form(**state["form"]), Settings(**state["settings"])
             trained = self._made(ENCODERS[self.encoder](form), form, settings)
             trained.load({name: state[name] for name in trained.state()})
