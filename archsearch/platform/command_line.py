@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -239,7 +240,7 @@ def _show(result: Any) -> int:
     reused = sum(result.evaluations["reused"].to_pylist())
     print(f"\n{len(result.evaluations)} candidates, {reused} of them taken from the ledger.")
     print(f"Report:    {result.report}")
-    print(f"Use it:    archsearch export {result.folder} --retrain DATASET")
+    print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")
     if result.run_id:
         print("Compare:   archsearch ui")
     result.best  # an error if nothing could be evaluated  # noqa: B018

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -243,7 +244,7 @@ def summary_of(
         settings=configuration.as_dict(),
         costs={},
         version=__version__,
-        command=f"archsearch resume {folder.path}",
+        command=f"archsearch resume {shlex.quote(str(folder.path))}",
         chance=evaluator.chance,
     )
 

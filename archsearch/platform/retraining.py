@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from archsearch.errors import RunError
 from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Resident, Splits
 from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.initial_weights import begin_with, identity
 from archsearch.evaluators.recipe import default_scale
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training_loop import Score, Training, TrainingDiverged, exit_scores, score
@@ -106,6 +108,7 @@ def retrain(
     root: str | None = None,
     progress: bool = True,
     origin: Mapping[str, Any] | None = None,
+    initial_weights: Mapping[str, Tensor] | None = None,
     **changes: Any,
 ) -> TrainedModel:
     """Train an architecture from new weights, and measure it on validation and test images.
@@ -126,10 +129,13 @@ def retrain(
         root: Folder of downloaded datasets.
         progress: Whether to show a line on standard error.
         origin: How the architecture was found, for the model card.
+        initial_weights: What the training begins with, by the names of the network's parameters, such as
+            `ghn.generate(architecture)` of a hypernetwork with the same `scale`; what is not named is drawn.
         **changes: Changes to the recipe, such as `epochs=100`.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range, or the checkpoint is of another training.
+        ConfigurationError: A setting is unknown or out of range, the checkpoint is of another training, or the initial weights
+            are not of this network.
         DatasetError: The dataset is unknown or cannot be read.
         RunError: The loss became infinite, or the checkpoint cannot be written.
 
@@ -143,13 +149,16 @@ def retrain(
     splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
     data = _training_data(name, splits, with_validation)
     settings = {"space": space.name, "architecture": str(architecture), "scale": size, "recipe": made.settings(), "seed": seed}
-    store = TrainingStore(checkpoint, {**settings, "dataset": data.digest, "with_validation": with_validation})
+    settings |= {"dataset": data.digest, "with_validation": with_validation, **identity(initial_weights)}
     parts = _resident_parts(splits, data, with_validation, device_named(device))
     key, on = space.key(architecture), parts.train.images.device
     weights, batches = (torch.Generator().manual_seed(derived_seed(seed, key, "final", use)) for use in ("weights", "batches"))
-    network = space.build(architecture, len(data.classes), data.shape[0], weights, **size).to(on)
-    training = Training(network, made, [batches], mixed_precision=on.type == "cuda")
-    figures = _run(training, parts, store, EpochProgress(made.epochs, sys.stderr if progress else None))
+    network = space.build(architecture, len(data.classes), data.shape[0], weights, **size)
+    begin_with(network, initial_weights or {})
+    training = Training(network.to(on), made, [batches], mixed_precision=on.type == "cuda")
+    figures = _run(
+        training, parts, TrainingStore(checkpoint, settings), EpochProgress(made.epochs, sys.stderr if progress else None)
+    )
     cost = space.cost(architecture, data.shape, len(data.classes), **size)
     figures |= {"params": float(cost.params), "macs": float(cost.macs), "epochs": float(made.epochs)}
     measured, exits = _measured(network, parts)

@@ -19,8 +19,10 @@ from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
 from archsearch.searchers import ArchitectureSearcher
+from archsearch.searchers.goals import SCORE
 
 _DAY = 86400.0
+_SEEN_FIRST = ("rank", "picture", "score", "test_accuracy", "macs", "params", "seconds", "architecture")  # of a table in MLflow
 
 
 def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[str, float]:
@@ -38,7 +40,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
-    if summary.weighs or (summary.percent and np.isfinite(summary.column("macs")).any()):
+    if _has_objectives(summary) and (summary.weighs or summary.percent):
         metrics |= {"hypervolume": hypervolume(summary), "pareto_size": len(front(summary))}
     metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
     if gpus_per_worker and "evaluating" in summary.costs:
@@ -51,6 +53,12 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
         metrics |= {"anytime/auc": curve.auc(budget), "anytime/auc_macs": budget}
         metrics |= {"anytime/exits_auc": summary.exits.auc(budget)} if summary.exits else {}
     return {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
+
+
+def _has_objectives(summary: SearchSummary) -> bool:
+    """Return whether some candidate has all objectives; a search that broke off at once has none."""
+    columns = (summary.scores if each.name == SCORE else summary.column(each.name) for each in summary.objectives)
+    return bool(np.isfinite(np.stack(list(columns))).all(axis=0).any())
 
 
 def note(summary: SearchSummary, top: int = 3) -> str:
@@ -82,8 +90,8 @@ def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
     shown = any(pictures)
     records = []
     for row, picture in zip(rows, pictures, strict=True):
-        rank, *others = asdict(row).items()
-        records.append(dict([rank, *([("picture", picture)] if shown else []), *others]))
+        cells = {**asdict(row), **({"picture": picture} if shown else {})}
+        records.append({name: cells[name] for name in _SEEN_FIRST if name in cells} | cells)
     return json.dumps({"columns": list(records[0]) if records else [], "data": [list(record.values()) for record in records]})
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,7 +50,8 @@ class RunFolder:
             path.mkdir(parents=True)
         except FileExistsError as error:  # also where another search has made it just now
             raise RunError(
-                f"name: the run folder {path} exists already; choose another name, or continue it with: archsearch resume {path}"
+                f"name: the run folder {path} exists already; choose another name, or continue it with: "
+                f"archsearch resume {shlex.quote(str(path))}"
             ) from error
         except (OSError, RuntimeError, ValueError) as error:  # a ~USER that there is not, a text that no path can have
             raise RunError(
@@ -57,15 +59,14 @@ class RunFolder:
             ) from error
         unfinished = path / f"{_SETTINGS}.tmp"
         try:
-            write_yaml(configuration, unfinished)
-            unfinished.rename(path / _SETTINGS)
-        except OSError as error:
+            with _writing(path):
+                write_yaml(configuration, unfinished)
+                unfinished.rename(path / _SETTINGS)
+        except RunError:
             with suppress(OSError):  # else the name would be taken by a run that never was
                 unfinished.unlink(missing_ok=True)
                 path.rmdir()
-            raise RunError(
-                f"storage: cannot write to the run folder {path} ({_why(error)}); make room, or choose another."
-            ) from error
+            raise
         return cls(path)
 
     @classmethod
@@ -115,7 +116,8 @@ class RunFolder:
                 )
         path = self.path / _EVALUATOR
         if not path.exists():
-            path.write_text(fingerprint)
+            with _writing(self.path):
+                path.write_text(fingerprint)
         elif (old := path.read_text().strip()) != fingerprint:
             raise RunError(
                 f"evaluator: the run {self.name} was scored by an evaluator of fingerprint {old}; this one has {fingerprint}. "
@@ -155,13 +157,14 @@ class RunFolder:
     def note_outcomes(self, observations: Sequence[Observation]) -> None:
         """Record which candidates the ledger answered, so that a resumed run counts them too, and whether it got some."""
         if any(observation.evaluation.ok and not observation.reused for observation in observations):
-            (self.path / _PAID).touch()
+            with _writing(self.path):
+                (self.path / _PAID).touch()
         reused = [observation for observation in observations if observation.reused]
         if not reused:
             return
         now = time.time_ns()
         rows = [[now, observation.batch, observation.position, observation.evaluation.key] for observation in reused]
-        with (self.path / _REUSED).open("a+b") as file:
+        with _writing(self.path), (self.path / _REUSED).open("a+b") as file:
             _drop_unfinished_line(file)
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
             file.flush()
@@ -169,7 +172,7 @@ class RunFolder:
 
     def note_spent(self, candidates: int, seconds: float) -> None:
         """Record what the searcher itself took (fits, rankings, proposals) to choose what came after so many candidates."""
-        with (self.path / _SPENT).open("a+b") as file:
+        with _writing(self.path), (self.path / _SPENT).open("a+b") as file:
             _drop_unfinished_line(file)
             file.write(json.dumps([candidates, seconds]).encode() + b"\n")
 
@@ -246,6 +249,18 @@ def _drop_unfinished_line(file: BinaryIO) -> None:
     if file.read() not in (b"", b"\n"):
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say of a full or read-only disk that it is one."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"storage: cannot write to the run folder {path} ({_why(error)}). What was evaluated is in the ledger; mend that, "
+            "then resume."
+        ) from error
 
 
 def _why(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -237,7 +238,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"go on with: archsearch resume {search.folder.path}"
+            f"go on with: archsearch resume {shlex.quote(str(search.folder.path))}"
         )
     return result
 

@@ -35,8 +35,8 @@ def test_the_note_is_a_markdown_table(make_summary: Any) -> None:
 def test_the_table_is_readable_by_pandas_and_mlflow(make_summary: Any) -> None:
     rows = ranked_rows(make_summary([0.5, 0.75]).evaluations, 2)
     table = json.loads(split_table(rows))
-    assert table["columns"][:2] == ["rank", "candidate"]
-    assert [row[:2] for row in table["data"]] == [[1, 1], [2, 0]]
+    assert table["columns"][:2] == ["rank", "score"]
+    assert [row[:2] for row in table["data"]] == [[1, 0.75], [2, 0.5]]
     assert json.loads(split_table([])) == {"columns": [], "data": []}
 
 
@@ -48,3 +48,9 @@ def test_settings_of_a_searcher_have_those_at_their_defaults() -> None:
     assert {"members": 3, "stage_size": 5, "explore": 0.1, "encoder": "gates"}.items() <= gates.items()
     assert not {"epochs", "pool", "space", "seed", "num_candidates"} & set(gates)
     assert searcher_settings(searchers.get("random")(space, 0), {}) == {}
+
+
+def test_a_search_that_broke_off_at_once_has_no_front(make_summary: Any) -> None:
+    for scores, errors in (([], []), ([NAN], ["lost"])):
+        summary = make_summary(scores, errors, settings={"objectives": ["accuracy", "-macs"]})
+        assert not {"hypervolume", "pareto_size"} & set(final_metrics(summary))

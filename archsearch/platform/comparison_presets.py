@@ -1,0 +1,82 @@
+"""Comparisons that are ready to run: searchers with the settings that suit their budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archsearch.errors import ConfigurationError, unknown_name
+
+_DIGITS_TABLE = "table:digits201"
+_PAPERS = ("ghn", "gates", "ngae", "evolution", "optuna", "random")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a comparison is made of.
+
+    Args:
+        searchers: Names, in the order in which they run.
+        seeds: Searches of each.
+        settings: Further settings, as `compare` takes them.
+    """
+
+    searchers: tuple[str, ...]
+    seeds: int
+    settings: Mapping[str, Any]
+
+
+def preset(name: str, settings: Mapping[str, Any], searchers: Sequence[str] | None = None) -> Preset:
+    """Return a preset, completed by the user's settings, which come first.
+
+    Args:
+        name: Its name: `papers`.
+        settings: As `compare` takes them.
+        searchers: Those to take; None takes all of the preset.
+
+    Raises:
+        ConfigurationError: There is no such preset, or it needs a setting that is not there.
+    """
+    if name not in _PRESETS:
+        raise ConfigurationError(unknown_name("preset", name, _PRESETS))
+    return _PRESETS[name](settings, searchers)
+
+
+def _papers(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Preset:
+    """Return the methods of three papers beside evolution, TPE and random search, in minutes on two cores.
+
+    A table answers at once, so that 100 candidates and five seeds are affordable; of trainings it is 24 and three. The first
+    random stage of each method is cut to leave most of the budget to what it learned from them.
+    """
+    evaluator = str(settings.get("evaluator", "train:digits"))
+    trains = evaluator.startswith("train:")
+    candidates = settings.get("num_candidates", 24 if trains else 100)
+    ghn = {"initial": max(1, candidates // 10)}
+    if not trains:
+        ghn |= {"dataset": "digits"} if evaluator == _DIGITS_TABLE else {}
+    options = {
+        "evolution": {"population_size": max(4, candidates // 5), "tournament_size": max(2, candidates // 10)},
+        "gates": {"initial": max(5, candidates // 10)},
+        "ngae": {"initial": max(8, candidates // 4), "stage_size": max(4, candidates // 10)},
+        "ghn": ghn,
+    }
+    given = settings.get("searcher_options", {})
+    chosen = tuple(searchers or _PAPERS)
+    if "ghn" in chosen:
+        _check_images(evaluator, ghn, given)
+    suited = {f"{searcher}.{key}": value for searcher, row in options.items() for key, value in row.items()}
+    training = {"evaluator_options": {"epochs": 5, **settings.get("evaluator_options", {})}} if trains else {}
+    completed = {"num_candidates": candidates, **settings, **training, "searcher_options": {**suited, **given}}
+    return Preset(chosen, 3 if trains else 5, completed)
+
+
+def _check_images(evaluator: str, options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    if not evaluator.startswith("train:") and "dataset" not in options and not {"dataset", "ghn.dataset"} & set(given):
+        raise ConfigurationError(
+            f"ghn.dataset: a hypernetwork learns from images, and {evaluator} does not say of which it is; "
+            "give --set ghn.dataset=cifar10 or --set ghn.dataset=parquet:PATH, or leave it out with --searchers."
+        )
+
+
+_PRESETS: Mapping[str, Callable[[Mapping[str, Any], Sequence[str] | None], Preset]] = {"papers": _papers}
