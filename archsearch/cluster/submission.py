@@ -207,7 +207,9 @@ def _client(address: str) -> JobSubmissionClient:
             return JobSubmissionClient(address)
     except authentication_error() as error:
         raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
-    except (ConnectionError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
+        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):  # as Ray 2.49 says it
+            raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
         reason = str(error).strip().splitlines()[0]
         raise ConfigurationError(f"address: the job server at {address} cannot be used ({reason}).") from error
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.augmentation import augment, cutout, resized_crop
+from archsearch.evaluators.compiled import compiled
 from archsearch.evaluators.datasets.resident import batches
 from archsearch.evaluators.drop_path import DropRate, with_drop_path
 from archsearch.evaluators.recipe import Recipe
@@ -79,7 +80,7 @@ class Training:
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
 
     Raises:
-        ConfigurationError: The recipe has what several copies, or this network, cannot have.
+        ConfigurationError: The recipe has what several copies, this network, or this machine cannot have.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Training:
             fused=True,
         )
         self._average = WeightAverage(network, recipe.weight_average) if recipe.weight_average else None
+        self._forward: Callable[[Tensor], Any] = compiled(network) if recipe.compile else network
 
     @property
     def finished(self) -> bool:
@@ -154,7 +156,7 @@ class Training:
             if not len(part):  # there are fewer images than parts
                 continue
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
-                exits = _exits(self.network(part))
+                exits = _exits(self._forward(part))
             loss = torch.stack([_loss(logits, truth, recipe.label_smoothing) for logits in exits]).sum()
             if parts > 1:
                 loss = loss * (len(part) / len(batch))

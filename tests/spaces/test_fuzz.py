@@ -335,6 +335,16 @@ def test_a_few_examples(name: str, law: Callable[[SearchSpace, st.DataObject], s
     assert examine(name, law, 6, None).total() > 0
 
 
+@pytest.mark.parametrize("cases", [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(7200)])])
+def test_texts(cases: int) -> None:
+    """So many texts in all, shared out among the spaces."""
+    names = [name for name in SPACES if name not in LISTED]
+    each = -(-cases // (2 * len(names)))
+    counts = [examine(name, law, each, None) for name in names for law in (arbitrary_texts, damaged_texts)]
+    assert sum(found.total() for found in counts) >= cases
+    assert sum(found["refused"] for found in counts) > cases / 2
+
+
 @pytest.mark.skipif(not SECONDS, reason="ARCHSEARCH_FUZZ_SECONDS is unset; set it to the seconds to go on for")
 @pytest.mark.timeout(0)
 def test_for_the_given_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archsearch.errors import ConfigurationError
+from archsearch.evaluators.damaged_state import one_line
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.task import ImageTask
 from archsearch.spaces import SearchSpace
@@ -66,6 +67,6 @@ def check(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
                     {key: side.get(key) for key in expected if expected[key] != given.get(key)} for side in (expected, given)
                 )
             raise ConfigurationError(
-                f"state: expected one whose {name.replace('_', ' ')} is {expected!r}; got {given!r}, of a model trained on "
-                f"{state.get('task', 'other data')}. Use the arguments of the one that was saved."
+                f"state: expected one whose {name.replace('_', ' ')} is {expected!r}; got {one_line(given)}, of a model "
+                f"trained on {state.get('task', 'other data')}. Use the arguments of the one that was saved."
             )

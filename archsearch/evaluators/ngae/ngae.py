@@ -290,8 +290,8 @@ class NGAE:
             for name, own in self._identity().items():
                 if state.get(name) != own:
                     raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the model for the space of the "
-                        "one that was saved, with the same version of archsearch."
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the model for the "
+                        "space of the one that was saved, with the same version of archsearch."
                     )
             state = copy.deepcopy(dict(state))
             settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)

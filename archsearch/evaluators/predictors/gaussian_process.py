@@ -137,8 +137,8 @@ class GaussianProcess:
             for name, own in self._identity().items():
                 if state.get(name) != own:
                     raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the process with the space of "
-                        "the one that was saved."
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the process with "
+                        "the space of the one that was saved."
                     )
             self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self

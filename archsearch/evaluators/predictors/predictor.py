@@ -201,8 +201,8 @@ class Predictor:
             for name, own in self._identity().items():
                 if state.get(name) != own:
                     raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the predictor with the "
-                        "arguments of the one that was saved."
+                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the predictor with "
+                        "the arguments of the one that was saved."
                     )
             form, settings = Form(**state["form"]), Settings(**state["settings"])
             trained = self._made(ENCODERS[self.encoder](form), form, settings)

@@ -1,0 +1,35 @@
+"""Networks that PyTorch compiles when they are first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.errors import ConfigurationError
+
+
+def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
+    """Return what maps images as the network does, compiled for the shapes that it meets, with the network's own parameters.
+
+    Raises:
+        ConfigurationError: At the first use: this machine cannot compile, for want of a C++ compiler for example.
+    """
+    compilation = torch.compile(network)
+
+    def forward(images: Tensor) -> Any:
+        from torch._dynamo.exc import TorchDynamoException  # seconds, and only for those who compile
+        from torch._inductor.exc import InductorError
+
+        try:
+            return compilation(images)
+        except (TorchDynamoException, InductorError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigurationError(
+                f"compile: expected a machine where torch.compile works; got {reason!r}. Install a C++ compiler, or set it to "
+                "False."
+            ) from error
+
+    return forward

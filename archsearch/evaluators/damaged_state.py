@@ -1,0 +1,43 @@
+"""States that are not whole: one error for all that they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from archsearch.errors import ConfigurationError
+
+_DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+@contextmanager
+def taking_over(owner: str) -> Iterator[None]:
+    """Turn whatever a damaged state leads to within the block into an error that says so.
+
+    Args:
+        owner: What is taking the state over, for the message.
+
+    Raises:
+        ConfigurationError: The state lacks a part, or a part does not fit the others.
+
+    Example:
+        >>> with taking_over("predictor"):
+        ...     model.load_state_dict(state["model"])
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
+        raise ConfigurationError(
+            f"state: expected what `state()` of the same {owner} returned; got one that is damaged ({why}). Fit anew."
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def one_line(value: object) -> str:
+    """Return a value as text for a message: texts as they are written in code, tensors in one line."""
+    return " ".join(repr(value).split())
