@@ -27,7 +27,7 @@ from archsearch.platform.run_facts import final_metrics, note, split_table
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.tracking_system import SystemMonitor
 from archsearch.platform.tracking_unsent import forget_unsent, unsent_points, write_unsent
-from archsearch.platform.tracking_view import budget_range, saved_view
+from archsearch.platform.tracking_view import view_of
 from archsearch.searchers import Observation
 
 _BATCH = 1000
@@ -164,7 +164,7 @@ class Tracker:
             tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
             self._add("note", lambda run: run.log_tags(tags))
             if status == "FINISHED":
-                view = saved_view(budget_range(summary), _now())
+                view = view_of(summary, _now())
                 self._add("saved view", lambda run: run.log_view(view))
             self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
         if (system := self._system) is not None:
