@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import torch
 from gates_kendall import read
 from ghn_correlation import trained
@@ -65,6 +66,7 @@ def found_on_digits(folder: Path) -> list[str]:
                 SPACE, "evolution", "table:digits201", 300, seed, storage=storage, progress=False, tracking="off"
             )
         texts.append(str(result.best.architecture))
+    ray.shutdown()
     return texts
 
 

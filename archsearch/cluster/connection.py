@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
+from archsearch.cluster.authentication import TOKEN_HINT, use_token
 from archsearch.errors import ConfigurationError
 
 # Tune's own loggers write five files a trial; the ledger and MLflow replace them (Ray's scalability guide).
@@ -24,9 +24,8 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-
-
 _CONTACT_SECONDS = 5.0
+_THIS_MACHINE = "this machine"
 
 
 def connect(address: str | None = None, num_cpus: int | None = None) -> None:
@@ -60,8 +59,8 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         else:
             with _loopback_only():
                 ray.init("local", num_cpus=num_cpus, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, authentication_error()) as error:
-        raise ConfigurationError(_refusal(address or "this machine", error)) from error
+    except Exception as error:  # Ray raises bare ones, too
+        raise ConfigurationError(_refusal(address or _THIS_MACHINE, error)) from error
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which aborts
 
@@ -70,7 +69,10 @@ def _refusal(address: str, error: Exception) -> str:
     # Ray hides a wrong token in the text of the error behind the error.
     if "AuthenticationError" in f"{type(error).__name__} {error.__cause__}":
         return f"address: the Ray cluster at {address} does not accept {TOKEN_HINT}"
-    return f"address: no Ray cluster answers at {address} ({str(error).splitlines()[0]})."
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    if address == _THIS_MACHINE:
+        return f"address: Ray could not be started on this machine ({reason}). Is it overloaded, or short of memory? Try again."
+    return f"address: no Ray cluster answers at {address} ({reason})."
 
 
 @contextmanager

@@ -27,6 +27,13 @@ def test_an_address_without_a_cluster_is_refused_at_once(address: str, monkeypat
         connect()
 
 
+def test_a_machine_that_cannot_start_ray_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/null")
+    with pytest.raises(ConfigurationError, match="address: Ray could not be started on this machine .*/dev/null"):
+        connect(num_cpus=1)
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_ray_of_this_machine_listens_on_loopback_alone() -> None:
     import ray
