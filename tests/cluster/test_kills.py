@@ -253,7 +253,7 @@ def check(search: Search, killed: dict[int, set[str]], abandoned: bool = False) 
     assert all({*begun.get(text, [])} <= {*killed} for text in failed), "it was the work in hand of two processes that died"
 
 
-@pytest.mark.parametrize("seed", [0, 1, *LONG])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), *LONG])
 def test_death_of_a_worker_and_of_a_node(seed: int, nodes: Nodes, start: Callable[..., Search]) -> None:
     rng = random.Random(seed)
     search = start(seed, held=True)

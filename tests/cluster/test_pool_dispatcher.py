@@ -91,7 +91,7 @@ def kill_at_random(pool: ModelPool, rng: np.random.Generator, future: Future[Ans
     return kills
 
 
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=LONG) for seed in range(3, 20))])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=LONG) for seed in range(2, 20))])
 def test_kills_at_random_moments_lose_and_change_nothing(fresh: ModelPool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     fresh.publish({"number": 1.0})

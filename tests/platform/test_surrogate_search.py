@@ -89,6 +89,7 @@ def wait_for(count: int, storage: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long  # the usual tests kill the actor of a hypernetwork, in tests/searchers
 def test_death_of_the_predictors_actor_changes_nothing_but_time(tmp_path: Path) -> None:
     table = ["--table", "digits201"]
     whole, process = (search(name, tmp_path, table) for name in ("whole", "killed"))
