@@ -17,7 +17,8 @@ _COMMAND = "import sys; from archsearch.platform.command_line import main; sys.e
 
 
 @pytest.mark.long
-def test_the_ui_shows_the_store_of_the_folder(mlflow_store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_shows_the_store_of_the_folder(mlflow_store: Path, tmp_path: Path, stop: signal.Signals) -> None:
     shutil.copy(mlflow_store, tmp_path / "mlflow.db")
     MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment("nasbench201/digits")
     command = [sys.executable, "-c", _COMMAND, "ui"]
@@ -31,10 +32,25 @@ def test_the_ui_shows_the_store_of_the_folder(mlflow_store: Path, tmp_path: Path
             assert process.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.2)
         assert "<title>MLflow</title>" in _answer(address)
+        assert _servers_of(tmp_path)
         assert [each.name for each in MlflowClient(address).search_experiments()] == ["nasbench201/digits", "Default"]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         assert process.wait() == 0
+    assert _servers_of(tmp_path) == []
+
+
+def _servers_of(folder: Path) -> list[str]:
+    """Return the commands of MLflow's processes that have this folder's store in their environment or arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if b"mlflow" in told and f"{folder}/mlflow.db".encode() in told:
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def _answer(address: str) -> str:
