@@ -234,24 +234,26 @@ def report(arguments: argparse.Namespace) -> None:
     rows = trainings(arguments)
     print(
         f"\n| below {arguments.macs / 1e6:g} M MACs, {arguments.epochs} epochs | trainings | test %, 95 % interval "
-        "| cells found on digits less these, points | validation % | M MACs | thousand parameters | CPU s |"
+        "| cells found on digits less these, points | validation % | M MACs | thousand parameters | s each |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     first = [100 * row["test_accuracy"] for row in rows if row["group"] == CELLS[0]]
     for group in (*CELLS, *DESIGNED):
         found = [row for row in rows if row["group"] == group]
-        if len(found) < 2:
+        if not found:
             continue
         tests = [100 * row["test_accuracy"] for row in found]
-        mean = mean_interval(tests)
-        gap = ttest_ind(first, tests, equal_var=False).confidence_interval()
-        less = f"{np.mean(first) - np.mean(tests):+.2f} ({gap.low:+.2f} to {gap.high:+.2f})" if group != CELLS[0] else ""
+        shown, less = f"{np.mean(tests):.2f}", f"{np.mean(first) - np.mean(tests):+.2f}" if group != CELLS[0] else ""
+        if min(len(first), len(tests)) > 1:
+            mean, gap = mean_interval(tests), ttest_ind(first, tests, equal_var=False).confidence_interval()
+            shown += f" ({mean.low:.2f} to {mean.high:.2f})"
+            less += f" ({gap.low:+.2f} to {gap.high:+.2f})" if less else ""
         valid, macs, params, seconds = (
             np.mean([row[name] for row in found]) for name in ("valid_accuracy", "macs", "params", "seconds")
         )
         print(
-            f"| {group} | {len(found)} | {mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f}) | {less} | {100 * valid:.2f} "
-            f"| {macs / 1e6:.2f} | {params / 1e3:.0f} | {seconds:.0f} |"
+            f"| {group} | {len(found)} | {shown} | {less} | {100 * valid:.2f} | {macs / 1e6:.2f} | {params / 1e3:.0f} "
+            f"| {seconds:.0f} |"
         )
     for row in read(arguments.results):
         if row["kind"] == "mobile":

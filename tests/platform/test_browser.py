@@ -94,7 +94,7 @@ def test_the_list_of_runs_has_each_search(page: Any, address: str) -> None:
 def test_the_saved_view_lays_the_curves_of_searchers_over_each_other(page: Any, address: str) -> None:
     page.goto("about:blank")
     page.goto(f"{address}/{view_address('1')}")
-    page.get_by_text(re.compile(r"Searches side by side \(\d\)")).wait_for()
+    page.get_by_text(re.compile(r"Searches side by side\s*\(\d+\)")).wait_for()
     page.get_by_text("Group: evolution").wait_for()
     page.get_by_text("Group: random").wait_for()
     page.locator(".js-plotly-plot .scatterlayer .trace .js-line").nth(5).wait_for(state="attached")
