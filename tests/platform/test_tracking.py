@@ -51,7 +51,7 @@ def history(client: MlflowClient, run_id: str | None, key: str) -> dict[int, flo
     return {point.step: point.value for point in points}
 
 
-def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path) -> None:
+def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {"test_accuracy": [0.4, 0.7, NAN], "params": [1e3, 2e3, 3e3], "macs": [1e5, 2e6, 3e6]}
     columns["reused"] = [True, False, False]
     summary = make_summary([0.5, 0.8, NAN], [None, None, "lost"], columns=columns, costs={"evaluating": 86400.0, "total": 9.5})
@@ -68,6 +68,7 @@ def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path) 
     assert tracker.finish("FINISHED", summary) is None
 
     client = MlflowClient(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # where MLflow 3.1 looks for files, whatever a client was told
     run = client.get_run(str(run_id))
     assert (run.info.status, run.info.run_name, tracker.run_id) == ("FINISHED", "ngae-s3", run_id)
     assert client.get_experiment(run.info.experiment_id).name == "nasbench201/back"
