@@ -41,6 +41,7 @@ from archsearch import platform
 from archsearch.evaluators import GHN, datasets
 from archsearch.evaluators.baselines import resnet_plan
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.network_size import MOBILE_MACS, largest_channels
 from archsearch.evaluators.recipe import Recipe, default_recipe
@@ -173,7 +174,7 @@ def compute(arguments: argparse.Namespace) -> None:
 def measured(network: nn.Module, splits: Splits, recipe: Recipe, seed: int, device: str) -> dict[str, float]:
     """Train a network and return its figures."""
     started = time.perf_counter()
-    place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device)
+    place = device_named(device)
     macs, params = counted_macs(network), sum(parameter.numel() for parameter in network.parameters())
     mean, std = splits.train.statistics()
     images, *others = (datasets.resident(part, mean, std, place) for part in splits)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from archsearch.cluster.authentication import TOKEN_HINT, use_token
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 
 # Tune's own loggers write five files a trial; the ledger and MLflow replace them (Ray's scalability guide).
 _ENVIRONMENT = {
@@ -69,7 +69,7 @@ def _refusal(address: str, error: Exception) -> str:
     # Ray hides a wrong token in the text of the error behind the error.
     if "AuthenticationError" in f"{type(error).__name__} {error.__cause__}":
         return f"address: the Ray cluster at {address} does not accept {TOKEN_HINT}"
-    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    reason = first_line(error).rstrip(".")
     if address == _THIS_MACHINE:
         return f"address: Ray could not be started on this machine ({reason}). Is it overloaded, or short of memory? Try again."
     return f"address: no Ray cluster answers at {address} ({reason})."

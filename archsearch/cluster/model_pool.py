@@ -24,9 +24,8 @@ from archsearch.cluster.pool_creation import is_there, make_actor, make_registry
 from archsearch.cluster.pool_dispatcher import Dispatcher
 from archsearch.cluster.pool_layout import NAMESPACE, PoolLayout
 from archsearch.cluster.pool_registry import Published
-from archsearch.cluster.pool_seat import first_line
 from archsearch.cluster.pool_states import ask_patiently
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 from archsearch.evaluators.surrogate import Batch, State
 
 # Ray sends larger arguments by reference to the program that made the actor; a restart after its end would not find them.

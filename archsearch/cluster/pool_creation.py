@@ -13,8 +13,8 @@ from archsearch.cluster.model_actor import ModelActor
 from archsearch.cluster.pool_answer import PoolError
 from archsearch.cluster.pool_layout import NAMESPACE, PoolLayout
 from archsearch.cluster.pool_registry import PoolRegistry
-from archsearch.cluster.pool_seat import first_line
 from archsearch.cluster.pool_states import ask_patiently
+from archsearch.errors import first_line
 
 logger = logging.getLogger(__name__)
 

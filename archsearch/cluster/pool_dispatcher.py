@@ -24,8 +24,9 @@ from archsearch.cluster.pool_counts import PoolCounts
 from archsearch.cluster.pool_layout import PoolLayout
 from archsearch.cluster.pool_reception import Reception
 from archsearch.cluster.pool_registry import Published
-from archsearch.cluster.pool_seat import Seat, Sent, first_line
+from archsearch.cluster.pool_seat import Seat, Sent
 from archsearch.cluster.pool_states import NewestState, ask_patiently
+from archsearch.errors import first_line
 
 logger = logging.getLogger(__name__)
 

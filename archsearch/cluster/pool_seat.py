@@ -16,6 +16,7 @@ from archsearch.cluster.mailbox import Mailbox
 from archsearch.cluster.model_actor import Refused
 from archsearch.cluster.pool_call import Call, Span
 from archsearch.cluster.pool_registry import Published
+from archsearch.errors import first_line
 
 # A model or state that kills an actor so often before its first call is not tried there again.
 _MOST_FAILED_STARTS = 3
@@ -155,9 +156,3 @@ class Seat:
     def _retire(self, reason: str) -> None:
         self.gone = True
         self._keeper.retired(reason)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from archsearch.errors import ConfigurationError, RunError
-from archsearch.evaluators.damaged_state import first_line
+from archsearch.errors import ConfigurationError, RunError, first_line
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 
 
 def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
@@ -26,7 +26,7 @@ def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
         try:
             return compilation(images)
         except (TorchDynamoException, InductorError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise ConfigurationError(
                 f"compile: expected a machine where torch.compile works; got {reason!r}. Install a C++ compiler, or set it to "
                 "False."

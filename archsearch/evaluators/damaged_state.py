@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 
 _DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -33,9 +34,22 @@ def taking_over(owner: str) -> Iterator[None]:
         ) from error
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def check_identity(state: Mapping[str, Any], own: Mapping[str, Any], remedy: str) -> None:
+    """Refuse a state that does not belong to what takes it over.
+
+    Args:
+        state: What was saved.
+        own: What must be alike in it, by name.
+        remedy: What to do, for the message.
+
+    Raises:
+        ConfigurationError: Something differs.
+    """
+    for name, expected in own.items():
+        if state.get(name) != expected:
+            raise ConfigurationError(
+                f"state: expected one whose {name} is {expected!r}; got {one_line(state.get(name))}. {remedy}"
+            )
 
 
 def one_line(value: object) -> str:

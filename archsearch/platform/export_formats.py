@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from archsearch.errors import first_line
+
 PT2, ONNX = "model.pt2", "model.onnx"
 _ONNX_TOLERANCE = 1e-4
 _ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
@@ -48,7 +50,7 @@ def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, 
             program = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
             torch.export.save(program, folder / PT2)
     except _EXPORT_ERRORS as error:
-        return dict.fromkeys((PT2, ONNX), f"torch.export cannot take the network: {_first_line(error)}")
+        return dict.fromkeys((PT2, ONNX), f"torch.export cannot take the network: {first_line(error)}")
     try:
         _write_onnx(program, folder / ONNX)
         _check_onnx(module, images, folder / ONNX)
@@ -72,7 +74,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
                 raise _Missing("torch.onnx gave no program")
             onnx.save(path, external_data=False)
     except _EXPORT_ERRORS as error:
-        raise _Missing(f"torch.onnx cannot take the network: {_first_line(error)}") from error
+        raise _Missing(f"torch.onnx cannot take the network: {first_line(error)}") from error
 
 
 def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
@@ -101,7 +103,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsearch.cluster.model_pool import ModelPool
 from archsearch.cluster.pool_answer import PoolError
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.errors import ConfigurationError, check_whole_number, first_line
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.stage import Proposal, Stage
@@ -240,7 +240,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         try:
             proposals = stage.result()
         except Exception as error:
-            logger.warning("surrogate: stage %s gave nothing (%s); going on at random", self._stages, _first_line(error))
+            logger.warning("surrogate: stage %s gave nothing (%s); going on at random", self._stages, first_line(error))
             proposals = []
         self.costs["fitting"] += stage.fit_seconds
         self.costs["ranking"] += stage.propose_seconds
@@ -343,7 +343,3 @@ class SurrogateSearcher(ArchitectureSearcher):
         if self._stage is not None:  # the copy begins the stage again
             state |= {"_stages": self._stages - 1, "_outcomes_at_stage": self._outcomes - max(self.initial, self.stage_size)}
         return state
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import one_line, taking_over
+from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
@@ -287,12 +287,8 @@ class NGAE:
             ConfigurationError: The state is of another space or version, or it is damaged.
         """
         with taking_over("model"):
-            for name, own in self._identity().items():
-                if state.get(name) != own:
-                    raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the model for the "
-                        "space of the one that was saved, with the same version of archsearch."
-                    )
+            remedy = "Make the model for the space of the one that was saved, with the same version of archsearch."
+            check_identity(state, self._identity(), remedy)
             state = copy.deepcopy(dict(state))
             settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)
             model = GraphVAE(grammar, self.space.num_inputs, settings, torch.Generator()).to(self.device)

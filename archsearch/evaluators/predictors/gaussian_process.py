@@ -14,7 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import one_line, taking_over
+from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -134,12 +134,7 @@ class GaussianProcess:
             ConfigurationError: The state is of another space or version, or it is damaged.
         """
         with taking_over("process"):
-            for name, own in self._identity().items():
-                if state.get(name) != own:
-                    raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the process with "
-                        "the space of the one that was saved."
-                    )
+            check_identity(state, self._identity(), "Make the process with the space of the one that was saved.")
             self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self
 

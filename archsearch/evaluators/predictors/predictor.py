@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
-from archsearch.evaluators.damaged_state import one_line, taking_over
+from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoder import Encoder
 from archsearch.evaluators.predictors.form import Form
@@ -198,12 +198,7 @@ class Predictor:
             ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is damaged.
         """
         with taking_over("predictor"):
-            for name, own in self._identity().items():
-                if state.get(name) != own:
-                    raise ConfigurationError(
-                        f"state: expected one whose {name} is {own!r}; got {one_line(state.get(name))}. Make the predictor with "
-                        "the arguments of the one that was saved."
-                    )
+            check_identity(state, self._identity(), "Make the predictor with the arguments of the one that was saved.")
             form, settings = Form(**state["form"]), Settings(**state["settings"])
             trained = self._made(ENCODERS[self.encoder](form), form, settings)
             trained.load({name: state[name] for name in trained.state()})
