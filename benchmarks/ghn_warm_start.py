@@ -24,7 +24,8 @@ from archsearch.evaluators import GHN, datasets
 from archsearch.evaluators.initial_weights import begin_with
 from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.recipe import default_recipe
-from archsearch.evaluators.training_loop import score, train
+from archsearch.evaluators.scoring import score
+from archsearch.evaluators.training_loop import train
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
 

@@ -45,7 +45,8 @@ from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.network_size import MOBILE_MACS, largest_channels
 from archsearch.evaluators.recipe import Recipe, default_recipe
-from archsearch.evaluators.training_loop import exit_scores, train
+from archsearch.evaluators.scoring import exit_scores
+from archsearch.evaluators.training_loop import train
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network

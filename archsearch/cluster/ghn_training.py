@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.cluster.process_group import run_group
+from archsearch.errors import check_whole_number
 from archsearch.evaluators.checkpoint import read_state
 from archsearch.spaces import SearchSpace
-
-_RESTARTS = 5
 
 
 def train_ghn(
@@ -23,7 +22,7 @@ def train_ghn(
     cpus_per_worker: float = 1.0,
     gpus_per_worker: float = 0.0,
     checkpoint_seconds: float = 60.0,
-    restarts: int = _RESTARTS,
+    restarts: int = 5,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Train a `GHN` by Ray Train, a process for each GPU or CPU, and return its state.
@@ -45,7 +44,7 @@ def train_ghn(
 
     Raises:
         ConfigurationError: A number is out of range, a setting is unknown, or the checkpoint is of another GHN.
-        RuntimeError: The training failed more often than it may begin again.
+        RunError: The training failed more often than it may begin again.
 
     Example:
         >>> state = train_ghn(spaces.get("cells"), "digits", 2000, "ghn.pt", workers=4, gpus_per_worker=1)
@@ -53,10 +52,7 @@ def train_ghn(
     """
     from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, which the rest of this room does without
 
-    for name, value in (("workers", workers), ("steps", steps)):
-        check_whole_number(name, value)
-    if gpus_per_worker not in (0.0, 1.0):
-        raise ConfigurationError(f"gpus_per_worker: expected 0 or 1, as processes share no GPU; got {gpus_per_worker}.")
+    check_whole_number("steps", steps)
     GHN(space, dataset, **arguments)  # whatever is wrong with the arguments shows here
     path = Path(checkpoint).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,26 +61,14 @@ def train_ghn(
         "arguments": {"space": space, "dataset": dataset, **({"root": str(Path.cwd())} if ":" in dataset else {}), **arguments},
         "fit": {"steps": steps, "checkpoint": str(path), "checkpoint_seconds": checkpoint_seconds},
     }
-    _run_group(config, path, workers, {"CPU": cpus_per_worker, **({"GPU": gpus_per_worker} if gpus_per_worker else {})}, restarts)
+    group: dict[str, Any] = {
+        "workers": workers,
+        "cpus_per_worker": cpus_per_worker,
+        "gpus_per_worker": gpus_per_worker,
+        "restarts": restarts,
+    }
+    run_group(_fit, config, f"{path.stem}-training", path.parent, **group)
     return read_state(path)
-
-
-def _run_group(config: Mapping[str, Any], path: Path, workers: int, resources: Mapping[str, float], restarts: int) -> None:
-    """Run the processes to their end."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-
-    gpus = "GPU" in resources
-    trainer = TorchTrainer(
-        _fit,
-        train_loop_config=dict(config),
-        torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus, resources_per_worker=dict(resources)),
-        run_config=RunConfig(
-            name=f"{path.stem}-training", storage_path=str(path.parent), failure_config=FailureConfig(max_failures=restarts)
-        ),
-    )
-    trainer.fit()
 
 
 def _fit(config: Mapping[str, Any]) -> None:

@@ -24,6 +24,17 @@ class DropRate:
     generators: Sequence[torch.Generator]
     rate: float = 0.0
 
+    def begin(self, rate: float, sources: Sequence[torch.Generator], rank: int = 0) -> None:
+        """Begin an epoch, with random numbers of its own that depend on the state of the sources.
+
+        Args:
+            rate: Chance that an input is left out for an image, 0..1.
+            sources: One for each copy; a seed is drawn from each.
+            rank: Number of this process among those that train together: each leaves out others.
+        """
+        seeds = [int(torch.randint(2**62, (), generator=source, device=source.device)) for source in sources]
+        self.rate, self.generators = rate, [torch.Generator().manual_seed(seed + rank) for seed in seeds]
+
 
 class DropPathSum(Operator):
     """A sum whose inputs are left out, each for some images; those that stay are scaled to keep the mean.

@@ -24,6 +24,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cutout": (0, 10_000),
     "resized_crop": (0.0, 1.0),
     "drop_path": (0.0, 0.99),
+    "auxiliary": (0.0, 10.0),
     "weight_average": (0.0, 0.999999),
     "accumulate": (1, 10_000),
 }
@@ -49,6 +50,8 @@ class Recipe:
         cutout: Side in pixels of a random square that is set to the mean colour; 0 is off.
         resized_crop: Smallest share of the area of random crops that are resized to the image's size, 0..1; 0 is off.
         drop_path: Chance that an input of a sum is left out for an image, towards the end; it rises linearly from 0.
+        auxiliary: Weight of the loss of a second classifier, two thirds of the way up, that is there in training only; 0 is off.
+            A network with several exits gets none: it has them already.
         weight_average: Decay of an exponential moving average of the weights, which is what is scored and kept; 0 is off.
         accumulate: Parts that a batch is worked off in, to save memory; normalisation then sees one part at a time.
         channels_last: Whether images are stored with their channels last, which is faster on some devices.
@@ -75,6 +78,7 @@ class Recipe:
     cutout: int = 0
     resized_crop: float = 0.0
     drop_path: float = 0.0
+    auxiliary: float = 0.0
     weight_average: float = 0.0
     accumulate: int = 1
     channels_last: bool = False

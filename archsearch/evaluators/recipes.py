@@ -8,8 +8,8 @@
 
 DARTS: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, arXiv 1806.09055, and the published
 programs `cnn/train.py` and `cnn/train_imagenet.py` of github.com/quark0/darts. The learning rate falls step by step; in that one
-it falls epoch by epoch. Left out of both: the auxiliary classifier, which needs a place in the network that not every
-space has. Left out of `imagenet-mobile`: random changes of the colours.
+it falls epoch by epoch. The auxiliary classifier stands where `auxiliary.auxiliary_place` says, as spaces differ in their cells.
+Left out of `imagenet-mobile`: random changes of the colours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CIFAR = Recipe(
     gradient_clip=5.0,
     cutout=16,
     drop_path=0.2,
+    auxiliary=0.4,
 )
 
 IMAGENET_MOBILE = Recipe(
@@ -46,6 +47,7 @@ IMAGENET_MOBILE = Recipe(
     decay=0.97,
     gradient_clip=5.0,
     resized_crop=0.08,
+    auxiliary=0.4,
 )
 
 _FIXED = {"cifar": CIFAR, "imagenet-mobile": IMAGENET_MOBILE}

@@ -22,8 +22,9 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.recipe import Recipe, default_recipe, default_scale
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.scoring import Score, exit_scores
 from archsearch.evaluators.seeds import derived_seed
-from archsearch.evaluators.training_loop import Score, TrainingDiverged, exit_scores, train
+from archsearch.evaluators.training_loop import TrainingDiverged, train
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network, stacked_network
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,26 +15,15 @@ from archsearch.errors import ConfigurationError
 from archsearch.evaluators.augmentation import augment, cutout, resized_crop
 from archsearch.evaluators.compiled import compiled
 from archsearch.evaluators.datasets.resident import batches
-from archsearch.evaluators.drop_path import DropRate, with_drop_path
+from archsearch.evaluators.processes import Processes, apart
 from archsearch.evaluators.recipe import Recipe
+from archsearch.evaluators.scoring import exits_of
+from archsearch.evaluators.training_plan import TrainingPlan
 from archsearch.evaluators.weight_average import WeightAverage
 
 
 class TrainingDiverged(Exception):
     """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Figures of each copy on one set of images.
-
-    Args:
-        accuracy: `[copies]`, fraction of images classified right.
-        loss: `[copies]`, mean cross-entropy in nats.
-    """
-
-    accuracy: Tensor
-    loss: Tensor
 
 
 def train(
@@ -78,13 +66,20 @@ class Training:
         recipe: How to train.
         generators: One for each copy: order of the images, augmentation, drop path. Copies share nothing.
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
+        processes: Those that train together. Each calls the same with the same seeds, and works on its share of every batch;
+            normalisation sees one share at a time.
 
     Raises:
         ConfigurationError: The recipe has what several copies, this network, or this machine cannot have.
     """
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, generators: Sequence[torch.Generator], mixed_precision: bool = False
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        generators: Sequence[torch.Generator],
+        mixed_precision: bool = False,
+        processes: Processes | None = None,
     ) -> None:
         if recipe.gradient_clip and len(generators) > 1:
             raise ConfigurationError(
@@ -94,8 +89,8 @@ class Training:
         self.network, self.recipe, self.generators = network, recipe, generators
         self.epoch = 0
         self._mixed = mixed_precision and recipe.mixed_precision
-        self._drop = DropRate(generators)
-        self._plan = _install_drop_path(network, self._drop) if recipe.drop_path else None
+        self._processes = processes or Processes()
+        self._plan = TrainingPlan(network, recipe, generators)
         if recipe.channels_last:
             network.to(memory_format=torch.channels_last)
         self._optimizer = torch.optim.SGD(
@@ -107,7 +102,8 @@ class Training:
             fused=True,
         )
         self._average = WeightAverage(network, recipe.weight_average) if recipe.weight_average else None
-        self._forward: Callable[[Tensor], Any] = compiled(network) if recipe.compile else network
+        self._shared = self._processes.shared(network, next(network.parameters()).device)
+        self._forward: Callable[[Tensor], Any] = compiled(self._shared) if recipe.compile else self._shared
 
     @property
     def finished(self) -> bool:
@@ -125,16 +121,17 @@ class Training:
             TrainingDiverged: The loss became infinite or NaN.
         """
         recipe = self.recipe
-        batch_size = min(recipe.batch_size, len(labels))
+        batch_size = self._batch_size(len(labels))
         steps = len(labels) // batch_size
         self.network.train()
-        self._drop.rate = recipe.drop_path * self.epoch / recipe.epochs
         total = torch.zeros((), device=images.device)
         orders = [batches(len(labels), batch_size, generator, images.device) for generator in self.generators]
-        for number, chosen in enumerate(zip(*orders, strict=True)):
-            rows = torch.stack(chosen)
-            self._optimizer.param_groups[0]["lr"] = _learning_rate(recipe, self.epoch, self.epoch * steps + number, steps)
-            total += self._step(_batch(images, rows, recipe, self.generators), labels[rows].t())
+        with self._plan.epoch(self.epoch / recipe.epochs, self._processes.rank):
+            for number, chosen in enumerate(zip(*orders, strict=True)):
+                rows = torch.stack(chosen)
+                self._optimizer.param_groups[0]["lr"] = _learning_rate(recipe, self.epoch, self.epoch * steps + number, steps)
+                total += self._step(_batch(images, rows, recipe, self.generators), labels[rows].t())
+        total = self._processes.total(total)
         self.epoch += 1
         if not math.isfinite(float(total)):
             raise TrainingDiverged(
@@ -142,25 +139,37 @@ class Training:
             )
         return float(total) / steps
 
+    def _batch_size(self, images: int) -> int:
+        size, number = min(self.recipe.batch_size, images), self._processes.number
+        if number > 1 and size < number * self.recipe.accumulate:
+            raise ConfigurationError(
+                f"workers: expected at most {size // self.recipe.accumulate}, so that each has a share of every batch; got "
+                f"{number}."
+            )
+        return size
+
     def _step(self, batch: Tensor, labels: Tensor) -> Tensor:
-        """Take one step and return the loss before it.
+        """Take one step and return the loss before it: the part of it that this process has.
 
         Args:
             batch: `[batch, copies * channels, height, width]`.
             labels: `[batch, copies]`.
         """
-        recipe, parts = self.recipe, self.recipe.accumulate
+        recipe, processes, number = self.recipe, self._processes, self._processes.number
+        parts = number * recipe.accumulate
         self._optimizer.zero_grad()
         total = torch.zeros((), device=batch.device)
-        for part, truth in zip(batch.tensor_split(parts), labels.tensor_split(parts), strict=True):
-            if not len(part):  # there are fewer images than parts
-                continue
-            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
-                exits = _exits(self._forward(part))
-            loss = torch.stack([_loss(logits, truth, recipe.label_smoothing) for logits in exits]).sum()
-            if parts > 1:
-                loss = loss * (len(part) / len(batch))
-            loss.backward()
+        shares = list(zip(batch.tensor_split(parts), labels.tensor_split(parts), strict=True))[processes.rank :: number]
+        shares = [share for share in shares if len(share[0])]  # there may be fewer images than parts
+        for index, (part, truth) in enumerate(shares, start=1):
+            with apart(self._shared, index < len(shares)):
+                with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
+                    exits = exits_of(self._forward(part))
+                loss = self._loss(exits, truth)
+                if parts > 1:
+                    loss = loss * (len(part) / len(batch))
+                # Gradients are averaged over processes where they are to be summed.
+                (loss * number).backward()
             total += loss.detach()
         if recipe.gradient_clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
@@ -168,6 +177,13 @@ class Training:
         if self._average is not None:
             self._average.update()
         return total
+
+    def _loss(self, exits: Sequence[Tensor], truth: Tensor) -> Tensor:
+        """Return the loss of all exits together; that of an auxiliary classifier, the last one, counts by its weight."""
+        losses = torch.stack([_loss(logits, truth, self.recipe.label_smoothing) for logits in exits])
+        if self._plan.has_auxiliary:
+            losses = torch.cat([losses[:-1], self.recipe.auxiliary * losses[-1:]])
+        return losses.sum()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -182,12 +198,11 @@ class Training:
             self._average.swap()
 
     def finish(self) -> None:
-        """Leave the network with the weights that count, and without drop path."""
+        """Leave the network with the weights that count, and without what is there for training only."""
         if self._average is not None:
             self._average.swap()
             self._average = None
-        if self._plan is not None:
-            self.network.plan = self._plan
+        self._plan.remove()
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on, after an epoch: tensors and plain data."""
@@ -208,50 +223,6 @@ class Training:
         for generator, words in zip(self.generators, state["generators"], strict=True):
             generator.set_state(words)
         self.epoch = state["epoch"]
-
-
-def score(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> Score:
-    """Return accuracy and loss of each copy, at its last exit, with the running statistics of normalisation."""
-    return exit_scores(network, images, labels, copies, batch_size)[-1]
-
-
-@torch.inference_mode()
-def exit_scores(network: nn.Module, images: Tensor, labels: Tensor, copies: int = 1, batch_size: int = 1000) -> list[Score]:
-    """Return accuracy and loss of each copy at each exit, with the running statistics of normalisation."""
-    network.eval()
-    correct: list[Tensor] = []
-    losses: list[Tensor] = []
-    for start in range(0, len(labels), batch_size):
-        part, truth = images[start : start + batch_size], labels[start : start + batch_size]
-        truth = truth[:, None].expand(-1, copies)
-        exits = [logits.float().view(len(truth), copies, -1) for logits in _exits(network(part.repeat(1, copies, 1, 1)))]
-        right = [(logits.argmax(2) == truth).sum(0) for logits in exits]
-        loss = [_loss_of_copies(logits, truth) for logits in exits]
-        correct = [before + now for before, now in zip(correct, right, strict=True)] if correct else right
-        losses = [before + now for before, now in zip(losses, loss, strict=True)] if losses else loss
-    return [Score((hits / len(labels)).cpu(), (loss / len(labels)).cpu()) for hits, loss in zip(correct, losses, strict=True)]
-
-
-def _loss_of_copies(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the summed cross-entropy of each copy, `[copies]`, from logits `[batch, copies, classes]`."""
-    return F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(truth.shape).sum(0)
-
-
-def _exits(output: Tensor | list[Tensor]) -> list[Tensor]:
-    return output if isinstance(output, list) else [output]
-
-
-def _install_drop_path(network: nn.Module, drop: DropRate) -> Any:
-    """Give a network the plan that leaves out inputs of sums, and return the plan that it had."""
-    from archsearch.spaces.network import Network
-
-    if not isinstance(network, Network):
-        raise ConfigurationError(
-            f"drop_path: expected the network of a search space, whose sums are known; got {type(network).__name__}. Set it to 0."
-        )
-    plan = network.plan
-    network.plan = with_drop_path(plan, drop)
-    return plan
 
 
 def _learning_rate(recipe: Recipe, epoch: int, step: int, steps_per_epoch: int) -> float:

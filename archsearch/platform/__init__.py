@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from archsearch.platform.export_run import finished_run
     from archsearch.platform.model_registry import RegisteredModel, register_model
     from archsearch.platform.result import Found, SearchResult
-    from archsearch.platform.retraining import TrainedModel, retrain
+    from archsearch.platform.retraining import retrain
     from archsearch.platform.search import resume_search, run_search
+    from archsearch.platform.trained_model import TrainedModel
 
 __all__ = [
     "Comparison",
@@ -35,7 +36,7 @@ _MODULES = {
     "RegisteredModel": "model_registry",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
-    "TrainedModel": "retraining",
+    "TrainedModel": "trained_model",
     "compare": "comparison",
     "finished_run": "export_run",
     "register_model": "model_registry",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archsearch.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
-    from archsearch.platform.retraining import TrainedModel
+    from archsearch.platform.trained_model import TrainedModel
     from archsearch.spaces import Architecture, SearchSpace
 
 _CHECKPOINT = "checkpoint.pt"
@@ -42,6 +42,7 @@ A training that is stopped goes on when the same command is given again.
 _TRAIN_EPILOG = """examples:
   archsearch train '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|' --dataset digits
   archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --size channels=32
+  archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --workers 4    four GPUs of a Ray cluster
   archsearch train winner/architecture.json --dataset imagefolder:photos --macs-below 50e6
   archsearch train winner/architecture.json --dataset 'imagefolder:photos?size=224' --recipe imagenet-mobile \\
       --size stem_halvings=3 --macs-below 600e6          the mobile setting: a stem brings 224 pixels to 28
@@ -89,6 +90,17 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--with-validation", action="store_true", help="train on the validation images too")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes of a Ray cluster that train together, a GPU each (default: 1)",
+    )
+    parser.add_argument(
+        "--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPU cores of each of several (default: 1)"
+    )
+    parser.add_argument("--address", help="Ray cluster of the workers (default: RAY_ADDRESS, else Ray in this machine)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--register", metavar="NAME", help="put the trained network into MLflow's model registry")
     parser.add_argument("--tracking", metavar="URI", help="MLflow store of the registry (default: that of the run, else auto)")
@@ -128,7 +140,7 @@ def _given(parsed: argparse.Namespace) -> list[str]:
     """Return the options of a training that were given."""
     names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
     names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe != "short", "seed": parsed.seed != 0}
-    names |= {"register": parsed.register, "tracking": parsed.tracking}
+    names |= {"register": parsed.register, "tracking": parsed.tracking, "workers": parsed.workers != 1}
     return [f"--{name}" for name, value in names.items() if value not in (None, [], False)]
 
 
@@ -177,12 +189,18 @@ def _trained(
     if parsed.register is not None:
         check_registration(parsed.register, store.tracking)
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
-    if taken := sorted({"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root"} & set(changes)):
+    if taken := sorted(
+        {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
+    ):
         raise ConfigurationError(f"set: {', '.join(taken)} is no setting of a recipe; it may be an option of the command.")
     scale = {**size, **parse_options(parsed.size)}
     space = _with_stem(space, scale)
     if parsed.macs_below is not None:
         scale["channels"] = _channels(space, architecture, dataset, parsed.macs_below, scale)
+    if parsed.workers > 1:
+        from archsearch import cluster
+
+        cluster.connect(parsed.address)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -199,6 +217,8 @@ def _trained(
         device=parsed.device,
         progress=not parsed.quiet,
         origin=origin,
+        workers=parsed.workers,
+        cpus_per_worker=parsed.cpus_per_worker,
         **changes,
     )
     print(_figures(model))

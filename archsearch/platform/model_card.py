@@ -13,7 +13,7 @@ from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.latency import Latency
-    from archsearch.platform.retraining import TrainedModel
+    from archsearch.platform.trained_model import TrainedModel
 
 _FILES = {
     "model.py": "source of the network; needs torch alone",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-    from archsearch.platform.retraining import TrainedModel
+    from archsearch.platform.trained_model import TrainedModel
 
 _NETWORK = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
 _PEOPLE = ("README.md", "architecture.png")

@@ -25,7 +25,7 @@ from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
-    from archsearch.platform.retraining import TrainedModel
+    from archsearch.platform.trained_model import TrainedModel
     from archsearch.spaces.network import Network
 
 

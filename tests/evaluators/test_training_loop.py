@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.training_loop import Training, TrainingDiverged, score, train
+from archsearch.evaluators.scoring import score
+from archsearch.evaluators.training_loop import Training, TrainingDiverged, train
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network, stacked_network
 
@@ -98,7 +99,14 @@ def test_learning_rate_falls_to_zero_along_a_cosine() -> None:
     assert expected[-1] == 0.0, "the step after the last would not move"
 
 
-@pytest.mark.parametrize("recipe", [Recipe(epochs=2, batch_size=16), Recipe(epochs=2, batch_size=16, crop=1, flip=True)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=2, batch_size=16),
+        Recipe(epochs=2, batch_size=16, crop=1, flip=True),
+        Recipe(epochs=2, batch_size=16, auxiliary=0.4, drop_path=0.3),
+    ],
+)
 def test_copies_side_by_side_equal_each_copy_alone(recipe: Recipe) -> None:
     (images, labels), (held_out, truth) = make_images(), make_images(30, seed=9)
     seeds = [3, 1, 4]
@@ -294,6 +302,8 @@ def test_what_copies_or_other_networks_cannot_have_is_refused() -> None:
         Training(network([0, 1]), Recipe(gradient_clip=5.0), [generator(0), generator(1)])
     with pytest.raises(ConfigurationError, match="drop_path: expected the network of a search space"):
         Training(linear(), Recipe(drop_path=0.1), [generator(0)])
+    with pytest.raises(ConfigurationError, match="auxiliary: expected the network of a search space"):
+        Training(linear(), Recipe(auxiliary=0.4), [generator(0)])
 
 
 def test_a_recipe_may_forbid_mixed_precision() -> None:

@@ -21,7 +21,8 @@ from archsearch.evaluators import Recipe
 from archsearch.platform.export import export_model
 from archsearch.platform.model_card import ModelFacts
 from archsearch.platform.result import Found
-from archsearch.platform.retraining import TrainedModel, retrain
+from archsearch.platform.retraining import retrain
+from archsearch.platform.trained_model import TrainedModel
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network

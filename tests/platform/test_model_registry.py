@@ -17,7 +17,8 @@ from mlflow.models import Model
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.platform.model_registry import RegisteredModel, register_model
 from archsearch.platform.model_registry_loader import _load_pyfunc
-from archsearch.platform.retraining import TrainedModel, retrain
+from archsearch.platform.retraining import retrain
+from archsearch.platform.trained_model import TrainedModel
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201

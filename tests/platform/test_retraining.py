@@ -16,17 +16,18 @@ import torch
 
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Recipe, datasets
-from archsearch.evaluators.training_loop import score
+from archsearch.evaluators.scoring import score
 from archsearch.platform.result import Found
 from archsearch.platform.retrain_progress import EpochProgress
-from archsearch.platform.retraining import TrainedModel, retrain
+from archsearch.platform.retraining import retrain
+from archsearch.platform.trained_model import TrainedModel
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 CELL = SPACE.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_1x1~2|")
 SIZE = {"channels": 4, "cells_per_stage": 1}
-RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9, drop_path=0.1, cutout=2)
+RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9, drop_path=0.1, cutout=2, auxiliary=0.4)
 
 _KILLED = """
 import os, signal, sys
@@ -41,7 +42,7 @@ def save_and_die(self, training, history):
     if training.epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 retrain_store.TrainingStore.save = save_and_die
-recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9, drop_path=0.1, cutout=2)
+recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9, drop_path=0.1, cutout=2, auxiliary=0.4)
 retrain(space, space.parse(sys.argv[1]), "digits", recipe=recipe, scale={"channels": 4, "cells_per_stage": 1},
         checkpoint=sys.argv[2], device="cpu", progress=False)
 """
@@ -128,7 +129,9 @@ def test_bad_settings_are_refused(changes: dict[str, Any], message: str) -> None
 def test_an_infinite_loss_is_an_error_of_one_line() -> None:
     with pytest.raises(RunError, match="recipe: the loss became .* in epoch 1 of 4; lower learning_rate"):
         trained(
-            recipe=RECIPE.with_changes(learning_rate=1000.0, weight_average=0.0, drop_path=0.0, momentum=1.0, weight_decay=10.0)
+            recipe=RECIPE.with_changes(
+                learning_rate=1000.0, weight_average=0.0, drop_path=0.0, auxiliary=0.0, momentum=1.0, weight_decay=10.0
+            )
         )
 
 

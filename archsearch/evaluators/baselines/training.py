@@ -12,7 +12,8 @@ from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.recipe import Recipe
-from archsearch.evaluators.training_loop import exit_scores, train
+from archsearch.evaluators.scoring import exit_scores
+from archsearch.evaluators.training_loop import train
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.network import Network
 from archsearch.spaces.plan import Plan

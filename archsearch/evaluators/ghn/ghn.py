@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
 from archsearch.evaluators.ghn.fitting import Pace, Progress, Report, print_line, run_steps
+from archsearch.evaluators.ghn.graph_tensors import GraphTensors
 from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.learned import Learned
 from archsearch.evaluators.ghn.presets import settings_of
-from archsearch.evaluators.ghn.processes import Generate, Processes
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.ghn.survey import survey, training_space
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.evaluators.processes import Processes
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -145,9 +146,8 @@ class GHN(ImageEvaluator):
         with self.own_threads():
             learned = self._learned or self._fresh()
             self._learned, self._digest = learned, None
-            first = processes.rank == 0
-            save = None if path is None or not first else lambda: write_state(path, self.state())
-            pace = Pace(report if first else _silent, save, checkpoint_seconds, self.ghn_settings.max_skips)
+            save = None if path is None or not processes.first else lambda: write_state(path, self.state())
+            pace = Pace(report if processes.first else _silent, save, checkpoint_seconds, self.ghn_settings.max_skips)
             generate = processes.shared(learned.model, learned.device)
             run_steps(learned.steps, steps, lambda number: self._step(learned, generate, number, steps, processes.rank), pace)
         return self
@@ -237,7 +237,7 @@ class GHN(ImageEvaluator):
         pattern = self.ghn_settings.module_pattern or MODULE_PATTERNS.get(space.name, "")
         return lay_out(self.plan(space, architecture), self.images.input_shape, pattern)
 
-    def _step(self, learned: Learned, generate: Generate, number: int, steps: int, rank: int) -> float:
+    def _step(self, learned: Learned, generate: Callable[[GraphTensors], Tensor], number: int, steps: int, rank: int) -> float:
         settings = self.ghn_settings
         architectures = drawn_architectures(self.training_space, settings.meta_batch, self.seed, number, rank)
         layouts = [self._layout(self.training_space, architecture) for architecture in architectures]

@@ -1,19 +1,16 @@
-"""Several processes that train one graph hypernetwork: each draws its own architectures and images, gradients are averaged."""
+"""Several processes that train one model: each works on its own share, gradients are averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.ghn.graph_tensors import GraphTensors
-from archsearch.evaluators.ghn.model import GraphHyperNetwork
-
-Generate = Callable[[GraphTensors], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,31 @@ class Processes:
             )
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def shared(self, model: GraphHyperNetwork, device: torch.device) -> Generate:
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that reports and writes."""
+        return self.rank == 0
+
+    def shared(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Return the model for use in training; with several processes its gradients are averaged over all of them."""
         if self.number == 1:
             return model
-        # A step asks for the outputs that its architectures need, so that others have no gradient.
+        # Not all parameters have a gradient in each step: what reaches no output of an architecture has none.
         devices = [device] if device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+
+    def total(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes."""
+        if self.number > 1:
+            distributed.all_reduce(value)
+        return value
+
+
+@contextmanager
+def apart(model: nn.Module, while_: bool) -> Iterator[None]:
+    """Leave gradients as they are in this process for a while: for all parts of a batch but the last."""
+    if while_ and isinstance(model, DistributedDataParallel):
+        with model.no_sync():
+            yield
+    else:
+        yield
