@@ -7,7 +7,8 @@ alone and exits with `exit_code`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ArchSearchError(Exception):
@@ -72,3 +73,23 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type where it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, of the machine or a GPU; told by name, so that torch need not be there."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error).lower()
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )
+
+
+@contextmanager
+def memory_errors(remedy: str) -> Iterator[None]:
+    """Turn errors of too little memory into a `RunError` that tells what to do."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(f"memory: this machine or its GPU has too little of it ({first_line(error)}). {remedy}") from error

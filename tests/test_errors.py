@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from archsearch.errors import ConfigurationError, check_whole_number, first_line
+from archsearch.errors import ConfigurationError, RunError, check_whole_number, first_line, is_out_of_memory, memory_errors
 
 
 @pytest.mark.parametrize(("value", "least"), [(1, 1), (0, 0), (7, 2)])
@@ -21,3 +21,24 @@ def test_anything_else(value: object) -> None:
 )
 def test_the_first_line_of_an_error(message: str, line: str) -> None:
     assert first_line(ValueError(message)) == line
+
+
+def test_out_of_memory_is_told_by_kind_and_text() -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch's."""
+
+    for error in (MemoryError(), OutOfMemoryError("x"), RuntimeError("CUDA error: out of memory")):
+        assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_too_little_memory_is_an_error_that_tells_what_to_do() -> None:
+    @memory_errors("Take less.")
+    def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(RunError, match=r"^memory: this machine or its GPU has too little of it \(3 bytes\). Take less.$"):
+        fail(MemoryError("3 bytes\nand more"))
+    with pytest.raises(ValueError, match="other"):
+        fail(ValueError("other"))

@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 
 from archsearch.cluster.chunking import batch_length
 from archsearch.cluster.pool_layout import NAMESPACE
+from archsearch.errors import is_out_of_memory
 
 CANDIDATE_METHODS = ("score", "evaluate")
 """Methods that answer with figures for each candidate."""
@@ -241,15 +242,6 @@ def as_columns(value: Any, length: int) -> dict[str, NDArray[Any]]:
         if not np.issubdtype(column.dtype, np.number) and column.dtype != np.bool_:
             raise ValueError(f"expected numbers in `{name}`; got {column.dtype}.")
     return columns
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out, of the machine or the GPU; told by name, so that torch need not be there."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    text = str(error).lower()
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-    )
 
 
 def describe(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
+from archsearch.errors import ConfigurationError, DatasetError, check_whole_number, is_out_of_memory
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
@@ -187,12 +187,11 @@ class TrainingEvaluator(Evaluator):
             raise  # no candidate could be trained: this is not the candidate's fault
         except TrainingDiverged as error:
             return self.failed(architecture, str(error), time.perf_counter() - started)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            message = f"out of memory: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
         except Exception as error:  # whatever one candidate does must not cost the batch
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            if isinstance(error, torch.OutOfMemoryError):
+                torch.cuda.empty_cache()
+            kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
+            message = f"{kind}: {error}".splitlines()[0]
             return self.failed(architecture, message, time.perf_counter() - started)
         key, seconds = self.space.key(architecture), time.perf_counter() - started
         return Evaluation(architecture, key, metrics[self.score_name], metrics, seconds, None, curves)

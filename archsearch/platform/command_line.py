@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archsearch import __version__
-from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.platform.export_command import add_export
 from archsearch.platform.table_import import add_import, table_lines
 
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     try:
-        code: int = parsed.action(parsed)
+        with memory_errors("Take fewer workers (--workers), smaller batches or networks, or fewer images."):
+            code: int = parsed.action(parsed)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from archsearch.errors import RunError
+from archsearch.errors import RunError, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Resident, Splits
 from archsearch.evaluators.initial_weights import begin_with, identity
@@ -25,6 +25,10 @@ from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.spaces.network import Network
+
+
+REMEDY = "Take a smaller batch_size, a batch in parts (accumulate), fewer channels, or fewer images."
+"""What helps a training that is short of memory."""
 
 
 class Progress(Protocol):
@@ -108,6 +112,7 @@ class FinalTraining:
             **identity(self.initial_weights),
         }
 
+    @memory_errors(REMEDY)
     def run(self, parts: Parts, progress: Progress, processes: Processes | None = None) -> tuple[Network, dict[str, float]]:
         """Run the epochs that the checkpoint does not have, and return the network with `train_loss` and `seconds`.
 
@@ -118,7 +123,7 @@ class FinalTraining:
 
         Raises:
             ConfigurationError: The checkpoint is of another training, or the initial weights are not of this network.
-            RunError: The loss became infinite, or the checkpoint cannot be written.
+            RunError: The loss became infinite, the checkpoint cannot be written, or memory ran out.
         """
         processes, device = processes or Processes(), parts.train.images.device
         network, training = self._begun(device, processes)

@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import check_whole_number
+from archsearch.errors import check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.recipe import default_scale
-from archsearch.platform.final_training import FinalTraining, NoProgress, Parts, Progress, measured
+from archsearch.platform.final_training import REMEDY, FinalTraining, NoProgress, Parts, Progress, measured
 from archsearch.platform.retrain_group import run_by_workers
 from archsearch.platform.retrain_progress import EpochProgress
 from archsearch.platform.trained_model import TrainedModel, TrainingData
 from archsearch.spaces import Architecture, SearchSpace
 
 
+@memory_errors(REMEDY)
 def retrain(
     space: SearchSpace,
     architecture: Architecture,
@@ -70,7 +71,8 @@ def retrain(
         ConfigurationError: A setting is unknown or out of range, the checkpoint is of another training, or the initial weights
             are not of this network.
         DatasetError: The dataset is unknown or cannot be read.
-        RunError: The loss became infinite, the checkpoint cannot be written, or workers failed again and again.
+        RunError: The loss became infinite, the checkpoint cannot be written, memory ran out, or workers failed again
+            and again.
 
     Example:
         >>> model = retrain(space, architecture, "cifar10", recipe="cifar", checkpoint="final.pt", epochs=100)

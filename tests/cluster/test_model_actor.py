@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archsearch.cluster.model_actor import ModelActor, Request, Stale, as_columns, describe, is_out_of_memory
+from archsearch.cluster.model_actor import ModelActor, Request, Stale, as_columns, describe
 
 
 class Echo:
@@ -36,16 +36,6 @@ def test_scores_and_columns_become_arrays() -> None:
 def test_what_are_no_figures_is_refused(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         as_columns(value, 2)
-
-
-def test_out_of_memory_is_told_by_kind_and_text() -> None:
-    class OutOfMemoryError(RuntimeError):
-        """As torch's."""
-
-    for error in (MemoryError(), OutOfMemoryError("x"), RuntimeError("CUDA error: out of memory")):
-        assert is_out_of_memory(error)
-    assert not is_out_of_memory(RuntimeError("shapes differ"))
-    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 def test_error_is_told_in_one_line() -> None:

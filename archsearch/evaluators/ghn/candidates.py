@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from archsearch.errors import is_out_of_memory
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
 from archsearch.evaluators.ghn.layout import Layout
@@ -103,11 +104,11 @@ def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident
     """Return accuracy and loss of each exit, or why there are none."""
     try:
         return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        return f"out of memory: {error}".splitlines()[0]
     except Exception as error:  # whatever one candidate does must not cost the batch
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+        kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
+        return f"{kind}: {error}".splitlines()[0]
 
 
 def _judged(found: str | list[tuple[float, float]], generation: float, execution: float) -> Scored:
