@@ -1,4 +1,4 @@
-"""The wheel that others install: small, with all data files, and it runs where there is no checkout."""
+"""The wheel and the source distribution: small, with all data files, and the wheel runs where there is no checkout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,17 +25,29 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout; needs the package index for the build tools."""
-    folder, source = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, and the wheel built from it; needs the package index for the build tools."""
+    folder, source = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     # A copy, so that no build folder of an earlier day has a part in it.
     shutil.copytree(REPOSITORY / "archsearch", source / "archsearch", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(command, check=True)
-    [found] = folder.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    [found] = built.glob("*.whl")
     return found
+
+
+def test_the_source_distribution_has_all_that_the_wheel_is_made_of(built: Path) -> None:
+    [path] = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.md", "pyproject.toml", "archsearch/py.typed"} <= names
+    assert path.stat().st_size < 3_000_000
 
 
 def test_it_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
