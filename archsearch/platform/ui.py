@@ -42,9 +42,10 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
     # One server process starts in seconds; MLflow's default of four takes several times as long.
     where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]
-    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
+    # A line for each file of a page would bury the addresses above.
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "UVICORN_LOG_LEVEL": "warning", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    server = subprocess.Popen(command, env=quiet | dict(os.environ), start_new_session=True)
     try:
         return server.wait()
     except KeyboardInterrupt:
