@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import re
 import subprocess
@@ -43,6 +44,13 @@ def test_the_reference_has_every_error(site: Path) -> None:
 def test_pages_need_nothing_from_elsewhere(site: Path) -> None:
     page = (site / "index.html").read_text()
     assert re.findall(r'<(?:script|img)[^>]+src="https?:[^"]+"|<link[^>]+stylesheet[^>]+href="https?:[^"]+"', page) == []
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("own_*.py")))
+def test_examples_stand_in_the_pages(site: Path, example: str) -> None:
+    [docstring] = re.findall(r'^"""(.+)', (ROOT / "examples" / example).read_text())
+    words = docstring.split(".")[0].rstrip('"')
+    assert any(words in html.unescape(re.sub("<[^>]+>", "", page.read_text())) for page in site.glob("own-*.html"))
 
 
 def test_every_link_of_the_texts_leads_to_a_file() -> None:
