@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gates_kendall import read
+from rows import read, write
 from scipy.stats import ttest_ind
 
 from archsearch.evaluators import GHN, AnytimeCurve, TrainingEvaluator, datasets
@@ -85,8 +85,7 @@ class Comparison:
         row["seconds"] = time.perf_counter() - started
         for part, curve in zip(("valid", "test"), curves, strict=True):
             row |= {part: curve.auc(self.budget), f"{part}_exits": [list(curve.budgets), list(curve.accuracies)]}
-        with self.arguments.results.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        write(self.arguments.results, row)
         print(f"{kind} {seed}: {row['valid']:.4f} {row['test']:.4f} in {row['seconds']:.0f} s; {name[:60]}", flush=True)
         return row
 

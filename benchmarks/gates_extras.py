@@ -10,7 +10,6 @@ pool that training rows are drawn from, so that the test rows of that script pla
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from gates_kendall import TESTED, Data, load, read, spread
+from gates_kendall import TESTED, Data, load, spread
 from numpy.typing import NDArray
+from rows import read, write
 from scipy.stats import rankdata
 
 from archsearch.evaluators import Predictor, metrics
@@ -151,8 +151,7 @@ def run(path: Path) -> None:
         truth, predicted = data.scores[split.checked], METHODS[method](split)
         row = {"space": name, "size": size, "subset": subset, "method": method, "tau": metrics.kendall_tau(truth, predicted)}
         row["precision"] = metrics.precision_at_k(truth, predicted, 0.01)
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        write(path, row)
         print(f"{name} {size} subset {subset} {method}: tau {row['tau']:.4f}, P@1 % {row['precision']:.2f}", flush=True)
 
 

@@ -18,7 +18,6 @@ well the best are found is printed by gates_topk.py from the same file.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -30,6 +29,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from rows import read, write
 
 from archsearch.evaluators import Predictor, metrics
 from archsearch.spaces import GraphBatch, SearchSpace
@@ -194,18 +194,12 @@ def run(wanted: Iterable[Cell], path: Path) -> None:
         if cell.space not in tables:
             tables = {cell.space: load(cell.space)}
         row = measure(cell, tables[cell.space])
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        write(path, row)
         print(
             f"{cell.space} {cell.encoder} {cell.loss} {cell.preset} x{cell.members} n={cell.size} subset {cell.subset}: "
             f"tau {row['tau']:.4f}, {row['seconds_per_epoch']:.4f} s an epoch",
             flush=True,
         )
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of results; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _identity(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -13,7 +13,6 @@ both benchmarks a search is scored by the mean test accuracy, as the known figur
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
@@ -24,9 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from gates_kendall import read
 from known_searches import Table, evaluations, nasbench101, nasbench201
 from pool import InProcess
+from rows import read, write
 
 from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
@@ -106,8 +105,7 @@ def run_all(benches: Iterable[str], methods: Methods, seeds: range, path: Path, 
                 if any((row["bench"], row["method"], row["seed"]) == (bench, method, seed) for row in read(path)):
                     continue
                 row = {"method": method, **run(settings, bench, table(bench), seed)}
-                with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                write(path, row)
                 print(f"{bench}, {method}, seed {seed}: {row['found']}, {row['curve'][-1]:.3f} %, {row['cpu']:.0f} s", flush=True)
 
 

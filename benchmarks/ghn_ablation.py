@@ -11,15 +11,14 @@ of ghn_correlation.py. Each training is a line of a file and is not repeated.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from gates_kendall import read
 from ghn_correlation import population
+from rows import read, write
 
 from archsearch.evaluators import GHN
 from archsearch.evaluators.metrics import kendall_tau, mean_interval, pearson
@@ -109,8 +108,7 @@ def main() -> None:
                 continue
             row = {"variant": name, "seed": seed, "texts": list(truth)}
             row |= measure(space, list(truth), changes, seed, arguments.steps)
-            with arguments.results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            write(arguments.results, row)
             print(f"{name}, seed {seed}: {row['cpu']:.0f} s", flush=True)
     report(read(arguments.results), truth)
 

@@ -15,7 +15,6 @@ at any time. The sampler of architectures is the space's own, by the law of in-d
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rows import read, write
 
 from archsearch.evaluators import GHN, Evaluation, Evaluator, OneShot, SGDSteps, TrainingEvaluator
 from archsearch.evaluators.metrics import bootstrap_interval, kendall_tau, pearson_interval, spearman
@@ -51,9 +51,7 @@ class Records:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path, self.settings = path, settings
-        lines = path.read_text().splitlines() if path.exists() else []
-        rows = [json.loads(line) for line in lines if line.endswith("}")]
-        self.rows = [row for row in rows if row["settings"] == settings]
+        self.rows = [row for row in read(path) if row["settings"] == settings]
 
     def of(self, method: str) -> dict[str, dict[str, Any]]:
         """Return the lines of a method by architecture."""
@@ -71,8 +69,7 @@ class Records:
             "settings": self.settings,
         }
         self.rows.append(row)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        write(self.path, row)
 
 
 def population(space: Cells, number: int) -> list[Architecture]:

@@ -12,14 +12,13 @@ line of a file and is not repeated.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from gates_kendall import read
+from rows import read, write
 from scipy.stats import ttest_ind
 
 from archsearch.evaluators import GHN, TrainingEvaluator
@@ -91,11 +90,6 @@ def compute(arguments: argparse.Namespace, space: Cells, scale: dict[str, int]) 
             row = {"kind": "training", "seed": seed, "architecture": text, "seconds": found.seconds}
             write(arguments.results, row | ({"metrics": dict(found.metrics)} if found.ok else {"error": found.error}))
         print(f"seed {seed}: done", flush=True)
-
-
-def write(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 def report(rows: list[dict[str, Any]]) -> None:

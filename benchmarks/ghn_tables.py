@@ -14,7 +14,6 @@ Settings were chosen on other cells.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from gates_kendall import read
 from ghn_correlation import PUBLISHED, correlations, trained
+from rows import read, write
 
 from archsearch.evaluators import GHN, Evaluator, OneShot, SGDSteps
 from archsearch.spaces import Architecture, SearchSpace
@@ -80,8 +79,7 @@ def compute(bench: str, arguments: argparse.Namespace) -> None:
             [found] = evaluator.evaluate([architectures[at]])
             row = {"bench": bench, "method": name, "cell": at, "initial": initial, "seconds": found.seconds}
             row |= {"accuracy": found.score, "loss": found.metrics.get("valid_loss")} if found.ok else {"error": found.error}
-            with arguments.results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            write(arguments.results, row)
         print(f"{bench}, {name}: done", flush=True)
 
 

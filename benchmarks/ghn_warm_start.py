@@ -11,14 +11,13 @@ training, whose learning rate falls over all of them. Each training is a line of
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from gates_kendall import read
 from ghn_correlation import trained
+from rows import read, write
 
 from archsearch.evaluators import GHN, datasets
 from archsearch.evaluators.initial_weights import begin_with
@@ -69,8 +68,7 @@ def compute(arguments: argparse.Namespace) -> None:
         for start, weights in zip(STARTS, ({}, ghn.generate(architecture)), strict=True):
             if (seed, start) not in known:
                 row = {"seed": seed, "start": start, "steps": arguments.steps, "valid": curve(architecture, weights, seed)}
-                with arguments.results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                write(arguments.results, row)
         print(f"architecture {seed}: done", flush=True)
 
 

@@ -12,7 +12,6 @@ ngae_predict.py. The accuracies of this table do not depend on the operators (se
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from gates_kendall import read
 from numpy.typing import NDArray
+from rows import read, write
 
 from archsearch.evaluators import NGAE, metrics
 from archsearch.evaluators.ngae.quality import generation, reconstruction
@@ -83,7 +82,7 @@ def measure(seed: int, epochs: int, folder: Path, results: Path, settings: dict[
     def checkpoint(epoch: int, shown: Epoch) -> None:
         last = epoch == epochs
         if last or epoch in CHECKPOINTS:
-            write(check(model, seed, epoch, shown, train, test, last), results)
+            keep(check(model, seed, epoch, shown, train, test, last), results)
 
     model.fit(train.architectures, train.accuracy, train.complexity, on_epoch=checkpoint)
     torch.save(model.state(), folder / f"ngae_enas6_{seed}.pt")
@@ -111,10 +110,9 @@ def check(model: NGAE, seed: int, epoch: int, shown: Epoch, train: Table, test: 
     }
 
 
-def write(row: dict[str, Any], path: Path) -> None:
-    """Append a row to the file, and print it."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+def keep(row: dict[str, Any], path: Path) -> None:
+    """Add a row to the file, and print it."""
+    write(path, row)
     print(", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
 

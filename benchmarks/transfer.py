@@ -18,7 +18,6 @@ one epoch of the recipe `imagenet-mobile` runs on a folder of enlarged images.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -29,9 +28,9 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from gates_kendall import read
 from ghn_correlation import trained
 from PIL import Image
+from rows import read, write
 from scipy.stats import ttest_ind
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -264,12 +263,6 @@ def report(arguments: argparse.Namespace) -> None:
                 f"{row['params'] / 1e6:.2f} M parameters; one epoch on 4 classes in {row['seconds']:.0f} s, "
                 f"loss {row['train_loss']:.3f}."
             )
-
-
-def write(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to the file."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 def main() -> None:

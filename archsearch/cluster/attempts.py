@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 
 from archsearch.cluster.ledger import Ledger
-from archsearch.cluster.ledger_files import reason, write_whole
-from archsearch.errors import LedgerError
+from archsearch.cluster.ledger_files import write_whole
+from archsearch.errors import LedgerError, first_line
 
 # Data sets leave out names that begin so; whoever reads the ledger's folder as one is not disturbed.
 _FOLDER = "_started"
@@ -79,7 +79,7 @@ class AttemptNote:
         except (ValueError, TypeError):  # cut short: a try there was
             return Attempt()
         except (OSError, pa.ArrowException) as error:
-            raise LedgerError(f"storage: cannot read {self._path} ({reason(error)}); mend that, then resume.") from error
+            raise LedgerError(f"storage: cannot read {self._path} ({first_line(error)}); mend that, then resume.") from error
 
     def begin(self, attempt: Attempt, candidates: Sequence[str]) -> None:
         """Note what is about to be tried. Chunks of several candidates share one note until one is tried alone again.
@@ -98,7 +98,7 @@ class AttemptNote:
             self._files.create_dir(self._folder, recursive=True)
             write_whole(self._files, self._path, content, durable=False)
         except (OSError, pa.ArrowException) as error:
-            raise LedgerError(f"storage: cannot write {self._path} ({reason(error)}); mend that, then resume.") from error
+            raise LedgerError(f"storage: cannot write {self._path} ({first_line(error)}); mend that, then resume.") from error
 
 
 def processes_of(ledger: Ledger, run: str, batch: int) -> int:
@@ -121,7 +121,7 @@ def forget_attempts(ledger: Ledger, run: str) -> None:
         with suppress(FileNotFoundError):
             ledger.files.delete_dir(_folder(ledger, run))
     except (OSError, pa.ArrowException) as error:
-        raise LedgerError(f"storage: cannot remove {_folder(ledger, run)} ({reason(error)}); mend that.") from error
+        raise LedgerError(f"storage: cannot remove {_folder(ledger, run)} ({first_line(error)}); mend that.") from error
 
 
 def _folder(ledger: Ledger, run: str) -> str:

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from archsearch.cluster.compaction import MOST_PARTS, compact, merge
-from archsearch.cluster.ledger_files import PartFiles, open_folder, reason
+from archsearch.cluster.ledger_files import PartFiles, open_folder
 from archsearch.cluster.records import SCHEMA, Entry, Records, in_order
-from archsearch.errors import LedgerError
+from archsearch.errors import LedgerError, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace
 
@@ -59,7 +59,7 @@ class Ledger:
             self.files.create_dir(self.folder, recursive=True)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
-                f"storage: cannot make the ledger in {self.root} ({reason(error)}); choose a folder that can be written."
+                f"storage: cannot make the ledger in {self.root} ({first_line(error)}); choose a folder that can be written."
             ) from error
         self._parts = PartFiles(self.files, self.folder, SCHEMA)
 

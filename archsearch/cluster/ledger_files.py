@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from archsearch.errors import LedgerError
+from archsearch.errors import LedgerError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class PartFiles:
             write_whole(self.files, path, content, durable=True)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
-                f"storage: cannot write to the ledger in {self.folder} ({reason(error)}); mend that, then resume."
+                f"storage: cannot write to the ledger in {self.folder} ({first_line(error)}); mend that, then resume."
             ) from error
         return path
 
@@ -131,7 +131,7 @@ class PartFiles:
         try:
             return self._parse(path, content)
         except (OSError, pa.ArrowException, LookupError, OverflowError, TypeError, ValueError) as error:
-            self._set_aside(path, reason(error))
+            self._set_aside(path, first_line(error))
             return None
 
     def _parse(self, path: str, content: bytes) -> pa.Table:
@@ -155,10 +155,10 @@ class PartFiles:
             with suppress(FileNotFoundError):
                 self.files.delete_file(path)
         except (OSError, pa.ArrowException) as error:
-            raise LedgerError(f"storage: cannot remove the merged part {path} ({reason(error)}).") from error
+            raise LedgerError(f"storage: cannot remove the merged part {path} ({first_line(error)}).") from error
 
     def _unreadable(self, error: BaseException) -> LedgerError:
-        return LedgerError(f"storage: cannot read the ledger in {self.folder} ({reason(error)}); mend that, then resume.")
+        return LedgerError(f"storage: cannot read the ledger in {self.folder} ({first_line(error)}); mend that, then resume.")
 
 
 def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
@@ -201,11 +201,6 @@ def write_whole(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, d
         raise
     if durable:
         _sync_folder(Path(path).parent)
-
-
-def reason(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _for_each(function: Callable[[str], Result], paths: Sequence[str]) -> list[Result]:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 
 # Network file systems show a new file to other machines after some seconds.
 _PATIENCE = 10.0
@@ -41,7 +41,7 @@ def check_storage(storage: str | Path) -> None:
         _write(files, token, b"driver")
     except (OSError, pa.ArrowException) as error:
         raise ConfigurationError(
-            f"storage: cannot write to {storage} ({_reason(error)}); choose one that can be written."
+            f"storage: cannot write to {storage} ({first_line(error)}); choose one that can be written."
         ) from error
     try:
         _ask(nodes, str(storage), token)
@@ -157,7 +157,3 @@ def _remove(files: pafs.FileSystem, path: str) -> None:
         files.delete_file(path)
     except (OSError, pa.ArrowException):
         return  # a node did not get as far as writing it
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
