@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gates_kendall import FIRST, PRECISIONS, SIZES, read
+from gates_kendall import FIRST, PRECISIONS, SIZES
+from rows import read
 
 # N@5 and N@10, X. Ning et al., ECCV 2020, the authors' slides; the number of training cells is not stated but for 190.
 PUBLISHED = {
