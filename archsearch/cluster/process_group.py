@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +76,8 @@ def _failed(
         run_config=RunConfig(name=name, storage_path=str(folder)),
     )
     try:
-        trainer.fit()
+        with _interruptible():
+            trainer.fit()
     except TrainingFailedError as error:
         # What is wrong with the training stays wrong; a process that died is another matter.
         for failure in getattr(error, "worker_failures", {}).values():
@@ -86,3 +90,18 @@ def _failed(
     finally:
         shutil.rmtree(folder / name, ignore_errors=True)
     return False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a training as it ends all else: Ray Train puts a handler of its own in place, and leaves it there."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:  # of Ray's handler, when it has ended the group
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGINT, own)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -112,3 +114,16 @@ def test_a_process_that_is_killed_begins_again_from_the_checkpoint(tmp_path: Pat
     alone = trained(None, epochs=30, accumulate=2)
     # Rounding errors grow, so that weights differ in the end; what was learned does not.
     assert several.metrics["train_loss"] == pytest.approx(alone.metrics["train_loss"], rel=0.1)
+
+
+@pytest.mark.long
+def test_the_command_ends_at_ctrl_c_and_keeps_its_checkpoint(tmp_path: Path) -> None:
+    final = tmp_path / "final"
+    command = [sys.executable, "-m", "archsearch", "train", str(CELL), "--dataset", "digits", "--workers", "2", "--epochs", "400"]
+    with subprocess.Popen([*command, "--output", str(final)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("epoch 1/400")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().endswith("the same command goes on after the last epoch that was finished\n")
+    assert process.returncode == 130
+    assert [path.name for path in final.iterdir()] == ["checkpoint.pt"]
