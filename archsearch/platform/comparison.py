@@ -103,6 +103,11 @@ class Comparison:
         return _aligned(rows)
 
     @property
+    def costs_known(self) -> bool:
+        """Whether it is known of all searches what their evaluations cost."""
+        return all(curve.evaluating > 0.0 for outcome in self.outcomes for curve in outcome.costs)
+
+    @property
     def cost(self) -> float:
         """Seconds that each search has taken at least, those of its surrogate included: where they compare at equal cost."""
         return common_cost([curve for outcome in self.outcomes for curve in outcome.costs])
@@ -119,8 +124,7 @@ class Comparison:
 
     def cost_table(self) -> str:
         """Return mean and interval of each searcher at equal cost as aligned text; a sentence where costs are not known."""
-        curves = [curve for outcome in self.outcomes for curve in outcome.costs]
-        if min(curve.evaluating for curve in curves) <= 0.0:
+        if not self.costs_known:
             return "At equal cost they do not compare: what scores them does not say what an evaluation costs (column `seconds`)."
         summary = self.outcomes[0].results[0].summary
         factor, unit = (100.0, " (%)") if summary.percent else (1.0, "")

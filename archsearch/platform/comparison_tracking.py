@@ -53,9 +53,12 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:
-    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates."""
+    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates.
+
+    What each had found at equal cost is there too, where it is known what evaluations cost.
+    """
     now = time.time_ns() // 1_000_000
-    points = []
+    points = _at_equal_cost(comparison, now) if comparison.costs_known else []
     for outcome in comparison.outcomes:
         for metric in filter(None, ("score", outcome.test_metric)):
             interval = outcome.best(metric)
@@ -70,4 +73,15 @@ def comparison_points(comparison: Comparison) -> list[Point]:
         for step in range(1, length + 1):
             if (on_candidate_grid(step) or step == length) and np.isfinite(mean[step - 1]):
                 points.append(Point(f"comparison/{outcome.searcher}/best_so_far_mean", float(mean[step - 1]), step, now))
+    return points
+
+
+def _at_equal_cost(comparison: Comparison, now: int) -> list[Point]:
+    points = [Point("comparison/equal_cost_seconds", comparison.cost, 0, now)]
+    for row in comparison.at_cost():
+        figures = {"candidates": row.candidates, "own_seconds": row.own}
+        for name, interval in (("score", row.best), ("test_accuracy", row.test)):
+            if interval is not None:
+                figures |= {f"{name}_mean": interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        points += [Point(f"comparison/{row.searcher}/equal_cost_{name}", value, 0, now) for name, value in figures.items()]
     return points

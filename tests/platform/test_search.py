@@ -20,6 +20,7 @@ from archsearch import cluster, searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, compare, resume_search, run_search
+from archsearch.platform.comparison_tracking import comparison_points
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.spaces import Architecture
 
@@ -385,6 +386,12 @@ def test_comparison_at_equal_cost(storage: Path, table: Path) -> None:
         assert curves["gates"].own[7] < curves["gates"].own[8], "the fit follows the random candidates"
         assert comparison.cost == curves["random"].total
         assert rows["random"].candidates == 12 and rows["gates"].candidates < 12
+        points = {point.key: point.value for point in comparison_points(comparison)}
+        assert points["comparison/equal_cost_seconds"] == comparison.cost
+        for searcher, row in rows.items():
+            assert row.best is not None
+            logged = [points[f"comparison/{searcher}/equal_cost_{name}"] for name in ("score_mean", "candidates", "own_seconds")]
+            assert logged == [row.best.value, row.candidates, row.own]
     assert found[0].cost_table() == found[1].cost_table()
     assert f"At equal cost, {found[0].cost:,.0f} seconds each" in (found[0].folder / "table.txt").read_text()
 
