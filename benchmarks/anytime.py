@@ -3,6 +3,8 @@
     python benchmarks/anytime.py                        # digits; about an hour on one core, in pieces
     python benchmarks/anytime.py --print                # the tables of what is there so far
     python benchmarks/anytime.py --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 --device cuda
+    python benchmarks/anytime.py --dataset parquet:FOLDER/cifar10_train.parquet --side 16 --channels 4 --epochs 4 --steps 400 \
+        --rank 150 --seeds 3                            # CIFAR-10 at a size for processors; about an hour on one core
 
 After section 5.2 of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019), figures 3 and 4. A hypernetwork ranks random
 networks of the space `anytime` by the area under their curve of accuracy against MACs; the first ten are trained, and so are
@@ -20,6 +22,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,6 +32,7 @@ import numpy as np
 import torch
 from rows import read, write
 from scipy.stats import ttest_ind
+from torch.nn.functional import avg_pool2d
 
 from archsearch.evaluators import GHN, AnytimeCurve, TrainingEvaluator, datasets
 from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_plan
@@ -57,7 +61,7 @@ class Comparison:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments, self.space = arguments, Anytime()
-        self.splits: Splits = datasets.load(arguments.dataset)
+        self.splits: Splits = smaller(datasets.load(arguments.dataset), arguments.side)
         changes = {"epochs": arguments.epochs} if arguments.epochs else {}
         self.recipe: Recipe = default_recipe(arguments.dataset).with_changes(**changes)
         self.shape, self.classes = self.splits.train.shape, self.splits.train.num_classes
@@ -67,6 +71,7 @@ class Comparison:
             "channels": arguments.channels,
             "recipe": self.recipe.settings(),
             "ghn": [arguments.steps, arguments.rank],
+            **({"side": arguments.side} if arguments.side else {}),
         }
 
     @property
@@ -159,6 +164,15 @@ class Comparison:
         return names
 
 
+def smaller(splits: Splits, side: int | None) -> Splits:
+    """Return images of so many pixels a side, each the mean of as many pixels; None leaves them."""
+    if side is None:
+        return splits
+    window = splits.train.shape[1] // side
+    pooled = (avg_pool2d(part.images.float(), window).round().to(torch.uint8) for part in splits)
+    return Splits(*(replace(part, images=images) for part, images in zip(splits, pooled, strict=True)))
+
+
 def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
     while True:
         yield space.sample(rng)
@@ -222,6 +236,7 @@ def interval(shares: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits", help="as datasets.load takes it (default: digits)")
+    parser.add_argument("--side", type=int, help="pixels a side that images are brought to (default: as they are)")
     parser.add_argument("--channels", type=int, default=8, help="of the candidates (default: 8)")
     parser.add_argument("--epochs", type=int, help="of each training (default: those of the dataset's recipe)")
     parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
