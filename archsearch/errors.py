@@ -75,6 +75,11 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def one_line(value: object) -> str:
+    """Return a value as text for a message: texts as they are written in code, tensors in one line."""
+    return " ".join(repr(value).split())
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out, of the machine or a GPU; told by name, so that torch need not be there."""
     names = {kind.__name__ for kind in type(error).__mro__}

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from archsearch.errors import ConfigurationError, RunError, check_whole_number, first_line, is_out_of_memory, memory_errors
+from archsearch.errors import (
+    ConfigurationError,
+    RunError,
+    check_whole_number,
+    first_line,
+    is_out_of_memory,
+    memory_errors,
+    one_line,
+)
 
 
 @pytest.mark.parametrize(("value", "least"), [(1, 1), (0, 0), (7, 2)])
@@ -21,6 +30,11 @@ def test_anything_else(value: object) -> None:
 )
 def test_the_first_line_of_an_error(message: str, line: str) -> None:
     assert first_line(ValueError(message)) == line
+
+
+def test_values_in_messages_take_one_line() -> None:
+    assert one_line("a\nb") == "'a\\nb'"
+    assert one_line(np.zeros((2, 1))) == "array([[0.], [0.]])"
 
 
 def test_out_of_memory_is_told_by_kind_and_text() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.errors import ConfigurationError, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -25,7 +25,7 @@ def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) ->
         whole = isinstance(low, int)
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
             kind = "a whole number" if whole else "a number"
-            raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {value!r}.")
+            raise ConfigurationError(f"{name}: expected {kind} from {low} to {high}; got {one_line(value)}.")
 
 
 def check_widths(name: str, widths: object) -> None:
@@ -35,7 +35,7 @@ def check_widths(name: str, widths: object) -> None:
         ConfigurationError: They are not.
     """
     if not isinstance(widths, tuple) or not all(type(width) is int and width > 0 for width in widths):
-        raise ConfigurationError(f"{name}: expected a tuple of positive whole numbers; got {widths!r}.")
+        raise ConfigurationError(f"{name}: expected a tuple of positive whole numbers; got {one_line(widths)}.")
 
 
 def with_changes(settings: Settings, owner: str, changes: Mapping[str, Any]) -> Settings:

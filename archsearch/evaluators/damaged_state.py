@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from archsearch.errors import ConfigurationError, first_line
+from archsearch.errors import ConfigurationError, first_line, one_line
 
 _DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -50,8 +50,3 @@ def check_identity(state: Mapping[str, Any], own: Mapping[str, Any], remedy: str
             raise ConfigurationError(
                 f"state: expected one whose {name} is {expected!r}; got {one_line(state.get(name))}. {remedy}"
             )
-
-
-def one_line(value: object) -> str:
-    """Return a value as text for a message: texts as they are written in code, tensors in one line."""
-    return " ".join(repr(value).split())

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from archsearch.errors import ConfigurationError
-from archsearch.evaluators.damaged_state import one_line
+from archsearch.errors import ConfigurationError, one_line
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.task import ImageTask
 from archsearch.spaces import SearchSpace
