@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -15,6 +16,7 @@ def test_a_network_that_does_not_fit_is_an_error_of_one_line(tmp_path: Path) -> 
     command = [sys.executable, "-m", "archsearch", "train", CELL, "--dataset", "digits", "--size", "channels=8192", "--quiet"]
     done = subprocess.run(
         [*command, "--device", "cpu", "--output", tmp_path / "final"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},  # threads reserve addresses, too
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (_LIMIT, _LIMIT)),
         capture_output=True,
         text=True,
