@@ -26,7 +26,7 @@ from archsearch.platform.submit import for_cluster
 
 pytestmark = pytest.mark.timeout(1800)
 RAY = str(Path(sys.executable).parent / "ray")
-TINY = ["--train", "epochs=12", "--train", "scale={channels: 4, cells_per_stage: 1}"]
+TINY = ["--searcher", "evolution", "--train", "epochs=12", "--train", "scale={channels: 4, cells_per_stage: 1}"]
 
 
 @dataclass
@@ -185,7 +185,7 @@ def test_waiting_ends_a_job_goes_on_is_stopped_cleanly_and_resumed(cluster: Clus
     )
     deadline = time.monotonic() + 200
     while len(paid(tmp_path)) < 1:
-        assert waiting.poll() is None and time.monotonic() < deadline
+        assert waiting.poll() is None and time.monotonic() < deadline, waiting.stderr.read() if waiting.stderr else ""
         time.sleep(0.5)
     waiting.send_signal(signal.SIGINT)
     _, said = waiting.communicate(timeout=60)
