@@ -61,13 +61,16 @@ def train_ghn(
         "arguments": {"space": space, "dataset": dataset, **({"root": str(Path.cwd())} if ":" in dataset else {}), **arguments},
         "fit": {"steps": steps, "checkpoint": str(path), "checkpoint_seconds": checkpoint_seconds},
     }
-    group: dict[str, Any] = {
-        "workers": workers,
-        "cpus_per_worker": cpus_per_worker,
-        "gpus_per_worker": gpus_per_worker,
-        "restarts": restarts,
-    }
-    run_group(_fit, config, f"{path.stem}-training", path.parent, **group)
+    run_group(
+        _fit,
+        config,
+        f"{path.stem}-training",
+        path.parent,
+        workers=workers,
+        cpus_per_worker=cpus_per_worker,
+        gpus_per_worker=gpus_per_worker,
+        restarts=restarts,
+    )
     return read_state(path)
 
 

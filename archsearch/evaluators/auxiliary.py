@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archsearch.spaces.network import Network, OperatorModule
+from archsearch.spaces.network import Network, OperatorModule, take_side_by_side
 from archsearch.spaces.operators import BatchNorm, Chain, Convolution, Linear, Operator, ReLU, Shape
 from archsearch.spaces.plan import Plan, Step
 
@@ -106,10 +106,7 @@ def add_auxiliary(network: Network, generators: Sequence[torch.Generator]) -> Pl
     slot = auxiliary_place(plan)
     sizes = shapes[slot][0] // copies, shapes[plan.outputs[0]][0] // copies
     module = OperatorModule(auxiliary_classifier(*sizes, copies), torch.Generator())
-    drawn = [auxiliary_classifier(*sizes).initial_parameters(generator) for generator in generators]
-    with torch.no_grad():
-        for target, *parts in zip(module.parameters(), *drawn, strict=True):
-            target.copy_(torch.cat(parts))
+    take_side_by_side(module, [OperatorModule(auxiliary_classifier(*sizes), generator) for generator in generators])
     network.steps[_NAME] = module.to(next(network.parameters()).device)
     step = Step(_NAME, module.operator, (slot,))
     return replace(plan, steps=(*plan.steps, step), outputs=(*plan.outputs, len(plan.steps) + 1))

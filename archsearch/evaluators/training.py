@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, DatasetError, check_whole_number, is_out_of_memory
+from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
@@ -19,6 +19,7 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.recipe import Recipe, default_recipe, default_scale
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
@@ -188,11 +189,7 @@ class TrainingEvaluator(Evaluator):
         except TrainingDiverged as error:
             return self.failed(architecture, str(error), time.perf_counter() - started)
         except Exception as error:  # whatever one candidate does must not cost the batch
-            if isinstance(error, torch.OutOfMemoryError):
-                torch.cuda.empty_cache()
-            kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
-            message = f"{kind}: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
+            return self.failed(architecture, failure_text(error), time.perf_counter() - started)
         key, seconds = self.space.key(architecture), time.perf_counter() - started
         return Evaluation(architecture, key, metrics[self.score_name], metrics, seconds, None, curves)
 

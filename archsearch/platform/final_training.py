@@ -41,19 +41,6 @@ class Progress(Protocol):
     def end(self) -> None: ...
 
 
-class NoProgress:
-    """Takes note of nothing."""
-
-    def begin(self, done: int) -> None:
-        pass
-
-    def show(self, epoch: int, loss: float, accuracy: float | None) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
 @dataclass(frozen=True)
 class Parts:
     """The images on the device; no validation images where the network is trained on them."""

@@ -13,7 +13,8 @@ from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.processes import Processes
-from archsearch.platform.final_training import FinalTraining, NoProgress, Parts, Progress
+from archsearch.platform.final_training import FinalTraining, Parts, Progress
+from archsearch.platform.retrain_progress import EpochProgress
 
 if TYPE_CHECKING:
     from ray.util.queue import Queue
@@ -90,7 +91,7 @@ def _train(config: Mapping[str, Any]) -> None:
 
     training, splits = config["training"], ray.get(config["splits"][0])
     processes = Processes.of_group()
-    progress = _Told(config["queue"]) if processes.first else NoProgress()
+    progress = _Told(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
     parts = Parts.of(splits, training.data, training.with_validation, device_named("cuda" if config["gpus"] else "cpu"))
     training.run(parts, progress, processes)
 

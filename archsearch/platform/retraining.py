@@ -15,7 +15,7 @@ from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.recipe import default_scale
-from archsearch.platform.final_training import REMEDY, FinalTraining, NoProgress, Parts, Progress, measured
+from archsearch.platform.final_training import REMEDY, FinalTraining, Parts, measured
 from archsearch.platform.retrain_group import run_by_workers
 from archsearch.platform.retrain_progress import EpochProgress
 from archsearch.platform.trained_model import TrainedModel, TrainingData
@@ -86,10 +86,10 @@ def retrain(
     data = TrainingData.of(name, splits, with_validation)
     kept = Path(checkpoint).expanduser() if checkpoint else None
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})
-    shown: Progress = EpochProgress(made.epochs, sys.stderr if progress else None)
+    shown = EpochProgress(made.epochs, sys.stderr if progress else None)
     if workers > 1:
         run_by_workers(training, splits, shown, workers, cpus_per_worker, device)
-        shown = NoProgress()  # all epochs are in the checkpoint
+        shown = EpochProgress(made.epochs, None)  # all epochs are in the checkpoint
     parts = Parts.of(splits, data, with_validation, device_named(device))
     network, figures = training.run(parts, shown)
     cost = space.cost(architecture, data.shape, len(data.classes), **size)

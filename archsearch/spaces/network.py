@@ -86,7 +86,12 @@ def stacked_network(
     if len(copies) == 1:
         return copies[0]
     stack = space.build(architecture, num_classes, in_channels, None, **{**scale, "replicas": len(copies)})
-    with torch.no_grad():
-        for target, *parts in zip(stack.parameters(), *(copy.parameters() for copy in copies), strict=True):
-            target.copy_(torch.cat(parts))
+    take_side_by_side(stack, copies)
     return stack
+
+
+@torch.no_grad()
+def take_side_by_side(stack: nn.Module, copies: Sequence[nn.Module]) -> None:
+    """Give a module that stands for independent copies of another the parameters of each."""
+    for target, *parts in zip(stack.parameters(), *(copy.parameters() for copy in copies), strict=True):
+        target.copy_(torch.cat(parts))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from archsearch.errors import is_out_of_memory
 from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
 from archsearch.evaluators.ghn.layout import Layout
 from archsearch.evaluators.ghn.model import GraphHyperNetwork, Weights, views
@@ -105,10 +105,7 @@ def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident
     try:
         return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
     except Exception as error:  # whatever one candidate does must not cost the batch
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-        kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
-        return f"{kind}: {error}".splitlines()[0]
+        return failure_text(error)
 
 
 def _judged(found: str | list[tuple[float, float]], generation: float, execution: float) -> Scored:

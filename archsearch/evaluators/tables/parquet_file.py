@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from archsearch.errors import TableError
+from archsearch.errors import TableError, first_line
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -39,5 +39,5 @@ def read_parquet(path: Path) -> pa.Table:
 
 def _not_whole(path: Path, error: Exception) -> TableError:
     """Return the error of a file that breaks off or is no Parquet file."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     return TableError(f"table: {path} is not a whole Parquet file ({reason}); fetch or make it again.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from archsearch.errors import TableError, unknown_name
+from archsearch.errors import TableError, first_line, unknown_name
 from archsearch.evaluators.evaluation import is_report_only
 from archsearch.evaluators.tables.columns import ARCHITECTURE, SECONDS, is_accuracy
 from archsearch.evaluators.tables.draft import TableDraft
@@ -63,7 +63,7 @@ def _read(path: Path, architecture: str) -> pa.Table:
     except FileNotFoundError as error:
         raise TableError(f"table: expected a CSV file; there is none at {path}.") from error
     except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise TableError(
             f"table: cannot read {path} ({reason}). Expected a header and one row an architecture; quote texts that hold commas."
         ) from error
