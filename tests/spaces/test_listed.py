@@ -85,6 +85,24 @@ def test_nine_mutations_in_ten_are_among_the_ten_nearest_others() -> None:
     assert 0.8 < np.mean(near) < 1.0
 
 
+def test_near_mutations_are_as_likely_as_in_a_sorted_list() -> None:
+    """The slow twin: others in order of distance, equally distant ones in random order, one of the first ten."""
+    space, architectures = some("nasbench201", 40)
+    part, rng = listed(space, architectures), np.random.default_rng(3)
+    genes, draws = space.genotypes(architectures), 20_000
+    distances = (genes != genes[0]).sum(1)
+    others = [row for row in range(40) if distances[row]]
+    expected = np.zeros(40)
+    for row in others:
+        nearer = sum(bool(distances[other] < distances[row]) for other in others)
+        alike = sum(bool(distances[other] == distances[row]) for other in others)
+        expected[row] = 0.9 * min(max(10 - nearer, 0) / alike, 1.0) / 10 + 0.1 / len(others)
+    rows = {str(architecture): row for row, architecture in enumerate(architectures)}
+    counts = np.bincount([rows[str(part.mutate(architectures[0], rng))] for _ in range(draws)], minlength=40)
+    assert expected.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(counts / draws, expected, atol=5 * np.sqrt(0.1 * 0.9 / draws))
+
+
 def test_a_list_of_one_mutates_into_itself() -> None:
     space, [only] = some("nasbench201", 1)
     assert listed(space, [only]).mutate(only, np.random.default_rng(0)) == only
