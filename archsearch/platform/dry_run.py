@@ -17,7 +17,7 @@ from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.calibration import Calibration, calibrate
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.doctor import storage_state
-from archsearch.platform.search import _prepare as prepare
+from archsearch.platform.search import prepare
 from archsearch.platform.tracking_check import check_tracking
 from archsearch.platform.units import duration
 

@@ -10,31 +10,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from ray.tune.search import Searcher
-
 from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage_check import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
-from archsearch.evaluators import Evaluation, Evaluator, from_text
+from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
 from archsearch.platform.curves import exit_curve
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.search_parts import make_parts
 from archsearch.platform.tracking import Tracker
 from archsearch.platform.tracking_setup import NoTracker, open_tracker
 from archsearch.platform.tracking_system import check_system_metrics
 from archsearch.platform.trust_report import Course
-from archsearch.searchers import ArchitectureSearcher, Goals, Observation, TuneAlgorithm, goals_for
-from archsearch.searchers import get as get_searcher
+from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.spaces import SearchSpace
-from archsearch.spaces import get as get_space
 from archsearch.spaces.listed import Listed
-
-# Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
-_LOOKUP_SECONDS = 5e-4
 
 
 def run_search(
@@ -89,7 +82,7 @@ def run_search(
     if resume and name is None:
         raise ConfigurationError("name: which run is to be resumed? Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
-    search = _prepare(configuration, **parts, resume=resume)
+    search = prepare(configuration, **parts, resume=resume)
     return _run(search, sys.stderr if progress else None)
 
 
@@ -105,7 +98,7 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
     """
     folder = RunFolder.open(Path(run).expanduser().absolute())
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
-    search = _prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
+    search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
 
 
@@ -122,7 +115,7 @@ class Search:
     resumed: bool
 
 
-def _prepare(
+def prepare(
     configuration: SearchConfiguration,
     space: str | SearchSpace,
     searcher: str | ArchitectureSearcher | Any,
@@ -132,19 +125,7 @@ def _prepare(
     """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
     if configuration.system_metrics:
         check_system_metrics(configuration.tracking)
-    space = get_space(space) if isinstance(space, str) else space
-    if isinstance(evaluator, str):
-        evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
-        space = evaluator.space
-    if evaluator.space.name != space.name:
-        raise ConfigurationError(
-            f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
-        )
-    goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
-    goals.require_feasible(space, np.random.default_rng(configuration.seed))
-    made = _make_searcher(searcher, space, evaluator, configuration, goals)
-    if evaluator.is_lookup:
-        made.sizer.assume(_LOOKUP_SECONDS)
+    space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
     configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
@@ -152,44 +133,6 @@ def _prepare(
     folder.bind(configuration, fingerprint)
     ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
     return Search(configuration, space, made, evaluator, folder, ledger, resume)
-
-
-def _make_searcher(
-    searcher: str | ArchitectureSearcher | Any,
-    space: SearchSpace,
-    evaluator: Evaluator,
-    configuration: SearchConfiguration,
-    goals: Goals,
-) -> ArchitectureSearcher:
-    settings = {
-        "num_candidates": configuration.num_candidates,
-        "batch_size": configuration.batch_size,
-        "deterministic": configuration.deterministic,
-        "goals": goals,
-    }
-    if isinstance(searcher, ArchitectureSearcher):
-        if configuration.deterministic and not searcher.deterministic:
-            raise ConfigurationError("deterministic: the searcher that was given is not; make it with deterministic=True.")
-        for name in ("batch_size", "searcher_options"):
-            if getattr(configuration, name):
-                raise ConfigurationError(f"{name}: the searcher is made already; give it to the searcher itself.")
-        searcher.num_candidates = configuration.num_candidates
-        if goals.constraints or not goals.single:
-            searcher.adopt(goals)
-        return searcher
-    if isinstance(searcher, Searcher):
-        raise ConfigurationError(
-            "searcher: a Ray Tune search algorithm must be made with the space's choices; "
-            "give a function of (domains, seed) that returns it, set up for the metric 'score' and the mode 'max'."
-        )
-    try:
-        if isinstance(searcher, str):
-            kind = get_searcher(searcher)
-            options = kind.options_for(evaluator, configuration.searcher_options)
-            return kind(space, configuration.seed, **{**settings, **options})
-        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **configuration.searcher_options})
-    except TypeError as error:
-        raise ConfigurationError(f"searcher_options: {configuration.searcher} does not take them ({error}).") from error
 
 
 def _run(search: Search, stream: TextIO | None) -> SearchResult:

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -16,9 +17,10 @@ import yaml
 
 from archsearch.cluster.submission import JobServer
 from archsearch.cluster.upload import Upload, package_files
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import run_name
+from archsearch.platform.search_parts import make_parts
 from archsearch.platform.tracking import default_uri, shown
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import get as get_space
@@ -51,8 +53,7 @@ def submit_search(
         ConfigurationError: The settings, the address or the upload cannot be used.
         RunError: The job server is lost while waiting.
     """
-    get_space(configuration.space)
-    get_searcher(configuration.searcher)
+    _check(configuration)
     server = JobServer(address)
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
@@ -80,6 +81,15 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
     name = f"{Path(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
     return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
+
+
+def _check(configuration: SearchConfiguration) -> None:
+    """Refuse here what the job would refuse there."""
+    get_space(configuration.space)
+    get_searcher(configuration.searcher)
+    # A table or images may lie where only the cluster sees them.
+    with suppress(TableError, DatasetError):
+        make_parts(configuration, configuration.space, configuration.searcher, configuration.evaluator)
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:

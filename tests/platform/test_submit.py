@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.submit import for_cluster
+from archsearch.platform.submit import for_cluster, submit_search
 
 pytestmark = pytest.mark.timeout(1800)
 RAY = str(Path(sys.executable).parent / "ray")
@@ -280,6 +281,25 @@ def test_elsewhere_relative_paths_are_refused(settings: dict[str, str], message:
     whole = {"storage": "/shared/runs", "tracking": "off", **settings} if settings else {}
     with pytest.raises(ConfigurationError, match=message):
         for_cluster(SearchConfiguration(**whole), is_here=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"searcher": "evolution", "searcher_options": {"population": 5}}, "searcher_options: evolution does not take them"),
+        ({"evaluator_options": {"epochs": -1}}, "epochs: expected"),
+        ({"objectives": ("accuracy", "-mcs")}, "mcs"),
+    ],
+)
+def test_what_the_job_would_refuse_is_not_sent(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        submit_search(SearchConfiguration(**settings), "http://127.0.0.1:9")
+
+
+def test_a_table_that_only_the_cluster_sees_is_no_reason_to_refuse() -> None:
+    settings = SearchConfiguration(evaluator="table:/shared/scores.parquet#x")
+    with pytest.raises(ConfigurationError, match="address: .*127.0.0.1:9"):
+        submit_search(settings, "http://127.0.0.1:9")
 
 
 def test_the_server_that_the_environment_names_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:

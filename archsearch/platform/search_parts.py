@@ -1,0 +1,92 @@
+"""Space, searcher and evaluator of a search, made of its settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ray.tune.search import Searcher
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators import Evaluator, from_text
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goals_for
+from archsearch.searchers import get as get_searcher
+from archsearch.spaces import SearchSpace
+from archsearch.spaces import get as get_space
+
+# Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
+_LOOKUP_SECONDS = 5e-4
+
+
+def make_parts(
+    configuration: SearchConfiguration,
+    space: str | SearchSpace,
+    searcher: str | ArchitectureSearcher | Any,
+    evaluator: str | Evaluator,
+) -> tuple[SearchSpace, ArchitectureSearcher, Evaluator]:
+    """Return the three parts of a search as objects that fit each other; the data is not read.
+
+    Args:
+        configuration: All other settings.
+        space: The space, or its name.
+        searcher: The searcher, or its name.
+        evaluator: The evaluator, or its text.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+        TableError: The table cannot be used.
+        DatasetError: There is no such dataset.
+    """
+    space = get_space(space) if isinstance(space, str) else space
+    if isinstance(evaluator, str):
+        evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
+        space = evaluator.space
+    if evaluator.space.name != space.name:
+        raise ConfigurationError(
+            f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
+        )
+    goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
+    goals.require_feasible(space, np.random.default_rng(configuration.seed))
+    made = _make_searcher(searcher, space, evaluator, configuration, goals)
+    if evaluator.is_lookup:
+        made.sizer.assume(_LOOKUP_SECONDS)
+    return space, made, evaluator
+
+
+def _make_searcher(
+    searcher: str | ArchitectureSearcher | Any,
+    space: SearchSpace,
+    evaluator: Evaluator,
+    configuration: SearchConfiguration,
+    goals: Goals,
+) -> ArchitectureSearcher:
+    settings = {
+        "num_candidates": configuration.num_candidates,
+        "batch_size": configuration.batch_size,
+        "deterministic": configuration.deterministic,
+        "goals": goals,
+    }
+    if isinstance(searcher, ArchitectureSearcher):
+        if configuration.deterministic and not searcher.deterministic:
+            raise ConfigurationError("deterministic: the searcher that was given is not; make it with deterministic=True.")
+        for name in ("batch_size", "searcher_options"):
+            if getattr(configuration, name):
+                raise ConfigurationError(f"{name}: the searcher is made already; give it to the searcher itself.")
+        searcher.num_candidates = configuration.num_candidates
+        if goals.constraints or not goals.single:
+            searcher.adopt(goals)
+        return searcher
+    if isinstance(searcher, Searcher):
+        raise ConfigurationError(
+            "searcher: a Ray Tune search algorithm must be made with the space's choices; "
+            "give a function of (domains, seed) that returns it, set up for the metric 'score' and the mode 'max'."
+        )
+    try:
+        if isinstance(searcher, str):
+            kind = get_searcher(searcher)
+            options = kind.options_for(evaluator, configuration.searcher_options)
+            return kind(space, configuration.seed, **{**settings, **options})
+        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **configuration.searcher_options})
+    except TypeError as error:
+        raise ConfigurationError(f"searcher_options: {configuration.searcher} does not take them ({error}).") from error
