@@ -208,9 +208,10 @@ def report(comparison: Comparison) -> None:
             print(f"\nChosen less random: {gain:+.2f} points (95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}).")
     shares = " | ".join(f"{100 * share:.3g} %" for share in SHARES)
     print(
-        f"\n| the best of each | seeds | area, test % | last exit, M MACs | test accuracy % at a share of the budget: {shares} |"
+        "\n| the best of each | seeds | area, test % | with improving exits | last exit, M MACs "
+        f"| test accuracy % at a share of the budget: {shares} |"
     )
-    print(f"| --- | -: | -: | -: |{' -: |' * len(SHARES)}")
+    print(f"| --- | -: | -: | -: | -: |{' -: |' * len(SHARES)}")
     for kind, found in kinds.items():
         again = [row for row in found if row["seed"] > 0]
         if again:
@@ -221,8 +222,16 @@ def again_line(kind: str, rows: list[dict[str, Any]], budget: float) -> str:
     """Return the line of a network that was trained with several seeds."""
     curves = [AnytimeCurve.of_exits(row["test_exits"][0], row["test_exits"][1], row["chance"]) for row in rows]
     accuracies = 100 * np.mean([curve.at([share * budget for share in SHARES]) for curve in curves], axis=0)
-    cells = [kind, str(len(rows)), interval([row["test"] for row in rows]), f"{curves[0].budgets[-1] / 1e6:.3g}"]
+    areas = interval([row["test"] for row in rows]), interval([improving(row).auc(budget) for row in rows])
+    cells = [kind, str(len(rows)), *areas, f"{curves[0].budgets[-1] / 1e6:.3g}"]
     return f"| {' | '.join([*cells, *(f'{accuracy:.2f}' for accuracy in accuracies)])} |"
+
+
+def improving(row: dict[str, Any]) -> AnytimeCurve:
+    """Return the curve on test images of the exits that were better on validation images than each one before."""
+    (budgets, accuracies), valid = row["test_exits"], row["valid_exits"][1]
+    better = [number for number, accuracy in enumerate(valid) if not number or accuracy > max(valid[:number])]
+    return AnytimeCurve.of_exits([budgets[each] for each in better], [accuracies[each] for each in better], row["chance"])
 
 
 def interval(shares: list[float]) -> str:

@@ -15,7 +15,7 @@ from archsearch.evaluators.vectors import finite_vector
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import Shape
-from archsearch.spaces.plan import Step
+from archsearch.spaces.plan import Plan, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,12 @@ class AnytimeModel:
 
     Args:
         network: Trained; it is used with its running statistics, and is not changed.
-        costs: `[exits]`, spent when each exit answers, never falling: MACs, or measured milliseconds.
+        costs: `[exits]`, spent when each exit of the network answers, never falling: MACs, or measured milliseconds.
+        exits: Numbers of the network's exits that may answer, rising; None takes all. The model's own exits are these.
 
     Raises:
-        ConfigurationError: There is not one cost for each exit, or costs are negative, fall, or are not finite.
+        ConfigurationError: There is not one cost for each exit, or costs are negative, fall, or are not finite; or the exits are
+            not rising numbers of the network's.
 
     Example:
         >>> model = AnytimeModel.counted(network, (3, 32, 32))
@@ -73,14 +75,19 @@ class AnytimeModel:
         >>> model.predict(images, threshold=thresholds).costs.mean()
     """
 
-    def __init__(self, network: Network, costs: Sequence[float]) -> None:
-        spent = finite_vector("costs", costs)
-        if len(spent) != len(network.plan.outputs):
-            raise ConfigurationError(f"costs: expected one for each of {len(network.plan.outputs)} exits; got {len(spent)}.")
+    def __init__(self, network: Network, costs: Sequence[float], exits: Sequence[int] | None = None) -> None:
+        spent, outputs = finite_vector("costs", costs), network.plan.outputs
+        if len(spent) != len(outputs):
+            raise ConfigurationError(f"costs: expected one for each of {len(outputs)} exits; got {len(spent)}.")
         if spent[0] < 0.0 or (np.diff(spent) < 0.0).any():
             raise ConfigurationError(f"costs: expected numbers from 0 that never fall; got {spent.tolist()}.")
-        self.network, self.costs = network, tuple(spent.tolist())
-        self._stages = _stages(network)
+        self.exits = tuple(range(len(outputs))) if exits is None else tuple(exits)
+        if not self.exits or sorted(set(self.exits) & set(range(len(outputs)))) != list(self.exits):
+            raise ConfigurationError(f"exits: expected rising numbers from 0 to {len(outputs) - 1}; got {list(self.exits)}.")
+        self.network, self._spent = network, tuple(spent.tolist())
+        self.costs = tuple(self._spent[number] for number in self.exits)
+        self._plan = replace(network.plan, outputs=tuple(outputs[number] for number in self.exits))
+        self._stages = _stages(self._plan)
 
     @classmethod
     def counted(cls, network: Network, input_shape: Shape) -> AnytimeModel:
@@ -150,10 +157,36 @@ class AnytimeModel:
         return exit_thresholds(confidences.double().cpu().numpy(), self.costs, mean_budget)
 
     @torch.inference_mode()
+    def improving(self, images: Tensor, labels: Tensor, batch_size: int = 1000) -> AnytimeModel:
+        """Return the model with those exits alone that are better than each one before them; the first one stays.
+
+        A later exit may be worse than an earlier one. On the images given, the curve of this model is the `running_maximum` of
+        `AnytimeCurve`. Costs stay those of the whole network, though classifiers that are left out are not computed.
+
+        Args:
+            images: `[images, channels, height, width]` that the network was not trained on, such as those for validation.
+            labels: `[images]` int64, their classes.
+            batch_size: Images that are predicted at once.
+
+        Raises:
+            ConfigurationError: There are no images, or not one label for each.
+        """
+        if not len(images) or labels.shape != images.shape[:1]:
+            raise ConfigurationError(
+                f"labels: expected one for each image, and images; got {list(labels.shape)} for {len(images)} images."
+            )
+        right = [0] * len(self.exits)
+        for part, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            for number, logits in enumerate(self.answers(part)):
+                right[number] += int((logits.argmax(1) == truth).sum())
+        better = [self.exits[number] for number, count in enumerate(right) if not number or count > max(right[:number])]
+        return AnytimeModel(self.network, self._spent, better)
+
+    @torch.inference_mode()
     def _at(self, images: Tensor, number: int) -> Prediction:
-        plan = self.network.plan
+        only = replace(self._plan, outputs=(self._plan.outputs[number],))
         parameters, buffers = _tensors(self.network)
-        (logits,) = replace(plan, outputs=(plan.outputs[number],)).apply(images, parameters, buffers, training=False)
+        (logits,) = only.apply(images, parameters, buffers, training=False)
         return self._prediction(logits, torch.full((len(images),), number, device=images.device))
 
     @torch.inference_mode()
@@ -190,9 +223,9 @@ class AnytimeModel:
         return Prediction(logits, exits, costs)
 
 
-def _stages(network: Network) -> tuple[_Stage, ...]:
+def _stages(plan: Plan) -> tuple[_Stage, ...]:
     """Return the work of each exit, with steps in the order of their slots."""
-    plan, done = network.plan, set[int]()
+    done = set[int]()
     work: list[list[tuple[int, Step]]] = []
     for output in plan.outputs:
         needed = replace(plan, outputs=(output,)).live_steps

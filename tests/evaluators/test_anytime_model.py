@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from archsearch.errors import ConfigurationError
+from archsearch.evaluators.anytime import AnytimeCurve
 from archsearch.evaluators.anytime_model import AnytimeModel
 from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_plan
 from archsearch.spaces.anytime import Anytime
@@ -149,6 +150,50 @@ def test_thresholds_keep_the_mean_budget_of_a_batch() -> None:
         assert 0.7 * budget < mean <= budget
     assert model.thresholds(IMAGES, 1e9) == (math.inf,) * 5
     assert model.predict(IMAGES, threshold=model.thresholds(IMAGES, 1e9)).exits.tolist() == [5] * 20
+
+
+@PLANS
+def test_exits_that_are_no_better_than_an_earlier_one_are_left_out(plan: Plan) -> None:
+    network, labels = network_of(plan), torch.arange(20) % CLASSES
+    model, logits = AnytimeModel.counted(network, SHAPE), all_exits(network)
+    right = [int((each.argmax(1) == labels).sum()) for each in logits]
+    better = model.improving(IMAGES, labels, batch_size=7)
+    curve = AnytimeCurve(model.costs, [count / 20 for count in right])
+    for budget in (*model.costs, model.costs[-1] + 1):
+        found = better.predict(IMAGES, budget=budget)
+        assert float((found.classes == labels).float().mean()) == pytest.approx(curve.at(budget, "running_maximum"))
+        number = better.exits[int(found.exits[0])]
+        torch.testing.assert_close(found.logits, logits[number])
+        assert found.costs.tolist() == [model.costs[number]] * 20
+    assert better.exits == better.improving(IMAGES, labels).exits
+    assert [right[number] for number in better.exits] == sorted({right[number] for number in better.exits})
+
+
+def test_a_model_of_some_exits() -> None:
+    network = network_of(resnet_plan(CLASSES, 1, channels=4, blocks=2))
+    model, some = AnytimeModel(network, range(1, 7)), AnytimeModel(network, range(1, 7), [1, 4])
+    assert (some.exits, some.costs) == ((1, 4), (2.0, 5.0))
+    for found, number in zip(some.answers(IMAGES), (1, 4), strict=True):
+        torch.testing.assert_close(found, all_exits(network)[number])
+    with pytest.raises(ConfigurationError, match="budget: expected at least 2"):
+        some.predict(IMAGES, budget=1)
+    sure = some.predict(IMAGES, threshold=0.5)
+    torch.testing.assert_close(sure.logits, model.predict(IMAGES, threshold=[2, 0.5, 2, 2, -1]).logits)
+
+
+def test_improving_exits_need_labels() -> None:
+    model = AnytimeModel.counted(network_of(forked()), SHAPE)
+    with pytest.raises(ConfigurationError, match=r"labels: expected one for each image, and images; got \[3\] for 20 images"):
+        model.improving(IMAGES, torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(ConfigurationError, match="labels: expected one for each image"):
+        model.improving(IMAGES[:0], torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("exits", [[], [1, 0], [0, 0], [3], [-1]])
+def test_exits_that_are_not_there_are_refused(exits: list[int]) -> None:
+    network = network_of(resnet_plan(CLASSES, 1, channels=2, blocks=1))
+    with pytest.raises(ConfigurationError, match="exits: expected rising numbers from 0 to 2; got"):
+        AnytimeModel(network, [1, 2, 3], exits)
 
 
 def test_the_network_stays_as_it_was() -> None:
