@@ -27,8 +27,8 @@ ray up --yes launch/loopback.yaml; echo "up: $?"
 ray submit launch/loopback.yaml launch/archsearch_job.py -- run --table digits201 --candidates 30 --searcher random \
     --storage "$PROJECT/runs" --tracking off; echo "submit: $?"
 ray submit launch/loopback.yaml launch/archsearch_job.py -- run --table nowhere --tracking off; echo "faulty: $?"
-ray submit launch/loopback.yaml launch/archsearch_job.py -- run --train epochs=12 --candidates 500 --name lost \
-    --storage "$PROJECT/runs" --tracking "sqlite:///$PROJECT/mlflow.db" > lost.log 2>&1 &
+ray submit launch/loopback.yaml launch/archsearch_job.py -- run --space nasbench201 --searcher random --train epochs=12 \
+    --candidates 500 --name lost --storage "$PROJECT/runs" --tracking "sqlite:///$PROJECT/mlflow.db" > lost.log 2>&1 &
 until [ -n "$(find runs/ledger/nasbench201 -newer runs/lost/run.yaml -name '*.parquet' 2> /dev/null)" ]; do sleep 1; done
 pkill --parent $! ssh; wait $!   # the connection breaks; all processes here are of this test
 until [ -e runs/lost/report/report.html ] && ! pgrep --full 'archsearch_job[.]py run' > /dev/null; do sleep 1; done
