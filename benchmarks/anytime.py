@@ -39,6 +39,7 @@ from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_p
 from archsearch.evaluators.baselines.training import trained
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.metrics import mean_interval
+from archsearch.evaluators.pareto import pareto_front
 from archsearch.evaluators.recipe import Recipe, default_recipe
 from archsearch.evaluators.score_objective import default_max_budget
 from archsearch.spaces import Architecture
@@ -228,9 +229,8 @@ def again_line(kind: str, rows: list[dict[str, Any]], budget: float) -> str:
 
 
 def improving(row: dict[str, Any]) -> AnytimeCurve:
-    """Return the curve on test images of the exits that were better on validation images than each one before."""
-    (budgets, accuracies), valid = row["test_exits"], row["valid_exits"][1]
-    better = [number for number, accuracy in enumerate(valid) if not number or accuracy > max(valid[:number])]
+    """Return the curve on test images of the exits that were better on validation images than each cheaper one."""
+    (budgets, accuracies), better = row["test_exits"], pareto_front(*row["valid_exits"])
     return AnytimeCurve.of_exits([budgets[each] for each in better], [accuracies[each] for each in better], row["chance"])
 
 

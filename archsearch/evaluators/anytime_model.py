@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.exit_thresholds import exit_thresholds
+from archsearch.evaluators.pareto import pareto_front
 from archsearch.evaluators.vectors import finite_vector
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.network import Network
@@ -82,7 +83,7 @@ class AnytimeModel:
         if spent[0] < 0.0 or (np.diff(spent) < 0.0).any():
             raise ConfigurationError(f"costs: expected numbers from 0 that never fall; got {spent.tolist()}.")
         self.exits = tuple(range(len(outputs))) if exits is None else tuple(exits)
-        if not self.exits or sorted(set(self.exits) & set(range(len(outputs)))) != list(self.exits):
+        if not self.exits or list(self.exits) != [number for number in range(len(outputs)) if number in self.exits]:
             raise ConfigurationError(f"exits: expected rising numbers from 0 to {len(outputs) - 1}; got {list(self.exits)}.")
         self.network, self._spent = network, tuple(spent.tolist())
         self.costs = tuple(self._spent[number] for number in self.exits)
@@ -158,7 +159,7 @@ class AnytimeModel:
 
     @torch.inference_mode()
     def improving(self, images: Tensor, labels: Tensor, batch_size: int = 1000) -> AnytimeModel:
-        """Return the model with those exits alone that are better than each one before them; the first one stays.
+        """Return the model with those exits alone that are better than each cheaper one; the cheapest stays.
 
         A later exit may be worse than an earlier one. On the images given, the curve of this model is the `running_maximum` of
         `AnytimeCurve`. Costs stay those of the whole network, though classifiers that are left out are not computed.
@@ -179,8 +180,8 @@ class AnytimeModel:
         for part, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             for number, logits in enumerate(self.answers(part)):
                 right[number] += int((logits.argmax(1) == truth).sum())
-        better = [self.exits[number] for number, count in enumerate(right) if not number or count > max(right[:number])]
-        return AnytimeModel(self.network, self._spent, better)
+        better = pareto_front(self.costs, right)
+        return AnytimeModel(self.network, self._spent, [self.exits[number] for number in better])
 
     @torch.inference_mode()
     def _at(self, images: Tensor, number: int) -> Prediction:

@@ -122,7 +122,21 @@ def prepare(
     evaluator: str | Evaluator,
     resume: bool,
 ) -> Search:
-    """Make all parts; whatever is wrong with the settings shows here, before anything runs."""
+    """Return a search with its folder and ledger; whatever is wrong with the settings shows here, before anything runs.
+
+    Args:
+        configuration: All other settings.
+        space: As for `make_parts`.
+        searcher: As for `make_parts`.
+        evaluator: As for `make_parts`.
+        resume: Whether the run's folder is there already.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+        TableError: The table cannot be used.
+        DatasetError: The images cannot be read.
+        RunError: The run's folder exists already (or does not, when resuming).
+    """
     if configuration.system_metrics:
         check_system_metrics(configuration.tracking)
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)

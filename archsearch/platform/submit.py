@@ -23,7 +23,6 @@ from archsearch.platform.run_folder import run_name
 from archsearch.platform.search_parts import make_parts
 from archsearch.platform.tracking import default_uri, shown
 from archsearch.searchers import get as get_searcher
-from archsearch.spaces import get as get_space
 
 _SETTINGS = "search.yaml"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -85,7 +84,6 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
 
 def _check(configuration: SearchConfiguration) -> None:
     """Refuse here what the job would refuse there."""
-    get_space(configuration.space)
     get_searcher(configuration.searcher)
     # A table or images may lie where only the cluster sees them.
     with suppress(TableError, DatasetError):

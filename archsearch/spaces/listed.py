@@ -56,8 +56,7 @@ class Listed(SearchSpace):
         distances = self._distances(self._base.genotype(architecture))
         at_distance = np.bincount(distances)
         at_distance[0] = 0
-        others = int(at_distance.sum())
-        if not others:
+        if not (others := int(at_distance.sum())):
             return architecture
         if rng.random() < _JUMPS:
             return self._at(int(rng.choice(np.flatnonzero(distances))))
@@ -70,7 +69,7 @@ class Listed(SearchSpace):
         sizes = [len(alternatives) for alternatives in self.choices.values()]
         if len(genotype) != len(sizes) or any(not 0 <= gene < size for gene, size in zip(genotype, sizes, strict=True)):
             return self._base.from_genotype(genotype)  # it says what is wrong
-        return self._at(int(self._distances(genotype).argmin()))
+        return self._at(int(self._distances(tuple(genotype)).argmin()))
 
     def decode(self, batch: GraphBatch) -> list[Architecture]:
         return [self.from_genotype(self._base.genotype(each)) for each in self._base.decode(batch)]
@@ -78,15 +77,12 @@ class Listed(SearchSpace):
     def _at(self, row: int) -> Architecture:
         return self._base.parse(self._texts[row])
 
-    def _distances(self, genotype: Sequence[int]) -> NDArray[np.int16]:
-        """Return in how many genes each listed architecture differs, `[architectures]`."""
-        return self._remembered(tuple(genotype))
-
     @cached_property
-    def _remembered(self) -> Callable[[Genotype], NDArray[np.int16]]:
-        return lru_cache(_REMEMBERED)(self._counted)
+    def _distances(self) -> Callable[[Genotype], NDArray[np.int16]]:
+        """Of a genotype: in how many genes each listed architecture differs, `[architectures]`; the last ones are remembered."""
+        return lru_cache(_REMEMBERED)(self._counted_distances)
 
-    def _counted(self, genotype: Genotype) -> NDArray[np.int16]:
+    def _counted_distances(self, genotype: Genotype) -> NDArray[np.int16]:
         differs = self._genes != np.asarray(genotype, dtype=np.int16)[:, np.newaxis]
         distances: NDArray[np.int16] = differs.sum(0, dtype=np.int16)
         return distances
