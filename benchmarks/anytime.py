@@ -36,12 +36,12 @@ from torch.nn.functional import avg_pool2d
 
 from archsearch.evaluators import GHN, AnytimeCurve, TrainingEvaluator, datasets
 from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_plan
-from archsearch.evaluators.baselines.training import trained
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.pareto import pareto_front
-from archsearch.evaluators.recipe import Recipe, default_recipe
 from archsearch.evaluators.score_objective import default_max_budget
+from archsearch.evaluators.training.baseline import trained
+from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import Architecture
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.exits import exit_costs

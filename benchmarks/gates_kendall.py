@@ -33,7 +33,7 @@ from rows import read, write
 
 from archsearch.evaluators import Predictor, metrics
 from archsearch.spaces import GraphBatch, SearchSpace
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
 TESTED = 42_362

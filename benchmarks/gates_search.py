@@ -29,7 +29,7 @@ from rows import read, write
 
 from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
-from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 
 RANKS = (10, 3, 1)
 COUNTS = (50, 100, 150, 200, 300)

@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.ghn.candidates import generated, tensors_for
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, Request
-from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.model import GraphHyperNetwork, views
+from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.survey import survey
-from archsearch.evaluators.ghn.task import ImageTask
 from archsearch.spaces.cells import Cells
 
 SIZES = {"digits": {"blocks": 3, "channels": 8}, "paper": {"blocks": 18, "channels": 32}}

@@ -27,7 +27,7 @@ from rows import read, write
 
 from archsearch.evaluators import GHN, Evaluator, OneShot, SGDSteps
 from archsearch.spaces import Architecture, SearchSpace
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
 CELLS, CELL_SEED = 100, 20_181_013

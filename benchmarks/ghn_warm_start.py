@@ -20,11 +20,11 @@ from ghn_correlation import trained
 from rows import read, write
 
 from archsearch.evaluators import GHN, datasets
-from archsearch.evaluators.initial_weights import begin_with
 from archsearch.evaluators.metrics import mean_interval
-from archsearch.evaluators.recipe import default_recipe
-from archsearch.evaluators.scoring import score
-from archsearch.evaluators.training_loop import train
+from archsearch.evaluators.training.initial_weights import begin_with
+from archsearch.evaluators.training.loop import train
+from archsearch.evaluators.training.recipe import default_recipe
+from archsearch.evaluators.training.scoring import score
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from archsearch.platform.command_line import main as archsearch
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 
 
 def fractions(rows: pa.Table, columns: dict[str, str]) -> dict[str, pa.ChunkedArray]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from archsearch.searchers import ArchitectureSearcher, RandomSearch, RegularizedEvolution
 from archsearch.spaces import SearchSpace
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
 COUNTS = (50, 100, 150, 200, 300, 400, 1000, 5000)

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from archsearch.cluster.ledger import Ledger
-from archsearch.cluster.trial import evaluate_batch
+from archsearch.cluster.ledger.ledger import Ledger
+from archsearch.cluster.trials.trial import evaluate_batch
 from archsearch.evaluators import Evaluation, TabularEvaluator
 from archsearch.spaces.nasbench201 import NASBench201
 

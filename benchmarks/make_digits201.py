@@ -27,9 +27,9 @@ from scipy.stats import kendalltau
 
 from archsearch import spaces
 from archsearch.evaluators.datasets import load, resident
-from archsearch.evaluators.recipe import Recipe
-from archsearch.evaluators.scoring import Score, score
-from archsearch.evaluators.training_loop import train
+from archsearch.evaluators.training.loop import train
+from archsearch.evaluators.training.recipe import Recipe
+from archsearch.evaluators.training.scoring import Score, score
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.network import stacked_network
 

@@ -24,7 +24,7 @@ from install_tables import fractions
 
 from archsearch.evaluators import installed_tables
 from archsearch.platform.command_line import main as archsearch
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 
 _EPOCHS_201 = 200
 _CIFAR_TRAINING = ("epochs=2", "scale={channels: 8, cells_per_stage: 1}")

@@ -32,8 +32,8 @@ import torch
 from archsearch import spaces
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.layout import write_layout
-from archsearch.spaces.nasbench101_enumeration import all_codes, enumerate_cells
+from archsearch.evaluators.tables.table_file import write_layout
+from archsearch.spaces.nasbench101.enumeration import all_codes, enumerate_cells
 from archsearch.spaces.space import SearchSpace
 
 TARGETS = {

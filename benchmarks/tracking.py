@@ -32,8 +32,8 @@ from orchestration import Parity
 
 from archsearch import evaluators, spaces
 from archsearch.platform import run_search
-from archsearch.platform.tracking import Tracker
-from archsearch.platform.tracking_view import view_address
+from archsearch.platform.tracking.saved_view import view_address
+from archsearch.platform.tracking.tracker import Tracker
 
 SEARCHES, PER_SEARCH = 50, 200
 TABLES = ("runs", "params", "tags", "metrics", "latest_metrics")

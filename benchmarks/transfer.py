@@ -42,13 +42,13 @@ from archsearch.evaluators.baselines import resnet_plan
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.metrics import mean_interval
-from archsearch.evaluators.network_size import MOBILE_MACS, largest_channels
-from archsearch.evaluators.recipe import Recipe, default_recipe
-from archsearch.evaluators.scoring import exit_scores
-from archsearch.evaluators.training_loop import train
+from archsearch.evaluators.training.loop import train
+from archsearch.evaluators.training.recipe import Recipe, default_recipe
+from archsearch.evaluators.training.scoring import exit_scores
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network
+from archsearch.spaces.network_size import MOBILE_MACS, largest_channels
 from archsearch.spaces.strided_stem import StridedStem
 
 SEEDS = 3

@@ -6,31 +6,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archsearch.cluster.batch_size import BatchSizer
     from archsearch.cluster.connection import cluster_cpus, connect
     from archsearch.cluster.ghn_training import train_ghn
-    from archsearch.cluster.ledger import Ledger
-    from archsearch.cluster.model_pool import ModelPool
-    from archsearch.cluster.pool_answer import Answer, PoolError, Reply
-    from archsearch.cluster.records import Entry, Records
-    from archsearch.cluster.trial import BatchTrial, evaluate_batch
-    from archsearch.cluster.tuning import TrialResources, run_trials
+    from archsearch.cluster.ledger.ledger import Ledger
+    from archsearch.cluster.ledger.records import Entry, Records
+    from archsearch.cluster.pool.answer import Answer, PoolError, Reply
+    from archsearch.cluster.pool.model_pool import ModelPool
+    from archsearch.cluster.trials.batch_size import BatchSizer
+    from archsearch.cluster.trials.trial import BatchTrial, evaluate_batch
+    from archsearch.cluster.trials.tuning import TrialResources, run_trials
 
 _MODULES = {
-    "Answer": "pool_answer",
-    "BatchSizer": "batch_size",
-    "BatchTrial": "trial",
-    "Entry": "records",
-    "Ledger": "ledger",
-    "ModelPool": "model_pool",
-    "PoolError": "pool_answer",
-    "Records": "records",
-    "Reply": "pool_answer",
-    "TrialResources": "tuning",
+    "Answer": "pool.answer",
+    "BatchSizer": "trials.batch_size",
+    "BatchTrial": "trials.trial",
+    "Entry": "ledger.records",
+    "Ledger": "ledger.ledger",
+    "ModelPool": "pool.model_pool",
+    "PoolError": "pool.answer",
+    "Records": "ledger.records",
+    "Reply": "pool.answer",
+    "TrialResources": "trials.tuning",
     "cluster_cpus": "connection",
     "connect": "connection",
-    "evaluate_batch": "trial",
-    "run_trials": "tuning",
+    "evaluate_batch": "trials.trial",
+    "run_trials": "trials.tuning",
     "train_ghn": "ghn_training",
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from archsearch.cluster.process_group import run_group
 from archsearch.errors import check_whole_number
-from archsearch.evaluators.checkpoint import read_state
+from archsearch.evaluators.saved_state import read_state
 from archsearch.spaces import SearchSpace
 
 

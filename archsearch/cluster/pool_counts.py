@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archsearch.cluster.model_actor import Done
+from archsearch.cluster.pool.actor import Done
 
 
 @dataclass(slots=True)

@@ -9,11 +9,11 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from archsearch.cluster.model_actor import ModelActor
-from archsearch.cluster.pool_answer import PoolError
-from archsearch.cluster.pool_layout import NAMESPACE, PoolLayout
-from archsearch.cluster.pool_registry import PoolRegistry
-from archsearch.cluster.pool_states import ask_patiently
+from archsearch.cluster.pool.actor import ModelActor
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.layout import NAMESPACE, PoolLayout
+from archsearch.cluster.pool.newest_state import ask_patiently
+from archsearch.cluster.pool.registry import PoolRegistry
 from archsearch.errors import first_line
 
 logger = logging.getLogger(__name__)

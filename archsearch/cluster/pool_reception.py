@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from archsearch.cluster.mailbox import Mailbox
-from archsearch.cluster.pool_answer import PoolError
-from archsearch.cluster.pool_call import Call
-from archsearch.cluster.pool_states import NewestState
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.call import Call
+from archsearch.cluster.pool.mailbox import Mailbox
+from archsearch.cluster.pool.newest_state import NewestState
 
 # If the registry was restarted and no caller has told it of a state for so long, there is none.
 _MOST_SECONDS_UNSURE = 10.0

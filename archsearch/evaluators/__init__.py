@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archsearch.evaluators import datasets, metrics
-    from archsearch.evaluators.anytime import AnytimeCurve
-    from archsearch.evaluators.anytime_model import AnytimeModel
-    from archsearch.evaluators.budgets import Budgets
+    from archsearch.evaluators.anytime.budgets import Budgets
+    from archsearch.evaluators.anytime.curve import AnytimeCurve
+    from archsearch.evaluators.anytime.model import AnytimeModel
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
     from archsearch.evaluators.ghn.ghn import GHN
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from archsearch.evaluators.ngae.ngae import NGAE
     from archsearch.evaluators.pareto import hypervolume, pareto_front
     from archsearch.evaluators.predictors.predictor import Predictor
-    from archsearch.evaluators.recipe import Recipe
     from archsearch.evaluators.registry import from_text
     from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables, installed_tables
-    from archsearch.evaluators.training import TrainingEvaluator
+    from archsearch.evaluators.training.evaluator import TrainingEvaluator
+    from archsearch.evaluators.training.recipe import Recipe
 
 _MODULES = {
-    "AnytimeCurve": "anytime",
-    "AnytimeModel": "anytime_model",
-    "Budgets": "budgets",
+    "AnytimeCurve": "anytime.curve",
+    "AnytimeModel": "anytime.model",
+    "Budgets": "anytime.budgets",
     "Evaluation": "evaluation",
     "Evaluator": "evaluator",
     "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
     "OneShot": "ghn.one_shot",
     "Predictor": "predictors.predictor",
-    "Recipe": "recipe",
+    "Recipe": "training.recipe",
     "SGDSteps": "ghn.sgd_steps",
     "TabularEvaluator": "tabular",
-    "TrainingEvaluator": "training",
+    "TrainingEvaluator": "training.evaluator",
     "embedded_tables": "tabular",
     "from_text": "registry",
     "hypervolume": "pareto",

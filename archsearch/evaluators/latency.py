@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.errors import check_whole_number
-from archsearch.evaluators.anytime import AnytimeCurve
-from archsearch.evaluators.budgets import MILLISECONDS
+from archsearch.evaluators.anytime.budgets import MILLISECONDS
+from archsearch.evaluators.anytime.curve import AnytimeCurve
 from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import Shape

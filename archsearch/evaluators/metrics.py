@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.anytime import AnytimeCurve
+from archsearch.evaluators.anytime.curve import AnytimeCurve
 from archsearch.evaluators.vectors import finite_pair, finite_vector
 
 Vector = NDArray[np.float64]

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.recipe import Recipe, default_recipe
+from archsearch.evaluators.training.recipe import Recipe, default_recipe
 
 CIFAR = Recipe(
     epochs=600,

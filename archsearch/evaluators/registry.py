@@ -9,7 +9,7 @@ from typing import Any
 from archsearch.errors import ConfigurationError, did_you_mean
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
-from archsearch.evaluators.tables.layout import is_layout
+from archsearch.evaluators.tables.table_file import is_layout
 from archsearch.evaluators.tabular import TabularEvaluator
 from archsearch.spaces import SearchSpace
 
@@ -45,7 +45,7 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
     from archsearch.evaluators.datasets import check_name
-    from archsearch.evaluators.training import TrainingEvaluator
+    from archsearch.evaluators.training.evaluator import TrainingEvaluator
 
     if fixed := set(options) & {"space", "dataset"}:
         raise ConfigurationError(

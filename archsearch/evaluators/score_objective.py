@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.anytime import AREA, AnytimeCurve
+from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.baselines import msdnet_plan
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.operators import Shape

@@ -26,9 +26,9 @@ from archsearch.evaluators.tables.installed import (
     installed_tables,
     space_of,
 )
-from archsearch.evaluators.tables.layout import is_layout
 from archsearch.evaluators.tables.mapped import MappedContent
 from archsearch.evaluators.tables.parquet_file import read_parquet
+from archsearch.evaluators.tables.table_file import is_layout
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.listed import listed
 

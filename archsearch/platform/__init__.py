@@ -6,14 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archsearch.platform.comparison import Comparison, compare
+    from archsearch.platform.comparison.running import Comparison, compare
     from archsearch.platform.configuration import SearchConfiguration
     from archsearch.platform.export_run import finished_run
-    from archsearch.platform.model_registry import RegisteredModel, register_model
     from archsearch.platform.result import Found, SearchResult
-    from archsearch.platform.retraining import retrain
     from archsearch.platform.search import resume_search, run_search
-    from archsearch.platform.trained_model import TrainedModel
+    from archsearch.platform.tracking.model_registry import RegisteredModel, register_model
+    from archsearch.platform.training.retraining import retrain
+    from archsearch.platform.training.trained_model import TrainedModel
 
 __all__ = [
     "Comparison",
@@ -31,17 +31,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "comparison",
+    "Comparison": "comparison.running",
     "Found": "result",
-    "RegisteredModel": "model_registry",
+    "RegisteredModel": "tracking.model_registry",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
-    "TrainedModel": "trained_model",
-    "compare": "comparison",
+    "TrainedModel": "training.trained_model",
+    "compare": "comparison.running",
     "finished_run": "export_run",
-    "register_model": "model_registry",
+    "register_model": "tracking.model_registry",
     "resume_search": "search",
-    "retrain": "retraining",
+    "retrain": "training.retraining",
     "run_search": "search",
 }
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from archsearch import __version__
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
-from archsearch.platform.export_command import add_export
-from archsearch.platform.table_import import add_import, table_lines
+from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.table_import import add_import, table_lines
 
 _EPILOG = """examples:
   archsearch run                                        a hypernetwork ranks 300 blocks; train the 10 best and 10 others
@@ -195,7 +195,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
     configuration = from_mapping(with_default_job(settings))
     if parsed.dry_run:
-        from archsearch.platform.dry_run import dry_run
+        from archsearch.platform.commands.dry_run import dry_run
 
         print(dry_run(configuration).text())
         return 0
@@ -209,8 +209,8 @@ def _submit(parsed: argparse.Namespace) -> int:
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
         raise ConfigurationError("address: which job server? Give --address http://HEAD:8265.")
+    from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
-    from archsearch.platform.submit import submit_resume, submit_search
 
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
@@ -227,8 +227,8 @@ def _resume(parsed: argparse.Namespace) -> int:
 
 
 def _show(result: Any) -> int:
-    from archsearch.platform.choice import choice_text
     from archsearch.platform.ranking import aligned, format_ranked
+    from archsearch.platform.report.advantage import choice_text
     from archsearch.platform.trade_off import front_table, hypervolume
 
     print(format_ranked(result.summary, result.summary.settings["top"]))
@@ -254,7 +254,7 @@ def _compare(parsed: argparse.Namespace) -> int:
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: compare takes --searchers and --seeds instead.")
     study = settings.pop("study", None)
-    from archsearch.platform.comparison import compare
+    from archsearch.platform.comparison.running import compare
 
     given = parsed.searchers
     searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
@@ -284,7 +284,7 @@ def _count(number: int) -> str:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    from archsearch.platform.doctor import doctor, format_checks
+    from archsearch.platform.commands.doctor import doctor, format_checks
 
     checks = doctor(parsed.storage, parsed.tracking, parsed.address)
     print(format_checks(checks))
@@ -292,6 +292,6 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 
 def _ui(parsed: argparse.Namespace) -> int:
-    from archsearch.platform.ui import serve
+    from archsearch.platform.commands.ui import serve
 
     return serve(parsed.tracking, parsed.host, parsed.port)

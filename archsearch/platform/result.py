@@ -25,7 +25,7 @@ from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
-    from archsearch.platform.trained_model import TrainedModel
+    from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces.network import Network
 
 
@@ -67,7 +67,7 @@ class Found:
         Args:
             dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
             scale: Size of the network, such as `{"channels": 32}`; what is left out is as it was scored.
-            **settings: Those of `archsearch.platform.retraining.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
+            **settings: Those of `archsearch.platform.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
                 `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
 
         Raises:
@@ -79,7 +79,7 @@ class Found:
             >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
             >>> model.export("winner")
         """
-        from archsearch.platform.retraining import retrain
+        from archsearch.platform.training.retraining import retrain
 
         size = {**_scale(self.cost_arguments), **(scale or {})}
         return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
@@ -87,13 +87,13 @@ class Found:
     def export(self, directory: str | Path) -> Path:
         """Write the network to a folder, untrained and as it was scored; `retrain(...).export(...)` writes a trained one.
 
-        See `archsearch.platform.export.export_model` for what the folder holds.
+        See `archsearch.platform.export.folder.export_model` for what the folder holds.
 
         Raises:
             RunError: The folder cannot be written.
         """
-        from archsearch.platform.export import export_model
-        from archsearch.platform.model_card import ModelFacts
+        from archsearch.platform.export.folder import export_model
+        from archsearch.platform.export.model_card import ModelFacts
 
         network, arguments = self.build(), self.cost_arguments
         shape, classes = tuple(arguments.get("input_shape", (3, 32, 32))), arguments.get("num_classes", 10)

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
-from archsearch.cluster.storage_check import check_storage
+from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
-from archsearch.platform.curves import exit_curve
+from archsearch.platform.preparation import make_parts
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
+from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
-from archsearch.platform.search_parts import make_parts
-from archsearch.platform.tracking import Tracker
-from archsearch.platform.tracking_setup import NoTracker, open_tracker
-from archsearch.platform.tracking_system import check_system_metrics
-from archsearch.platform.trust_report import Course
+from archsearch.platform.tracking.curves import exit_curve
+from archsearch.platform.tracking.setup import NoTracker, open_tracker
+from archsearch.platform.tracking.system_metrics import check_system_metrics
+from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
@@ -204,7 +204,7 @@ def _publish(
     result: SearchResult, tracker: Tracker | NoTracker, status: str, searcher: ArchitectureSearcher, course: Course
 ) -> None:
     """Write the report, or its tables alone, and send them to MLflow."""
-    from archsearch.platform.report import write_report, write_tables
+    from archsearch.platform.report.report import write_report, write_tables
 
     summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
     if len(summary.evaluations):

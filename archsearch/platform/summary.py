@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archsearch.evaluators.anytime import AREA, AnytimeCurve
+from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 

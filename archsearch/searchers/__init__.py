@@ -10,7 +10,7 @@ from archsearch.searchers.observation import Observation
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
-from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_domains
 
 __all__ = [

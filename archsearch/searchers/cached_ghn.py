@@ -11,10 +11,10 @@ from typing import Any
 
 from archsearch.cluster.ghn_training import train_ghn
 from archsearch.errors import ConfigurationError, RunError
-from archsearch.evaluators.checkpoint import read_state
-from archsearch.evaluators.datasets.cache import cache_folder
+from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.ghn.ghn import GHN
 from archsearch.evaluators.ghn.surrogate import GHNSurrogate
+from archsearch.evaluators.saved_state import read_state
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from archsearch.searchers.guided_evolution import GuidedEvolution
 from archsearch.searchers.predictor_surrogate import PredictorSurrogate
+from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
 from archsearch.spaces import SearchSpace
 
 

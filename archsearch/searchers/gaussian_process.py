@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ConfigurationError
-from archsearch.searchers.guided_evolution import GuidedEvolution
-from archsearch.searchers.ranking_surrogate import RankingSurrogate
+from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
+from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from archsearch.cluster.connection import cluster_cpus
-from archsearch.cluster.model_pool import ModelPool
-from archsearch.cluster.pool_answer import Reply
+from archsearch.cluster.pool.answer import Reply
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.searchers.ranking_stage import RankingStage
-from archsearch.searchers.stage import Proposal, Stage
-from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.ranking_stage import RankingStage
+from archsearch.searchers.surrogate.searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -127,7 +127,7 @@ class GHNRandomSearch(SurrogateSearcher):
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options with the images, the size of networks and the objective of an evaluator that trains."""
-        from archsearch.evaluators.training import TrainingEvaluator  # it needs torch, other searchers do not
+        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
 
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return dict(options)

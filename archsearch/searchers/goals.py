@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.anytime import AREA
+from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture, SearchSpace

@@ -10,7 +10,7 @@ from typing import Any
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.goals import SCORE
 from archsearch.searchers.ngae_surrogate import SWEEP, NGAESurrogate
-from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)

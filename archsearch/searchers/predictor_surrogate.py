@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archsearch.searchers.ranking_surrogate import RankingSurrogate
+from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
 
 if TYPE_CHECKING:

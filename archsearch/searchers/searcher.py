@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from archsearch.cluster.batch_size import BatchSizer
+from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.errors import RunError, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator

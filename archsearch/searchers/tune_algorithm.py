@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.searchers.goals import SCORE, Goals, Objective
 from archsearch.searchers.observation import Observation
-from archsearch.searchers.optuna_study import OptunaStudy
+from archsearch.searchers.optuna_tpe import OptunaStudy
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.unique_candidates import Patience
 from archsearch.spaces import Architecture, SearchSpace

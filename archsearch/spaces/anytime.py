@@ -179,7 +179,7 @@ class Anytime(SearchSpace):
         return architecture
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> tuple[int, ...]:
-        from archsearch.spaces.anytime_network import NetworkCell, skeleton  # operators need torch; encoding does not
+        from archsearch.spaces.networks.anytime import NetworkCell, skeleton  # operators need torch; encoding does not
 
         cells = []
         for cell in architecture.cells:
@@ -189,8 +189,8 @@ class Anytime(SearchSpace):
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
         """Return the network with its exits in the order of their MACs, the last classifier last; see `anytime_network`."""
-        from archsearch.spaces.anytime_network import NOMINAL_SIZE
         from archsearch.spaces.exits import cheapest_exits_first
+        from archsearch.spaces.networks.anytime import NOMINAL_SIZE
 
         plan = super().plan(architecture, num_classes, in_channels, **scale)
         return cheapest_exits_first(plan, (in_channels, NOMINAL_SIZE, NOMINAL_SIZE))

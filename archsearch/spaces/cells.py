@@ -153,7 +153,7 @@ class Cells(SearchSpace):
         return architecture
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
-        from archsearch.spaces.cells_network import skeleton  # operators need torch; encoding does not
+        from archsearch.spaces.networks.cells import skeleton  # operators need torch; encoding does not
 
         nodes, leaves = nodes_and_leaves(architecture.cells[0], INPUTS)
         return skeleton(build, nodes, leaves, num_classes, **scale)

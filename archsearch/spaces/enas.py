@@ -165,7 +165,7 @@ class ENAS(SearchSpace):
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
-        from archsearch.spaces.enas_network import skeleton
+        from archsearch.spaces.networks.enas import skeleton
 
         return skeleton(build, architecture.cells[0], num_classes, **scale)
 

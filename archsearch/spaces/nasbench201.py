@@ -139,7 +139,7 @@ class NASBench201(SearchSpace):
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
-        from archsearch.spaces.nasbench201_network import skeleton
+        from archsearch.spaces.networks.nasbench201 import skeleton
 
         return skeleton(build, dict(zip(EDGES, architecture.cells[0].edge_operators, strict=True)), num_classes, **scale)
 

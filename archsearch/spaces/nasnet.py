@@ -185,7 +185,7 @@ class NASNet(SearchSpace):
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         # Operators need torch; looking scores up in a table does not.
-        from archsearch.spaces.nasnet_network import skeleton
+        from archsearch.spaces.networks.nasnet import skeleton
 
         normal, reduction = architecture.cells
         return skeleton(build, normal, reduction, num_classes, **scale)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from archsearch import spaces
 from archsearch.cluster import Ledger
-from archsearch.cluster.records import SCHEMA
+from archsearch.cluster.ledger.records import SCHEMA
 from archsearch.errors import LedgerError
 from archsearch.evaluators import Evaluation
 
@@ -57,7 +57,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the thousands of warnings out of the report of a failure."""
-    monkeypatch.setattr(logging.getLogger("archsearch.cluster.ledger_files"), "disabled", True)
+    monkeypatch.setattr(logging.getLogger("archsearch.cluster.ledger.part_files"), "disabled", True)
 
 
 def repeated(cases: int, law: Callable[..., None], *strategies: st.SearchStrategy[Any]) -> None:
@@ -156,7 +156,7 @@ def test_other_columns(cases: int, original: dict[str, bytes]) -> None:
 
 def test_clock_that_jumps_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng, now = np.random.default_rng(0), [10**18]
-    monkeypatch.setattr("archsearch.cluster.ledger.time.time_ns", lambda: now[0])
+    monkeypatch.setattr("archsearch.cluster.ledger.ledger.time.time_ns", lambda: now[0])
     ledger, keys = Ledger(tmp_path, SPACE, "abc"), []
     for batch in range(80):  # more than are left unmerged
         architecture = SPACE.sample(rng)

@@ -15,12 +15,12 @@ import torch
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.ghn.ghn import GHN
 from archsearch.evaluators.ghn.one_shot import OneShot
 from archsearch.evaluators.ngae.ngae import NGAE
 from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.evaluators.predictors.predictor import Predictor
+from archsearch.evaluators.saved_state import read_state, write_state
 
 SPACE = spaces.get("nasbench201")
 SMALL: Mapping[str, Mapping[str, Any]] = {

@@ -6,7 +6,7 @@ import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe, recipes
-from archsearch.evaluators.recipe import default_recipe
+from archsearch.evaluators.training.recipe import default_recipe
 
 
 def test_the_published_settings() -> None:

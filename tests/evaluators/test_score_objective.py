@@ -15,7 +15,7 @@ from archsearch.evaluators import GHN, Evaluation, Evaluator, OneShot, SGDSteps,
 from archsearch.evaluators.baselines import msdnet_plan
 from archsearch.evaluators.metrics import anytime_auc
 from archsearch.evaluators.score_objective import ScoreObjective, default_max_budget
-from archsearch.evaluators.scoring import exit_scores, score
+from archsearch.evaluators.training.scoring import exit_scores, score
 from archsearch.searchers.goals import goals_for
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.exits import exit_costs

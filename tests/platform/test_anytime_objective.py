@@ -14,7 +14,7 @@ from archsearch import cluster
 from archsearch.errors import ConfigurationError
 from archsearch.platform import run_search
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.curves import anytime_curve
+from archsearch.platform.tracking.curves import anytime_curve
 from archsearch.spaces.anytime import Anytime
 
 

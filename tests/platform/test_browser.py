@@ -18,7 +18,7 @@ import pytest
 from mlflow import MlflowClient
 
 from archsearch.platform.search import run_search
-from archsearch.platform.tracking_view import view_address
+from archsearch.platform.tracking.saved_view import view_address
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing; get it with: pip install '.[browser]'")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]

@@ -15,7 +15,7 @@ from archsearch import spaces
 from archsearch.cluster import Ledger
 from archsearch.errors import ArchSearchError, LedgerError, RunError
 from archsearch.evaluators import Evaluation
-from archsearch.evaluators.checkpoint import read_state, write_state
+from archsearch.evaluators.saved_state import read_state, write_state
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import Observation

@@ -20,7 +20,7 @@ from archsearch import cluster, searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, compare, resume_search, run_search
-from archsearch.platform.comparison_tracking import comparison_points
+from archsearch.platform.comparison.tracking import comparison_points
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.spaces import Architecture
 

@@ -22,10 +22,10 @@ from mlflow import MlflowClient
 
 from archsearch import spaces
 from archsearch.evaluators import Evaluation
-from archsearch.platform import mlflow_run
-from archsearch.platform.model_registry import register_model
-from archsearch.platform.retraining import retrain
-from archsearch.platform.tracking import Tracker
+from archsearch.platform.tracking import run as mlflow_run
+from archsearch.platform.tracking.model_registry import register_model
+from archsearch.platform.tracking.tracker import Tracker
+from archsearch.platform.training.retraining import retrain
 from archsearch.searchers import Observation
 
 pytestmark = pytest.mark.long
@@ -168,7 +168,7 @@ def test_an_experiment_deleted_in_the_browser_in_mid_search(server: Server, tmp_
 def test_a_model_is_registered_with_a_server_and_loaded_from_it(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archsearch.platform.export_formats._ONNX_NEEDS", ("no_such_package",))
+    monkeypatch.setattr("archsearch.platform.export.formats._ONNX_NEEDS", ("no_such_package",))
     space, scale = SPACE, {"channels": 4, "cells_per_stage": 1}
     model = retrain(space, ARCHITECTURE, "digits", scale=scale, device="cpu", epochs=1, progress=False)
     registered = register_model(model, "digits", server.uri)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.evaluators.surrogate import Surrogate
-from archsearch.searchers.surrogate_searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
 

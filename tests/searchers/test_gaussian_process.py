@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from archsearch import cluster, searchers, spaces
-from archsearch.cluster.model_pool import ModelPool
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for

@@ -12,8 +12,8 @@ import pytest
 import ray
 
 from archsearch import cluster
-from archsearch.cluster.model_pool import ModelPool
-from archsearch.cluster.pool_layout import NAMESPACE
+from archsearch.cluster.pool.layout import NAMESPACE
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective

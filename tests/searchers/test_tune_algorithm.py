@@ -17,7 +17,7 @@ from archsearch.searchers import OptunaTPE, TuneAlgorithm, tune_domains
 from archsearch.searchers.conformance import SearcherConformance, check_search
 from archsearch.searchers.conformance_loop import Loop
 from archsearch.spaces import SearchSpace
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()

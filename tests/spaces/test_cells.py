@@ -16,7 +16,7 @@ from torch import Tensor
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.cells import OPERATORS, Cells
-from archsearch.spaces.cells_network import node_operator
+from archsearch.spaces.networks.cells import node_operator
 from archsearch.spaces.plan import initial_parameters
 
 SPACE, SMALL = Cells(), Cells(nodes=7)

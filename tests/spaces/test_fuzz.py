@@ -32,7 +32,7 @@ from archsearch.spaces.canonical import live_part
 from archsearch.spaces.cells import Cells
 from archsearch.spaces.enas import ENAS
 from archsearch.spaces.graph import INPUT, Graph, GraphBatch, pack
-from archsearch.spaces.nasbench101 import NASBench101
+from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import EDGES
 from archsearch.spaces.space import SearchSpace
 

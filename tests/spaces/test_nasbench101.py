@@ -20,9 +20,9 @@ from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.spaces import Architecture, Cell, Cost, SearchSpace
 from archsearch.spaces.canonical import canonical_form
 from archsearch.spaces.graph import lower
-from archsearch.spaces.nasbench101 import NASBench101
-from archsearch.spaces.nasbench101_enumeration import Cells, enumerate_cells
-from archsearch.spaces.nasbench101_network import vertex_channels
+from archsearch.spaces.nasbench101.enumeration import Cells, enumerate_cells
+from archsearch.spaces.nasbench101.space import NASBench101
+from archsearch.spaces.networks.nasbench101 import vertex_channels
 from archsearch.spaces.plan import initial_parameters
 
 SPACE, UNIFORM = NASBench101(), NASBench101(sampler="uniform")

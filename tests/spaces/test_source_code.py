@@ -41,7 +41,7 @@ from archsearch.spaces.operators import (
     separable_conv_bn,
 )
 from archsearch.spaces.plan import Plan, PlanBuilder
-from archsearch.spaces.source_code import SourceCode, source_code
+from archsearch.spaces.source_code.writer import SourceCode, source_code
 
 # One process for many files: what costs is to import torch.
 _RUN = """

@@ -11,10 +11,10 @@ import torch
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.network_size import MOBILE_MACS, largest_channels
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.conformance import SpaceConformance
 from archsearch.spaces.nasbench201 import NASBench201
+from archsearch.spaces.network_size import MOBILE_MACS, largest_channels
 from archsearch.spaces.space import SearchSpace
 from archsearch.spaces.strided_stem import StridedStem
 

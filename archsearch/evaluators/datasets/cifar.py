@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from archsearch.errors import DatasetError
-from archsearch.evaluators.datasets.cache import cache_folder
+from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.partition import partition
 

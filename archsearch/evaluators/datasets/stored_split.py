@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import DatasetError
-from archsearch.evaluators.datasets.cache import cache_folder
+from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.datasets.dataset import ImageDataset
 from archsearch.evaluators.datasets.split import stratified_split
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
-from archsearch.evaluators.ghn.layout import Layout
 from archsearch.evaluators.ghn.model import GraphHyperNetwork, Weights, views
+from archsearch.evaluators.ghn.modules import Layout
 from archsearch.evaluators.ghn.scoring import score
 from archsearch.spaces.plan import Parameters
 

@@ -12,25 +12,25 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import ArchSearchError, ConfigurationError, check_whole_number
-from archsearch.evaluators.checkpoint import read_state, write_state
 from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
-from archsearch.evaluators.ghn.fitting import Pace, Progress, Report, print_line, run_steps
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
 from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
-from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
-from archsearch.evaluators.ghn.learned import Learned
+from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.presets import settings_of
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
+from archsearch.evaluators.ghn.step_loop import Pace, Progress, Report, print_line, run_steps
 from archsearch.evaluators.ghn.survey import survey, training_space
+from archsearch.evaluators.ghn.trained import Learned
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
-from archsearch.evaluators.processes import Processes
+from archsearch.evaluators.saved_state import read_state, write_state
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
+from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
 
 

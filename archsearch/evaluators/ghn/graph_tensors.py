@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.evaluators.ghn.layout import Layout, Module
+from archsearch.evaluators.ghn.modules import Layout, Module
 from archsearch.evaluators.ghn.operator_kind import Want
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
 from archsearch.spaces.operators import Shape

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from archsearch.errors import ConfigurationError, one_line
+from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.ghn.settings import Settings
-from archsearch.evaluators.ghn.task import ImageTask
 from archsearch.spaces import SearchSpace
 
 VERSION = 1

@@ -9,17 +9,17 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from archsearch.errors import ConfigurationError, check_whole_number
-from archsearch.evaluators.anytime import AREA
+from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.ghn.task import ImageTask
-from archsearch.evaluators.recipe import default_scale
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.evaluators.ghn.settings import Settings
-from archsearch.evaluators.recipe import default_recipe
+from archsearch.evaluators.training.recipe import default_recipe
 
 NAMES = ("default", "paper")
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import check_whole_number
-from archsearch.evaluators.augmentation import augment
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
-from archsearch.evaluators.recipe import Recipe, default_recipe
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.training.augmentation import augment
+from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import initial_parameters
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from archsearch.evaluators.ghn.layout import Layout
+from archsearch.evaluators.ghn.modules import Layout
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.cells import Cells

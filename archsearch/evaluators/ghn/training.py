@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.augmentation import augment
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
-from archsearch.evaluators.ghn.layout import Layout
 from archsearch.evaluators.ghn.model import views
+from archsearch.evaluators.ghn.modules import Layout
 from archsearch.evaluators.ghn.scoring import training_loss
 from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.training.augmentation import augment
 from archsearch.spaces import Architecture, SearchSpace
 
 _ARCHITECTURES, _IMAGES = 0, 1

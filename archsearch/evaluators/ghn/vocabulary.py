@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from archsearch.errors import ArchitectureError
-from archsearch.evaluators.ghn.layout import OUTPUT, Layout
+from archsearch.evaluators.ghn.modules import OUTPUT, Layout
 from archsearch.spaces.operators import Shape
 
 

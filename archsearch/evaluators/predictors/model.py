@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.predictors import losses
-from archsearch.evaluators.predictors.encoder import Encoder
+from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.head import Head
 from archsearch.evaluators.predictors.pairs import Pairs, all_gaps
 from archsearch.evaluators.predictors.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.predictors.form import Form
+from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 
 NAMES = ("default", "paper")

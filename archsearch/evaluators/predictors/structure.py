@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.predictors.encoder import Encoder, along_paths
-from archsearch.evaluators.predictors.form import NONE, Form
+from archsearch.evaluators.predictors.encoders.encoder import Encoder, along_paths
+from archsearch.evaluators.predictors.encoders.form import NONE, Form
 from archsearch.spaces import GraphBatch
 from archsearch.spaces.graph import INPUT, OUTPUT
 

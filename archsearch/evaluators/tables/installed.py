@@ -16,9 +16,9 @@ from archsearch.evaluators.tables.card import TableCard
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.columns import is_accuracy
 from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.layout import write_layout
 from archsearch.evaluators.tables.parquet_file import open_parquet
 from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import get
 
 EMBEDDED_SCORE = "valid_accuracy"  # by which tables of the package are scored unless another column is named
@@ -106,7 +106,7 @@ def install(
 def install_folder() -> Path:
     """Return the folder of imported tables, `tables` in the cache folder; it need not exist."""
     # The package around it needs torch; a table that is opened by its path does not.
-    from archsearch.evaluators.datasets.cache import cache_folder
+    from archsearch.evaluators.cache import cache_folder
 
     return cache_folder() / "tables"
 

@@ -18,7 +18,7 @@ from archsearch.evaluators.tables.checks import ARCHITECTURE_HASH, KEY, KEY_HASH
 from archsearch.evaluators.tables.columns import ARCHITECTURE, SECONDS
 from archsearch.evaluators.tables.content import TableContent
 from archsearch.evaluators.tables.hashes import HashIndex
-from archsearch.evaluators.tables.layout import LayoutFile
+from archsearch.evaluators.tables.table_file import LayoutFile
 from archsearch.spaces import Architecture, SearchSpace
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from archsearch.errors import TableError
+from archsearch.evaluators.tables.nasbench201.pickled_names import Name, is_known, make, set_state
 from archsearch.evaluators.tables.pickle_stream import PickleStream, Readable
-from archsearch.evaluators.tables.pickled_names import Name, is_known, make, set_state
 
 _GAP = object()  # stands in the memo for what was never put there
 _WIDEST_GAP = 1 << 16

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.evaluators.ghn.layout import Layout, Module
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.modules import Layout, Module
 from archsearch.evaluators.ghn.propagation import Message, Propagator
 
 

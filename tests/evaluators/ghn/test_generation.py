@@ -13,8 +13,8 @@ from torch import Tensor
 from archsearch.errors import ArchitectureError
 from archsearch.evaluators.ghn.candidates import chunks, generated, num_parameters, tensors_for
 from archsearch.evaluators.ghn.hypernetwork import fan_in_scale
-from archsearch.evaluators.ghn.layout import Layout, Module
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.modules import Layout, Module
 
 NAMES = ("anytime", "cells", "enas", "nasbench101", "nasbench201", "nasnet")
 

@@ -16,7 +16,7 @@ from archsearch.errors import ArchitectureError, ConfigurationError, DatasetErro
 from archsearch.evaluators import GHN, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.dataset import ImageDataset
-from archsearch.evaluators.ghn.fitting import Progress
+from archsearch.evaluators.ghn.step_loop import Progress
 from archsearch.evaluators.ghn.training import drawn_images, learning_rate
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
@@ -192,7 +192,7 @@ def test_candidate_whose_weights_give_no_number_fails_alone() -> None:
 
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archsearch.evaluators.ghn.fitting._SHOW_EVERY", 0.0)
+    monkeypatch.setattr("archsearch.evaluators.ghn.step_loop._SHOW_EVERY", 0.0)
     lines: list[Progress] = []
     ghn().fit(3, report=lines.append)
     assert [line.done for line in lines] == [1, 2, 3]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from archsearch.evaluators.ghn.candidates import tensors_for
-from archsearch.evaluators.ghn.layout import Layout, Module
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.modules import Layout, Module
 from archsearch.evaluators.ghn.propagation import schedule
 
 NAMES = ("anytime", "cells", "enas", "nasbench101", "nasbench201", "nasnet")

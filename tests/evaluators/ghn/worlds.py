@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from archsearch import spaces
-from archsearch.evaluators.ghn.layout import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
+from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.survey import survey
 from archsearch.spaces import Architecture, SearchSpace

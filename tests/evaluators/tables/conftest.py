@@ -12,7 +12,7 @@ import pytest
 from archsearch import spaces
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.layout import write_layout
+from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import Architecture
 
 SPACE = spaces.get("nasbench201")

@@ -16,7 +16,7 @@ from archsearch.errors import ConfigurationError, TableError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.layout import write_layout
+from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import Architecture
 from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import NASBench201

@@ -1,0 +1,140 @@
+"""Every evaluation, once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+
+from archsearch.cluster.ledger.compaction import MOST_PARTS, compact, merge
+from archsearch.cluster.ledger.part_files import PartFiles, open_folder
+from archsearch.cluster.ledger.records import SCHEMA, Entry, Records, in_order
+from archsearch.errors import LedgerError, first_line
+from archsearch.evaluators.evaluation import Evaluation
+from archsearch.spaces import SearchSpace
+
+logger = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The evaluations of one evaluator, in a folder of a file system that pyarrow knows.
+
+    An evaluation is identified by space, canonical key, evaluator fingerprint, fidelity and seed. It is written as a row of a
+    small Parquet part. Parts are never changed: a reader sees a part whole or not at all. A part that is damaged is set aside
+    (renamed to `*.damaged`) and reported; the others stay intact. Small parts are merged into larger ones: those that this
+    object wrote as they add up, those of others by `compact`.
+
+    Args:
+        root: Folder of all ledgers: a local path, or a URI such as `s3://bucket/folder`.
+        space: Space of the architectures.
+        evaluator: Fingerprint of the evaluator.
+        fidelity: How much training an evaluation buys.
+        seed: Seed of the evaluator.
+        filesystem: Where `root` is a path; None takes the local one, or the one that the URI names.
+
+    Raises:
+        LedgerError: The folder cannot be made or read.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        space: SearchSpace,
+        evaluator: str,
+        fidelity: str = "full",
+        seed: int = 0,
+        filesystem: pafs.FileSystem | None = None,
+    ) -> None:
+        self.space, self.evaluator, self.fidelity, self.seed = space, evaluator, fidelity, seed
+        self.root = str(root)
+        self._written: list[str] = []
+        try:
+            self.files, base = (filesystem, self.root.rstrip("/")) if filesystem else open_folder(self.root)
+            self.folder = f"{base}/{space.name}/{evaluator}"
+            self.files.create_dir(self.folder, recursive=True)
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(
+                f"storage: cannot make the ledger in {self.root} ({first_line(error)}); choose a folder that can be written."
+            ) from error
+        self._parts = PartFiles(self.files, self.folder, SCHEMA)
+
+    def append(self, run: str, batch: int, evaluations: Sequence[tuple[int, Evaluation]]) -> None:
+        """Write evaluations of one batch, each with its position in the batch, as a new part.
+
+        Raises:
+            LedgerError: The part cannot be written. Nothing half-written is left under a part's name.
+        """
+        if not evaluations:
+            return
+        rows = [self._row(run, batch, position, evaluation) for position, evaluation in evaluations]
+        table = pa.Table.from_pylist(rows, schema=SCHEMA)
+        self._written.append(self._parts.write(f"{_prefix(run, batch)}{time.time_ns():020d}~", table))
+        if len(self._written) >= MOST_PARTS:
+            self._merge_written()
+
+    def read(self, run: str | None = None, batch: int | None = None) -> Records:
+        """Return what is recorded (of one run, of one of its batches), as it is now.
+
+        Raises:
+            LedgerError: The folder or a part cannot be read.
+        """
+        tables = self._parts.read_all("" if run is None else _prefix(run, batch))
+        table = pa.concat_tables([SCHEMA.empty_table(), *tables])
+        mine = pc.and_(pc.equal(table["fidelity"], self.fidelity), pc.equal(table["seed"], self.seed))
+        records = Records(self.space, in_order(table if pc.all(mine).as_py() else table.filter(mine)))
+        return records if run is None else records.of(run, batch)
+
+    def entries(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
+        """Return what is recorded (of one run, of one of its batches), in the order of recording, each key once.
+
+        Of several records of a key the first success counts, or else the first failure.
+
+        Raises:
+            LedgerError: The folder or a part cannot be read.
+        """
+        return self.read(run, batch).entries()
+
+    def compact(self, most: int = MOST_PARTS) -> int:
+        """Merge small parts into larger ones where there are more than `most`; return how many parts were merged.
+
+        It is safe at any time, beside readers, writers and other compactions, and when it is killed.
+
+        Raises:
+            LedgerError: The folder cannot be read or written.
+        """
+        return compact(self._parts, most)
+
+    def _merge_written(self) -> None:
+        written, self._written = self._written, []
+        try:
+            merge(self._parts, written, level=1)
+        except LedgerError as error:  # what was to be recorded is recorded
+            logger.warning("the parts of the ledger stay small: %s", error)
+
+    def _row(self, run: str, batch: int, position: int, evaluation: Evaluation) -> dict[str, object]:
+        return {
+            "space": self.space.name,
+            "key": evaluation.key,
+            "evaluator": self.evaluator,
+            "fidelity": self.fidelity,
+            "seed": self.seed,
+            "architecture": str(evaluation.architecture),
+            "score": evaluation.score,
+            "seconds": evaluation.seconds,
+            "error": evaluation.error,
+            "metrics": list(evaluation.metrics.items()),
+            "curves": [(name, list(values)) for name, values in evaluation.curves.items()],
+            "run": run,
+            "batch": batch,
+            "position": position,
+            "recorded": time.time_ns(),
+        }
+
+
+def _prefix(run: str, batch: int | None) -> str:
+    return f"{run}~" if batch is None else f"{run}~{batch:06d}~"

@@ -1,0 +1,158 @@
+"""One actor of a pool, as a caller sees it: whether it is there, and what work it has."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+
+from archsearch.cluster.pool.actor import Refused
+from archsearch.cluster.pool.call import Call, Span
+from archsearch.cluster.pool.mailbox import Mailbox
+from archsearch.cluster.pool.registry import Published
+from archsearch.errors import first_line
+
+# A model or state that kills an actor so often before its first call is not tried there again.
+_MOST_FAILED_STARTS = 3
+_DEATHS = (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)
+
+
+@dataclass(slots=True)
+class Sent:
+    """Work that is with an actor.
+
+    Args:
+        call: The call that it is part of.
+        span: Which part.
+        alone: Whether it has the actor for itself.
+        version: Version of the state that is to answer.
+        token: Its name, if it is noted when it begins.
+        moment: When it was sent, on the monotonic clock.
+    """
+
+    call: Call
+    span: Span
+    alone: bool
+    version: int
+    token: str | None
+    moment: float = field(default_factory=time.monotonic)
+
+
+class SeatKeeper(Protocol):
+    """Who is told what becomes of a seat."""
+
+    branch: str
+    makes_models: bool
+    """Whether a new actor is to make its model before its first call."""
+
+    @property
+    def newest(self) -> Published:
+        """The newest state of the branch."""
+
+    def is_at_work(self, token: str | None) -> bool:
+        """Whether an actor that is dead certainly had this work in hand: it may have been that of another process."""
+
+    def risen(self) -> None:
+        """An actor is ready for work."""
+
+    def unusable(self, error: str) -> None:
+        """The model cannot be made, or refuses the newest state."""
+
+    def retired(self, reason: str) -> None:
+        """An actor is gone for good."""
+
+
+class Seat:
+    """An actor and the work that it has from this caller.
+
+    Ray restarts the actor when it dies. It gets work again when it has said that it is there, made its model and loaded the
+    newest state: what dies meanwhile dies of the model or the state, not of a candidate.
+
+    Args:
+        handle: The actor.
+        mailbox: Of the thread that owns the seat.
+        keeper: Who is told.
+    """
+
+    def __init__(self, handle: Any, mailbox: Mailbox, keeper: SeatKeeper) -> None:
+        self.handle = handle
+        self.up = self.gone = False
+        self.in_flight: list[Sent] = []
+        self.lost: list[Sent] = []
+        self.holds: int | None = None
+        """Version of the branch that the actor should have; None if that is unknown."""
+        self._mailbox, self._keeper = mailbox, keeper
+        self._failed_starts = 0
+        self._last_sign = time.monotonic()
+
+    def has_room(self, depth: int) -> bool:
+        """Whether it takes more work, if it may have `depth` pieces at once."""
+        return self.up and len(self.in_flight) < depth and not any(sent.alone for sent in self.in_flight)
+
+    def take(self, sent: Sent) -> None:
+        """Note that work was sent."""
+        if not self.in_flight:
+            self._last_sign = time.monotonic()
+        self.in_flight.append(sent)
+
+    def give(self, sent: Sent, error: BaseException | None) -> bool:
+        """Note that work came back; return whether the actor died with it."""
+        self.in_flight.remove(sent)
+        self._last_sign = time.monotonic()
+        if not isinstance(error, _DEATHS):
+            return False
+        self.up = False
+        self.lost.append(sent)
+        return True
+
+    def end_hanging(self, limit: float) -> None:
+        """Kill the actor if the candidates that it works on have taken longer than so many seconds."""
+        if self.up and self.in_flight and not self.in_flight[0].call.is_job and time.monotonic() - self._last_sign > limit:
+            self._last_sign = time.monotonic()
+            ray.kill(self.handle, no_restart=False)
+
+    def probe(self) -> None:
+        """Ask whether the actor is there (again)."""
+        self.up, self.holds = False, None
+        self._mailbox.ask(self.handle.alive.remote(), self._take_sign)
+
+    def _take_sign(self, answer: Future[Any]) -> None:
+        error = answer.exception()
+        if isinstance(error, ActorDiedError):  # for good: Ray does not restart it
+            self._retire(first_line(error))
+        elif error is not None:
+            self.probe()
+        elif self._keeper.makes_models or self._keeper.newest.version:
+            newest, token = self._keeper.newest, uuid.uuid4().hex
+            reference = self.handle.prepare.remote(self._keeper.branch, newest.version, newest.reference, token)
+            self._mailbox.ask(reference, partial(self._take_start, newest.version, token))
+        else:
+            self._rise(None)
+
+    def _take_start(self, version: int, token: str, answer: Future[Any]) -> None:
+        error = answer.exception()
+        if error is None:
+            outcome = answer.result()
+            if isinstance(outcome, Refused):
+                self._keeper.unusable(outcome.error)
+            self._rise(None if isinstance(outcome, Refused) else version)
+            return
+        self._failed_starts += self._keeper.is_at_work(token)
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            self._retire(f"it died {self._failed_starts} times before its first call: {first_line(error)}")
+        else:
+            self.probe()
+
+    def _rise(self, holds: int | None) -> None:
+        self.up, self.holds, self._failed_starts = True, holds, 0
+        self._keeper.risen()
+
+    def _retire(self, reason: str) -> None:
+        self.gone = True
+        self._keeper.retired(reason)

@@ -1,0 +1,145 @@
+"""What this machine, this installation and a cluster offer to a search."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform as python_platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from archsearch.errors import ArchSearchError, ConfigurationError
+
+Check = tuple[str, str, bool]
+
+_PACKAGES = ("ray", "torch", "torchvision", "mlflow", "optuna", "pyarrow", "numpy", "scikit-learn")
+
+
+def doctor(storage: str = "runs", tracking: str = "auto", address: str | None = None, seconds: float = 2.0) -> list[Check]:
+    """Return what was looked at: its name, what was seen, and whether it is in order.
+
+    Args:
+        storage: Folder that runs are to be written to.
+        tracking: MLflow tracking URI, `auto` or `off`.
+        address: Ray cluster; None is the one that the environment names (RAY_ADDRESS), if any.
+        seconds: How long to evaluate candidates of the default search; 0 leaves that out.
+    """
+    checks = [("python", f"{python_platform.python_version()} on {python_platform.system()} {python_platform.machine()}", True)]
+    checks += [_package(name) for name in ("archsearch", *_PACKAGES)]
+    checks += [_processor(), _gpus(), ("storage", *storage_state(storage)), _tracking(tracking), _token()]
+    checks += _cluster(address or os.environ.get("RAY_ADDRESS"), storage)
+    return [*checks, _calibration(seconds)] if seconds else checks
+
+
+def format_checks(checks: list[Check]) -> str:
+    """Return the checks as aligned lines."""
+    width = max(len(name) for name, _, _ in checks)
+    return "\n".join(f"{'ok ' if fine else 'BAD'}  {name.ljust(width)}  {seen}" for name, seen, fine in checks)
+
+
+def storage_state(storage: str) -> tuple[str, bool]:
+    """Return what can be said of a storage without leaving anything in it, and whether a search can use it."""
+    if "://" in storage:
+        return f"{storage} (is tried when a search starts)", True
+    folder = Path(storage).expanduser().absolute()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        # Permissions alone say little: of a read-only mount, of a full quota, to the superuser.
+        tempfile.TemporaryDirectory(dir=existing, prefix=".archsearch-").cleanup()
+    except OSError as error:
+        return f"{folder} cannot be written ({error.strerror})", False
+    return f"{folder} can be written, {shutil.disk_usage(existing).free / 1e9:.0f} GB free", True
+
+
+def _package(name: str) -> Check:
+    try:
+        return name, importlib.metadata.version(name), True
+    except importlib.metadata.PackageNotFoundError:
+        return name, f"not installed; run: {sys.executable} -m pip install {name}", False
+
+
+def _processor() -> Check:
+    import torch
+
+    named = f" (OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']})" if os.environ.get("OMP_NUM_THREADS") else ""
+    seen = f"{os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads a process{named}; a training uses 1 unless told"
+    return "processor", seen, True
+
+
+def _gpus() -> Check:
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return "GPUs", ", ".join(names) or "none seen by torch; searches train on the processor", True
+
+
+def _token() -> Check:
+    from archsearch.cluster.authentication import use_token
+
+    sent = use_token()
+    return (
+        "Ray token",
+        "there is one; it is sent to clusters" if sent else "none; clusters that ask for one refuse this machine",
+        True,
+    )
+
+
+def _cluster(address: str | None, storage: str) -> list[Check]:
+    if not address:
+        return [("Ray cluster", "none named (RAY_ADDRESS is not set); searches start Ray in this machine", True)]
+    from archsearch.cluster import connect
+
+    try:
+        connect(address)
+    except ConfigurationError as error:
+        return [("Ray cluster", str(error), False)]
+    import ray
+
+    nodes, resources = [node for node in ray.nodes() if node["Alive"]], ray.cluster_resources()
+    seen = f"{len(nodes)} nodes, {resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs at {address}"
+    checks = [("Ray cluster", seen, True)]
+    checks += [(f"node {node['NodeID'][:8]}", _node(node["NodeManagerAddress"], node["Resources"]), True) for node in nodes]
+    return [*checks, _shared(storage, len(nodes))]
+
+
+def _node(address: str, resources: dict[str, float]) -> str:
+    memory = resources.get("memory", 0.0) / 1e9
+    return f"{address}: {resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs, {memory:.0f} GB of memory for tasks"
+
+
+def _shared(storage: str, nodes: int) -> Check:
+    from archsearch.cluster.storage import check_storage
+
+    try:
+        check_storage(storage)
+    except ConfigurationError as error:
+        return "shared storage", str(error), False
+    return "shared storage", f"{storage} is read and written by {nodes} of {nodes} nodes", True
+
+
+def _tracking(tracking: str) -> Check:
+    from archsearch.platform.tracking.store import check_tracking
+
+    if tracking == "off":
+        return "MLflow", "off", True
+    try:
+        return "MLflow", check_tracking(tracking), True
+    except ConfigurationError as error:
+        return "MLflow", str(error), False
+
+
+def _calibration(seconds: float) -> Check:
+    from archsearch.evaluators import from_text
+    from archsearch.platform.commands.calibration import calibrate
+    from archsearch.platform.configuration import SearchConfiguration
+    from archsearch.spaces import get
+
+    default = SearchConfiguration()
+    try:
+        measured = calibrate(from_text(default.evaluator, get(default.space)), seconds)
+    except ArchSearchError as error:
+        return "speed", str(error), False
+    seen = f"{measured.pace()} ({default.space} by {default.evaluator}; for others: archsearch run --dry-run)"
+    return "speed", seen, not measured.errors

@@ -1,0 +1,272 @@
+"""`archsearch export` and `archsearch train`: from an architecture to a model in use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archsearch.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from archsearch.platform.training.trained_model import TrainedModel
+    from archsearch.spaces import Architecture, SearchSpace
+
+_CHECKPOINT = "checkpoint.pt"
+
+
+class Store(NamedTuple):
+    """Where a trained network is registered.
+
+    Args:
+        tracking: MLflow tracking URI.
+        parent: MLflow run of the search.
+    """
+
+    tracking: str
+    parent: str | None = None
+
+
+_EXPORT_EPILOG = """examples:
+  archsearch export runs/NAME                                    the best architecture, untrained, to runs/NAME/export/rank-1
+  archsearch export runs/NAME --rank 3 --output third
+  archsearch export runs/NAME --retrain digits                   trained with the recipe `short`: minutes on a CPU
+  archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training; a GPU is wanted
+  archsearch export runs/NAME --retrain digits --register digits-classifier   and put it into MLflow's model registry
+
+A training that is stopped goes on when the same command is given again.
+"""
+_TRAIN_EPILOG = """examples:
+  archsearch train '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|' --dataset digits
+  archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --size channels=32
+  archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --workers 4    four GPUs of a Ray cluster
+  archsearch train winner/architecture.json --dataset imagefolder:photos --macs-below 50e6
+  archsearch train winner/architecture.json --dataset 'imagefolder:photos?size=224' --recipe imagenet-mobile \\
+      --size stem_halvings=3 --macs-below 600e6          the mobile setting: a stem brings 224 pixels to 28
+
+A training that is stopped goes on when the same command is given again.
+"""
+
+
+def add_export(commands: Any) -> None:
+    """Add the subcommands `export` and `train`."""
+    form = argparse.RawDescriptionHelpFormatter
+    export = commands.add_parser(
+        "export",
+        help="write an architecture that a run found as source, weights, ONNX, model card",
+        epilog=_EXPORT_EPILOG,
+        formatter_class=form,
+    )
+    export.add_argument("run", help="folder of the run, such as runs/NAME")
+    export.add_argument("--rank", type=int, default=1, help="1 is the best (default)")
+    export.add_argument("--retrain", metavar="DATASET", help="train it on these images first (default: random weights)")
+    _add_training_options(export)
+    export.set_defaults(action=lambda parsed: _resumable(_export, parsed))
+
+    train = commands.add_parser(
+        "train",
+        help="train one architecture to the end, and export it",
+        epilog=_TRAIN_EPILOG,
+        formatter_class=form,
+    )
+    train.add_argument("architecture", help="its text, or an architecture.json that an export wrote")
+    train.add_argument("--space", help="its search space (default: that of architecture.json, else nasbench201)")
+    train.add_argument("--dataset", required=True, help="images, such as digits, cifar10 or imagefolder:PATH")
+    _add_training_options(train)
+    train.set_defaults(action=lambda parsed: _resumable(_train, parsed))
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", default="short", help="short (default), cifar or imagenet-mobile")
+    parser.add_argument("--epochs", type=int, help="passes over the images (default: as in the recipe)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="setting of the recipe, repeatable")
+    parser.add_argument("--size", action="append", default=[], metavar="NAME=VALUE", help="such as channels=32, repeatable")
+    parser.add_argument(
+        "--macs-below", type=float, metavar="N", help="take the most channels whose MACs stay below, such as 600e6"
+    )
+    parser.add_argument("--with-validation", action="store_true", help="train on the validation images too")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes of a Ray cluster that train together, a GPU each (default: 1)",
+    )
+    parser.add_argument(
+        "--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPU cores of each of several (default: 1)"
+    )
+    parser.add_argument("--address", help="Ray cluster of the workers (default: RAY_ADDRESS, else Ray in this machine)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument("--register", metavar="NAME", help="put the trained network into MLflow's model registry")
+    parser.add_argument("--tracking", metavar="URI", help="MLflow store of the registry (default: that of the run, else auto)")
+    parser.add_argument("--quiet", action="store_true", help="no live line")
+
+
+def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
+    try:
+        return action(parsed)
+    except KeyboardInterrupt:
+        print("archsearch: stopped; the same command goes on after the last epoch that was finished", file=sys.stderr)
+        return 130
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from archsearch.platform.export_run import finished_run
+
+    result = finished_run(parsed.run)
+    found = result.top(parsed.rank) if parsed.rank > 0 else []
+    if len(found) < parsed.rank or parsed.rank < 1:
+        scored = len(result.top(len(result.evaluations)))
+        raise ConfigurationError(
+            f"rank: expected 1 to {scored}, the candidates of {result.name} with a score; got {parsed.rank}."
+        )
+    chosen = found[-1]
+    output = parsed.output or result.folder / "export" / f"rank-{parsed.rank}"
+    if parsed.retrain is None:
+        if others := _given(parsed):
+            raise ConfigurationError(f"retrain: {', '.join(others)} is for a training; give --retrain DATASET too.")
+        return _report(chosen.export(output))
+    size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
+    store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id)
+    return _trained(parsed, parsed.retrain, result.space, chosen.architecture, size, output, chosen.origin, store)
+
+
+def _given(parsed: argparse.Namespace) -> list[str]:
+    """Return the options of a training that were given."""
+    names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
+    names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe != "short", "seed": parsed.seed != 0}
+    names |= {"register": parsed.register, "tracking": parsed.tracking, "workers": parsed.workers != 1}
+    return [f"--{name}" for name, value in names.items() if value not in (None, [], False)]
+
+
+def _train(parsed: argparse.Namespace) -> int:
+    from archsearch import spaces
+    from archsearch.platform.training.retraining import default_size
+
+    content = _read(Path(parsed.architecture)) if parsed.architecture.endswith(".json") else {}
+    name = parsed.space or content.get("space", "nasbench201")
+    network = content.get("network", {})
+    space = _with_stem(spaces.get(name), network)
+    architecture = space.parse(content.get("architecture", parsed.architecture))
+    origin = {**content.get("origin", {}), **{key: content[key] for key in ("run", "score", "metrics") if content.get(key)}}
+    known = {key: value for key, value in network.items() if key in space.scale_defaults}
+    size = known or default_size(space, parsed.dataset)
+    output = parsed.output or Path(f"{space.name}-{space.key(architecture)[:8]}")
+    return _trained(parsed, parsed.dataset, space, architecture, size, output, origin, Store(parsed.tracking or "auto"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(content.get("space"), str) and isinstance(content.get("architecture"), str):
+            return content
+    except OSError as error:
+        raise ConfigurationError(f"architecture: cannot read {path} ({error.strerror}); give a text or a file.") from error
+    except ValueError:
+        pass
+    raise ConfigurationError(f"architecture: expected what an export wrote, with `space` and `architecture`; {path} is other.")
+
+
+def _trained(
+    parsed: argparse.Namespace,
+    dataset: str,
+    space: SearchSpace,
+    architecture: Architecture,
+    size: Mapping[str, int],
+    output: Path,
+    origin: Mapping[str, Any],
+    store: Store,
+) -> int:
+    from archsearch.platform.configuration import parse_options
+    from archsearch.platform.tracking.model_registry import check_registration
+    from archsearch.platform.training.retraining import retrain
+
+    if parsed.register is not None:
+        check_registration(parsed.register, store.tracking)
+    changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
+    if taken := sorted(
+        {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
+    ):
+        raise ConfigurationError(f"set: {', '.join(taken)} is no setting of a recipe; it may be an option of the command.")
+    scale = {**size, **parse_options(parsed.size)}
+    space = _with_stem(space, scale)
+    if parsed.macs_below is not None:
+        scale["channels"] = _channels(space, architecture, dataset, parsed.macs_below, scale)
+    if parsed.workers > 1:
+        from archsearch import cluster
+
+        cluster.connect(parsed.address)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"output: cannot write to {output} ({error.strerror}); choose another folder.") from error
+    model = retrain(
+        space,
+        architecture,
+        dataset,
+        recipe=parsed.recipe,
+        seed=parsed.seed,
+        scale=scale,
+        checkpoint=output / _CHECKPOINT,
+        with_validation=parsed.with_validation,
+        device=parsed.device,
+        progress=not parsed.quiet,
+        origin=origin,
+        workers=parsed.workers,
+        cpus_per_worker=parsed.cpus_per_worker,
+        **changes,
+    )
+    print(_figures(model))
+    _report(model.export(output))
+    return _register(parsed.register, output, store) if parsed.register is not None else 0
+
+
+def _register(name: str, folder: Path, store: Store) -> int:
+    from archsearch.platform.tracking.model_registry import register_model
+
+    registered = register_model(folder, name, store.tracking, store.parent)
+    print(f"Registered: {registered.name}, version {registered.version}")
+    print(f"Load it:   mlflow.pyfunc.load_model({registered.uri!r})")
+    return 0
+
+
+def _with_stem(space: SearchSpace, size: Mapping[str, int]) -> SearchSpace:
+    """Return the space of networks for large images where the size names `stem_halvings`, else the space itself."""
+    from archsearch.spaces.strided_stem import SETTING, StridedStem
+
+    return StridedStem(space, size[SETTING]) if SETTING in size and SETTING not in space.scale_defaults else space
+
+
+def _channels(space: SearchSpace, architecture: Architecture, dataset: str, macs: float, scale: Mapping[str, int]) -> int:
+    """Return the most channels whose MACs on the images of a dataset stay below a number."""
+    from archsearch.evaluators import datasets
+    from archsearch.spaces.network_size import largest_channels
+
+    part = datasets.load(dataset).train
+    others = {name: value for name, value in scale.items() if name != "channels"}
+    return largest_channels(space, architecture, macs, part.shape, part.num_classes, **others)
+
+
+def _figures(model: TrainedModel) -> str:
+    from archsearch.platform import units
+
+    names = {"test_accuracy": "test accuracy", "valid_accuracy": "validation accuracy"}
+    parts = [f"{text} {units.score(model.metrics[name], True)} %" for name, text in names.items() if name in model.metrics]
+    parts.append(f"{units.quantity(model.metrics['params'])} parameters, {units.quantity(model.metrics['macs'])} MACs")
+    return ", ".join(parts)
+
+
+def _report(folder: Path) -> int:
+    content = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))
+    for name, reason in content["left_out"].items():
+        print(f"Left out:  {name} ({reason})")
+    if content["training"] is None:
+        print("Weights:   not trained; give --retrain DATASET, or archsearch train")
+    print(f"Model:     {folder}")
+    print(f"Read:      {folder / 'README.md'}")
+    return 0

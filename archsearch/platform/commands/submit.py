@@ -1,0 +1,194 @@
+"""A search as a job on a Ray cluster: what it is sent with, and where its results go."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+import yaml
+
+from archsearch.cluster.jobs.job_server import JobServer
+from archsearch.cluster.jobs.upload import Upload, package_files
+from archsearch.errors import ConfigurationError, DatasetError, TableError
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.preparation import make_parts
+from archsearch.platform.run_folder import run_name
+from archsearch.platform.tracking.tracker import default_uri, shown
+from archsearch.searchers import get as get_searcher
+
+_SETTINGS = "search.yaml"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def submit_search(
+    configuration: SearchConfiguration,
+    address: str,
+    *,
+    wait: bool = True,
+    python: str | None = None,
+    quiet: bool = False,
+    stream: TextIO | None = None,
+) -> int:
+    """Run a search as a job of a cluster and return its exit code.
+
+    Args:
+        configuration: The search. Relative paths in it count from here if the cluster's head is this machine; otherwise they are
+            refused, because they would end in a temporary folder of a node.
+        address: Job server, such as `http://HEAD:8265`.
+        wait: Whether to show the log and wait for the end; otherwise 0 is returned at once. Ctrl-C ends the waiting, not the job.
+        python: Python of the cluster's head; None is the one that runs if the head is this machine, else `python`.
+        quiet: Whether the job shows no progress in its log.
+        stream: Where the log goes; None is standard output.
+
+    Raises:
+        ConfigurationError: The settings, the address or the upload cannot be used.
+        RunError: The job server is lost while waiting.
+    """
+    _check(configuration)
+    server = JobServer(address)
+    settings = for_cluster(configuration, server.is_here)
+    stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
+    upload = Upload(package_files(), {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)})
+    _say(f"Storage:   {settings.storage}\nTracking:  {shown(settings.tracking)}")
+    command = f"run {_SETTINGS}" + (" --quiet" if quiet else "")
+    return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)
+
+
+def submit_resume(run: str, address: str, *, wait: bool = True, python: str | None = None, stream: TextIO | None = None) -> int:
+    """Go on with a run as a job of a cluster and return its exit code.
+
+    Args:
+        run: Folder of the run, as the cluster's head sees it.
+        address: Job server, such as `http://HEAD:8265`.
+        wait: As for `submit_search`.
+        python: As for `submit_search`.
+        stream: As for `submit_search`.
+
+    Raises:
+        ConfigurationError: The folder or the address cannot be used.
+        RunError: The job server is lost while waiting.
+    """
+    server = JobServer(address)
+    folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
+    name = f"{Path(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
+    return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
+
+
+def _check(configuration: SearchConfiguration) -> None:
+    """Refuse here what the job would refuse there."""
+    get_searcher(configuration.searcher)
+    # A table or images may lie where only the cluster sees them.
+    with suppress(TableError, DatasetError):
+        make_parts(configuration, configuration.space, configuration.searcher, configuration.evaluator)
+
+
+def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:
+    """Return the settings as the job needs them: named, with every path as the cluster sees it.
+
+    Args:
+        configuration: The settings as given.
+        is_here: Whether the cluster's head is this machine, so that relative paths can be made whole here.
+
+    Raises:
+        ConfigurationError: A path is relative, and the cluster is another machine.
+    """
+    task = configuration.evaluator.partition(":")[2].partition("#")[0]
+    return replace(
+        configuration,
+        name=configuration.name or run_name(configuration.searcher, configuration.space, task, configuration.seed),
+        storage=_placed("storage", configuration.storage, is_here, "a folder that all nodes share"),
+        tracking=_tracking(configuration.tracking, is_here),
+        evaluator=_evaluator(configuration.evaluator, is_here),
+        address=None,  # the job finds its own cluster
+    )
+
+
+def _placed(argument: str, path: str, is_here: bool, expected: str) -> str:
+    if "://" in path:
+        raise ConfigurationError(
+            f"{argument}: expected {expected}, by its absolute path; got {path!r}. Mount a bucket as a folder."
+        )
+    if Path(path).is_absolute():
+        return path
+    if is_here:
+        return str(Path(path).expanduser().absolute())
+    raise ConfigurationError(
+        f"{argument}: expected {expected}, as an absolute path, because the cluster's head is another machine; "
+        f"got {path!r}, which would be in a temporary folder of a node."
+    )
+
+
+def _tracking(uri: str, is_here: bool) -> str:
+    named = os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if uri == "auto" and (is_here or named.startswith(("http://", "https://"))):
+        uri = default_uri()
+    if uri == "off" or uri.startswith("sqlite:////"):
+        return uri
+    if uri.startswith("sqlite:///"):
+        file = _placed("tracking", uri.removeprefix("sqlite:///"), is_here, "an MLflow store that the cluster's head sees")
+        return f"sqlite:///{file}"
+    if "://" not in uri and not is_here:
+        raise ConfigurationError(
+            "tracking: expected an MLflow store that the cluster's head sees, because that is another machine, such as "
+            f"http://SERVER:5000 (mlflow server), or off; got {uri!r}."
+        )
+    return uri
+
+
+def _evaluator(text: str, is_here: bool) -> str:
+    match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:)([^#]+)(#.*)?", text)
+    if match is None or (match[1] == "table:" and not _is_file(match[2])):
+        return text
+    return match[1] + _placed("evaluator", match[2], is_here, "data on storage that all nodes share") + (match[3] or "")
+
+
+def _is_file(table: str) -> bool:
+    """Return whether a table is meant by its file, and not by its name."""
+    return Path(table).exists() or len(Path(table).parts) > 1 or bool(Path(table).suffix)
+
+
+def _start(
+    server: JobServer, command: str, upload: Upload, name: str, wait: bool, python: str | None, stream: TextIO | None
+) -> int:
+    upload.check()
+    python = python or (sys.executable if server.is_here else "python")
+    _say(f"Sending to {server.address}:\n{upload.listing()}")
+    if server.is_open and urlsplit(server.address).hostname not in _LOOPBACK:
+        _say(
+            f"archsearch: warning: the job server at {server.address} lets anyone who reaches it run programs; "
+            "start the cluster with RAY_AUTH_MODE=token"
+        )
+    # exec: the job's signals and its exit code are those of the search, not of a shell around it.
+    job = server.submit(f"exec {shlex.quote(python)} -m archsearch {command}", upload, name)
+    if not wait:
+        _say(f"Job {job} was submitted.\n{_advice(server, job)}")
+        return 0
+    _say(f"Job {job} was submitted; Ctrl-C ends the waiting, not the job.")
+    try:
+        code = server.follow(job, stream or sys.stdout)
+    except KeyboardInterrupt:
+        _say(f"\nJob {job} goes on.\n{_advice(server, job)}")
+        return 130
+    state = server.state(job)
+    if state is not None and state.problem:
+        _say(state.problem)
+    _say(f"Job {job} " + {0: "succeeded.", 130: "was stopped."}.get(code, f"failed with exit code {code}."))
+    return code
+
+
+def _advice(server: JobServer, job: str) -> str:
+    ray = "ray" if server.is_open else "RAY_AUTH_MODE=token ray"
+    where = f"--address {server.address} {job}"
+    return f"Follow:    {ray} job logs --follow {where}\nStop:      {ray} job stop {where}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

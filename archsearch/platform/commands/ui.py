@@ -1,0 +1,89 @@
+"""The MLflow UI on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from archsearch.errors import ConfigurationError
+
+
+def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int:
+    """Run the MLflow UI until Ctrl-C and return its exit code; the addresses that it prints lead to the charts of searches.
+
+    Args:
+        tracking: Store to show; `auto` is that of `archsearch run`.
+        host: Address to listen on.
+        port: Port; 0 takes 5000, or a free one if that is taken.
+
+    Raises:
+        ConfigurationError: The store is a file that does not exist.
+    """
+    from archsearch.platform.tracking.tracker import default_uri
+
+    uri = default_uri() if tracking == "auto" else tracking
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise ConfigurationError(
+            f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run"
+        )
+    if uri.startswith(("http://", "https://")):
+        print(f"MLflow runs at {uri}")
+        return 0
+    port = port or _free_port(host, 5000)
+    # The address asks for the view for models; the other one is for language-model applications.
+    print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)", flush=True)
+    for name, view in _views(uri):
+        print(f"{name}:  http://{host}:{port}/{view}", flush=True)
+    # One server process starts in seconds; MLflow's default of four takes several times as long.
+    where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", *where]
+    # A line for each file of a page would bury the addresses above.
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "UVICORN_LOG_LEVEL": "warning", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = subprocess.Popen(command, env=quiet | dict(os.environ), start_new_session=True)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server and the processes that it has started, which would outlive it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(server.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(5)
+
+
+def _views(uri: str) -> list[tuple[str, str]]:
+    """Return the experiments that have charts of searches side by side, and where these are."""
+    from mlflow import MlflowClient
+
+    from archsearch.platform.tracking.saved_view import VIEW_TAG, view_address
+
+    try:
+        found = MlflowClient(uri).search_experiments(order_by=["last_update_time DESC"])
+    except Exception:  # the server itself says what is wrong with the store
+        return []
+    return [(each.name, view_address(each.experiment_id)) for each in found if VIEW_TAG in each.tags]
+
+
+def _free_port(host: str, wanted: int) -> int:
+    for candidate in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                continue
+            port: int = probe.getsockname()[1]
+            return port
+    raise ConfigurationError(f"host: cannot listen on {host}; try 127.0.0.1.")

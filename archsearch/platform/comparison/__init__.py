@@ -1,0 +1,1 @@
+"""Several searches with the same budgets, compared. Read `running.py` first."""

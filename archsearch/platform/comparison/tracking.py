@@ -1,0 +1,87 @@
+"""The MLflow run of a comparison: mean and spread of each searcher."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from archsearch import __version__
+from archsearch.platform.report.figures import running_best
+from archsearch.platform.tracking.curves import Point, on_candidate_grid
+from archsearch.platform.tracking.run import MlflowRun
+from archsearch.platform.tracking.tracker import default_uri, shown
+
+if TYPE_CHECKING:
+    from archsearch.platform.comparison.running import Comparison
+
+logger = logging.getLogger(__name__)
+
+
+def track_comparison(comparison: Comparison, tracking: str) -> None:
+    """Write mean, interval and mean curve of each searcher to one MLflow run, with the figure; trouble is reported, not raised.
+
+    Args:
+        comparison: What to write.
+        tracking: MLflow tracking URI, `auto` or `off`.
+    """
+    if tracking == "off":
+        return
+    uri = default_uri() if tracking == "auto" else tracking
+    summary = comparison.outcomes[0].results[0].summary
+    tags = {
+        "study": comparison.study,
+        "space": summary.space,
+        "dataset": summary.task,
+        "version": __version__,
+        "kind": "comparison",
+    }
+    params = {"evaluator": summary.evaluator, "num_candidates": summary.num_candidates}
+    run = MlflowRun(uri, f"{summary.space}/{summary.task}", comparison.study, tags, params)
+    points = comparison_points(comparison)
+    try:
+        run.connect()
+        for start in range(0, len(points), 1000):
+            run.log_points(points[start : start + 1000])
+        run.log_artifacts(comparison.folder)
+        run.finish("FINISHED")
+    except Exception as error:  # the searches are done and their results written: nothing may be lost to the tracker
+        reason = " ".join(str(error).split())[:300]
+        logger.warning("MLflow at %s does not take the comparison (%s); it is in %s", shown(uri), reason, comparison.folder)
+
+
+def comparison_points(comparison: Comparison) -> list[Point]:
+    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates.
+
+    What each had found at equal cost is there too, where it is known what evaluations cost.
+    """
+    now = time.time_ns() // 1_000_000
+    points = _at_equal_cost(comparison, now) if comparison.costs_known else []
+    for outcome in comparison.outcomes:
+        for metric in filter(None, ("score", outcome.test_metric)):
+            interval = outcome.best(metric)
+            for name, value in (("mean", interval.value), ("low", interval.low), ("high", interval.high)):
+                points.append(Point(f"comparison/{outcome.searcher}/best_{metric}_{name}", value, 0, now))
+        if any(result.summary.weighs for result in outcome.results):
+            volume = outcome.hypervolume
+            for name, value in (("mean", volume.value), ("low", volume.low), ("high", volume.high)):
+                points.append(Point(f"comparison/{outcome.searcher}/hypervolume_{name}", value, 0, now))
+        length = min(len(curve) for curve in outcome.curves)
+        mean = np.mean([running_best(curve[:length]) for curve in outcome.curves], axis=0)
+        for step in range(1, length + 1):
+            if (on_candidate_grid(step) or step == length) and np.isfinite(mean[step - 1]):
+                points.append(Point(f"comparison/{outcome.searcher}/best_so_far_mean", float(mean[step - 1]), step, now))
+    return points
+
+
+def _at_equal_cost(comparison: Comparison, now: int) -> list[Point]:
+    points = [Point("comparison/equal_cost_seconds", comparison.cost, 0, now)]
+    for row in comparison.at_cost():
+        figures = {"candidates": row.candidates, "own_seconds": row.own}
+        for name, interval in (("score", row.best), ("test_accuracy", row.test)):
+            if interval is not None:
+                figures |= {f"{name}_mean": interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        points += [Point(f"comparison/{row.searcher}/equal_cost_{name}", value, 0, now) for name, value in figures.items()]
+    return points

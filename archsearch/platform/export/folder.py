@@ -1,0 +1,131 @@
+"""A network as a folder that is used without this package: source, weights, exchange formats, picture and model card."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators.latency import measured_latency
+from archsearch.platform.export.formats import write_formats
+from archsearch.platform.export.model_card import ModelFacts, architecture_json, model_card
+from archsearch.platform.report.drawing import save_drawing
+from archsearch.spaces.network import Network
+from archsearch.spaces.source_code.writer import source_code
+
+_SOURCE_TOLERANCE = 1e-5
+_CHECKED_IMAGES = 3
+
+
+def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> Path:
+    """Write a network to a folder.
+
+    The folder holds
+
+    * `model.py`, readable source that needs torch alone, and `weights.safetensors`, which its `load` reads,
+    * `model.pt2` (torch.export) and, where the extra `onnx` is installed, `model.onnx`, both for batches of any size,
+    * `architecture.json`: architecture, figures, normalisation and origin as plain data,
+    * `architecture.png` and `.svg`,
+    * `README.md`, the model card.
+
+    Source and formats are run on random images and compared with the network. What cannot be written is left out, and the model
+    card tells why.
+
+    Args:
+        network: On the CPU. It is put into evaluation mode.
+        facts: What is known of it.
+        directory: Where to write; made where it is missing, and files of these names are replaced.
+
+    Raises:
+        RunError: The folder cannot be written, or the source does not compute what the network computes.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(directory).expanduser()
+    network.eval()
+    left_out: dict[str, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        module = _write_source(network, facts, folder, left_out)
+        left_out |= write_formats(module, _images(facts.input_shape), folder)
+        latency = measured_latency(module, facts.input_shape)
+        save_drawing(facts.space, facts.architecture, folder / "architecture")
+        content = architecture_json(facts, latency, left_out)
+        (folder / "architecture.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(model_card(facts, latency, left_out), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
+    return folder
+
+
+def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: dict[str, str]) -> nn.Module:
+    """Write `model.py` and the weights, and return the module that the other formats are made from."""
+    path, weights = folder / "model.py", folder / "weights.safetensors"
+    path.unlink(missing_ok=True)
+    try:
+        code = source_code(network.plan, _title(facts))
+    except ConfigurationError as error:
+        left_out["model.py"] = str(error)
+        tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
+        weights.write_bytes(save(tensors))
+        return network
+    path.write_text(code.text, encoding="utf-8")
+    weights.write_bytes(save(code.state(network.plan.operators, network)))
+    module = _imported(path)
+    _check(module, network, facts.input_shape)
+    return module
+
+
+def _imported(path: Path) -> nn.Module:
+    """Return the network of the file just written, with its weights."""
+    spec = importlib.util.spec_from_file_location("archsearch_exported_model", path)
+    if spec is None or spec.loader is None:
+        raise RunError(f"directory: cannot import {path}; choose another folder.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network: nn.Module = module.load()
+    return network
+
+
+def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
+    """Do nothing where both compute the same logits."""
+    with torch.inference_mode():
+        for left, right in zip(exits(module(_images(input_shape))), exits(network(_images(input_shape))), strict=True):
+            # Untrained networks may have large logits: what counts is the error beside them.
+            if not torch.allclose(
+                left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max()))
+            ):
+                raise RunError(
+                    f"model.py: its logits differ by {float((left - right).abs().max()):.2g} from those of the network. "
+                    "An operator of the space does another thing than its form as source; please report it."
+                )
+
+
+def exits(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """Return the logits of each exit."""
+    return [output] if isinstance(output, Tensor) else list(output)
+
+
+def _images(input_shape: tuple[int, int, int]) -> Tensor:
+    return torch.randn((_CHECKED_IMAGES, *input_shape), generator=torch.Generator().manual_seed(0))
+
+
+def _title(facts: ModelFacts) -> str:
+    channels, height, width = facts.input_shape
+    lines = [
+        f"An image classifier with {facts.num_classes} classes: a network of the search space {facts.space.name}.",
+        "",
+        str(facts.architecture),
+        "",
+        f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
+        + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),
+        "`load()` returns the network with the weights beside this file. README.md tells how images are normalised.",
+    ]
+    return "\n".join(lines)

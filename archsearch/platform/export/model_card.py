@@ -1,0 +1,216 @@
+"""What is known of an exported network: for people (the model card) and for programs (`architecture.json`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archsearch import __version__
+from archsearch.platform import units
+from archsearch.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.evaluators.latency import Latency
+    from archsearch.platform.training.trained_model import TrainedModel
+
+_FILES = {
+    "model.py": "source of the network; needs torch alone",
+    "weights.safetensors": "its weights",
+    "model.pt2": "network and weights for `torch.export.load`, batches of any size",
+    "model.onnx": "network and weights for ONNX Runtime, batches of any size",
+    "architecture.json": "all that is written here, for programs",
+    "architecture.png": "picture of the architecture; `architecture.svg` is the same",
+}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a network that is exported.
+
+    Args:
+        space: Space of the architecture.
+        architecture: What the network is made of.
+        input_shape: `(channels, height, width)` of an image.
+        num_classes: Classes to tell apart.
+        num_exits: Exits of the network.
+        scale: Size settings of the network.
+        origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
+        trained: The training, if there was one.
+    """
+
+    space: SearchSpace
+    architecture: Architecture
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    num_exits: int
+    scale: Mapping[str, int]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    trained: TrainedModel | None = None
+
+    @classmethod
+    def of_trained(cls, model: TrainedModel) -> ModelFacts:
+        """Return the facts of a trained model."""
+        data, exits = model.data, len(model.network.plan.outputs)
+        place = (model.space, model.architecture, data.shape, len(data.classes), exits, model.scale)
+        return cls(*place, model.origin, model)
+
+
+def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> dict[str, Any]:
+    """Return the content of `architecture.json`; lengths of time are in the unit that their names end in."""
+    cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
+    trained = facts.trained
+    return {
+        "space": facts.space.name,
+        "architecture": str(facts.architecture),
+        "key": facts.space.key(facts.architecture),
+        "network": {"input_shape": list(facts.input_shape), "num_classes": facts.num_classes, **facts.scale},
+        "exits": facts.num_exits,
+        "score": facts.origin.get("score"),
+        "metrics": _finite(facts.origin.get("metrics", {})),
+        "run": facts.origin.get("run"),
+        "origin": {name: value for name, value in facts.origin.items() if name not in ("score", "metrics", "run")},
+        "params": cost.params,
+        "macs": cost.macs,
+        "latency_ms": {"median": latency.median, "quartiles": [latency.low, latency.high], "batch_size": latency.batch_size}
+        | {"device": latency.device, "threads": latency.threads},
+        "normalisation": {"mean": list(trained.data.mean), "std": list(trained.data.std)} if trained else None,
+        "classes": list(trained.data.classes) if trained else None,
+        "training": _training(trained) if trained else None,
+        "left_out": dict(left_out),
+        "archsearch": __version__,
+    }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers that JSON has."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _training(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "dataset": trained.data.name,
+        "digest": trained.data.digest,
+        "images": trained.data.images,
+        "recipe": trained.recipe_name,
+        "settings": trained.recipe.settings(),
+        "seed": trained.seed,
+        "metrics": _finite(trained.metrics),
+        "exit_accuracies": list(trained.exit_accuracies),
+    }
+
+
+def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> str:
+    """Return the text of `README.md`."""
+    cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
+    trained = facts.trained
+    parts = [
+        f"# Image classifier with {facts.num_classes} classes",
+        f"A network of the search space `{facts.space.name}`, "
+        + (f"trained on {trained.data.name}." if trained else "**not trained**: its weights are random."),
+        "![The architecture](architecture.png)",
+        f"```\n{facts.architecture}\n```",
+        "## Figures",
+        _table(
+            {
+                **_accuracies(trained),
+                "parameters": f"{cost.params:,}",
+                "multiply-accumulates (MACs) of one image": f"{cost.macs:,}",
+                f"latency, batch of {latency.batch_size}": f"{latency.median:.3g} ms (median; quartiles {latency.low:.3g} and "
+                f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured where it was exported, in PyTorch)",
+            }
+        ),
+        "## Input and output",
+        *_interface(facts),
+        "## Use",
+        _usage(left_out),
+        "## Training",
+        _table(_training_rows(trained)) if trained else "None. Train it before you use it; `archsearch train` does.",
+        "## How it was found",
+        _table(dict(_origin_rows(facts))),
+        "## Files",
+        "\n".join(f"* `{name}`: {text}" for name, text in _FILES.items() if name not in left_out),
+    ]
+    if left_out:
+        parts.append("\n".join(["Left out:", "", *(f"* `{name}`: {reason}" for name, reason in left_out.items())]))
+    parts.append(f"Written by archsearch {__version__}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    cells = (f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items())
+    return "\n".join(["| | |", "| --- | --- |", *cells])
+
+
+def _accuracies(trained: TrainedModel | None) -> dict[str, str]:
+    if trained is None:
+        return {"accuracy": "not trained"}
+    names = {"test_accuracy": "accuracy on test images", "valid_accuracy": "accuracy on validation images"}
+    rows = {text: f"{units.score(trained.metrics[name], True)} %" for name, text in names.items() if name in trained.metrics}
+    if len(trained.exit_accuracies) > 1:
+        exits = ", ".join(units.score(accuracy, True) for accuracy in trained.exit_accuracies)
+        rows["accuracy on test images, each exit"] = f"{exits} %"
+    return rows
+
+
+def _interface(facts: ModelFacts) -> Iterator[str]:
+    channels, height, width = facts.input_shape
+    yield f"Input: float32 `[batch, {channels}, {height}, {width}]`" + (
+        ", `(pixels / 255 - mean) / std` with, for each channel," if facts.trained else ". No normalisation: not trained."
+    )
+    if facts.trained:
+        mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (facts.trained.data.mean, facts.trained.data.std))
+        yield f"```\nmean = [{mean}]\nstd  = [{std}]\n```"
+    logits = f"float32 `[batch, {facts.num_classes}]`, before the softmax"
+    yield (
+        f"Output: logits, {logits}."
+        if facts.num_exits == 1
+        else (f"Output: a tuple of {facts.num_exits} logits, one for each exit, in order; each {logits}.")
+    )
+    if facts.trained:
+        classes = facts.trained.data.classes
+        shown = ", ".join(f"`{name}`" for name in classes[:100])
+        yield f"Classes in order: {shown}{', ... (all in architecture.json)' if len(classes) > 100 else ''}."
+
+
+def _usage(left_out: Mapping[str, str]) -> str:
+    lines = ["```python"]
+    if "model.py" not in left_out:
+        lines += ["from model import load  # model.py of this folder", "logits = load()(images)", ""]
+    if "model.pt2" not in left_out:
+        lines += ["import torch", 'logits = torch.export.load("model.pt2").module()(images)', ""]
+    if "model.onnx" not in left_out:
+        lines += ["import onnxruntime", 'session = onnxruntime.InferenceSession("model.onnx")']
+        lines += ["logits = session.run(None, {session.get_inputs()[0].name: images.numpy()})", ""]
+    return "\n".join([*lines[: -1 if lines[-1] == "" else None], "```"])
+
+
+def _training_rows(trained: TrainedModel) -> dict[str, str]:
+    settings = ", ".join(f"{name} {value}" for name, value in trained.recipe.settings().items())
+    return {
+        "data": f"{trained.data.name}, {trained.data.images:,} images (identity {trained.data.digest})",
+        "recipe": trained.recipe_name,
+        "settings": settings,
+        "seed": str(trained.seed),
+        "loss in the last epoch": f"{trained.metrics['train_loss']:.4g}",
+        "time": units.duration(trained.metrics["seconds"]),
+    }
+
+
+def _origin_rows(facts: ModelFacts) -> Iterator[tuple[str, str]]:
+    origin = facts.origin
+    yield "search space", facts.space.name
+    yield "size", ", ".join(f"{name} {value}" for name, value in facts.scale.items()) or "fixed"
+    if "run" not in origin:
+        yield "found", "given by hand, not by a search of archsearch"
+        return
+    yield "run", str(origin["run"])
+    if "searcher" in origin:
+        yield "searcher", f"{origin['searcher']}, seed {origin['seed']}, {origin['candidates']:,} candidates"
+        yield "scored by", f"{origin['evaluator']} ({origin['score_name']})"
+    if origin.get("rank") is not None:
+        yield "rank", str(origin["rank"])
+    if "score" in origin:
+        percent = bool(origin.get("percent"))
+        yield "score in the search", units.score(origin["score"], percent) + (" %" if percent else "")

@@ -1,0 +1,1 @@
+"""The HTML report of a search and its figures. Read `report.py` first."""

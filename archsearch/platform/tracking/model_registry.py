@@ -1,0 +1,227 @@
+"""A trained network in MLflow's model registry."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.platform.summary import flat
+from archsearch.platform.tracking import model_registry_loader
+from archsearch.platform.tracking.curves import Point
+from archsearch.platform.tracking.run import MlflowRun
+from archsearch.platform.tracking.store import check_tracking
+from archsearch.platform.tracking.tracker import default_uri, shown
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+    from archsearch.platform.training.trained_model import TrainedModel
+
+_NETWORK = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
+_PEOPLE = ("README.md", "architecture.png")
+_EXAMPLES = 2
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of a model in MLflow's registry.
+
+    Args:
+        name: Name of the model.
+        version: Its version, from 1.
+        run_id: The MLflow run that holds figures and settings of the training.
+        tracking: The store.
+    """
+
+    name: str
+    version: int
+    run_id: str
+    tracking: str
+
+    @property
+    def uri(self) -> str:
+        """What `mlflow.pyfunc.load_model` takes, once `mlflow.set_tracking_uri` has got the store."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register_model(
+    model: TrainedModel | str | Path, name: str, tracking: str = "auto", parent: str | None = None
+) -> RegisteredModel:
+    """Put a trained network into MLflow's registry, with signature, input example, figures and settings.
+
+    The registered model is the exported folder: source and weights (safetensors), and a small loader beside them. Nothing is
+    pickled, and whoever loads it needs torch, numpy and mlflow, not this package.
+
+    Args:
+        model: A trained model, or a folder that `TrainedModel.export` or `archsearch export --retrain` wrote.
+        name: Name in the registry; a new version is made where there is one.
+        tracking: MLflow tracking URI, or `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db).
+        parent: MLflow run of the search, under which the run of the training is put.
+
+    Raises:
+        ConfigurationError: The name or the store cannot be used, or the network was not trained.
+        RunError: MLflow refuses it.
+
+    Example:
+        >>> registered = register_model(result.best.retrain("cifar10"), "cifar-classifier")
+        >>> mlflow.pyfunc.load_model(registered.uri).predict(images)  # logits
+    """
+    check_registration(name, tracking)
+    if not isinstance(model, str | Path):
+        with tempfile.TemporaryDirectory() as temporary:
+            return register_model(model.export(temporary), name, tracking, parent)
+    folder = Path(model)
+    content = _content(folder)
+    uri = default_uri() if tracking == "auto" else tracking
+    try:
+        run = _training_run(content, uri, parent)
+        client = run.connect()
+        run.log_points([Point(key, value, 0, _now()) for key, value in content["training"]["metrics"].items()])
+        with tempfile.TemporaryDirectory() as copies:
+            run.log_artifacts(_copied(folder, _PEOPLE, Path(copies)))
+        version = _register(client, run, folder, content, name)
+        run.finish("FINISHED")
+    except Exception as error:  # those of databases and of servers have no common class
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"register: MLflow at {shown(uri)} does not take the model ({reason}); it is in {folder}.") from error
+    return RegisteredModel(name, version, str(run.run_id), run.uri)
+
+
+def check_registration(name: str, tracking: str) -> None:
+    """Do nothing where a model can be registered under this name, so that a long training does not end in vain.
+
+    Raises:
+        ConfigurationError: The name cannot be used, there is no tracking, or the server does not answer.
+    """
+    if not name.strip() or re.search(r"[/:]", name):
+        raise ConfigurationError(f"register: expected a name without / and :, such as cifar-classifier; got {name!r}.")
+    if tracking == "off":
+        raise ConfigurationError("tracking: a registered model needs an MLflow store; give --tracking URI.")
+    check_tracking(tracking)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """Return what is known of an exported network."""
+    path = folder / "architecture.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        trained = content["training"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"model: expected a folder that archsearch export wrote; {path} cannot be read.") from error
+    if trained is None:
+        raise ConfigurationError(f"model: the network in {folder} is not trained; export it with --retrain DATASET.")
+    if not any((folder / file).exists() for file in ("model.py", "model.pt2")):
+        raise ConfigurationError(f"model: {folder} holds neither model.py nor model.pt2; its README.md tells why.")
+    return content
+
+
+def _training_run(content: Mapping[str, Any], uri: str, parent: str | None) -> MlflowRun:
+    """Return the run of the training: beside its search, or in the experiment of searches on the same images."""
+    trained, origin = content["training"], content["origin"]
+    beside = _experiment_of(uri, parent) if parent else None
+    known = {"searcher": origin.get("searcher"), "search": content["run"], "mlflow.parentRunId": parent if beside else None}
+    tags = {"kind": "model", "space": content["space"], "dataset": trained["dataset"], "key": content["key"]}
+    tags |= {name: value for name, value in known.items() if value}
+    params = {"architecture": content["architecture"], "recipe": trained["recipe"], "seed": trained["seed"]}
+    params |= {"network": content["network"], "settings": trained["settings"]}
+    run_name = f"model-{content['key'][:8]}"
+    return MlflowRun(uri, beside or f"{content['space']}/{trained['dataset']}", run_name, tags, dict(flat(params)))
+
+
+def _experiment_of(uri: str, run_id: str) -> str | None:
+    """Return the name of a run's experiment; None where the store does not have the run."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(uri)
+    try:
+        return str(client.get_experiment(client.get_run(run_id).info.experiment_id).name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _register(client: MlflowClient, run: MlflowRun, folder: Path, content: Mapping[str, Any], name: str) -> int:
+    """Log the model to the run, make a version of it, and return its number."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    run_id = str(run.run_id)
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name, run_id, tags={"space": content["space"], "key": content["key"]})
+    with tempfile.TemporaryDirectory() as temporary:
+        _save(folder, content, Path(temporary), run_id, logged.model_id)
+        client.log_model_artifacts(logged.model_id, str(Path(temporary) / "model"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # A server takes the model's address alone; in a database MLflow would look it up in the store of its global address.
+    source = f"models:/{logged.model_id}" if run.uri.startswith("http") else logged.artifact_location
+    version = client.create_model_version(
+        name, source, run_id, model_id=logged.model_id if source.startswith("models:") else None
+    )
+    # The model's page links to its versions by this tag; MLflow sets it itself only in the store of its global address.
+    links = json.dumps([{"name": name, "version": version.version}])
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": links})
+    card = (folder / "README.md").read_text(encoding="utf-8").replace("![The architecture](architecture.png)\n\n", "")
+    client.update_model_version(name, version.version, card)
+    return int(version.version)
+
+
+def _save(folder: Path, content: Mapping[str, Any], temporary: Path, run_id: str, model_id: str) -> None:
+    """Write the model in MLflow's form to `temporary/model`."""
+    import numpy as np
+    import torch
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    shape = tuple(content["network"]["input_shape"])
+    images = np.random.default_rng(0).standard_normal((_EXAMPLES, *shape), dtype=np.float32)  # normalised images are like this
+    pyfunc.save_model(
+        temporary / "model",
+        loader_module=model_registry_loader.__name__.rpartition(".")[2],
+        data_path=str(_copied(folder, (*_NETWORK, *_PEOPLE), temporary / "network")),
+        code_paths=[str(model_registry_loader.__file__)],
+        mlflow_model=Model(run_id=run_id, model_id=model_id),
+        signature=_signature(shape, content["network"]["num_classes"], content["exits"]),
+        input_example=images,
+        pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
+    )
+
+
+def _signature(shape: tuple[int, ...], classes: int, exits: int) -> ModelSignature:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    kind = np.dtype(np.float32)
+    names = [None] if exits == 1 else [f"exit{number}" for number in range(1, exits + 1)]
+    outputs = Schema([TensorSpec(kind, (-1, classes), name) for name in names])
+    return ModelSignature(Schema([TensorSpec(kind, (-1, *shape))]), outputs)
+
+
+def _copied(folder: Path, names: tuple[str, ...], target: Path) -> Path:
+    """Copy those files of a folder that are there; a checkpoint or a file of one's own stays behind."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (folder / name).exists():
+            shutil.copy(folder / name, target)
+    return target
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,297 @@
+"""One run in an MLflow store: blocking calls, made by one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from archsearch.platform.ranking import RankedRow
+from archsearch.platform.tracking.curves import CURVES, Point
+from archsearch.platform.tracking.saved_view import VIEW_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# Limits of MLflow 3 (mlflow/utils/validation.py); half of the entities keeps a request of long values below its 1 MB.
+_METRICS, _ENTITIES = 1000, 50
+_PARAM_LENGTH, _TAG_LENGTH, _NAME_LENGTH = 6000, 8000, 250
+_FINALISTS = 5
+_FINALIST = "archsearch.finalist"
+_CONTACT_SECONDS = 3.0
+
+logger = logging.getLogger(__name__)
+
+
+class MlflowRun:
+    """A run that is created, or taken up again, when it is first needed.
+
+    Args:
+        tracking_uri: Address of the store.
+        experiment: Name of the experiment; made where it is missing.
+        run_name: Name of the run.
+        tags: Tags by name; cut to what MLflow takes.
+        params: Parameters by name; cut to what MLflow takes.
+        run_id: Run to take up again; a new one is made where the store does not know it.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment: str,
+        run_name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        run_id: str | None = None,
+    ) -> None:
+        self.uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
+        self.tags = {valid_name(name): cut(value, _TAG_LENGTH) for name, value in tags.items()}
+        self.params = {valid_name(name): cut(value, _PARAM_LENGTH) for name, value in params.items()}
+        self.run_id: str | None = None
+        self._resumes = run_id
+        self._client: MlflowClient | None = None
+        self._experiment_id = ""
+        self._logged: dict[str, int] = {}
+
+    def connect(self) -> MlflowClient:
+        """Return the client of the store, after the run was made there.
+
+        Raises:
+            OSError: The server cannot be reached.
+            MlflowException: The store refuses.
+        """
+        check_contact(self.uri)
+        if self._client is None:
+            from mlflow import MlflowClient
+
+            with _quiet():
+                client = MlflowClient(tracking_uri=self.uri)
+                self._experiment_id = _experiment_id(client, self.experiment, self.uri)
+            self.run_id = self._take_up(client) or self._create(client)
+            self._client = client
+        return self._client
+
+    def log_points(self, points: Sequence[Point]) -> None:
+        """Write points, at most 1,000 of them, in one call; points that an earlier session wrote are left out."""
+        from mlflow.entities import Metric
+
+        fresh = [point for point in points if point.step > self._logged.get(point.key, -1)]
+        if fresh:
+            metrics = [Metric(valid_name(point.key), point.value, point.timestamp, point.step) for point in fresh[:_METRICS]]
+            self.connect().log_batch(self._id, metrics=metrics)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Write tags; an older value is replaced."""
+        _log_tags(self.connect(), self._id, tags)
+
+    def log_table(self, content: str, name: str) -> None:
+        """Write a table that MLflow shows; an older one of that name is replaced."""
+        # MlflowClient.log_table would append to what an earlier session wrote.
+        self.connect().log_text(self._id, content, name)
+        self.log_tags({"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"}])})
+
+    def log_view(self, view: str) -> None:
+        """Give the experiment the saved view of its charts, unless it has it: users may have changed theirs."""
+        client = self.connect()
+        if VIEW_TAG not in client.get_experiment(self._experiment_id).tags:
+            client.set_experiment_tag(self._experiment_id, VIEW_TAG, view)
+
+    def log_artifacts(self, directory: Path) -> None:
+        """Copy a folder into the run.
+
+        Raises:
+            FileNotFoundError: There is no such folder; MLflow itself would pass over it.
+        """
+        if not directory.is_dir():
+            raise FileNotFoundError(f"no folder {directory}")
+        self.connect().log_artifacts(self._id, str(directory))
+
+    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
+        """Make a child run for each of the best candidates, at most five; those of an earlier session that fell back go."""
+        from mlflow.entities import Metric, Param
+
+        client = self.connect()
+        query = f"tags.`mlflow.parentRunId` = '{self._id}' AND tags.`{_FINALIST}` = 'true'"
+        known = {run.info.run_name: run.info.run_id for run in client.search_runs([self._experiment_id], query)}
+        for row in rows[:_FINALISTS]:
+            name = f"top{row.rank:02d}-{row.key[:8]}"
+            if known.pop(name, None):
+                continue
+            tags = {**_without_reserved(self.tags), "mlflow.parentRunId": self._id, _FINALIST: "true", "kind": "finalist"}
+            child = client.create_run(self._experiment_id, tags=tags, run_name=name)
+            start = child.info.start_time
+            metrics = [Metric(key, value, start, 0) for key, value in _figures(row).items()]
+            params = [Param("architecture", cut(row.architecture, _PARAM_LENGTH)), Param("key", row.key)]
+            client.log_batch(child.info.run_id, metrics=metrics, params=params)
+            client.update_run(child.info.run_id, status="FINISHED")
+        for run_id in known.values():
+            client.delete_run(run_id)
+
+    def finish(self, status: str) -> None:
+        """Give the run its final status, and the time of its end."""
+        # With a server MLflow prints the run's address to standard output, where programs may expect the results alone.
+        with contextlib.redirect_stdout(sys.stderr) if self.uri.startswith("http") else contextlib.nullcontext():
+            self.connect().set_terminated(self._id, status=status)
+
+    @property
+    def _id(self) -> str:
+        if self.run_id is None:
+            self.connect()
+        assert self.run_id is not None
+        return self.run_id
+
+    def _create(self, client: MlflowClient) -> str:
+        origin = {"resume_of": self._resumes} if self._resumes else {}
+        tags = {"mlflow.source.name": "archsearch", **self.tags, **origin}
+        run_id: str = client.create_run(self._experiment_id, tags=tags, run_name=self.run_name).info.run_id
+        _log_params(client, run_id, self.params)
+        return run_id
+
+    def _take_up(self, client: MlflowClient) -> str | None:
+        """Return the run to resume, running again, or None where there is none."""
+        run = _find(client, self._resumes) if self._resumes else None
+        if run is None:
+            return None
+        run_id: str = run.info.run_id
+        client.update_run(run_id, status="RUNNING")
+        _log_tags(client, run_id, self.tags)
+        old = run.data.params
+        changed = sorted(name for name, value in self.params.items() if old.get(name, value) != value)
+        if changed:
+            logger.warning("MLflow keeps the first values of changed parameters of %s: %s", self.run_name, ", ".join(changed))
+        _log_params(client, run_id, {name: value for name, value in self.params.items() if name not in old})
+        for key in CURVES:
+            self._logged[key] = max((metric.step for metric in client.get_metric_history(run_id, key)), default=-1)
+        return run_id
+
+
+def valid_name(name: str) -> str:
+    """Return a name that MLflow takes: letters, digits and `_ - . space : /`, at most 250 characters."""
+    return re.sub(r"[^\w\-. :/]", "_", name)[:_NAME_LENGTH] or "_"
+
+
+def cut(value: Any, length: int) -> str:
+    """Return a value as text of at most `length` characters."""
+    text = str(value)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def check_contact(uri: str) -> None:
+    """Do nothing where a server answers, whatever it says, or where `uri` names no server.
+
+    MLflow itself tries an unreachable server for minutes before it gives up, and is told otherwise only through the
+    environment of the whole process.
+
+    Raises:
+        OSError: No answer within three seconds.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    try:
+        urllib.request.urlopen(f"{parts.scheme}://{host}/health", timeout=_CONTACT_SECONDS).close()
+    except urllib.error.HTTPError:
+        return
+    except urllib.error.URLError as error:
+        # A certificate that only MLflow is told to trust is an answer, too.
+        if "certificate" not in str(error.reason).lower():
+            raise ConnectionError(f"no answer from {parts.scheme}://{host} ({error.reason})") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what MLflow says while it makes a new store: dozens of lines on migrations."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            # Without this tag the UI opens on pages for language-model applications.
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            return str(client.create_experiment(name, _artifact_location(uri, name), tags))
+        except MlflowException:
+            # Another search of the same task may have made it in between.
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def _artifact_location(uri: str, experiment: str) -> str | None:
+    """Return a folder beside a local database, which MLflow would otherwise put where the process happens to run."""
+    path = uri.removeprefix("sqlite:///")
+    if path == uri:
+        return None
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment)
+    return (Path(path).absolute().parent / "mlartifacts" / folder).as_uri()
+
+
+def _find(client: MlflowClient, run_id: str) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        run = None
+    if run is None or run.info.lifecycle_stage == "deleted":
+        logger.warning("the MLflow run %s is not there any more; the search is logged to a new run", run_id)
+        return None
+    return run
+
+
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
+    from mlflow.entities import Param
+
+    entries = [Param(name, value) for name, value in params.items()]
+    for start in range(0, len(entries), _ENTITIES):
+        client.log_batch(run_id, params=entries[start : start + _ENTITIES])
+
+
+def _log_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    entries = [RunTag(valid_name(name), cut(value, _TAG_LENGTH)) for name, value in tags.items()]
+    for start in range(0, len(entries), _ENTITIES):
+        client.log_batch(run_id, tags=entries[start : start + _ENTITIES])
+
+
+def _without_reserved(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+
+
+def _figures(row: RankedRow) -> dict[str, float]:
+    named = {
+        "rank": float(row.rank),
+        "best_score": row.score,
+        "best_test_accuracy": row.test_accuracy,
+        "best_params": row.params,
+        "best_macs": row.macs,
+        "seconds": row.seconds,
+    }
+    return {name: value for name, value in named.items() if value is not None}

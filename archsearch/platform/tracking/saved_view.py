@@ -1,0 +1,150 @@
+"""A saved view of an MLflow experiment: the charts that compare searches, as MLflow's own page stores them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.platform.summary import SearchSummary
+from archsearch.platform.tracking.curves import ANYTIME_ACCURACY, BEST_BY_SECONDS, BEST_SCORE, EXITS_ACCURACY
+
+VIEW, VIEW_NAME = "archsearch", "Searches side by side"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""Tag of an experiment under which MLflow 3 looks for the view."""
+
+_SECTION = "archsearch"
+_COLUMNS = (
+    *("metrics.`best_score`", "metrics.`best_test_accuracy`", "metrics.`best_macs`", "metrics.`best_params`"),
+    *("metrics.`num_candidates`", "tags.`searcher`", "tags.`seed`", "tags.`study`"),
+)
+
+Range = tuple[float, float]
+
+
+def view_address(experiment_id: str) -> str:
+    """Return the part of an address that follows the server's: the charts of the saved view."""
+    return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning&viewStateShareKey={VIEW}"
+
+
+def budget_range(summary: SearchSummary) -> Range | None:
+    """Return the decades of thousands of MACs in which the networks of a search lie; None where no cost is known.
+
+    MLflow's charts would show all budgets of the shared grid, which are mostly flat ends.
+    """
+    macs = summary.column("macs")
+    known = macs[np.isfinite(macs) & (macs > 0.0)] / 1000.0
+    exits = [budget / 1000.0 for budget in summary.exits.budgets] if summary.exits else []
+    if not len(known):
+        return None
+    low, high = min([float(known.min()), *exits]), float(known.max())
+    first = 10.0 ** math.floor(math.log10(low))
+    return first, max(10.0 ** math.ceil(math.log10(high)), 10.0 * first)
+
+
+def score_range(scores: NDArray[np.float64], highest: float = math.inf) -> Range | None:
+    """Return where the better half of scores lies, with room above for searches to come; None without two different scores.
+
+    MLflow's charts begin at zero, where curves of searches are one line.
+
+    Args:
+        scores: Scores `[candidates]`, NaN where there is none.
+        highest: What a score cannot exceed.
+    """
+    known = scores[np.isfinite(scores)]
+    if len(known) == 0 or known.min() == known.max():
+        return None
+    low, high = float(np.median(known)), float(known.max())
+    low = low if low < high else float(known.min())
+    return low, min(highest, high + 0.5 * (high - low))
+
+
+def view_of(summary: SearchSummary, created: int) -> str:
+    """Return the view whose axes suit a search.
+
+    Args:
+        summary: The search.
+        created: Milliseconds since 1970.
+    """
+    highest = 1.0 if summary.percent else math.inf
+    accuracies = score_range(summary.accuracies, 1.0) if summary.percent else None
+    return saved_view(budget_range(summary), score_range(summary.scores, highest), accuracies, created)
+
+
+def saved_view(budgets: Range | None, scores: Range | None, accuracies: Range | None, created: int) -> str:
+    """Return the value of the tag `VIEW_TAG`.
+
+    Searches alone, grouped by searcher: best-so-far against candidates and seconds, accuracy against budget, all on logarithmic
+    axes, then the best scores, the areas, and the cost of the best.
+
+    Args:
+        budgets: Thousands of MACs between which accuracy is drawn; None draws all.
+        scores: Between which best scores are drawn; None leaves it to MLflow.
+        accuracies: Between which accuracies are drawn; None leaves it to MLflow.
+        created: Milliseconds since 1970.
+    """
+    state = {
+        "searchFilter": 'tags.kind = "search"',
+        "orderByKey": "metrics.`best_score`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(_COLUMNS),
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "compareRunCharts": _charts(budgets, scores, accuracies),
+        "compareRunSections": [_section()],
+        "isAccordionReordered": True,  # else the sections that MLflow makes come first, by the alphabet
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "searcher"}]},
+        "groupsExpanded": {},
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }
+    packed = base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()
+    return json.dumps({"name": VIEW_NAME, "createdAt": created, "updatedAt": created, "state": f"deflate;{packed}"})
+
+
+def _charts(budgets: Range | None, scores: Range | None, accuracies: Range | None) -> list[dict[str, Any]]:
+    return [
+        _line(BEST_SCORE, None, scores),
+        _line(BEST_BY_SECONDS, None, scores),
+        _line(ANYTIME_ACCURACY, budgets, accuracies),
+        _line(EXITS_ACCURACY, budgets, accuracies),
+        _bar("best_score"),
+        _bar("anytime/auc"),
+        _card("SCATTER", "best_macs", xaxis=_axis("best_macs"), yaxis=_axis("best_score"), runsCountToCompare=100),
+    ]
+
+
+def _line(metric: str, across: Range | None, up: Range | None) -> dict[str, Any]:
+    shown = {"xMin": math.log10(across[0]), "xMax": math.log10(across[1])} if across else {}  # as a logarithmic axis counts
+    shown |= {"yMin": up[0], "yMax": up[1]} if up else {}
+    axes = {"xAxisKey": "step", "yAxisKey": "metric", "xAxisScaleType": "log", "scaleType": "linear", "range": shown}
+    smooth = {"lineSmoothness": 0, "useGlobalXaxisKey": False, "useGlobalLineSmoothing": True, "ignoreOutliers": False}
+    more = {"selectedXAxisMetricKey": "", "yAxisExpressions": [], "displayPoints": False}
+    return _card("LINE", metric, metricKey=metric, selectedMetricKeys=[metric], **axes, **smooth, **more)
+
+
+def _bar(metric: str) -> dict[str, Any]:
+    return _card("BAR", metric, metricKey=metric, dataAccessKey=metric)
+
+
+def _axis(metric: str) -> dict[str, str]:
+    return {"key": metric, "type": "METRIC", "dataAccessKey": metric}
+
+
+def _card(kind: str, metric: str, **settings: Any) -> dict[str, Any]:
+    known = {"uuid": f"{_SECTION}-{kind}-{metric}", "type": kind, "metricSectionId": _SECTION}
+    return {**known, "runsCountToCompare": 20, "deleted": False, "isGenerated": False, **settings}
+
+
+def _section() -> dict[str, Any]:
+    known = {"uuid": _SECTION, "name": VIEW_NAME, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    return {**known, "columns": 3, "cardHeight": 300}

@@ -1,0 +1,272 @@
+"""The MLflow tracker of a search: the one writer, which the search never waits for and never dies of."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from archsearch.platform.ranking import RankedRow, ranked_rows
+from archsearch.platform.summary import SearchSummary, flat
+from archsearch.platform.tracking.curves import (
+    ANYTIME_UNIT,
+    EXITS_ACCURACY,
+    Point,
+    SearchCurve,
+    anytime_curve,
+    anytime_points,
+    budget_points,
+)
+from archsearch.platform.tracking.run import MlflowRun
+from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
+from archsearch.platform.tracking.saved_view import view_of
+from archsearch.platform.tracking.system_metrics import SystemMonitor
+from archsearch.platform.tracking.unsent import forget_unsent, unsent_points, write_unsent
+from archsearch.searchers import Observation
+
+_BATCH = 1000
+_SLOW_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+Task = tuple[str, Callable[[MlflowRun], None]]
+
+
+class Tracker:
+    """Writes one search to one MLflow run, from a thread of its own, in batches.
+
+    An error, an unreachable server, or one that takes more than 30 seconds for an answer is reported once; what could not be
+    sent is kept, tried again every few seconds and at the end, and finally written to `mlflow-unsent.jsonl`. The next tracker
+    of the run, that of `archsearch resume`, sends it.
+
+    Args:
+        tracking_uri: Address of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
+        experiment: Name of the experiment; made where it is missing.
+        run_name: Name of the run.
+        tags: Tags of the run; cut to 8,000 characters.
+        params: Settings, nested ones with dotted names; cut to 6,000 characters.
+        run_id: Run to take up again; None makes a new one.
+        directory: Folder for what could not be sent; None takes the current folder.
+        gpus_per_worker: GPUs that one second of evaluating keeps busy.
+        system_metrics: Whether to log what this machine does meanwhile; see `SystemMonitor`.
+        interval: Seconds between two writes.
+        on_run: Called with the run's id, in the tracker's thread, once the run is there.
+        patience: Seconds that `start` and `finish` wait for the store at most.
+
+    Example:
+        >>> tracker = Tracker(None, "nasbench201/digits", "evolution-s0", {"seed": 0}, {"num_candidates": 500})
+        >>> tracker.start()
+        >>> tracker.record(observations)
+        >>> tracker.finish("FINISHED", summary)
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None,
+        experiment: str,
+        run_name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        run_id: str | None = None,
+        *,
+        directory: Path | None = None,
+        gpus_per_worker: float = 0.0,
+        system_metrics: bool = False,
+        interval: float = 5.0,
+        on_run: Callable[[str], None] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        uri = tracking_uri or default_uri()
+        self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
+        self._directory, self._on_run = directory or Path.cwd(), on_run
+        self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
+        self._system = SystemMonitor(uri) if system_metrics else None
+        self._curve = SearchCurve()
+        self._points: list[Point] = list(unsent_points(self._directory))
+        self._report: Path | None = None
+        self._tasks: list[Task] = []
+        self._lock = threading.Lock()
+        self._first_try, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
+        self._wake = threading.Event()
+        self._warned = False
+        self._call_began: float | None = None
+        self._thread = threading.Thread(target=self._work, name="archsearch-tracker", daemon=True)
+
+    @property
+    def run_id(self) -> str | None:
+        """Id of the run, after the first contact with the store; None where that failed so far."""
+        if self._thread.is_alive():
+            self._first_try.wait(self._patience)
+        return self._run.run_id
+
+    def start(self, wait: bool = True) -> str | None:
+        """Make the run, or take it up again, and return its id; None where the store could not be reached for now.
+
+        Args:
+            wait: Whether to wait for the store. A new database takes seconds, in which a search can begin; then ask for
+                `run_id` later.
+        """
+        self._thread.start()
+        return self.run_id if wait else None
+
+    def record(self, observations: Sequence[Observation]) -> None:
+        """Take the next outcomes, in order of arrival; the curves are sent within seconds.
+
+        A resumed search records its earlier outcomes again: points that the run has already are left out.
+        """
+        with self._lock:
+            self._points += self._curve.extend(observations, _now())
+        began = self._call_began
+        if began is not None and time.monotonic() - began > _SLOW_SECONDS:
+            # MLflow repeats a call for minutes before it gives up.
+            self._warn(f"no answer for {_SLOW_SECONDS:.0f} seconds")
+
+    def record_values(self, values: Mapping[str, float]) -> None:
+        """Take further figures, such as the trust in a surrogate, at the present number of candidates."""
+        finite = {key: value for key, value in values.items() if math.isfinite(value)}
+        with self._lock:
+            self._points += [Point(key, value, self._curve.count, _now()) for key, value in finite.items()]
+
+    def log_artifacts(self, directory: Path) -> None:
+        """Copy the folder of the report into the run."""
+        self._report = directory
+        self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
+
+    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
+        """Make a child run for each of the best candidates, at most five."""
+        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows))
+
+    def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
+        """Send what is left, give the run its status, and wait for both.
+
+        Args:
+            status: `FINISHED`, `KILLED` or `FAILED`.
+            summary: The search; its figures, a note and the ranking are sent. The anytime curve is sent with `FINISHED` only,
+                because a resumed search would draw a second one over it.
+            top: Rows of the ranking.
+
+        Returns:
+            The file with what could not be sent, or None.
+        """
+        with self._lock:
+            if status == "FINISHED" and (summary is None or self._curve.count == summary.num_candidates):
+                self._points += self._curve.end(_now())  # elsewhere this step would be one that other runs do not have
+            if summary is not None:
+                self._points += self._final_points(summary, status)
+        if summary is not None:
+            rows = ranked_rows(summary.evaluations, top)
+            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
+            self._add("note", lambda run: run.log_tags(tags))
+            if status == "FINISHED":
+                view = view_of(summary, _now())
+                self._add("saved view", lambda run: run.log_view(view))
+            self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
+        if (system := self._system) is not None:
+            self._add("system metrics", lambda run: system.stop())
+        self._add(f"status {status}", lambda run: run.finish(status))
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(self._patience)
+        self._given_up.set()
+        return self._write_unsent(status)
+
+    def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
+        metrics = final_metrics(summary, self._gpus_per_worker)
+        points = [Point(key, value, len(summary.evaluations), _now()) for key, value in metrics.items()]
+        curve = anytime_curve(summary) if status == "FINISHED" else None
+        if curve is None:
+            return points
+        points += [*anytime_points(curve, _now()), *budget_points(_now())]
+        return points + (anytime_points(summary.exits, _now(), EXITS_ACCURACY) if summary.exits else [])
+
+    def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
+        with self._lock:
+            self._tasks.append((what, call))
+        self._wake.set()  # a task is sent at once, beside whatever else the search still does
+
+    def _work(self) -> None:
+        self._send()
+        self._first_try.set()
+        while not self._closing.is_set():
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        """Send what there is; what was sent is forgotten, the rest stays for the next time."""
+        if not self._tried(self._connect):
+            return
+        while self._points and not self._given_up.is_set():
+            batch = self._points[:_BATCH]
+            if not self._tried(self._run.log_points, batch):
+                break
+            with self._lock:
+                del self._points[: len(batch)]
+        for task in list(self._tasks):
+            if not self._given_up.is_set() and self._tried(task[1], self._run):
+                with self._lock:
+                    self._tasks.remove(task)
+
+    def _connect(self) -> None:
+        self._run.connect()
+        if self._on_run is not None and self._run.run_id is not None:
+            self._on_run(self._run.run_id)
+            self._on_run = None
+        if self._system is not None and self._run.run_id is not None and not self._closing.is_set():
+            self._system.keep_running(self._run.run_id)
+
+    def _tried(self, call: Callable[..., object], *arguments: object) -> bool:
+        """Return whether a call went well; the first one that does not is reported."""
+        self._call_began = time.monotonic()
+        try:
+            call(*arguments)
+        except Exception as error:  # whatever the store does, the search goes on
+            self._warn(" ".join(str(error).split())[:300])
+            return False
+        finally:
+            self._call_began = None
+        return True
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
+            store = shown(self._run.uri)
+            logger.warning(
+                "MLflow at %s does not take the run (%s); the search goes on, and what is to be logged is kept", store, reason
+            )
+
+    def _write_unsent(self, status: str) -> Path | None:
+        with self._lock:
+            points, tasks = list(self._points), [what for what, _ in self._tasks]
+        if not points and not tasks:
+            forget_unsent(self._directory)
+            return None
+        path = write_unsent(self._directory, self._run, status, points, tasks)
+        if path is not None:
+            where = shown(self._run.uri)
+            again = f"archsearch resume {self._directory}"
+            logger.warning("MLflow at %s did not take everything; the rest is in %s; send it with: %s", where, path, again)
+        return path
+
+
+def default_uri() -> str:
+    """Return the store of the environment (MLFLOW_TRACKING_URI), else `mlflow.db` in the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def shown(uri: str) -> str:
+    """Return an address without the user's name and password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

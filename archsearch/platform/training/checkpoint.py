@@ -1,0 +1,78 @@
+"""The file that a final training is kept in between epochs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.evaluators.training.loop import Training
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHistory:
+    """What is kept of the epochs so far.
+
+    Args:
+        loss: Mean loss of the last epoch.
+        seconds: Time of all epochs.
+    """
+
+    loss: float = math.nan
+    seconds: float = 0.0
+
+
+class TrainingStore:
+    """Writes a training to a file and reads it again; the file is replaced as a whole, so that a kill leaves the last one.
+
+    Args:
+        path: The file; None stores nothing.
+        settings: All that the training depends on, as plain data: another training is refused.
+    """
+
+    def __init__(self, path: str | Path | None, settings: Mapping[str, Any]) -> None:
+        self.path = Path(path).expanduser() if path else None
+        self._settings = {"version": _VERSION, **settings}
+
+    def save(self, training: Training, history: TrainingHistory) -> None:
+        """Store a training after an epoch.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
+        if self.path is None:
+            return
+        state = {
+            "settings": json.dumps(self._settings, sort_keys=True),
+            "training": training.state(),
+            "loss": history.loss,
+            "seconds": history.seconds,
+        }
+        write_state(self.path, state)
+
+    def load(self, training: Training) -> TrainingHistory:
+        """Bring a training to where the file has it, if there is one.
+
+        Raises:
+            ConfigurationError: The file is damaged, or of another training.
+        """
+        if self.path is None or not self.path.exists():
+            return TrainingHistory()
+        remedy = "Give another file, or delete this one to start anew."
+        try:
+            state = read_state(self.path)
+            stored = json.loads(state["settings"])
+            if stored == self._settings:
+                training.load_state(state["training"])
+                return TrainingHistory(float(state["loss"]), float(state["seconds"]))
+        except (ConfigurationError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
+            raise ConfigurationError(f"checkpoint: {self.path} is no whole state of a training. {remedy}") from error
+        names = sorted(name for name in {*stored, *self._settings} if stored.get(name) != self._settings.get(name))
+        raise ConfigurationError(f"checkpoint: {self.path} is of a training with another {', '.join(names)}. {remedy}")

@@ -1,0 +1,159 @@
+"""All that a final training depends on, and the run of it, in one process or in several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from archsearch.errors import RunError, memory_errors
+from archsearch.evaluators import Recipe, datasets
+from archsearch.evaluators.datasets import Resident, Splits
+from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.training.initial_weights import begin_with, identity
+from archsearch.evaluators.training.loop import Training, TrainingDiverged
+from archsearch.evaluators.training.processes import Processes
+from archsearch.evaluators.training.scoring import Score, exit_scores, score
+from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
+from archsearch.platform.training.trained_model import TrainingData
+from archsearch.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.spaces.network import Network
+
+
+REMEDY = "Take a smaller batch_size, a batch in parts (accumulate), fewer channels, or fewer images."
+"""What helps a training that is short of memory."""
+
+
+class Progress(Protocol):
+    """Takes note of epochs; see `retrain_progress.EpochProgress`."""
+
+    def begin(self, done: int) -> None: ...
+
+    def show(self, epoch: int, loss: float, accuracy: float | None) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images on the device; no validation images where the network is trained on them."""
+
+    train: Resident
+    validation: Resident | None
+    test: Resident
+
+    @classmethod
+    def of(cls, splits: Splits, data: TrainingData, with_validation: bool, device: torch.device) -> Parts:
+        """Put the images on a device."""
+        mean, std = torch.tensor(data.mean), torch.tensor(data.std)
+        train, validation, test = (datasets.resident(part, mean, std, device) for part in splits)
+        if not with_validation:
+            return cls(train, validation, test)
+        both = Resident(torch.cat([train.images, validation.images]), torch.cat([train.labels, validation.labels]))
+        return cls(both, None, test)
+
+
+@dataclass(frozen=True)
+class FinalTraining:
+    """What is trained, on which images, and how.
+
+    Args:
+        space: Space of the architecture.
+        architecture: What to train.
+        data: Facts of the images.
+        recipe: How.
+        seed: Of weights, order and augmentation.
+        scale: Size settings of the network, checked.
+        with_validation: Whether the validation images are trained on too.
+        checkpoint: File of the state after each epoch; None keeps none.
+        initial_weights: What the training begins with, by the names of the network's parameters.
+    """
+
+    space: SearchSpace
+    architecture: Architecture
+    data: TrainingData
+    recipe: Recipe
+    seed: int
+    scale: Mapping[str, int]
+    with_validation: bool = False
+    checkpoint: Path | None = None
+    initial_weights: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this training from others, as plain data."""
+        return {
+            "space": self.space.name,
+            "architecture": str(self.architecture),
+            "scale": dict(self.scale),
+            "recipe": self.recipe.settings(),
+            "seed": self.seed,
+            "dataset": self.data.digest,
+            "with_validation": self.with_validation,
+            **identity(self.initial_weights),
+        }
+
+    @memory_errors(REMEDY)
+    def run(self, parts: Parts, progress: Progress, processes: Processes | None = None) -> tuple[Network, dict[str, float]]:
+        """Run the epochs that the checkpoint does not have, and return the network with `train_loss` and `seconds`.
+
+        Args:
+            parts: The images, on the device where the network is trained.
+            progress: Told of each epoch.
+            processes: Those that train together; the first one measures and writes.
+
+        Raises:
+            ConfigurationError: The checkpoint is of another training, or the initial weights are not of this network.
+            RunError: The loss became infinite, the checkpoint cannot be written, or memory ran out.
+        """
+        processes, device = processes or Processes(), parts.train.images.device
+        network, training = self._begun(device, processes)
+        store = TrainingStore(self.checkpoint, self.identity())
+        history = store.load(training)
+        progress.begin(training.epoch)
+        while not training.finished:
+            started = time.perf_counter()
+            try:
+                loss = training.run_epoch(parts.train.images, parts.train.labels)
+            except TrainingDiverged as error:
+                raise RunError(f"recipe: {error}") from error
+            if not processes.first:
+                continue
+            with training.averaged():
+                held_out = parts.validation
+                accuracy = float(score(network, held_out.images, held_out.labels).accuracy) if held_out else None
+            history = TrainingHistory(loss, history.seconds + time.perf_counter() - started)
+            store.save(training, history)
+            progress.show(training.epoch, loss, accuracy)
+        progress.end()
+        training.finish()
+        return network, {"train_loss": history.loss, "seconds": history.seconds}
+
+    def _begun(self, device: torch.device, processes: Processes) -> tuple[Network, Training]:
+        """Return the network with its first weights, and its training before the first epoch."""
+        key = self.space.key(self.architecture)
+        weights, batches = (
+            torch.Generator().manual_seed(derived_seed(self.seed, key, "final", use)) for use in ("weights", "batches")
+        )
+        data = self.data
+        network = self.space.build(self.architecture, len(data.classes), data.shape[0], weights, **self.scale)
+        begin_with(network, self.initial_weights)
+        mixed = device.type == "cuda"
+        return network, Training(network.to(device), self.recipe, [batches], mixed_precision=mixed, processes=processes)
+
+
+def measured(network: Network, parts: Parts) -> tuple[dict[str, float], tuple[float, ...]]:
+    """Return accuracy and loss of the last exit on validation and test images, and test accuracies of all exits."""
+    figures: dict[str, float] = {}
+    exits: list[Score] = []
+    for name, part in (("valid", parts.validation), ("test", parts.test)):
+        if part is not None:
+            exits = exit_scores(network, part.images, part.labels)
+            figures |= {f"{name}_accuracy": float(exits[-1].accuracy), f"{name}_loss": float(exits[-1].loss)}
+    return figures, tuple(float(found.accuracy) for found in exits)

@@ -1,0 +1,119 @@
+"""A final training by several processes of a Ray cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from archsearch import cluster
+from archsearch.cluster.process_group import run_group
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.training.processes import Processes
+from archsearch.platform.training.final_training import FinalTraining, Parts, Progress
+from archsearch.platform.training.progress import EpochProgress
+
+if TYPE_CHECKING:
+    from ray.util.queue import Queue
+
+
+def run_by_workers(
+    training: FinalTraining, splits: Splits, progress: Progress, workers: int, cpus_per_worker: float, device: str
+) -> None:
+    """Run the epochs that the checkpoint of a training does not have, in several processes; the checkpoint has the outcome.
+
+    Args:
+        training: With a checkpoint.
+        splits: The images.
+        progress: Told of each epoch, in this process.
+        workers: Processes.
+        cpus_per_worker: CPU cores that each reserves.
+        device: `auto` takes GPUs if the cluster has any, `cuda` takes GPUs, `cpu` none.
+
+    Raises:
+        ConfigurationError: There is no checkpoint, or the cluster has too few CPUs or GPUs.
+        RunError: The loss became infinite, the checkpoint cannot be written, or workers failed again and again.
+    """
+    if training.checkpoint is None:
+        raise ConfigurationError(f"checkpoint: expected a file in a folder that all of {workers} workers see; got none.")
+    cluster.connect()
+    gpus = _check_resources(workers, cpus_per_worker, device)
+    import ray
+    from ray.util.queue import Queue
+
+    path = training.checkpoint.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    queue = Queue(actor_options={"num_cpus": 0})
+    reader = threading.Thread(target=_pass_on, args=(queue, progress), daemon=True)
+    reader.start()
+    config = {"training": replace(training, checkpoint=path), "splits": [ray.put(splits)], "queue": queue, "gpus": gpus}
+    try:
+        run_group(
+            _train,
+            config,
+            f"{path.stem}-workers",
+            path.parent,
+            workers=workers,
+            cpus_per_worker=cpus_per_worker,
+            gpus_per_worker=float(gpus),
+        )
+    finally:
+        queue.put(None)
+        reader.join()
+        queue.shutdown()
+
+
+def _check_resources(workers: int, cpus_per_worker: float, device: str) -> bool:
+    """Return whether each worker takes a GPU.
+
+    Raises:
+        ConfigurationError: The cluster can never hold so many.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    gpus = device.startswith("cuda") or (device == "auto" and total.get("GPU", 0) > 0)
+    for name, each in (("CPU", cpus_per_worker), ("GPU", float(gpus))):
+        if workers * each > total.get(name, 0):
+            raise ConfigurationError(
+                f"workers: expected a cluster with {workers * each:g} {name}s for {workers} of them; it has "
+                f"{total.get(name, 0):g}. Take fewer, or another device."
+            )
+    return gpus
+
+
+def _train(config: Mapping[str, Any]) -> None:
+    """Train in one process of the group."""
+    import ray
+
+    training, splits = config["training"], ray.get(config["splits"][0])
+    processes = Processes.of_group()
+    progress = _Told(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
+    parts = Parts.of(splits, training.data, training.with_validation, device_named("cuda" if config["gpus"] else "cpu"))
+    training.run(parts, progress, processes)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Sends the progress to the process that waits."""
+
+    queue: Queue
+
+    def begin(self, done: int) -> None:
+        self.queue.put(("begin", (done,)))
+
+    def show(self, epoch: int, loss: float, accuracy: float | None) -> None:
+        self.queue.put(("show", (epoch, loss, accuracy)))
+
+    def end(self) -> None:
+        self.queue.put(("end", ()))
+
+
+def _pass_on(queue: Queue, progress: Progress) -> None:
+    """Hand on what a worker sends, until None comes."""
+    while (message := queue.get()) is not None:
+        name, values = message
+        getattr(progress, name)(*values)

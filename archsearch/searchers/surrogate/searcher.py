@@ -1,0 +1,345 @@
+"""The base of searchers that let a surrogate, resident in a pool of actors, rank what they propose."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch.errors import ConfigurationError, check_whole_number, first_line
+from archsearch.searchers.observation import Observation
+from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.surrogate.stage import Proposal, Stage
+from archsearch.searchers.surrogate.trust import Trust
+from archsearch.spaces import Architecture, SearchSpace
+
+logger = logging.getLogger(__name__)
+
+# A stage asks for so many times the candidates that it evaluates: the next-best keep workers busy while the next fit runs.
+_SURPLUS = 3
+_FEWEST_ROWS = 2
+
+
+class SurrogateSearcher(ArchitectureSearcher):
+    """Evaluates in stages: random candidates first, then again and again those that a refitted surrogate ranks highest.
+
+    The surrogate stays in the actors of a `ModelPool`. `suggest` takes candidates from a queue; fits and proposals run in the
+    pool and are folded in when they are ready. While they run, each worker gets one more of the last stage's next-best
+    candidates. With `deterministic=True` nothing is proposed beyond a stage before all its outcomes are there, and 1 worker and
+    many give the same candidates.
+
+    A subclass says which surrogate it is (`surrogate`). Its `fit(rows, seed=...)` gets `{"architectures": [text, ...], "values":
+    [rows, objectives]}` (larger is better) and starts from nothing; its `propose(n, seed=..., exclude=..., best=...)` returns
+    `{"architectures": [text, ...], "predictions": [number, ...]}`, best first, without structures whose keys are in `exclude`.
+
+    Args:
+        space: Where to search.
+        seed: Seed of all proposals and fits.
+        initial: Random candidates before the first fit.
+        stage_size: Candidates between two fits.
+        explore: Share of each later stage that is drawn at random, so that a poor surrogate cannot trap the search.
+        actors: Actors of the pool; a shared pool that is there keeps its own number.
+        threads: Threads of torch in each actor.
+        gpus: GPUs that each actor reserves, also fractions.
+        pool: Name of a shared pool, made where there is none and left when the search ends; None makes one for this search.
+        **settings: As for `ArchitectureSearcher`.
+
+    Raises:
+        ConfigurationError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        *,
+        initial: int = 20,
+        stage_size: int = 10,
+        explore: float = 0.0,
+        actors: int = 1,
+        threads: int = 1,
+        gpus: float = 0.0,
+        pool: str | None = None,
+        **settings: Any,
+    ) -> None:
+        for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
+            check_whole_number(name, value)
+        if not 0.0 <= explore < 1.0:
+            raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
+        self.largest_batch = max(initial, stage_size)
+        super().__init__(space, seed, **settings)
+        self.initial, self.stage_size, self.explore = initial, stage_size, explore
+        self.actors, self.threads, self.gpus, self.pool_name = actors, threads, gpus, pool
+        self.trust = Trust()
+        self.costs = {"fitting": 0.0, "ranking": 0.0}
+        self._pool: ModelPool | None = None
+        self._rows: list[Observation] = []
+        self._queue: deque[Proposal] = deque()
+        self._stage: Stage | None = None
+        self._stages = 0
+        self._outcomes_at_stage = 0
+        self._outcomes = 0
+        self._stage_end = initial
+        self._stale = 0
+        self._rejoins = False
+
+    # What a method defines
+
+    chunk_size: int | None = None
+    """Candidates that an actor scores together, where scores depend on it by a rounding error; None lets the pool measure."""
+
+    @abstractmethod
+    def surrogate(self) -> Callable[[], Any]:
+        """Return the function that makes the `Surrogate` in an actor; it is pickled, and small."""
+
+    def propose_options(self) -> Mapping[str, Any]:
+        """Return further keyword arguments of the surrogate's `propose`."""
+        return {}
+
+    def fit_options(self) -> Mapping[str, Any]:
+        """Return further keyword arguments of the surrogate's `fit`."""
+        return {}
+
+    @property
+    def islands(self) -> int:
+        """Proposals that run side by side in a stage, each in an actor of its own where there are as many."""
+        return 1
+
+    def can_fit(self) -> bool:
+        """Return whether the outcomes so far are enough to learn from; if not, the next stage is random."""
+        values = [self.goals.values(row.evaluation) for row in self._rows]
+        return len(values) >= _FEWEST_ROWS and len(set(values)) > 1
+
+    def begin_stage(self, pool: ModelPool) -> Stage:
+        """Return a stage that has begun: one in which the surrogate is fitted to all outcomes, and proposes."""
+        best = sorted(self._rows, key=lambda row: self.goals.values(row.evaluation), reverse=True)[: self.stage_size]
+        wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
+        return Stage(
+            pool,
+            self._data(),
+            {"seed": self._seed(0), **self.fit_options()},
+            wanted,
+            {
+                "seed": self._seed(1),
+                "exclude": sorted(self._unique.keys),
+                "best": [str(row.evaluation.architecture) for row in best],
+                **self.propose_options(),
+            },
+            self.islands,
+        )
+
+    # The pool
+
+    @property
+    def reserved_cpus(self) -> float:
+        return 0.0 if self.gpus or self.pool_name else float(self.actors * self.threads)
+
+    def open(self, cpus: float | None = None) -> None:
+        if self._pool is not None:
+            return
+        branch = uuid.uuid4().hex  # what another search publishes to a shared pool is not for this one
+        if self.pool_name is not None:
+            try:
+                self._pool = ModelPool.attach(self.pool_name, branch)
+                return
+            except PoolError:
+                logger.info("making the shared pool %s", self.pool_name)
+        self._pool = ModelPool.start(
+            self.surrogate(),
+            name=self.pool_name,
+            branch=branch,
+            actors=self.actors,
+            threads=self.threads,
+            cpus=None if cpus is None or self.gpus else cpus / self.actors,
+            gpus=self.gpus,
+            shared=self.pool_name is not None,
+            chunk_size=self.chunk_size,
+        )
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = self._stage = None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Stages so far, the seconds of fits and proposals, and the rank correlation of predictions with outcomes."""
+        tau = self.trust.tau()
+        figures = {f"surrogate/{name}_seconds": seconds for name, seconds in self.costs.items()}
+        return {"surrogate/stages": float(self._stages), **figures, **({} if tau is None else {"surrogate/trust_tau": tau})}
+
+    # Proposing
+
+    def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        proposals = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+        for proposal in proposals:
+            self.trust.expect(proposal.key, proposal.prediction)
+        return [proposal.architecture for proposal in proposals] or [self.space.sample(rng) for _ in range(count)]
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        self._outcomes += len(observations)
+        self._rows += [observation for observation in observations if observation.evaluation.ok]
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        before = len(self._history)
+        super().on_trial_complete(trial_id, result, error)
+        for observation in self._history[before:]:
+            if observation.evaluation.ok:
+                self.trust.compare(observation.evaluation.key, self.goals.values(observation.evaluation)[0])
+
+    def ready(self) -> bool:
+        self._fold()
+        if self._in_stage():
+            return True
+        self._begin()
+        if self._stage is not None and not self._batches:
+            self._stage.wait()  # nothing runs that Tune could attend to
+            self._fold()
+        if self._in_stage() or not self._batches:
+            return True
+        if self.deterministic or self._stale >= self.workers:
+            return False
+        self._stale += 1
+        return True
+
+    def room(self) -> int:
+        return self._stage_end - self.num_proposed if self._in_stage() else 1
+
+    def _in_stage(self) -> bool:
+        return self.num_proposed < self._stage_end and (not self._stages or bool(self._queue))
+
+    def _begin(self) -> None:
+        """Let the pool fit and propose, unless it does so already or nothing new is known."""
+        enough = self._outcomes - self._outcomes_at_stage >= (self.stage_size if self._stages else self.initial)
+        idle = not self._batches
+        if self._stage is not None or not (enough or idle):
+            return
+        if self._pool is None:
+            self.open()
+        assert self._pool is not None
+        self._outcomes_at_stage, self._stale = self._outcomes, 0
+        self._stages += 1
+        if not self.can_fit():
+            logger.warning("surrogate: %s outcomes are too few or all alike to learn from; going on at random", len(self._rows))
+            self._fill([])
+            return
+        self._stage = self.begin_stage(self._pool)
+
+    def _fold(self) -> None:
+        """Take the proposals of the stage under way into the queue, if they are there."""
+        if self._stage is None or not self._stage.done():
+            return
+        stage, self._stage = self._stage, None
+        try:
+            proposals = stage.result()
+        except Exception as error:
+            logger.warning("surrogate: stage %s gave nothing (%s); going on at random", self._stages, first_line(error))
+            proposals = []
+        self.costs["fitting"] += stage.fit_seconds
+        self.costs["ranking"] += stage.propose_seconds
+        self.details = stage.details or self.details
+        self._fill([self._proposal(text, prediction) for text, prediction in proposals])
+
+    def _fill(self, proposals: Sequence[Proposal]) -> None:
+        """Make the queue of a new stage: what is new and feasible among the proposals, with random ones spread among them."""
+        rng = np.random.default_rng([self.seed, self._stages, 2])
+        self._stage_end = self.num_proposed + self.stage_size
+        kept: dict[str, Proposal] = {}
+        for proposal in proposals:
+            if proposal.key not in self._unique.keys and self.goals.excess(proposal.architecture) == 0.0:
+                kept.setdefault(proposal.key, proposal)
+        ranked, self._queue = deque(kept.values()), deque()
+        draw = self._unique.fresh(self.goals, rng)
+        while ranked or len(self._queue) < self.stage_size:
+            explores = not ranked or rng.random() < self.explore
+            architecture = next(draw, None) if explores and len(self._queue) < self.stage_size else None
+            if architecture is not None and self.space.key(architecture) not in kept:
+                self._queue.append(Proposal(architecture, self.space.key(architecture), None))
+            elif ranked:
+                self._queue.append(ranked.popleft())
+            elif architecture is None:
+                break
+
+    def _proposal(self, text: str, prediction: float) -> Proposal:
+        architecture = self.space.parse(text)
+        return Proposal(architecture, self.space.key(architecture), prediction)
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "architectures": [str(row.evaluation.architecture) for row in self._rows],
+            "values": np.array([self.goals.values(row.evaluation) for row in self._rows]),
+        }
+
+    def _wanted(self) -> int:
+        return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
+
+    def _seed(self, part: int) -> int:
+        return int(np.random.default_rng([self.seed, self._stages, part]).integers(2**31))
+
+    def _deliver(self) -> bool:
+        """When deterministic, a stage learns from all outcomes of those before it, and begins when they are there."""
+        if not self.deterministic:
+            return True
+        if self._rejoins:
+            self._rejoin()
+        if self._in_stage():
+            return True
+        if self._batches:
+            return False
+        self._learn(sorted(self._undelivered))
+        return True
+
+    def _learn(self, batches: Sequence[int]) -> None:
+        for number in batches:
+            self.observe(self._undelivered.pop(number))
+
+    # Going on after a restart
+
+    def replay(self, observations: Sequence[Observation]) -> None:
+        super().replay(observations)
+        self._rejoins = self.deterministic and bool(observations)
+
+    def _rejoin(self) -> None:
+        """Bring back the stage in which a deterministic search was interrupted, with what it had not yet proposed."""
+        self._rejoins = False
+        proposed = self._unique.keys
+        begun = -(-max(0, len(proposed) - self.initial) // self.stage_size)
+        self._stage_end = self.initial + begun * self.stage_size
+        if begun == 0:
+            return
+        earlier = self._first_batches(self._stage_end - self.stage_size)
+        keys = {row.evaluation.key for number in earlier for row in self._undelivered[number]}
+        self._learn(earlier)
+        self._stages, self._outcomes_at_stage = begun, self._outcomes
+        if len(proposed) == self._stage_end:
+            return
+        self._stages, self._outcomes_at_stage, self._unique.keys = begun - 1, 0, keys
+        self._begin()
+        if self._stage is not None:
+            self._stage.wait()
+            self._fold()
+        self._unique.keys = proposed
+        self._queue = deque(proposal for proposal in self._queue if proposal.key not in proposed)
+
+    def _first_batches(self, candidates: int) -> list[int]:
+        """Return the numbers of the batches that hold the first so many candidates."""
+        numbers: list[int] = []
+        for number in sorted(self._undelivered):
+            if candidates <= 0:
+                break
+            numbers.append(number)
+            candidates -= len(self._undelivered[number])
+        return numbers
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__(), "_pool": None, "_stage": None}
+        if self._stage is not None:  # the copy begins the stage again
+            state |= {"_stages": self._stages - 1, "_outcomes_at_stage": self._outcomes - max(self.initial, self.stage_size)}
+        return state

@@ -1,0 +1,1 @@
+"""The trainable network of each built-in space, one a file."""

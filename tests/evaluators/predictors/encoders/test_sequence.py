@@ -1,0 +1,100 @@
+"""Rows of numbers, and the encoders that read them: the LSTM against that of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from archsearch import spaces
+from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.encoders.lstm import LSTM
+from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
+from archsearch.evaluators.predictors.encoders.sequence import bits_and_operators
+from archsearch.evaluators.predictors.settings import Settings
+from archsearch.spaces import GraphBatch
+
+Generators = Callable[..., list[torch.Generator]]
+
+
+def population(name: str, number: int) -> tuple[GraphBatch, Form]:
+    space, rng = spaces.get(name), np.random.default_rng(0)
+    batch = space.encode([space.sample(rng) for _ in range(number)])
+    return batch, Form.of(batch, space.num_inputs)
+
+
+def test_row_of_a_nasbench101_cell() -> None:
+    """21 bits and 5 operators; the output is vertex 6 whatever the size of the cell."""
+    space = spaces.get("nasbench101")
+    batch = space.encode([space.parse("[[0,1,1,0],[0,0,0,1],[0,0,0,1],[0,0,0,0]] [input,conv3x3-bn-relu,maxpool3x3,output]")])
+    bits, operators = bits_and_operators(batch, Form.of(batch, space.num_inputs))
+    edges = [(source, target) for target in range(7) for source in range(target)]
+    labels = dict(enumerate(batch.graph(0).operators))
+    assert [edge for edge, bit in zip(edges, bits[0].tolist(), strict=True) if bit] == [(0, 1), (0, 2), (1, 6), (2, 6)]
+    number = {"conv3x3-bn-relu": 1, "conv1x1-bn-relu": 2, "maxpool3x3": 3}
+    assert operators[0].tolist() == [number[labels[1]], number[labels[2]], 0, 0, 0]
+
+
+def test_row_of_a_nasbench201_cell_is_its_genotype() -> None:
+    space = spaces.get("nasbench201")
+    genotypes = np.random.default_rng(0).integers(5, size=(50, 6))
+    batch = space.encode([space.from_genotype(genotype) for genotype in genotypes.tolist()])
+    bits, operators = bits_and_operators(batch, Form.of(batch, space.num_inputs))
+    assert bits.shape == (50, 0)
+    assert np.array_equal(operators, genotypes + 1)
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_rows_tell_architectures_apart(name: str) -> None:
+    """A row holds all that the graphs hold: equal rows, equal graphs."""
+    batch, form = population(name, 40)
+    rows = torch.cat(bits_and_operators(batch, form), dim=1)
+    graphs = {(batch.operators[row].tobytes(), batch.adjacency[row].tobytes()) for row in range(40)}
+    assert len(torch.unique(rows, dim=0)) == len(graphs)
+
+
+def test_smaller_graphs_are_padded() -> None:
+    batch, form = population("nasbench101", 30)
+    small = batch[(batch.operators[:, 0] >= 0).sum(axis=1) <= 6]
+    cut = GraphBatch(small.vocabulary, small.operators[..., :6], small.adjacency[..., :6, :6])
+    assert len(cut) > 0
+    for whole, padded in zip(bits_and_operators(small, form), bits_and_operators(cut, form), strict=True):
+        assert torch.equal(whole, padded)
+
+
+def test_mlp_takes_the_numbers_as_they_are(generators: Generators) -> None:
+    batch, form = population("nasbench101", 10)
+    made = RawNumbers(form, Settings(), generators(0, 1))
+    [rows] = made.tensors(batch, form)
+    assert rows.shape == (10, made.features) == (10, 26)
+    assert torch.equal(made(rows.unsqueeze(0)), rows.float().expand(2, 10, 26))
+
+
+def test_lstm_is_that_of_torch(generators: Generators) -> None:
+    batch, form = population("nasbench101", 10)
+    made = LSTM(form, Settings(recurrent=7), generators(0, 1))
+    [tokens] = made.tensors(batch, form)
+    vectors = made(tokens.unsqueeze(0))
+    for member in range(2):
+        plain = nn.LSTM(7, 7, batch_first=True)
+        order = torch.cat([torch.arange(14), torch.arange(21, 28), torch.arange(14, 21)])  # torch has i, f, g, o
+        with torch.no_grad():
+            given = {"ih": (made.from_token[member].T, made.bias[member, 0]), "hh": (made.from_state[member].T, torch.zeros(28))}
+            for name, (weight, bias) in given.items():
+                plain.get_parameter(f"weight_{name}_l0").copy_(weight[order])
+                plain.get_parameter(f"bias_{name}_l0").copy_(bias[order])
+        outputs, _ = plain(made.tokens[member][tokens.long()])
+        assert torch.allclose(vectors[member], outputs[:, -1], atol=1e-6)
+
+
+def test_bits_and_operators_have_tokens_of_their_own(generators: Generators) -> None:
+    batch, form = population("nasbench101", 50)
+    made = LSTM(form, Settings(recurrent=7), generators())
+    [tokens] = made.tensors(batch, form)
+    assert tokens.shape == (50, 26)
+    assert set(tokens[:, :21].unique().tolist()) == {0, 1}
+    assert set(tokens[:, 21:].unique().tolist()) == {2, 3, 4, 5}
+    assert made.tokens.shape == (1, 6, 7)

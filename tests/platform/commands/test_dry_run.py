@@ -1,0 +1,110 @@
+"""What a search will take: the arithmetic, and that nothing is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from archsearch.errors import ConfigurationError
+from archsearch.platform.command_line import main
+from archsearch.platform.commands.calibration import Calibration
+from archsearch.platform.commands.dry_run import DryRun, Machines, dry_run
+from archsearch.platform.configuration import SearchConfiguration
+
+
+def reckoned(seconds: float = 9.0, **settings: object) -> DryRun:
+    configuration = SearchConfiguration(**{"num_candidates": 40, **settings})  # type: ignore[arg-type]
+    calibration = Calibration(seconds, [], 2.0, (3, 20))
+    return DryRun(configuration, Machines("here", 4, 1), calibration, 2, 40, 1e6, "/data/runs", "off")
+
+
+def test_time_and_hours_are_those_of_the_workers() -> None:
+    plan = reckoned(cpus_per_worker=2.0, gpus_per_worker=0.5)
+    assert plan.worker_seconds == pytest.approx(40 * 9 + 40 * 0.05)
+    assert plan.seconds == pytest.approx(362 / 2 + 10)
+    assert plan.cpu_hours == pytest.approx(2 * 362 / 3600)
+    assert plan.gpu_hours == pytest.approx(0.5 * 362 / 3600)
+    text = plan.text()
+    assert "Expected:  about 3.2 min, 0.20 CPU-hours, 0.05 GPU-hours" in text
+    assert "0.11 candidates a second on one worker, 9 s each" in text
+    assert "(trainings of 3 epochs, reckoned up to 20)" in text
+
+
+def test_a_time_budget_is_a_bound() -> None:
+    assert reckoned(time_budget=60.0).worker_seconds == 120.0
+    assert reckoned(time_budget=60.0).seconds == 70.0
+    assert reckoned(time_budget=1e6).worker_seconds == reckoned().worker_seconds
+
+
+def test_disk_counts_what_is_written() -> None:
+    assert reckoned(tracking="off", report=False).disk_bytes == pytest.approx(1e6 + 40 * 8e3)
+    more = [reckoned(tracking="off").disk_bytes, reckoned().disk_bytes]
+    assert reckoned(tracking="off", report=False).disk_bytes < more[0] < more[1]
+
+
+@pytest.mark.parametrize("cpus", [0.25, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("gpus", [0.0, 0.1, 0.3, 0.5, 1.0, 2.0])
+def test_slots_are_those_of_packing_one_by_one(cpus: float, gpus: float) -> None:
+    free_cpus, free_gpus, count = 800, [100, 100, 100], 0  # in hundredths
+    wanted = round(100 * gpus)
+    while free_cpus >= 100 * cpus:
+        holders = [number for number, free in enumerate(free_gpus) if free >= min(wanted, 100)]
+        if wanted and len(holders) < max(1, wanted // 100):
+            break
+        for number in holders[: max(1, wanted // 100)]:
+            free_gpus[number] -= min(wanted, 100)
+        free_cpus -= round(100 * cpus)
+        count += 1
+    assert Machines("here", 8.0, 3.0).slots(cpus, gpus) == count
+
+
+def test_a_dry_run_leaves_nothing(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    plan = dry_run(SearchConfiguration(evaluator=f"table:{table}#valid_accuracy", num_candidates=5000), seconds=0.1)
+    assert not list(tmp_path.iterdir())
+    assert (plan.workers, plan.calibration.errors) == (1, [])
+    assert plan.ledger_bytes > 5000 * 20  # a key alone is longer
+    assert str(tmp_path / "runs") in plan.text()
+    assert f"sqlite:///{tmp_path}/mlflow.db" in plan.text()
+
+
+def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert main(["run", "--dry-run", "--table", "digits201", "--tracking", "off", "--candidates", "70"]) == 0
+    said = capsys.readouterr().out
+    assert "nasbench201 with evolution, 70 candidates by table:digits201, seed 0" in said
+    assert said.strip().endswith("Nothing was recorded; the same command without --dry-run searches.")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs cannot be written"),
+        ({"tracking": "http://127.0.0.1:9"}, "tracking: no MLflow server answers at http://127.0.0.1:9"),
+        ({"searcher": "evolutoin"}, "searcher: expected one of"),
+        ({"searcher_options": {"population": 3}}, "searcher_options: evolution does not take them"),
+        ({"cpus_per_worker": 1e6}, "workers: none finds its place, because each reserves 1e.06 CPUs"),
+        ({"address": "127.0.0.1:9"}, "address: no Ray cluster answers at 127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_work_is_said_before_it_costs(
+    settings: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    given = {"evaluator": "table:digits201", "tracking": "off", **settings}
+    with pytest.raises(ConfigurationError, match=message):
+        dry_run(SearchConfiguration(**given), seconds=0.01)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+def test_gpus_that_are_not_there_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ConfigurationError, match=r"each reserves 1 CPUs and 0.5 GPUs; this machine has \d+ CPUs and 0 GPUs"):
+        dry_run(SearchConfiguration(evaluator="table:digits201", tracking="off", gpus_per_worker=0.5), seconds=0.01)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+
+from archsearch import cluster
+from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch.errors import ConfigurationError
+from archsearch.searchers import ArchitectureSearcher, RandomSearch
+from archsearch.searchers.conformance import SearcherConformance, check_search
+from archsearch.searchers.conformance_loop import Loop
+from archsearch.spaces import SearchSpace
+
+_FOLDER = Path(__file__).parent.parent
+_SPEC = importlib.util.spec_from_file_location("nearest_neighbour", _FOLDER / "nearest_neighbour.py")
+assert _SPEC is not None and _SPEC.loader is not None
+nearest_neighbour = importlib.util.module_from_spec(_SPEC)
+sys.modules["nearest_neighbour"] = nearest_neighbour
+_SPEC.loader.exec_module(nearest_neighbour)
+ray.cloudpickle.register_pickle_by_value(nearest_neighbour)
+
+POOL = f"neighbours-{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_pool(two_cpus: None) -> Iterator[ModelPool]:
+    with ModelPool.start(nearest_neighbour.NearestNeighbour, name=POOL, shared=True, cpus=0.1) as pool:
+        yield pool
+        pool.shutdown()
+
+
+class TestConformance(SearcherConformance):
+    # Without determinism a restored search has to fit again, and forgets what it had ranked.
+    restores_exactly = False
+
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        return nearest_neighbour.NeighbourSearcher(space, seed, initial=10, stage_size=5, pool=POOL, **settings)
+
+    def test_fresh_process_proposes_the_same(self) -> None:
+        pytest.skip("the pool of this process is not that of another; tests/cluster compares processes")
+
+    def test_pickled_search_is_continued(self) -> None:
+        for batches in (6, 22):
+            loop = self.loop(deterministic=True, batch_size=1).run(at_once=2, batches=batches)
+            copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+            copy.take_over(loop)
+            assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+
+def make_loop(seed: int = 0, **settings: Any) -> Loop:
+    return TestConformance().loop(seed, **settings)
+
+
+def test_stages_find_more_than_chance() -> None:
+    suite = TestConformance()
+    space = suite.make_space()
+    bests = []
+    for seed in range(3):
+        guided = make_loop(seed, deterministic=True).run().searcher
+        chance = RandomSearch(space, seed, num_candidates=suite.num_candidates)
+        Loop(chance, lambda architecture: suite.objective(space, architecture)).run()
+        bests.append([max(row.evaluation.score for row in searcher.history) for searcher in (guided, chance)])
+    guided_mean, chance_mean = np.mean(bests, axis=0)
+    assert guided_mean > chance_mean + 0.05
+
+
+@pytest.mark.parametrize("batches", [3, 12, 23, 30])
+def test_an_interrupted_deterministic_search_goes_on_exactly(batches: int, tmp_path: Path) -> None:
+    settings = {"deterministic": True, "batch_size": 1}
+    whole = make_loop(**settings).run().candidates
+    first, again = make_loop(**settings), make_loop(**settings)
+    first.run(at_once=2, batches=batches)
+    first.searcher.save(str(tmp_path / "state"))
+    again.searcher.restore(str(tmp_path / "state"))
+    again.take_over(first)
+    again.run(at_once=2)
+    assert again.candidates == whole
+
+
+def test_a_stage_waits_for_all_outcomes_when_deterministic() -> None:
+    loop = make_loop(deterministic=True, batch_size=1).run(at_once=10, batches=10)
+    assert len(loop.open) >= 9
+    assert loop.searcher.suggest("early") is None
+    loop.drain()
+    assert isinstance(loop.searcher.suggest("late"), dict)
+
+
+def test_workers_are_kept_busy_with_one_candidate_each_while_outcomes_are_open() -> None:
+    loop = make_loop(batch_size=1)
+    loop.searcher.workers = 3
+    loop.run(at_once=10, batches=10)
+    extra = [loop.searcher.suggest(f"extra{index}") for index in range(5)]
+    assert [isinstance(suggestion, dict) for suggestion in extra] == [True, True, True, False, False]
+
+
+def test_predictions_made_before_are_compared_with_outcomes() -> None:
+    loop = make_loop(deterministic=True).run()
+    searcher = loop.searcher
+    assert isinstance(searcher, nearest_neighbour.NeighbourSearcher)
+    assert len(searcher.trust) == TestConformance.num_candidates - 10
+    figures = searcher.figures
+    assert figures["surrogate/stages"] == 6
+    assert -1.0 <= figures["surrogate/trust_tau"] <= 1.0
+    assert figures["surrogate/fitting_seconds"] > 0.0
+
+
+def test_exploration_mixes_random_candidates_in() -> None:
+    loop = make_loop(deterministic=True, explore=0.5).run()
+    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
+    assert 3 <= len(loop.searcher.trust) <= 27  # type: ignore[attr-defined]
+
+
+def test_a_fit_that_fails_is_told_and_the_search_goes_on_at_random(caplog: pytest.LogCaptureFixture) -> None:
+    loop = make_loop(deterministic=True)
+    loop.score = lambda architecture: 1.5 + len(str(architecture))
+    loop.run()
+    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
+    assert "a score above 1" in caplog.text
+
+
+def test_outcomes_that_are_all_alike_teach_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    loop = make_loop(deterministic=True)
+    loop.score = lambda architecture: 0.5
+    loop.run()
+    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
+    assert "too few or all alike" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("initial", 0), ("stage_size", -1), ("actors", 1.5), ("threads", True), ("explore", 1.0)]
+)
+def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: expected"):
+        nearest_neighbour.NeighbourSearcher(TestConformance().make_space(), 0, **{name: value})
+
+
+def test_a_pool_of_its_own_ends_with_the_search() -> None:
+    searcher = nearest_neighbour.NeighbourSearcher(TestConformance().make_space(), 0, num_candidates=20, initial=10, stage_size=5)
+    assert searcher.reserved_cpus == 1.0
+    searcher.open(0.5)
+    suite = TestConformance()
+    loop = Loop(searcher, lambda architecture: suite.objective(searcher.space, architecture)).run()
+    check_search(searcher, loop.candidates, 20)
+    name = searcher._pool.name
+    searcher.close()
+    with pytest.raises(cluster.PoolError, match="no model pool"):
+        ModelPool.attach(name)
