@@ -3,10 +3,12 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Files of tests run in as many processes as there are cores; each process has a Ray of its own.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help search test test-long check clean
+.PHONY: help search test test-slow test-all test-long check clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,11 +16,17 @@ help: ## List the targets.
 search: $(VENV)/installed ## Run an architecture search; ARGS="--seed 1" passes arguments on.
 	$(BIN)/archsearch run $(ARGS)
 
-test: check ## Check style, types and imports, and run the tests; ARGS goes to pytest.
-	$(BIN)/python -m pytest $(ARGS)
+test: check ## Check style, types and imports, and run the tests of each day; ARGS goes to pytest.
+	$(PYTEST) $(ARGS)
 
-test-long: check ## As test, with the tests that take minutes.
-	$(BIN)/python -m pytest -m "long or not long" $(ARGS)
+test-slow: $(VENV)/installed-dev ## Run what `test` leaves out, but the tests that take an hour together.
+	$(PYTEST) -m "slow and not long" $(ARGS)
+
+test-all: check ## As `test` and `test-slow` together.
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-long: check ## All tests; those marked long take more than an hour.
+	$(PYTEST) -m "long or not long" $(ARGS)
 
 check: $(VENV)/installed-dev ## Check style, types and imports only.
 	$(BIN)/ruff check

@@ -31,8 +31,9 @@ hypothesis.settings.register_profile("repeating", hypothesis.settings.get_profil
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the usual run be the same each time; one that takes in the long tests looks for new examples."""
-    hypothesis.settings.load_profile("repeating" if config.getoption("markexpr") == "not long" else "exploring")
+    """Let all tiers but the long one draw the same examples each time; the long one looks for new examples."""
+    with_long_tests = "long" in config.getoption("markexpr").replace("not long", "")
+    hypothesis.settings.load_profile("exploring" if with_long_tests else "repeating")
 
 
 @pytest.hookimpl(trylast=True)
