@@ -11,12 +11,46 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, first_line
 
+# Object stores show a file when its upload is complete; on other file systems it is written beside its place and renamed.
+_OBJECT_STORES = ("s3", "gcs", "abfs")
 # Network file systems show a new file to other machines after some seconds.
 _PATIENCE = 10.0
 # A node that has just started takes long to start its first process.
 _TIMEOUT = 120.0
+
+
+def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system and the path of a folder given as a local path or a URI, such as `s3://bucket/folder`."""
+    if "://" in root:
+        files, path = pafs.FileSystem.from_uri(root)
+        return files, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(Path(root).expanduser().absolute())
+
+
+def write_atomically(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, *, durable: bool) -> None:
+    """Write a file so that readers see all of it or nothing.
+
+    Args:
+        files: File system to write to.
+        path: Name of the file; its folder exists.
+        content: Content of the file.
+        durable: Whether a local file must survive a power cut, and not only the death of this process.
+
+    Raises:
+        OSError: The file cannot be written.
+        ArrowException: As above, from pyarrow.
+    """
+    if isinstance(files, pafs.LocalFileSystem):
+        with written_atomically(Path(path), durable=durable) as temporary:
+            temporary.write_bytes(content)
+        return
+    target = path if files.type_name in _OBJECT_STORES else f"{path}.{uuid.uuid4().hex}.tmp"
+    _write(files, target, content)
+    if target != path:
+        files.move(target, path)
 
 
 def check_storage(storage: str | Path) -> None:
@@ -35,7 +69,7 @@ def check_storage(storage: str | Path) -> None:
     if not nodes and "://" not in str(storage):
         return  # the run's folder is made by this very process
     try:
-        files, base = _open(str(storage))
+        files, base = open_folder(str(storage))
         files.create_dir(base, recursive=True)
         token = f"{base}/.storage-check-{uuid.uuid4().hex}"
         _write(files, token, b"driver")
@@ -140,14 +174,7 @@ def _name(node: dict[str, Any]) -> str:
     return f"the node {node['NodeManagerAddress']} ({node['NodeID'][:8]})"
 
 
-def _open(storage: str) -> tuple[pafs.FileSystem, str]:
-    if "://" in storage:
-        files, path = pafs.FileSystem.from_uri(storage)
-        return files, path.rstrip("/")
-    return pafs.LocalFileSystem(), str(Path(storage).expanduser().absolute())
-
-
-def _write(files: pafs.FileSystem, path: str, content: bytes) -> None:
+def _write(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer) -> None:
     with files.open_output_stream(path) as stream:
         stream.write(content)
 

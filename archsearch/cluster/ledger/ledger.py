@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from archsearch.cluster.ledger.compaction import MOST_PARTS, compact, merge
-from archsearch.cluster.ledger.part_files import PartFiles, open_folder
+from archsearch.cluster.ledger.part_files import PartFiles
 from archsearch.cluster.ledger.records import SCHEMA, Entry, Records, in_order
+from archsearch.cluster.storage import open_folder
 from archsearch.errors import LedgerError, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import uuid
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from archsearch.cluster.storage import write_atomically
 from archsearch.errors import LedgerError, first_line
 
 logger = logging.getLogger(__name__)
@@ -24,8 +22,6 @@ logger = logging.getLogger(__name__)
 LEVELS = 3
 _SUFFIX, _DAMAGED = ".parquet", ".damaged"
 _DIGEST = re.compile(rf"~([0-9a-f]{{16}}){re.escape(_SUFFIX)}$")
-# What is stored under a name there becomes visible when it is complete; elsewhere a file is written aside and then renamed.
-_OBJECT_STORES = ("s3", "gcs", "abfs")
 _THREADS = 8
 
 Result = TypeVar("Result")
@@ -63,7 +59,7 @@ class PartFiles:
             path = f"{self._level(level)}/{prefix}{_digest(content)}{_SUFFIX}"
             if level:
                 self.files.create_dir(self._level(level), recursive=True)
-            write_whole(self.files, path, content, durable=True)
+            write_atomically(self.files, path, content, durable=True)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
                 f"storage: cannot write to the ledger in {self.folder} ({first_line(error)}); mend that, then resume."
@@ -161,62 +157,12 @@ class PartFiles:
         return LedgerError(f"storage: cannot read the ledger in {self.folder} ({first_line(error)}); mend that, then resume.")
 
 
-def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
-    """Return the file system and the path of a folder given as a local path or a URI."""
-    if "://" in root:
-        files, path = pafs.FileSystem.from_uri(root)
-        return files, path.rstrip("/")
-    return pafs.LocalFileSystem(), str(Path(root).expanduser().absolute())
-
-
-def write_whole(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, durable: bool) -> None:
-    """Write a file so that it appears under its name complete.
-
-    Args:
-        files: Where to write.
-        path: Name of the file; its folder exists.
-        content: All of it.
-        durable: Whether it must outlast a power cut, and not only the death of this process.
-    """
-    if files.type_name in _OBJECT_STORES:
-        with files.open_output_stream(path) as stream:
-            stream.write(content)
-        return
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    if not isinstance(files, pafs.LocalFileSystem):
-        with files.open_output_stream(temporary) as stream:
-            stream.write(content)
-        files.move(temporary, path)
-        return
-    try:
-        with Path(temporary).open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(temporary).rename(path)
-    except OSError:  # on a full disk what was begun would take the room of what is tried again
-        with suppress(OSError):
-            Path(temporary).unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync_folder(Path(path).parent)
-
-
 def _for_each(function: Callable[[str], Result], paths: Sequence[str]) -> list[Result]:
     """Return the outcomes in order. Threads hide the latency of object stores, and that of disks in part."""
     if len(paths) <= _THREADS:
         return [function(path) for path in paths]
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(function, paths))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(content: bytes | pa.Buffer) -> str:

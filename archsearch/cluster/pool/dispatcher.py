@@ -10,22 +10,20 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 from archsearch.cluster.pool.actor import Done, Refused, Request, Stale
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.call import Call, Span
 from archsearch.cluster.pool.layout import PoolLayout
 from archsearch.cluster.pool.mailbox import Mailbox
-from archsearch.cluster.pool.newest_state import NewestState, ask_patiently
-from archsearch.cluster.pool.registry import Published
+from archsearch.cluster.pool.newest_state import NewestState, Reception
+from archsearch.cluster.pool.registry import Published, is_at_work
 from archsearch.cluster.pool.seat import Seat, Sent
-from archsearch.cluster.pool_counts import PoolCounts
-from archsearch.cluster.pool_reception import Reception
 from archsearch.errors import first_line
 
 logger = logging.getLogger(__name__)
@@ -37,6 +35,43 @@ _MOST_DEATHS_IN_A_ROW = 12
 # If there is no actor, one that Ray cannot restart for want of a node is waited for so long.
 _MOST_SECONDS_WITHOUT_ACTORS = 300.0
 _SECONDS_BETWEEN_CHECKS = 1.0
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """What a handle of a pool has seen so far.
+
+    Args:
+        chunks: Chunks and jobs that were answered.
+        deaths: Deaths of actors that had work of this handle.
+        refusals: Chunks and jobs whose model raised.
+        switches: Times that an actor loaded a state for work of this handle.
+        most_in_flight: The most chunks that were with one actor at once.
+        busy_seconds: Seconds of the model's methods, over all actors.
+        longest_chunk: Seconds of the longest chunk or job.
+        longest_load: Seconds of the longest loading of a state.
+        longest_wait: Most seconds that a chunk or job was with an actor without being worked on: those of the chunk before it,
+            of loading, and of travelling.
+    """
+
+    chunks: int = 0
+    deaths: int = 0
+    refusals: int = 0
+    switches: int = 0
+    most_in_flight: int = 0
+    busy_seconds: float = 0.0
+    longest_chunk: float = 0.0
+    longest_load: float = 0.0
+    longest_wait: float = 0.0
+
+    def take(self, answer: Done, seconds: float) -> None:
+        """Take note of an answer, and of the seconds since its chunk was sent."""
+        self.chunks += 1
+        self.busy_seconds += answer.seconds
+        self.longest_chunk = max(self.longest_chunk, answer.seconds)
+        self.switches += answer.load_seconds > 0
+        self.longest_load = max(self.longest_load, answer.load_seconds)
+        self.longest_wait = max(self.longest_wait, seconds - answer.seconds)
 
 
 class Dispatcher:
@@ -60,14 +95,17 @@ class Dispatcher:
     """
 
     def __init__(self, layout: PoolLayout, branch: str, handles: Sequence[Any], registry: Any, *, owner: bool) -> None:
-        self.branch, self.makes_models = branch, owner
+        self._branch = branch
         self.keep = layout.shared or not owner
         """Whether the registry is to copy states, because the pool may outlive this process."""
         self.counts = PoolCounts()
         self.ready: Future[None] = Future()
         self._layout, self._registry, self._states = layout, registry, NewestState(registry, branch, keep=self.keep)
         self._mailbox = Mailbox()
-        self._seats = [Seat(handle, self._mailbox, self) for handle in handles]
+        self._seats = [
+            Seat(handle, self._mailbox, self._states, makes_model=owner, ready=self.ready, retired=self._retired)
+            for handle in handles
+        ]
         self._calls: deque[Call] = deque()
         self._reception = Reception(layout.name, self._mailbox, self._states, self._admit, self._break)
         self._stopped, self._broken = False, ""
@@ -167,11 +205,6 @@ class Dispatcher:
         self._calls.append(call)
 
     @property
-    def newest(self) -> Published:
-        """The newest state that is known here."""
-        return self._states.published
-
-    @property
     def highest_version(self) -> int:
         """The newest version that was ever known here."""
         return self._states.highest
@@ -201,12 +234,12 @@ class Dispatcher:
         return None
 
     def _send(self, seat: Seat, call: Call, span: Span, alone: bool) -> None:
-        newest, token = self.newest, uuid.uuid4().hex if span.suspect else None
+        newest, token = self._states.published, uuid.uuid4().hex if span.suspect else None
         # The reference doubles the cost of a call, so it travels only where it is needed.
         state = () if seat.holds is not None and seat.holds >= newest.version else newest.reference
         try:
             payload = call.payload(span)
-            request = Request(call.method, payload, call.options, self.branch, newest.version, state, token)
+            request = Request(call.method, payload, call.options, self._branch, newest.version, state, token)
             reference = seat.handle.work.remote(request)
         except Exception as error:
             call.fail(PoolError(f"{call.method}: its argument cannot be sent ({first_line(error)})."))
@@ -264,7 +297,7 @@ class Dispatcher:
         self.counts.deaths += 1
         self._deaths_in_a_row += 1
         for sent in lost:
-            sent.call.lost(sent.span, blamed=len(lost) == 1 and self.is_at_work(sent.token))
+            sent.call.lost(sent.span, blamed=len(lost) == 1 and is_at_work(self._registry, sent.token))
         if self._deaths_in_a_row >= _MOST_DEATHS_IN_A_ROW:
             self._fail_all(
                 f"pool {self._layout.name}: actors died {self._deaths_in_a_row} times without an answer in between; "
@@ -274,25 +307,8 @@ class Dispatcher:
         if not self._broken:
             seat.probe()
 
-    # What seats ask and tell
-
-    def is_at_work(self, token: str | None) -> bool:
-        if token is None:
-            return False
-        try:
-            return bool(ask_patiently(self._registry.is_at_work, token))
-        except RayError:
-            return False
-
-    def risen(self) -> None:
-        with suppress(InvalidStateError):
-            self.ready.set_result(None)
-
-    def unusable(self, error: str) -> None:
-        with suppress(InvalidStateError):
-            self.ready.set_exception(PoolError(f"model: it cannot be made in an actor ({error})."))
-
-    def retired(self, reason: str) -> None:
+    def _retired(self, reason: str) -> None:
+        """Note that an actor is gone for good; without any actor the pool has ended."""
         logger.warning("pool %s: an actor is gone (%s)", self._layout.name, reason)
         if all(seat.gone for seat in self._seats):
             self._break(f"all its actors are gone ({reason})")

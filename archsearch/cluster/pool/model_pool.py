@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -14,19 +15,20 @@ import numpy as np
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from archsearch.cluster.connection import connect
+from archsearch.cluster.pool.actor import ModelActor
 from archsearch.cluster.pool.answer import Answer, PoolError, Reply
 from archsearch.cluster.pool.call import Call, CandidateCall, JobCall
 from archsearch.cluster.pool.chunking import ChunkSizer
-from archsearch.cluster.pool.dispatcher import Dispatcher
+from archsearch.cluster.pool.dispatcher import Dispatcher, PoolCounts
 from archsearch.cluster.pool.layout import NAMESPACE, PoolLayout
-from archsearch.cluster.pool.newest_state import ask_patiently
-from archsearch.cluster.pool.registry import Published
-from archsearch.cluster.pool_counts import PoolCounts
-from archsearch.cluster.pool_creation import is_there, make_actor, make_registry, needs, warn_if_too_many
+from archsearch.cluster.pool.registry import PoolRegistry, Published, ask_patiently
 from archsearch.errors import ConfigurationError, first_line
 from archsearch.evaluators.surrogate import Batch, State
+
+logger = logging.getLogger(__name__)
 
 # Ray sends larger arguments by reference to the program that made the actor; a restart after its end would not find them.
 _LARGEST_MODEL = 64 * 1024
@@ -113,10 +115,10 @@ class ModelPool:
                 "Load what is heavy in the actor, and send weights through publish."
             )
         connect()
-        if shared and is_there(layout):
+        if shared and _is_there(layout):
             return cls.attach(name, branch)
-        registry = make_registry(layout)
-        handles = [make_actor(layout, index, pickled) for index in range(actors)]
+        registry = _make_registry(layout)
+        handles = [_make_actor(layout, index, pickled) for index in range(actors)]
         pool = cls(layout, branch, registry, handles, owner=True)
         try:
             pool._dispatcher.ready.result(timeout=start_seconds)
@@ -124,8 +126,8 @@ class ModelPool:
             pool.shutdown()
             if isinstance(error, PoolError):
                 raise
-            raise PoolError(f"actors: none could be placed in {start_seconds:.0f} seconds. {needs(layout)}") from error
-        warn_if_too_many(layout)
+            raise PoolError(f"actors: none could be placed in {start_seconds:.0f} seconds. {_needs(layout)}") from error
+        _warn_if_too_many(layout)
         return pool
 
     @classmethod
@@ -297,3 +299,72 @@ def _wait(future: Future[_Result]) -> _Result:
     except BaseException:
         future.cancel()  # Ctrl-C: what was not sent is left out
         raise
+
+
+def _is_there(layout: PoolLayout) -> bool:
+    """Return whether a shared pool of this name is in the cluster already.
+
+    Raises:
+        PoolError: It is made otherwise.
+    """
+    try:
+        registry: Any = ray.get_actor(layout.name, namespace=NAMESPACE)
+        there = ask_patiently(registry.layout)
+    except (ValueError, RayError):
+        return False
+    if there != layout:
+        raise PoolError(f"name: the pool {layout.name!r} is there, but made otherwise ({there}); attach to it.")
+    return True
+
+
+def _make_registry(layout: PoolLayout) -> Any:
+    """Return the actor that all find by the name of the pool.
+
+    Raises:
+        PoolError: The name is taken, or Ray cannot start it.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    options = _options(layout, layout.name)
+    try:
+        registry: Any = ray.remote(PoolRegistry).options(num_cpus=0, scheduling_strategy=here, **options).remote(layout)
+        ask_patiently(registry.layout)
+    except ValueError as error:
+        raise PoolError(
+            f"name: a pool {layout.name!r} is in this cluster already; attach to it, or choose another name."
+        ) from error
+    except RayError as error:
+        raise PoolError(f"pool {layout.name}: Ray could not start it ({first_line(error)}).") from error
+    return registry
+
+
+def _make_actor(layout: PoolLayout, index: int, pickled: bytes) -> Any:
+    """Return one of the actors, which makes its model by the pickled function."""
+    made = ray.remote(ModelActor).options(
+        num_cpus=layout.cpus,
+        num_gpus=layout.gpus,
+        scheduling_strategy="SPREAD",  # over nodes; and not within the resources of a trial
+        max_task_retries=0,
+        **_options(layout, layout.actor_name(index)),
+    )
+    return made.remote(pickled, layout.threads, layout.gpus, layout.name)
+
+
+def _options(layout: PoolLayout, name: str) -> dict[str, Any]:
+    lifetime = {"lifetime": "detached", "get_if_exists": True} if layout.shared else {}
+    return {"name": name, "namespace": NAMESPACE, "max_restarts": -1, **lifetime}
+
+
+def _needs(layout: PoolLayout) -> str:
+    """Return what the pool needs beside what there is, as a sentence."""
+    there = ray.cluster_resources()
+    return (
+        f"Each of the {layout.actors} needs {layout.cpus:g} CPUs and {layout.gpus:g} GPUs; "
+        f"the cluster has {there.get('CPU', 0):g} and {there.get('GPU', 0):g}."
+    )
+
+
+def _warn_if_too_many(layout: PoolLayout) -> None:
+    """Log that some actors will wait for resources."""
+    there = ray.cluster_resources()
+    if layout.actors * layout.cpus > there.get("CPU", 0) or layout.actors * layout.gpus > there.get("GPU", 0):
+        logger.warning("pool %s: the cluster has no room for all of it. %s", layout.name, _needs(layout))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import ActorUnavailableError, RayError
 
 from archsearch.cluster.pool.layout import PoolLayout
 
 _MOST_TOKENS = 10_000
+_SECONDS_TO_ANSWER = 30.0
+_SECONDS_BETWEEN_TRIES = 0.5
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +95,32 @@ class PoolRegistry:
 
 def _copy(reference: Sequence[Any]) -> list[Any]:
     return [ray.put(ray.get(reference[0]))]
+
+
+def ask_patiently(method: Any, *arguments: Any) -> Any:
+    """Return the answer of a method of the registry; if that is just being restarted, ask again.
+
+    Raises:
+        RayError: It does not answer, or is gone.
+    """
+    for _ in range(_TRIES):
+        try:
+            return ray.get(method.remote(*arguments), timeout=_SECONDS_TO_ANSWER)
+        except ActorUnavailableError:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+    return ray.get(method.remote(*arguments), timeout=_SECONDS_TO_ANSWER)
+
+
+def is_at_work(registry: Any, token: str | None) -> bool:
+    """Return whether an actor that is dead certainly had a call in hand: it may have died of one of another process.
+
+    Args:
+        registry: The pool's registry.
+        token: Name of the call; None for one that was not noted.
+    """
+    if token is None:
+        return False
+    try:
+        return bool(ask_patiently(registry.is_at_work, token))
+    except RayError:
+        return False

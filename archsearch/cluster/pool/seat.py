@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from archsearch.cluster.pool.actor import Refused
+from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.call import Call, Span
 from archsearch.cluster.pool.mailbox import Mailbox
-from archsearch.cluster.pool.registry import Published
+from archsearch.cluster.pool.newest_state import NewestState
+from archsearch.cluster.pool.registry import is_at_work
 from archsearch.errors import first_line
 
 # A model or state that kills an actor so often before its first call is not tried there again.
@@ -44,30 +48,6 @@ class Sent:
     moment: float = field(default_factory=time.monotonic)
 
 
-class SeatKeeper(Protocol):
-    """Who is told what becomes of a seat."""
-
-    branch: str
-    makes_models: bool
-    """Whether a new actor is to make its model before its first call."""
-
-    @property
-    def newest(self) -> Published:
-        """The newest state of the branch."""
-
-    def is_at_work(self, token: str | None) -> bool:
-        """Whether an actor that is dead certainly had this work in hand: it may have been that of another process."""
-
-    def risen(self) -> None:
-        """An actor is ready for work."""
-
-    def unusable(self, error: str) -> None:
-        """The model cannot be made, or refuses the newest state."""
-
-    def retired(self, reason: str) -> None:
-        """An actor is gone for good."""
-
-
 class Seat:
     """An actor and the work that it has from this caller.
 
@@ -77,17 +57,30 @@ class Seat:
     Args:
         handle: The actor.
         mailbox: Of the thread that owns the seat.
-        keeper: Who is told.
+        states: The newest state, which a new actor loads before its first call.
+        makes_model: Whether a new actor makes its model before its first call although there is no state.
+        ready: Resolves when the first actor of the pool is ready for work, or fails if the model cannot be made.
+        retired: Called with the reason when the actor is gone for good.
     """
 
-    def __init__(self, handle: Any, mailbox: Mailbox, keeper: SeatKeeper) -> None:
+    def __init__(
+        self,
+        handle: Any,
+        mailbox: Mailbox,
+        states: NewestState,
+        *,
+        makes_model: bool,
+        ready: Future[None],
+        retired: Callable[[str], None],
+    ) -> None:
         self.handle = handle
         self.up = self.gone = False
         self.in_flight: list[Sent] = []
         self.lost: list[Sent] = []
         self.holds: int | None = None
         """Version of the branch that the actor should have; None if that is unknown."""
-        self._mailbox, self._keeper = mailbox, keeper
+        self._mailbox, self._states, self._makes_model = mailbox, states, makes_model
+        self._ready, self._retired = ready, retired
         self._failed_starts = 0
         self._last_sign = time.monotonic()
 
@@ -128,9 +121,9 @@ class Seat:
             self._retire(first_line(error))
         elif error is not None:
             self.probe()
-        elif self._keeper.makes_models or self._keeper.newest.version:
-            newest, token = self._keeper.newest, uuid.uuid4().hex
-            reference = self.handle.prepare.remote(self._keeper.branch, newest.version, newest.reference, token)
+        elif self._makes_model or self._states.published.version:
+            newest, token = self._states.published, uuid.uuid4().hex
+            reference = self.handle.prepare.remote(self._states.branch, newest.version, newest.reference, token)
             self._mailbox.ask(reference, partial(self._take_start, newest.version, token))
         else:
             self._rise(None)
@@ -140,10 +133,11 @@ class Seat:
         if error is None:
             outcome = answer.result()
             if isinstance(outcome, Refused):
-                self._keeper.unusable(outcome.error)
+                with suppress(InvalidStateError):
+                    self._ready.set_exception(PoolError(f"model: it cannot be made in an actor ({outcome.error})."))
             self._rise(None if isinstance(outcome, Refused) else version)
             return
-        self._failed_starts += self._keeper.is_at_work(token)
+        self._failed_starts += is_at_work(self._states.registry, token)
         if self._failed_starts >= _MOST_FAILED_STARTS:
             self._retire(f"it died {self._failed_starts} times before its first call: {first_line(error)}")
         else:
@@ -151,8 +145,9 @@ class Seat:
 
     def _rise(self, holds: int | None) -> None:
         self.up, self.holds, self._failed_starts = True, holds, 0
-        self._keeper.risen()
+        with suppress(InvalidStateError):
+            self._ready.set_result(None)
 
     def _retire(self, reason: str) -> None:
         self.gone = True
-        self._keeper.retired(reason)
+        self._retired(reason)

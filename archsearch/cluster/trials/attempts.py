@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 
 from archsearch.cluster.ledger.ledger import Ledger
-from archsearch.cluster.ledger.part_files import write_whole
+from archsearch.cluster.storage import write_atomically
 from archsearch.errors import LedgerError, first_line
 
 # Data sets leave out names that begin so; whoever reads the ledger's folder as one is not disturbed.
@@ -94,9 +94,9 @@ class AttemptNote:
         content = json.dumps(asdict(attempt)).encode()
         try:
             with suppress(FileNotFoundError):
-                return write_whole(self._files, self._path, content, durable=False)
+                return write_atomically(self._files, self._path, content, durable=False)
             self._files.create_dir(self._folder, recursive=True)
-            write_whole(self._files, self._path, content, durable=False)
+            write_atomically(self._files, self._path, content, durable=False)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(f"storage: cannot write {self._path} ({first_line(error)}); mend that, then resume.") from error
 
