@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archsearch.searchers.predictor_surrogate import PredictorSurrogate
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
+from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.evaluators.predictors.predictor import Predictor
+
+
+class PredictorSurrogate(RankingSurrogate):
+    """Ranks by a `Predictor` for each objective.
+
+    Args:
+        space: Space of the architectures.
+        enumerable: Spaces of so many genotypes are ranked as a whole.
+        **predictor: Arguments of `Predictor` but space and seed.
+    """
+
+    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
+        super().__init__(space, enumerable=enumerable)
+        self.arguments = predictor
+        _predictor_class()  # torch takes seconds to load: now, and not in the first fit
+
+    def _made(self, seed: int) -> Predictor:
+        return _predictor_class()(self.space, seed=seed, **self.arguments)
 
 
 class GATESEvolution(GuidedEvolution):
@@ -55,3 +76,9 @@ class GATESEvolution(GuidedEvolution):
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
+
+
+def _predictor_class() -> type[Predictor]:
+    from archsearch.evaluators.predictors.predictor import Predictor  # torch is needed in the actor alone
+
+    return Predictor

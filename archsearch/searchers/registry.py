@@ -8,9 +8,9 @@ from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.ngae import NGAEAscent
+from archsearch.searchers.optuna_tpe import OptunaTPE
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
-from archsearch.searchers.tune_algorithm import OptunaTPE
 
 _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "evolution": RegularizedEvolution,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
+from archsearch.atomic_file import written_atomically
 from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.errors import RunError, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
@@ -230,10 +231,9 @@ class ArchitectureSearcher(Searcher):
         return True
 
     def save(self, checkpoint_path: str) -> None:
-        """Write the state as JSON, whole or not at all."""
-        temporary = Path(f"{checkpoint_path}.tmp")
-        temporary.write_text(json.dumps(self.state()))
-        temporary.replace(checkpoint_path)
+        """Write the state atomically as JSON."""
+        with written_atomically(Path(checkpoint_path), durable=False) as temporary:
+            temporary.write_text(json.dumps(self.state()))
 
     def restore(self, checkpoint_path: str) -> None:
         """Read a state that `save` wrote, into a searcher made with the same arguments.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.searchers.goals import SCORE, Goals, Objective
+from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.observation import Observation
-from archsearch.searchers.optuna_tpe import OptunaStudy
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.unique_candidates import Patience
 from archsearch.spaces import Architecture, SearchSpace
@@ -141,35 +139,3 @@ def _check_objectives(algorithm: Searcher, goals: Goals) -> None:
 def tune_domains(space: SearchSpace) -> dict[str, Any]:
     """Return the choices of a space as Ray Tune domains."""
     return {name: tune.choice(list(values)) for name, values in space.param_space().items()}
-
-
-class OptunaTPE(TuneAlgorithm):
-    """Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) through Ray Tune's `OptunaSearch`.
-
-    With several objectives it is the multi-objective one (Ozaki et al., GECCO 2020).
-    """
-
-    def __init__(self, space: SearchSpace, seed: int = 0, *, goals: Goals | None = None, **settings: Any) -> None:
-        algorithm = partial(tpe, objectives=(goals or Goals()).objectives)
-        super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
-
-    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
-        assert isinstance(self._algorithm, OptunaStudy)
-        self._algorithm.add_outcome(self.space.params(architecture), list(outcome.values()))
-
-
-def tpe(domains: dict[str, Any], seed: int, objectives: Sequence[Objective] = (Objective(SCORE),)) -> Searcher:
-    """Return Optuna's tree-structured Parzen estimator for these objectives."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
-    names = [objective.name for objective in objectives]
-    modes = ["max" if objective.maximize else "min" for objective in objectives]
-    several = len(names) > 1
-    return OptunaStudy(
-        OptunaStudy.convert_search_space(domains),
-        metric=names if several else names[0],
-        mode=modes if several else modes[0],
-        sampler=sampler,
-    )

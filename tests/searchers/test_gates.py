@@ -12,8 +12,7 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.spaces import SearchSpace
 
 POOLS = f"gates-{uuid.uuid4().hex[:6]}"

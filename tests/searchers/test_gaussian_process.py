@@ -12,8 +12,7 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, SmallSpace, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance, SmallSpace, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
 from archsearch.searchers.goals import Goals
 from archsearch.spaces import SearchSpace

@@ -17,8 +17,7 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells

@@ -12,9 +12,8 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, NGAEAscent, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
-from archsearch.searchers.ngae_surrogate import NGAESurrogate, ranks
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
+from archsearch.searchers.ngae import NGAESurrogate, ranks
 from archsearch.spaces import SearchSpace
 
 POOLS = f"ngae-{uuid.uuid4().hex[:6]}"

@@ -8,8 +8,8 @@ import torch
 
 from archsearch import spaces
 from archsearch.searchers.conformance import SmallSpace
+from archsearch.searchers.gates import PredictorSurrogate
 from archsearch.searchers.goals import Constraint, Goals, Objective
-from archsearch.searchers.predictor_surrogate import PredictorSurrogate
 from archsearch.spaces import Architecture, SearchSpace
 
 EPOCHS = 30

@@ -14,8 +14,7 @@ from ray.tune.search.sample import Categorical
 
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import OptunaTPE, TuneAlgorithm, tune_domains
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201

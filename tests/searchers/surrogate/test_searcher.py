@@ -16,8 +16,7 @@ from archsearch import cluster
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import ArchitectureSearcher, RandomSearch
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.spaces import SearchSpace
 
 _FOLDER = Path(__file__).parent.parent
