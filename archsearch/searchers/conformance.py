@@ -14,15 +14,22 @@ import itertools
 import json
 import math
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
+import ray
 from ray.tune.search import Searcher
 
+from archsearch.cluster.connection import connect
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import RunError
 from archsearch.searchers.goals import Constraint, Goals, Objective
 from archsearch.searchers.observation import Observation
@@ -30,6 +37,9 @@ from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import OPERATORS, NASBench201
+
+# The pools of all kinds of space fit into one CPU, whatever else runs.
+_CPUS_OF_A_POOL = 0.1
 
 
 class SmallSpace(NASBench201):
@@ -161,17 +171,8 @@ class Loop:
         self.searcher.on_trial_complete(trial_id=name, result=result, error=False)
 
 
-class SearcherConformance:
-    """Tests of one searcher. Subclass it at the top level of a file, say which searcher in `make_searcher`, let pytest run it.
-
-    No Ray cluster is needed: a bare loop asks and answers as Ray Tune would.
-
-    Attributes:
-        num_candidates: Candidates of a search.
-        batch_size: Candidates of a batch; 1 in tests that are about the order of outcomes.
-        alternatives: Operators of the space that is proposed as a whole; 2 leave 8 structures, 3 leave 127.
-        restores_exactly: Whether a restored searcher must go on with the very proposals of the one that was saved.
-    """
+class _AnySearcher:
+    """The tests that every searcher passes, with or without a surrogate; see `SearcherConformance`."""
 
     num_candidates: ClassVar[int] = 40
     batch_size: ClassVar[int] = 3
@@ -181,6 +182,10 @@ class SearcherConformance:
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         """Return a new searcher; `settings` are those of `ArchitectureSearcher`."""
         raise NotImplementedError("make_searcher: return the searcher under test.")
+
+    def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        """Return a new searcher with what the suite adds to its settings."""
+        return self.make_searcher(space, seed, **settings)
 
     def make_space(self) -> SearchSpace:
         """Return the space to search."""
@@ -196,7 +201,7 @@ class SearcherConformance:
         """Return a new searcher in a loop that answers by the objective."""
         space = self.make_space()
         settings = {"num_candidates": self.num_candidates, "batch_size": self.batch_size, **settings}
-        return Loop(self.make_searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
+        return Loop(self.searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
 
     def proposals(self, seed: int, **settings: Any) -> list[str]:
         """Return all candidates of a search with one trial at a time."""
@@ -235,14 +240,10 @@ class SearcherConformance:
         assert self.proposals(3) == self.proposals(3), "the same seed gives the same proposals"
         assert self.proposals(3) != self.proposals(4), "another seed gives other proposals"
 
-    def test_fresh_process_proposes_the_same(self) -> None:
-        fresh = in_fresh_process(self, "subject.proposals(0)")
-        assert fresh == self.proposals(0), "a fresh process proposes other candidates"
-
     def test_small_space_is_proposed_as_a_whole(self) -> None:
         space = SmallSpace(self.alternatives)
         structures = space.structures()
-        searcher = self.make_searcher(space, 0, num_candidates=len(structures) + 10, batch_size=self.batch_size)
+        searcher = self.searcher(space, 0, num_candidates=len(structures) + 10, batch_size=self.batch_size)
         loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
         left_out = structures - {space.key(space.parse(text)) for text in loop.candidates}
         assert not left_out, f"{len(left_out)} structures of the space are left out"
@@ -294,7 +295,7 @@ class SearcherConformance:
         space = SmallSpace(self.alternatives)
         left = {key for key, architecture in space.representatives().items() if self.weight(architecture) <= 0.2}
         settings = {"num_candidates": len(left) + 10, "batch_size": self.batch_size}
-        searcher = self.make_searcher(space, 0, goals=self.goals("<= 0.2"), **settings)
+        searcher = self.searcher(space, 0, goals=self.goals("<= 0.2"), **settings)
         loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
         keys = {space.key(space.parse(text)) for text in loop.candidates}
         assert all(self.weight(space.parse(text)) <= 0.2 for text in loop.candidates)
@@ -381,12 +382,6 @@ class SearcherConformance:
             check_search(again.searcher, candidates, self.num_candidates)
             assert not self.restores_exactly or candidates == first.run().candidates
 
-    def test_pickled_search_is_continued(self) -> None:
-        loop = self.loop().run(at_once=2, batches=6)
-        copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
-        copy.take_over(loop)
-        assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
-
     # The ledger
 
     def test_known_candidates_are_answered_without_a_trial(self) -> None:
@@ -412,6 +407,95 @@ class SearcherConformance:
         assert again.run().suggestions == []
         assert [row.evaluation.key for row in again.searcher.history] == [row.evaluation.key for row in first.searcher.history]
         assert again.searcher.complete
+
+
+class SearcherConformance(_AnySearcher):
+    """Tests of one searcher. Subclass it at the top level of a file, say which searcher in `make_searcher`, let pytest run it.
+
+    No Ray cluster is needed: a bare loop asks and answers as Ray Tune would. Searchers with a surrogate in a model pool take
+    `SurrogateSearcherConformance`.
+
+    Attributes:
+        num_candidates: Number of candidates of a search.
+        batch_size: Number of candidates of a batch; 1 in tests that are about the order of outcomes.
+        alternatives: Number of operators of the space that is proposed as a whole; 2 leave 8 structures, 3 leave 127.
+        restores_exactly: Whether a restored searcher must propose exactly what the saved one would have.
+    """
+
+    def test_fresh_process_proposes_the_same(self) -> None:
+        fresh = in_fresh_process(self, "subject.proposals(0)")
+        assert fresh == self.proposals(0), "a fresh process proposes other candidates"
+
+    def test_pickled_search_is_continued(self) -> None:
+        loop = self.loop().run(at_once=2, batches=6)
+        copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+        copy.take_over(loop)
+        assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+
+class SharedPools:
+    """Names one shared model pool for each kind of space, so that the searches of a test file need not each start actors.
+
+    The searcher that first uses a name makes the pool; leaving the context shuts all pools down.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = f"tests-{uuid.uuid4().hex[:8]}"
+        self._names: set[str] = set()
+
+    def name_for(self, space: SearchSpace) -> str:
+        """Return the name of the pool for searches of this kind of space."""
+        name = f"{self._prefix}-{type(space).__name__}"
+        self._names.add(name)
+        return name
+
+    def __enter__(self) -> SharedPools:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for name in self._names:
+            with suppress(PoolError):  # no search has made it
+                ModelPool.attach(name).shutdown()
+
+
+class SurrogateSearcherConformance(_AnySearcher):
+    """Tests of one `SurrogateSearcher`, in a local Ray of two CPUs that is started where there is none.
+
+    Searches of one kind of space share a pool, whose name `make_searcher` gets in its settings. Make the stages short, such as
+    `initial=10, stage_size=5`. A restored search fits again and forgets what it had ranked, so that only a deterministic one
+    must go on exactly; the pool of this process is not there for another.
+
+    Example:
+        >>> class TestMySearcher(SurrogateSearcherConformance):
+        ...     def make_searcher(self, space, seed, **settings):
+        ...         return MySearcher(space, seed, initial=10, stage_size=5, **settings)
+    """
+
+    restores_exactly = False
+    _pools: ClassVar[SharedPools]
+
+    @pytest.fixture(scope="class", autouse=True)
+    def shared_pools(self, request: pytest.FixtureRequest) -> Iterator[SharedPools]:
+        """Pools that end with the tests of the class, and with them Ray if it was started here."""
+        starts_ray = not ray.is_initialized()
+        connect(num_cpus=2)
+        with SharedPools() as pools:
+            request.cls._pools = pools
+            yield pools
+        if starts_ray:
+            ray.shutdown()
+
+    def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        searcher = self.make_searcher(space, seed, pool=self._pools.name_for(space), **settings)
+        searcher.open(cpus=_CPUS_OF_A_POOL)
+        return searcher
+
+    def test_pickled_search_is_continued(self) -> None:
+        for batches in (6, 22):  # in the random stage, and in one that follows a fit
+            loop = self.loop(deterministic=True, batch_size=1).run(at_once=2, batches=batches)
+            copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+            copy.take_over(loop)
+            assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
 
 
 def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expected: int) -> None:
