@@ -95,7 +95,7 @@ class PartFiles:
             tables |= {path: table for path, table in found.items() if table is not None}
             if all(table is not None for table in found.values()):
                 return list(tables.values())
-            # A part was merged since it was listed, so that its rows are in a higher level; or it is corrupt, and is not listed again.
+            # A part was merged since it was listed, its rows are in a higher level; or it is corrupt, and not listed again.
 
     def read(self, paths: Sequence[str]) -> list[pa.Table | None]:
         """Return the table of each part, None for a part that is missing or corrupt; corrupt ones are renamed to `*.damaged`.

@@ -1,4 +1,4 @@
-"""The newest state of a branch, as one caller of a model pool knows it."""
+"""The newest state of a branch, kept up to date with the registry before each call."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from archsearch.cluster.pool.call import Call
 from archsearch.cluster.pool.mailbox import Mailbox
 from archsearch.cluster.pool.registry import Published
 
-# A registry that was restarted is told the newest state within this time by any caller who knows it.
+# Within this time a caller with a published state gives it back to a restarted registry.
 _SECONDS_BETWEEN_REMINDERS = 2.0
-# If the registry was restarted and no caller has told it of a state for so long, there is none.
+# When a restarted registry has got no state back for this long, none was published.
 _MOST_SECONDS_UNSURE = 10.0
 _SECONDS_BETWEEN_QUESTIONS = 0.5
 
 
 class NewestState:
-    """Keeps in step with the registry: learns what others published, and gives back what a restarted registry forgot.
+    """Knows the newest state of a branch: learns it from the registry, and gives it back to a registry that was restarted.
 
-    The registry's copies end with its process, so only a caller who published a state, and still has it, can give it back.
+    The registry's copies end with its process, so only a caller that published a state, and still has it, can give it back.
 
     Args:
-        registry: The pool's registry.
-        branch: The branch.
-        keep: Whether the registry is to have copies of its own.
+        registry: Ray handle of the pool's registry.
+        branch: Name of the branch.
+        keep: Whether the registry keeps copies of the states.
     """
 
     def __init__(self, registry: Any, branch: str, *, keep: bool) -> None:
         self.published = Published()
         self.highest = 0
-        """The newest version that was ever known here."""
+        """The highest version that this process has known."""
         self.trusting = False
-        """Whether a restarted registry is believed that nothing was published, because it was waited for in vain."""
+        """Whether to trust a restarted registry that no state was published, after waiting for one in vain."""
         self.registry, self.branch, self._keep = registry, branch, keep
         self._own = Published()
         self._reminded = time.monotonic()
 
     def learn(self, own: Published) -> None:
-        """Take note of a state that was published by this process, which has it as long as it lives."""
+        """Store a state that this process has published and keeps as long as it lives."""
         self._own = own
         self._take(own)
 
@@ -55,19 +55,19 @@ class NewestState:
             self.highest = max(self.highest, published.version)
 
     def drop(self, version: int) -> None:
-        """Take note that a state cannot be fetched any more."""
+        """Forget a state that cannot be fetched any more."""
         if self.published.version == version:
             self.published = Published()
 
     def ask(self) -> Any:
-        """Return a reference to the answer of the registry, for `compare`."""
+        """Ask the registry; return the object reference to its answer, for `compare`."""
         return self.registry.newest.remote(self.branch)
 
     def compare(self, answer: Future[Any]) -> bool:
-        """Learn what the registry knows, or tell it; return whether there is, or may be, a newer state than is known here.
+        """Take over the registry's newest state, or give it ours; return whether a newer state than ours may exist.
 
         Raises:
-            PoolError: The pool is gone.
+            PoolError: The pool has ended.
         """
         error = answer.exception()
         if isinstance(error, ActorDiedError):
@@ -82,11 +82,11 @@ class NewestState:
 
     @property
     def patience(self) -> float | None:
-        """Seconds until the registry is to be asked though there is no call; None if there is nothing to tell it."""
+        """Seconds between two reminders to the registry while there is no call; None if this process has published nothing."""
         return _SECONDS_BETWEEN_REMINDERS if self._own.version else None
 
     def is_due(self) -> bool:
-        """Whether it is time to ask the registry though there is no call."""
+        """Return whether it is time for a reminder to the registry."""
         now = time.monotonic()
         if not self._own.version or now - self._reminded < _SECONDS_BETWEEN_REMINDERS:
             return False
@@ -95,14 +95,14 @@ class NewestState:
 
 
 class Reception:
-    """Asks the registry which state is the newest before a call begins: another process may have published it.
+    """Lets a call begin once the newest state is known: another process may have published one.
 
     Args:
         name: Name of the pool.
-        mailbox: Of the thread that owns the calls.
-        states: What is known here.
-        admit: Told of a call that can begin.
-        end: Told why no call ever can.
+        mailbox: Mailbox of the thread that owns the calls.
+        states: The newest state.
+        admit: Called with a call that can begin.
+        end: Called with the reason when the pool has ended.
     """
 
     def __init__(
@@ -112,17 +112,17 @@ class Reception:
         self._waiting: set[Call] = set()
 
     def open(self, call: Call) -> None:
-        """Take a call, and admit it when it is known which state is to answer."""
+        """Ask the registry, and admit the call when the newest state is known."""
         self._waiting.add(call)
         self._ask(call, time.monotonic())
 
     def fail_all(self, error: PoolError) -> None:
-        """Give up the calls that wait."""
+        """Fail the calls that wait."""
         while self._waiting:
             self._waiting.pop().fail(error)
 
     def remind(self) -> None:
-        """Tell the registry what it may have forgotten, though there is no call."""
+        """Give a restarted registry its newest state back, without a call."""
         self._mailbox.ask(self._states.ask(), self._compare)
 
     def _ask(self, call: Call, opened: float) -> None:
@@ -130,7 +130,7 @@ class Reception:
 
     def _take(self, call: Call, opened: float, answer: Future[Any]) -> None:
         unsure = self._compare(answer)
-        if call not in self._waiting:  # given up
+        if call not in self._waiting:  # it was failed
             return
         if unsure and time.monotonic() - opened < _MOST_SECONDS_UNSURE:
             again = threading.Timer(_SECONDS_BETWEEN_QUESTIONS, self._mailbox.post, [partial(self._ask, call, opened)])
@@ -146,7 +146,7 @@ class Reception:
             self._admit(call)
 
     def _compare(self, answer: Future[Any]) -> bool:
-        """Return whether there may be a newer state than is known here; if the pool has ended, give up all calls."""
+        """Return whether a newer state than ours may exist; if the pool has ended, fail all calls."""
         try:
             return self._states.compare(answer)
         except PoolError as error:

@@ -1,4 +1,4 @@
-"""One actor of a pool, as a caller sees it: whether it is there, and what work it has."""
+"""One actor of a pool as a caller tracks it: its starts and deaths, and the work that it has."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from archsearch.cluster.pool.newest_state import NewestState
 from archsearch.cluster.pool.registry import is_at_work
 from archsearch.errors import first_line
 
-# A model or state that kills an actor so often before its first call is not tried there again.
+# Number of deaths before the first call after which an actor is not started again.
 _MOST_FAILED_STARTS = 3
 _DEATHS = (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 
 
 @dataclass(slots=True)
 class Sent:
-    """Work that is with an actor.
+    """Work that was sent to an actor and not answered yet.
 
     Args:
         call: The call that it is part of.
-        span: Which part.
+        span: Its range of candidates.
         alone: Whether it has the actor for itself.
-        version: Version of the state that is to answer.
-        token: Its name, if it is noted when it begins.
-        moment: When it was sent, on the monotonic clock.
+        version: Lowest version of the state that may answer.
+        token: Token that the registry keeps while it is worked on; None for work without one.
+        moment: Time of sending, on the monotonic clock, in seconds.
     """
 
     call: Call
@@ -51,16 +51,16 @@ class Sent:
 class Seat:
     """An actor and the work that it has from this caller.
 
-    Ray restarts the actor when it dies. It gets work again when it has said that it is there, made its model and loaded the
-    newest state: what dies meanwhile dies of the model or the state, not of a candidate.
+    Ray restarts the actor when it dies. It gets work again when it is alive, has made its model and has loaded the newest state:
+    an actor that dies before that dies of the model or the state, not of a candidate.
 
     Args:
-        handle: The actor.
-        mailbox: Of the thread that owns the seat.
+        handle: Ray handle of the actor.
+        mailbox: Mailbox of the thread that owns the seat.
         states: The newest state, which a new actor loads before its first call.
         makes_model: Whether a new actor makes its model before its first call although there is no state.
         ready: Resolves when the first actor of the pool is ready for work, or fails if the model cannot be made.
-        retired: Called with the reason when the actor is gone for good.
+        retired: Called with the reason when the actor will not be restarted.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class Seat:
         self.in_flight: list[Sent] = []
         self.lost: list[Sent] = []
         self.holds: int | None = None
-        """Version of the branch that the actor should have; None if that is unknown."""
+        """Version of the branch that the actor should have loaded; None if unknown."""
         self._mailbox, self._states, self._makes_model = mailbox, states, makes_model
         self._ready, self._retired = ready, retired
         self._failed_starts = 0
         self._last_sign = time.monotonic()
 
     def has_room(self, depth: int) -> bool:
-        """Whether it takes more work, if it may have `depth` pieces at once."""
+        """Return whether it may get more work, if it may have `depth` pieces at once."""
         return self.up and len(self.in_flight) < depth and not any(sent.alone for sent in self.in_flight)
 
     def take(self, sent: Sent) -> None:
@@ -95,7 +95,7 @@ class Seat:
         self.in_flight.append(sent)
 
     def give(self, sent: Sent, error: BaseException | None) -> bool:
-        """Note that work came back; return whether the actor died with it."""
+        """Note that work was answered or failed with `error`; return whether the actor died."""
         self.in_flight.remove(sent)
         self._last_sign = time.monotonic()
         if not isinstance(error, _DEATHS):
@@ -105,19 +105,19 @@ class Seat:
         return True
 
     def end_hanging(self, limit: float) -> None:
-        """Kill the actor if the candidates that it works on have taken longer than so many seconds."""
+        """Kill the actor if its current chunk has taken longer than `limit` seconds; Ray restarts it."""
         if self.up and self.in_flight and not self.in_flight[0].call.is_job and time.monotonic() - self._last_sign > limit:
             self._last_sign = time.monotonic()
             ray.kill(self.handle, no_restart=False)
 
     def probe(self) -> None:
-        """Ask whether the actor is there (again)."""
+        """Wait until the actor is alive, again or for the first time."""
         self.up, self.holds = False, None
         self._mailbox.ask(self.handle.alive.remote(), self._take_sign)
 
     def _take_sign(self, answer: Future[Any]) -> None:
         error = answer.exception()
-        if isinstance(error, ActorDiedError):  # for good: Ray does not restart it
+        if isinstance(error, ActorDiedError):  # Ray does not restart it
             self._retire(first_line(error))
         elif error is not None:
             self.probe()
