@@ -1,4 +1,4 @@
-"""What proposes the next architectures: Ray Tune Searchers."""
+"""Searchers, which propose the next architectures: implementations of `ray.tune.search.Searcher`."""
 
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution

@@ -1,7 +1,7 @@
-"""The tests that any searcher must pass, for authors of searchers.
+"""Conformance suites for searchers: `SearcherConformance`, and `SurrogateSearcherConformance` for those with a surrogate.
 
 Example:
-    A test file for an own searcher; pytest collects the inherited tests.
+    A test file for a custom searcher; pytest collects the inherited tests.
 
     >>> class TestMySearcher(SearcherConformance):
     ...     def make_searcher(self, space, seed, **settings):
@@ -43,7 +43,11 @@ _CPUS_OF_A_POOL = 0.1
 
 
 class SmallSpace(NASBench201):
-    """NAS-Bench-201 with its first operators alone: small enough to be proposed as a whole."""
+    """NAS-Bench-201 with only its first operators, small enough for a search of all its structures.
+
+    Args:
+        alternatives: Number of operators.
+    """
 
     def __init__(self, alternatives: int) -> None:
         self.alternatives = alternatives
@@ -57,7 +61,7 @@ class SmallSpace(NASBench201):
         return set(self.representatives())
 
     def representatives(self) -> dict[str, Architecture]:
-        """Return one architecture of each key: one with as few genes off their first value as any."""
+        """Return one architecture for each key, one with the fewest genes that differ from their first value."""
         genotypes = itertools.product(range(self.alternatives), repeat=len(self.choices))
         found: dict[str, Architecture] = {}
         for genotype in sorted(genotypes, key=lambda genes: sum(gene > 0 for gene in genes)):
@@ -67,27 +71,27 @@ class SmallSpace(NASBench201):
 
 
 class Loop:
-    """Runs trials of a searcher one after another, some of them open at once.
+    """Asks a searcher for batches and reports their outcomes as Ray Tune would, with one or several open trials.
 
     Args:
-        searcher: What is asked for batches.
-        score: Gives each candidate its score.
+        searcher: The searcher.
+        score: Function that returns the score of a candidate.
     """
 
     trial_fails: Callable[[int], bool]
-    """Which batches, by number, end without a result."""
+    """Returns whether the trial of a batch, by its number, ends without a result."""
     evaluation_fails: Callable[[str], bool]
-    """Which candidates, by text, get no score."""
+    """Returns whether the evaluation of a candidate, by its text, fails."""
     suggestions: list[dict[str, Any]]
     """All batches so far, as suggested."""
     open: dict[str, dict[str, Any]]
-    """The trials that run, with their batches."""
+    """Batches of the open trials, by trial id."""
     most_open: int
-    """The most trials that ran at once."""
+    """Largest number of trials that were open at once."""
     seconds: float
-    """What a candidate costs."""
+    """Seconds of an evaluation."""
     metrics: dict[str, Callable[[Architecture], float]]
-    """Gives the metrics that objectives name."""
+    """Functions that return the metrics that are objectives, by name."""
 
     def __init__(self, searcher: ArchitectureSearcher, score: Callable[[Architecture], float]) -> None:
         self.searcher, self.score = searcher, score
@@ -108,16 +112,16 @@ class Loop:
         return {suggestion["batch"]: suggestion["candidates"] for suggestion in self.suggestions}
 
     def take_over(self, other: Loop) -> None:
-        """Continue what another loop began: its suggestions and its open trials."""
+        """Take over the suggestions and open trials of another loop."""
         self.suggestions, self.open = list(other.suggestions), dict(other.open)
 
     def run(self, at_once: int = 1, rng: np.random.Generator | None = None, batches: int | None = None) -> Loop:
-        """Run trials until the searcher has finished, or `batches` were suggested in all; then those still open stay open.
+        """Run trials until the searcher has finished, or `batches` were suggested in all; open trials then stay open.
 
         Args:
-            at_once: Trials that are open at once.
-            rng: Chooses which open trial ends next; None takes the oldest.
-            batches: Where to stop.
+            at_once: Number of open trials.
+            rng: Random generator that chooses the open trial that ends next; None takes the oldest.
+            batches: Total number of suggestions at which to stop; None runs to the end.
         """
         while batches is None or len(self.suggestions) < batches:
             full = len(self.open) >= at_once
@@ -130,13 +134,13 @@ class Loop:
         return self
 
     def drain(self) -> Loop:
-        """Let the open trials end."""
+        """End the open trials."""
         for name in list(self.open):
             self._end(name)
         return self
 
     def _start(self) -> bool:
-        """Ask for a batch; return whether there was one."""
+        """Ask for a batch; return whether the searcher suggested one."""
         name = f"trial{len(self.suggestions):04d}"
         suggestion = self.searcher.suggest(name)
         if suggestion is None:
@@ -151,7 +155,7 @@ class Loop:
         return True
 
     def _end(self, name: str) -> None:
-        """Answer a trial."""
+        """Report the outcome of a trial."""
         suggestion = self.open.pop(name)
         if self.trial_fails(suggestion["batch"]):
             self.searcher.on_trial_complete(trial_id=name, result=None, error=True)
@@ -192,22 +196,22 @@ class _AnySearcher:
         return NASBench201()
 
     def objective(self, space: SearchSpace, architecture: Architecture) -> float:
-        """Return a score from 0 to 1 that depends on the genes: the mean place of their values among the alternatives."""
+        """Return a score from 0 to 1: the mean over genes of (index of the value) / (number of alternatives - 1)."""
         sizes = [len(alternatives) for alternatives in space.choices.values()]
         places = [gene / max(size - 1, 1) for gene, size in zip(space.genotype(architecture), sizes, strict=True)]
         return sum(places) / len(places)
 
     def loop(self, seed: int = 0, **settings: Any) -> Loop:
-        """Return a new searcher in a loop that answers by the objective."""
+        """Return a loop with a new searcher and the objective."""
         space = self.make_space()
         settings = {"num_candidates": self.num_candidates, "batch_size": self.batch_size, **settings}
         return Loop(self.searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
 
     def proposals(self, seed: int, **settings: Any) -> list[str]:
-        """Return all candidates of a search with one trial at a time."""
+        """Return all candidates of a search with one open trial."""
         return self.loop(seed, **settings).run().candidates
 
-    # What is proposed
+    # Proposals
 
     def test_candidates_are_unique_and_counted(self) -> None:
         loop = self.loop().run()
@@ -327,12 +331,12 @@ class _AnySearcher:
         assert {row.evaluation.error for row in loop.searcher.history} == {"the evaluation has no length"}
 
     def weight(self, architecture: Architecture) -> float:
-        """Return the cost that the tests constrain: the share of genes that take another value than their first."""
+        """Return the cost that the tests constrain: the fraction of genes that differ from their first value."""
         genes = self.make_space().genotype(architecture)
         return sum(gene > 0 for gene in genes) / len(genes)
 
     def goals(self, limit: str) -> Goals:
-        """Return goals whose only constraint is a limit on the weight, such as `<= 0.5`."""
+        """Return goals with one constraint, a limit on the weight such as `<= 0.5`."""
         relation, bound = limit.split()
         constraint = Constraint("weight", relation, float(bound))
         return Goals(
@@ -389,8 +393,8 @@ class _AnySearcher:
         known = {row.evaluation.key: row.evaluation for row in first.searcher.history[::2]}
         loop = self.loop()
         loop.searcher.ledger = known
-        told: list[Observation] = []
-        loop.searcher.on_outcomes = told.extend
+        heard: list[Observation] = []
+        loop.searcher.on_outcomes = heard.extend
         loop.run()
         paid = {loop.searcher.space.key(loop.searcher.space.parse(text)) for text in loop.candidates}
         reused = {row.evaluation.key for row in loop.searcher.history if row.reused}
@@ -398,7 +402,7 @@ class _AnySearcher:
         assert not paid & set(known), "known candidates are paid for again"
         assert reused <= set(known)
         assert len(paid) + len(reused) == len(loop.searcher.history) == self.num_candidates
-        assert rows(told) == rows(loop.searcher.history), "on_outcomes hears of all outcomes"
+        assert rows(heard) == rows(loop.searcher.history), "on_outcomes hears of all outcomes"
 
     def test_search_that_is_known_as_a_whole_needs_no_trial(self) -> None:
         first = self.loop(deterministic=True).run()
@@ -410,15 +414,15 @@ class _AnySearcher:
 
 
 class SearcherConformance(_AnySearcher):
-    """Tests of one searcher. Subclass it at the top level of a file, say which searcher in `make_searcher`, let pytest run it.
+    """Tests of one searcher. Subclass it at the top level of a test file, and return the searcher from `make_searcher`.
 
-    No Ray cluster is needed: a bare loop asks and answers as Ray Tune would. Searchers with a surrogate in a model pool take
-    `SurrogateSearcherConformance`.
+    No Ray cluster is needed: a `Loop` stands in for Ray Tune. Searchers with a surrogate in a model pool subclass
+    `SurrogateSearcherConformance` instead.
 
     Attributes:
         num_candidates: Number of candidates of a search.
-        batch_size: Number of candidates of a batch; 1 in tests that are about the order of outcomes.
-        alternatives: Number of operators of the space that is proposed as a whole; 2 leave 8 structures, 3 leave 127.
+        batch_size: Number of candidates of a batch; 1 in tests of the order of outcomes.
+        alternatives: Number of operators of the space that is searched completely; 2 leave 8 structures, 3 leave 127.
         restores_exactly: Whether a restored searcher must propose exactly what the saved one would have.
     """
 
@@ -459,11 +463,11 @@ class SharedPools:
 
 
 class SurrogateSearcherConformance(_AnySearcher):
-    """Tests of one `SurrogateSearcher`, in a local Ray of two CPUs that is started where there is none.
+    """Tests of one `SurrogateSearcher`, in a local Ray of two CPUs that is started if there is none.
 
     Searches of one kind of space share a pool, whose name `make_searcher` gets in its settings. Make the stages short, such as
-    `initial=10, stage_size=5`. A restored search fits again and forgets what it had ranked, so that only a deterministic one
-    must go on exactly; the pool of this process is not there for another.
+    `initial=10, stage_size=5`. Only a deterministic search must continue exactly after it was pickled, because another one
+    fits again; proposals in another process are not compared, because it has no access to the pool.
 
     Example:
         >>> class TestMySearcher(SurrogateSearcherConformance):
@@ -499,7 +503,7 @@ class SurrogateSearcherConformance(_AnySearcher):
 
 
 def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expected: int) -> None:
-    """Assert that so many candidates were proposed, each structure once and in its own text, and that all have an outcome."""
+    """Assert that `expected` candidates were proposed, each structure once, as texts that parse back, and all with an outcome."""
     space = searcher.space
     assert all(str(space.parse(text)) == text for text in candidates)
     keys = [space.key(space.parse(text)) for text in candidates]
@@ -508,7 +512,7 @@ def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expe
 
 
 def rows(observations: Sequence[Observation]) -> list[tuple[int, int, str, str | None]]:
-    """Return what identifies observations; failed ones hold NaN, which equals nothing."""
+    """Return comparable rows of observations, with scores as strings, because NaN is not equal to NaN."""
     return [
         (row.batch, row.position, f"{row.evaluation.key} {row.evaluation.score}", row.evaluation.error) for row in observations
     ]
@@ -519,7 +523,7 @@ def _is_multiple(divisor: int, text: str) -> bool:
 
 
 def _refuses(searcher: ArchitectureSearcher, path: Path) -> bool:
-    """Return whether a state is refused by RunError."""
+    """Return whether restoring a state raises RunError."""
     try:
         searcher.restore(str(path))
     except RunError:

@@ -1,4 +1,4 @@
-"""Evolution guided by the GATES predictor."""
+"""Evolution guided by the GATES predictor, and its surrogate in an actor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class PredictorSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Spaces of so many genotypes are ranked as a whole.
-        **predictor: Arguments of `Predictor` but space and seed.
+        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        **predictor: Arguments of `Predictor`, without space and seed.
     """
 
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
         super().__init__(space, enumerable=enumerable)
         self.arguments = predictor
-        _predictor_class()  # torch takes seconds to load: now, and not in the first fit
+        _predictor_class()  # importing torch takes seconds: now, not in the first fit
 
     def _made(self, seed: int) -> Predictor:
         return _predictor_class()(self.space, seed=seed, **self.arguments)
@@ -35,19 +35,28 @@ class PredictorSurrogate(RankingSurrogate):
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899.
 
-    A first stage is random. Then, stage by stage, a GATES predictor is fitted to all outcomes, an inner evolution in the pool
-    looks for what it ranks highest, and the best new candidates are evaluated.
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, an inner evolution in the pool
+    searches for the architectures that it ranks highest, and the best new ones are evaluated.
+
+    The predictor f is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of
+    max(0, margin - (f(a) - f(b))).
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals and fits.
-        encoder: `gates`, or one of its rivals; see `archsearch.evaluators.Predictor`.
-        loss: Loss of the fit.
-        preset: Settings of the predictor.
-        members: Predictors whose mean ranks.
-        epochs: Passes of a fit; None takes the preset's.
-        device: Where the predictor lives: `cpu`, `cuda`.
+        encoder: Encoder of architectures, `gates` or another one of `archsearch.evaluators.Predictor`.
+        loss: Loss of the fit: `hinge`, `bce`, `comparator`, `listmle` or `mse`.
+        preset: Settings of the predictor: `default` or `paper`.
+        members: Number of predictors whose mean prediction ranks.
+        epochs: Passes over the outcomes in a fit; None takes the preset's.
+        device: Device of the predictor: `cpu` or `cuda`.
         **settings: As for `GuidedEvolution`.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.GATESEvolution(spaces.get("nasbench201"), seed=0, initial=20)
+        >>> searcher.suggest("t0")["batch"]  # the first stage needs no pool
+        0
     """
 
     def __init__(
@@ -79,6 +88,6 @@ class GATESEvolution(GuidedEvolution):
 
 
 def _predictor_class() -> type[Predictor]:
-    from archsearch.evaluators.predictors.predictor import Predictor  # torch is needed in the actor alone
+    from archsearch.evaluators.predictors.predictor import Predictor  # only the actor needs torch
 
     return Predictor

@@ -1,4 +1,4 @@
-"""Gradient ascent in the latent space of a graph auto-encoder."""
+"""Gradient ascent in the latent space of a graph auto-encoder, and its surrogate in an actor."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 ACQUISITIONS = ("ascent", "improvement")
 Vector = NDArray[np.float64]
-SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity where it is an objective of its own
-_SHOWN = 500  # architectures and starts of which details are kept for pictures
-_FOLLOWED = 20
-_POINTS = 10_000  # latent points of which the expected improvement is known
-_REHEARSED = 256  # random architectures that go with what is evaluated, so that graphs are not forgotten
+SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity if it is an objective
+_SHOWN = 500  # architectures of which details are kept for figures
+_FOLLOWED = 20  # starts of which the trajectory is kept for figures
+_POINTS = 10_000  # latent points at which the expected improvement is computed
+_REHEARSED = 256  # random architectures that are fitted with the evaluated ones, so that graphs are not forgotten
 
 
 class NGAESurrogate:
-    """A `Surrogate` that learns graphs once, from random architectures, and figures anew at each fit.
+    """A `Surrogate` that learns graphs once, from random architectures, and scores and costs again at each fit.
 
     Args:
         space: Space of the architectures.
-        seed: Of the random architectures and of what is learned from them.
-        unlabelled: How many.
-        warm_epochs: Passes of a fit over what is evaluated and as many of these; the first of all takes `epochs` of the model.
+        seed: Seed of the random architectures and of the first fit.
+        unlabelled: Number of random architectures.
+        warm_epochs: Epochs of a fit, over the n evaluated architectures and the first max(256, n) random ones; the first fit of
+            all, to the random ones alone, takes `epochs` of the model.
         acquisition: `ascent`, or `improvement`: the points of the highest expected improvement of a Gaussian process.
         **model: Further arguments of `NGAE`.
     """
@@ -65,14 +66,14 @@ class NGAESurrogate:
         self._model = self._made().load(state)
 
     def fit(self, rows: Mapping[str, Any], *, seed: int, column: int, goals: Goals, complexity: str | None) -> dict[str, Any]:
-        """Return the state of a model that goes on from one which knows the graphs alone.
+        """Return the state of a model fitted to the rows, starting from the one that has learned graphs only.
 
         Args:
             rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better.
-            seed: Of the fit.
-            column: Of the score; the model learns ranks, from 0 to 1.
-            goals: Tells costs.
-            complexity: The cost to learn; None learns none.
+            seed: Seed of the fit.
+            column: Column of the score; the model learns its ranks, from 0 to 1.
+            goals: Goals of the search, with the costs.
+            complexity: Name of the cost to learn; None learns none.
         """
         known = [self.space.parse(text) for text in rows["architectures"]]
         architectures = [*known, *self._unlabelled[: max(_REHEARSED, len(known))]]
@@ -86,7 +87,7 @@ class NGAESurrogate:
         return self._model.state()
 
     def score(self, batch: Sequence[str], **options: Any) -> Vector:
-        """Return what is predicted of texts, `[batch]`."""
+        """Return the predicted ranks of architectures given as texts, `[batch]`."""
         return self._model.predict([self.space.parse(text) for text in batch])
 
     def propose(
@@ -101,16 +102,16 @@ class NGAESurrogate:
         budget: float | None,
         **ascent: Any,
     ) -> dict[str, Any]:
-        """Return `n` new feasible architectures: `architectures`, `predictions`, and `details` of the way there.
+        """Return up to `n` new feasible architectures: `architectures`, `predictions`, and `details` for figures.
 
         Args:
-            n: How many are wanted.
-            seed: Of the starts.
-            exclude: Keys of what is evaluated or on its way.
-            best: Texts of the best known, to start from.
+            n: Number of architectures.
+            seed: Seed of the starts.
+            exclude: Keys of architectures that were proposed before.
+            best: Texts of the best known architectures, as starts.
             goals: Objectives and constraints.
-            weights: Of the complexity, one ascent for each; their proposals take turns.
-            budget: Largest complexity; the weight is then found, and those given are not used.
+            weights: Weights of the complexity, with one ascent each; their proposals are interleaved.
+            budget: Largest complexity; `NGAE.ascend` then finds the weight, and `weights` is not used.
             **ascent: Further arguments of `NGAE.ascend`.
         """
         if self.acquisition == "improvement":
@@ -144,7 +145,10 @@ class NGAESurrogate:
         }
 
     def _improving(self, n: int, seed: int, exclude: set[str], goals: Goals) -> dict[str, Any]:
-        """Return the new feasible architectures at the latent points of the highest expected improvement."""
+        """Return the new feasible architectures at the latent points z of the highest expected improvement.
+
+        EI(z) = (mu - best) Phi(u) + sigma phi(u) with u = (mu - best) / sigma; see `ngae.improvement`.
+        """
         from archsearch.evaluators.ngae.improvement import expected_improvement
 
         known, scores = self._fitted
@@ -164,7 +168,7 @@ class NGAESurrogate:
         return {"architectures": list(chosen), "predictions": list(chosen.values())}
 
     def _details(self, path: Path) -> dict[str, Vector]:
-        """Return what pictures of the latent space need, as small arrays."""
+        """Return small arrays for figures: losses, and points and trajectories on two principal axes of the latent space."""
         known, scores = self._fitted[0][-_SHOWN:], self._fitted[1][-_SHOWN:]
         latents = self._model.encode(known) if known else np.empty((0, path.latents.shape[1]))
         points = np.concatenate([latents, path.trajectories.numpy().reshape(-1, latents.shape[1])])
@@ -194,37 +198,44 @@ class NGAESurrogate:
 class NGAEAscent(SurrogateSearcher):
     """Neural architecture optimization with a graph auto-encoder, J. Li et al., arXiv 2006.10310.
 
-    A first stage is random. The auto-encoder learns from random architectures of the space what graphs look like; that takes no
-    evaluations. Then, stage by stage, it learns accuracy and complexity from all outcomes, climbs from many points of its latent
-    space at once, and the best new architectures that this leads to are evaluated.
+    A first stage is random. The auto-encoder learns graphs from random architectures of the space, without evaluations. In each
+    later stage it learns accuracy and complexity from all outcomes, ascends from many points of its latent space at once, and
+    the best new architectures that the points decode to are evaluated.
 
-    With a cost among the objectives, ascents with several weights of it fill the Pareto front. With an upper bound on the
-    complexity among the constraints, the weight that keeps it is found.
+    The ascent maximises accuracy(z) - weight * complexity(z) over the latent point z (equation 7), with both predicted in
+    standard deviations. With a cost among the objectives, ascents with several weights fill the Pareto front. With an upper
+    bound on the complexity among the constraints, the ascent finds the smallest weight that satisfies it.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals and fits.
         complexity: Cost that the ascent weighs against the score, such as `macs` or `params`; None leaves it out.
-        weight: Of the complexity, in standard deviations of it for one of the score. 0, the default, climbs to the highest score.
-        initial: Random candidates before the first fit; from fewer than 50 the predictors learn little.
-        stage_size: Candidates between two fits.
-        explore: Share of each later stage that is drawn at random.
-        unlabelled: Random architectures that the auto-encoder learns from.
+        weight: Weight of the complexity; 0 maximises the score alone.
+        initial: Number of random candidates before the first fit; from fewer than 50 the predictors learn little.
+        stage_size: Number of candidates between two fits.
+        explore: Fraction of each later stage that is drawn at random.
+        unlabelled: Number of random architectures that the auto-encoder learns from, at least 2.
         epochs: Passes over these before the first fit; None takes the preset's.
         warm_epochs: Passes of each fit.
-        acquisition: `ascent`, or `improvement`: what a Gaussian process in the latent space expects most of, as D-VAE does; the
-            auto-encoder is then best trained without predictors (`performance_weight=0`).
+        acquisition: `ascent`, or `improvement`: the highest expected improvement of a Gaussian process in the latent space, as in
+            D-VAE; the auto-encoder is then best trained without predictors (`performance_weight=0`).
         preset: Settings of the model: `default` or `paper`.
-        device: Where the model lives: `cpu`, `cuda`.
-        starts: Points from which an ascent starts.
-        steps: Its steps.
-        step: Their size; see `archsearch.evaluators.NGAE.ascend`.
+        device: Device of the model: `cpu` or `cuda`.
+        starts: Number of points from which an ascent starts.
+        steps: Number of its steps.
+        step: Size of a step; see `archsearch.evaluators.NGAE.ascend`.
         region: How points are kept near the data: `ball`, `prior` or `free`.
         model: Changes to the preset, such as `{"width": 64}`; see `archsearch.evaluators.ngae.settings`.
         **settings: As for `SurrogateSearcher`.
 
     Raises:
         ConfigurationError: A setting is out of range.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.NGAEAscent(spaces.get("nasbench201"), seed=0, initial=50)
+        >>> searcher.suggest("t0")["batch"]  # the first stage needs no pool
+        0
     """
 
     def __init__(
@@ -268,7 +279,9 @@ class NGAEAscent(SurrogateSearcher):
         if epochs is not None:
             self.model["epochs"] = epochs
         if self.num_candidates is not None and self.num_candidates <= initial:
-            logger.warning("ngae: all %s candidates are drawn at random; it learns from %s on", self.num_candidates, initial)
+            logger.warning(
+                "ngae: all %s candidates are drawn at random; the first fit follows after %s", self.num_candidates, initial
+            )
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(NGAESurrogate, self.space, self.seed, **self.model)
@@ -289,7 +302,7 @@ class NGAEAscent(SurrogateSearcher):
 
     @property
     def _cost(self) -> str | None:
-        """The cost to learn: the one among the objectives if there is one, else `complexity` if the evaluator knows it."""
+        """Name of the cost to learn: the one among the objectives, else `complexity` if the evaluator has it."""
         objectives = [each.name for each in self.goals.objectives if each.name in self.goals.cost_names]
         if objectives:
             return objectives[0]
@@ -297,12 +310,12 @@ class NGAEAscent(SurrogateSearcher):
 
 
 def ranks(values: Vector) -> Vector:
-    """Return ranks from 0 (worst) to 1 (best) of values, equal ones the same."""
+    """Return ranks from 0 (worst) to 1 (best), the mean rank for equal values."""
     spread: Vector = (stats.rankdata(values) - 1.0) / max(1, len(values) - 1)
     return spread
 
 
 def _ngae_class() -> type[NGAE]:
-    from archsearch.evaluators.ngae.ngae import NGAE  # torch is needed in the actor alone
+    from archsearch.evaluators.ngae.ngae import NGAE  # only the actor needs torch
 
     return NGAE

@@ -1,4 +1,4 @@
-"""Ray Tune's Optuna search, told of outcomes that it did not ask for."""
+"""Optuna's tree-structured Parzen estimator, with warm starts for several objectives."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from archsearch.spaces import Architecture, SearchSpace
 
 
 class OptunaStudy(OptunaSearch):
-    """`OptunaSearch`, whose own `add_evaluated_point` takes one objective only."""
+    """`OptunaSearch` with warm starts for several objectives; its `add_evaluated_point` takes only one."""
 
     def add_outcome(self, parameters: Mapping[str, Any], values: Sequence[float]) -> None:
-        """Take an outcome as known: one value for each objective."""
+        """Add a finished trial with one value for each objective."""
         from optuna.trial import create_trial
 
         study: Any = self._ot_study
@@ -27,9 +27,22 @@ class OptunaStudy(OptunaSearch):
 
 
 class OptunaTPE(TuneAlgorithm):
-    """Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) through Ray Tune's `OptunaSearch`.
+    """Optuna's tree-structured Parzen estimator (J. Bergstra et al., NeurIPS 2011) through Ray Tune's `OptunaSearch`.
 
-    With several objectives it is the multi-objective one (Ozaki et al., GECCO 2020).
+    It proposes genes x with a large ratio l(x) / g(x), where the density l is estimated from the best outcomes and g from the
+    others. With several objectives it is the multi-objective one (Y. Ozaki et al., GECCO 2020).
+
+    Args:
+        space: Space to search.
+        seed: Seed of all proposals.
+        goals: Objectives and constraints; None is the score alone.
+        **settings: As for `ArchitectureSearcher`.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.OptunaTPE(spaces.get("nasbench201"), seed=0)
+        >>> searcher.suggest("t0")["batch"]
+        0
     """
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, goals: Goals | None = None, **settings: Any) -> None:
@@ -42,7 +55,7 @@ class OptunaTPE(TuneAlgorithm):
 
 
 def tpe(domains: dict[str, Any], seed: int, objectives: Sequence[Objective] = (Objective(SCORE),)) -> Searcher:
-    """Return Optuna's tree-structured Parzen estimator for these objectives."""
+    """Return Optuna's tree-structured Parzen estimator, set up for these objectives."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,4 +1,4 @@
-"""Searchers by name."""
+"""Registry of searchers by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def get(name: str) -> type[ArchitectureSearcher]:
     """Return the searcher class called `name`; call it with a space and a seed.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: No searcher has this name.
     """
     if name not in _SEARCHERS:
         raise ConfigurationError(unknown_name("searcher", name, _SEARCHERS))
@@ -40,5 +40,5 @@ def get(name: str) -> type[ArchitectureSearcher]:
 
 
 def register(name: str, searcher: type[ArchitectureSearcher]) -> None:
-    """Make an own searcher known under `name`, so that configurations can name it."""
+    """Register a custom searcher under `name`, for use in configurations."""
     _SEARCHERS[name] = searcher

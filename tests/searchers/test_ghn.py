@@ -188,7 +188,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
 
 def test_images_at_hand_have_no_name_that_actors_could_load() -> None:
     evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
-    with pytest.raises(ConfigurationError, match="dataset: expected one that has a name"):
+    with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         GHNRandomSearch.options_for(evaluator, {})
 
 

@@ -124,7 +124,7 @@ def test_outcomes_that_are_all_alike_teach_nothing(caplog: pytest.LogCaptureFixt
     loop.score = lambda architecture: 0.5
     loop.run()
     check_search(loop.searcher, loop.candidates, 40)
-    assert "too few or all alike" in caplog.text
+    assert "too few or all equal" in caplog.text
 
 
 @pytest.mark.parametrize(
