@@ -62,4 +62,11 @@ def evaluation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Evaluatio
     """Return the evaluation that `evaluation_to_row` wrote."""
     architecture = space.parse(row["architecture"])
     score = math.nan if row["score"] is None else row["score"]
-    return Evaluation(architecture, space.key(architecture), score, row["metrics"], row["seconds"], row["error"])
+    return Evaluation(
+        architecture=architecture,
+        key=space.key(architecture),
+        score=score,
+        metrics=row["metrics"],
+        seconds=row["seconds"],
+        error=row["error"],
+    )

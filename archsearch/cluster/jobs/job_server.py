@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.cluster.jobs.upload import Upload
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, first_line
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -210,8 +210,7 @@ def _client(address: str) -> JobSubmissionClient:
     except (OSError, RuntimeError) as error:
         if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):  # Ray 2.49 raises it so
             raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigurationError(f"address: the job server at {address} cannot be used ({reason}).") from error
+        raise ConfigurationError(f"address: the job server at {address} cannot be used ({first_line(error)}).") from error
 
 
 @contextmanager

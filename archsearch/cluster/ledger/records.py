@@ -85,7 +85,7 @@ class Records:
         """
         batches = self.table.select([*_EVALUATION, *_PLACE]).take(pa.array(self._rows)).to_batches(_ROWS_AT_ONCE)
         rows = (row for batch in batches for row in batch.to_pylist())
-        return [Entry(_evaluation(self.space, row), *(row[name] for name in _PLACE)) for row in rows]
+        return [Entry(evaluation=_evaluation(self.space, row), **{name: row[name] for name in _PLACE}) for row in rows]
 
     def evaluations(self) -> Mapping[str, Evaluation]:
         """Return one evaluation per key, as in `entries`; each is made when it is looked up."""
@@ -163,11 +163,11 @@ def _evaluation(space: SearchSpace, row: Mapping[str, Any]) -> Evaluation:
             f"({error}). Restore the space, or choose another storage."
         ) from error
     return Evaluation(
-        architecture,
-        row["key"],
-        row["score"],
-        dict(row["metrics"]),
-        row["seconds"],
-        row["error"],
-        {name: tuple(values) for name, values in row["curves"]},
+        architecture=architecture,
+        key=row["key"],
+        score=row["score"],
+        metrics=dict(row["metrics"]),
+        seconds=row["seconds"],
+        error=row["error"],
+        curves={name: tuple(values) for name, values in row["curves"]},
     )

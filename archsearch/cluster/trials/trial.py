@@ -65,9 +65,16 @@ class BatchTrial(tune.Trainable):
         if self._parts is None:
             evaluator, storage, run = ray.get(self._task)
             self._parts = evaluator, Ledger(storage, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed), run
-        config = self.config
-        positions, node_lost = config.get("positions"), config.get("node_lost", False)
-        return evaluate_batch(*self._parts, config["batch"], config["candidates"], positions, node_lost)
+        evaluator, ledger, run = self._parts
+        return evaluate_batch(
+            evaluator,
+            ledger,
+            run,
+            batch=self.config["batch"],
+            candidates=self.config["candidates"],
+            positions=self.config.get("positions"),
+            node_lost=self.config.get("node_lost", False),
+        )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save nothing: the ledger is the state."""
