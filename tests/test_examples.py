@@ -16,7 +16,7 @@ from PIL import Image
 
 from archsearch import cluster, searchers
 from archsearch.platform.configuration import from_mapping, read_yaml
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.conformance import SpaceConformance
 

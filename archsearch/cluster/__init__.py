@@ -1,4 +1,4 @@
-"""Where work runs: trials, batches, the ledger of evaluations, and pools of resident models."""
+"""Trials, the ledger of evaluations, and pools of resident models, on a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray's token: the secret that says who may use a cluster."""
+"""Authentication at a Ray cluster by its token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SETUP = "ray._private.authentication.authentication_token_setup"
 
 
 def use_token() -> bool:
-    """Let this process send Ray's token, where there is one, and return whether it does.
+    """Let this process send Ray's token if there is one; return whether it does.
 
     Ray sends a token to a cluster at an explicit address only if RAY_AUTH_MODE=token, though a cluster asks for it as soon as
     its head has one. The token is that of RAY_AUTH_TOKEN, of the file RAY_AUTH_TOKEN_PATH, or of `~/.ray/auth_token`
@@ -29,7 +29,7 @@ def use_token() -> bool:
 
 
 def authentication_error() -> type[Exception]:
-    """Return the error that Ray raises for a wrong token; for releases without tokens, one that nothing raises."""
+    """Return the error that Ray raises for a wrong token; `PermissionError` for releases of Ray without tokens."""
     import ray
 
     error: type[Exception] = getattr(ray.exceptions, "AuthenticationError", PermissionError)

@@ -1,4 +1,4 @@
-"""The connection to Ray."""
+"""Connects to a Ray cluster, or starts Ray on this machine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _THIS_MACHINE = "this machine"
 
 
 def connect(address: str | None = None, num_cpus: int | None = None) -> None:
-    """Connect to a Ray cluster, or start Ray in this machine; nothing happens when Ray is already there.
+    """Connect to a Ray cluster, or start Ray on this machine; return at once if this process is connected already.
 
-    A Ray that is started here listens on 127.0.0.1 only, whatever other Ray runs on this machine.
+    A Ray that is started here listens on 127.0.0.1 only.
 
     Args:
-        address: `auto`, `HOST:PORT`, or None for the cluster that the environment names (RAY_ADDRESS), else a local one.
-        num_cpus: CPUs of a local one; None takes all.
+        address: `auto`, `HOST:PORT`, `local`, or None: the cluster in the environment variable RAY_ADDRESS, else a local one.
+        num_cpus: Number of CPUs of a local one; None takes all.
 
     Raises:
         ConfigurationError: The cluster does not answer, or does not accept the token.
@@ -62,11 +62,11 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     except Exception as error:  # Ray raises bare ones, too
         raise ConfigurationError(_refusal(address or _THIS_MACHINE, error)) from error
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in place, which aborts
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's handler aborts the process
 
 
 def _refusal(address: str, error: Exception) -> str:
-    # Ray hides a wrong token in the text of the error behind the error.
+    # Ray names a wrong token only in the cause of the error.
     if "AuthenticationError" in f"{type(error).__name__} {error.__cause__}":
         return f"address: the Ray cluster at {address} does not accept {TOKEN_HINT}"
     reason = first_line(error).rstrip(".")
@@ -77,7 +77,7 @@ def _refusal(address: str, error: Exception) -> str:
 
 @contextmanager
 def _loopback_only() -> Iterator[None]:
-    """Let a Ray that is started meanwhile listen on 127.0.0.1 only; otherwise it listens on all addresses of the machine.
+    """Make a Ray that is started in this context listen on 127.0.0.1 only, instead of all addresses of the machine.
 
     Ray has this switch for the firewalls of Windows and macOS (ray#18730), where it is the default. It is a constant, read from
     the environment when Ray is imported, which may be long ago.
@@ -125,7 +125,7 @@ def _contact(host: str, port: int) -> None:
 
 
 def cluster_cpus() -> int:
-    """Return the CPUs of the connected cluster."""
+    """Return the number of CPUs of the connected cluster, at least 1."""
     import ray
 
     return max(1, int(ray.cluster_resources().get("CPU", 1)))

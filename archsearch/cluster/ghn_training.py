@@ -25,39 +25,39 @@ def train_ghn(
     restarts: int = 5,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """Train a `GHN` by Ray Train, a process for each GPU or CPU, and return its state.
+    """Train a `GHN` in several processes by Ray Train, and return its state.
 
     Each step takes a batch of images and random architectures in every process, and averages the gradients
-    (`DistributedDataParallel`; NCCL with GPUs, gloo without). A group that loses a process begins again from the checkpoint.
+    (`DistributedDataParallel`; NCCL with GPUs, gloo without). A group that loses a process starts again from the checkpoint.
 
     Args:
         space: Space of the architectures.
         dataset: What `datasets.load` takes, such as `digits`.
-        steps: Steps in all, those in the checkpoint included.
-        checkpoint: File of the state, in a folder that all nodes see. One that is there is gone on with.
-        workers: Processes.
-        cpus_per_worker: CPU cores that each reserves.
-        gpus_per_worker: GPUs that each reserves.
-        checkpoint_seconds: Seconds between two writings.
-        restarts: How often the group may begin again.
+        steps: Number of training steps in all, those in the checkpoint included.
+        checkpoint: File of the state, in a folder that all nodes share. Training continues from it if it exists.
+        workers: Number of processes.
+        cpus_per_worker: CPU cores that each process reserves.
+        gpus_per_worker: GPUs that each process reserves, 0 or 1.
+        checkpoint_seconds: Seconds between two checkpoints.
+        restarts: How often the group may start again after it lost a process.
         **arguments: Further arguments of `GHN`, such as `seed` and `preset`.
 
     Raises:
         ConfigurationError: A number is out of range, a setting is unknown, or the checkpoint is of another GHN.
-        RunError: The training failed more often than it may begin again.
+        RunError: The group lost a process more than `restarts` times.
 
     Example:
         >>> state = train_ghn(spaces.get("cells"), "digits", 2000, "ghn.pt", workers=4, gpus_per_worker=1)
         >>> ghn = GHN(spaces.get("cells"), "digits").load(state)
     """
-    from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, which the rest of this room does without
+    from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, which the rest of `cluster` does without
 
     check_whole_number("steps", steps)
-    GHN(space, dataset, **arguments)  # whatever is wrong with the arguments shows here
+    GHN(space, dataset, **arguments)  # wrong arguments raise here, not in a worker
     path = Path(checkpoint).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     config = {
-        # Workers run in other folders: what a relative path starts from is settled here.
+        # Workers run in other folders: relative paths start from the folder of this process.
         "arguments": {"space": space, "dataset": dataset, **({"root": str(Path.cwd())} if ":" in dataset else {}), **arguments},
         "fit": {"steps": steps, "checkpoint": str(path), "checkpoint_seconds": checkpoint_seconds},
     }

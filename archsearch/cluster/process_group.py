@@ -1,4 +1,4 @@
-"""A group of processes of a Ray cluster that train one model together."""
+"""Runs a function in a group of `torch.distributed` processes by Ray Train."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def run_group(
 ) -> None:
     """Call a function in several processes at once, by Ray Train, and wait for all.
 
-    They are one group of `torch.distributed`: NCCL with GPUs, gloo without. A group that loses a process begins again: the
-    function is to go on from a checkpoint.
+    The processes are one group of `torch.distributed`: NCCL with GPUs, gloo without. A group that loses a process starts again,
+    so the function should continue from a checkpoint.
 
     Args:
-        function: What each process calls.
+        function: Function that each process calls.
         config: Its argument.
-        name: Of the training.
-        folder: Where Ray Train keeps its notes meanwhile; all nodes see it.
-        workers: Processes.
-        cpus_per_worker: CPU cores that each reserves.
-        gpus_per_worker: GPUs that each reserves, 0 or 1.
-        restarts: How often the group may begin again.
+        name: Name of the training.
+        folder: Folder for the temporary files of Ray Train, shared by all nodes.
+        workers: Number of processes.
+        cpus_per_worker: CPU cores that each process reserves.
+        gpus_per_worker: GPUs that each process reserves, 0 or 1.
+        restarts: How often the group may start again after it lost a process.
 
     Raises:
         ConfigurationError: A number is out of range.
-        ArchSearchError: What the function raised.
-        RunError: The group failed more often than it may begin again.
+        ArchSearchError: The function raised it.
+        RunError: The group failed more than `restarts` times.
     """
     check_whole_number("workers", workers)
     check_whole_number("restarts", restarts, least=0)
@@ -63,7 +63,7 @@ def _failed(
     resources: Mapping[str, float],
     last: bool,
 ) -> bool:
-    """Run the group once; return whether it lost a process and may begin again."""
+    """Run the group once; return whether it lost a process and may start again."""
     from ray.train import RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -79,9 +79,9 @@ def _failed(
         with _interruptible():
             trainer.fit()
     except TrainingFailedError as error:
-        # What is wrong with the training stays wrong; a process that died is another matter.
+        # An error of the training would come again; the death of a process need not.
         for failure in getattr(error, "worker_failures", {}).values():
-            cause = getattr(failure, "_base_exc", failure)  # the trace is what Ray wraps it for
+            cause = getattr(failure, "_base_exc", failure)  # Ray wraps it, with its traceback
             if isinstance(cause, ArchSearchError):
                 raise cause from error
         if last:
@@ -94,7 +94,7 @@ def _failed(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a training as it ends all else: Ray Train puts a handler of its own in place, and leaves it there."""
+    """Turn the `SystemExit` of Ray Train's handler of SIGINT into KeyboardInterrupt, and restore the handler of before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

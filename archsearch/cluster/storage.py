@@ -1,4 +1,4 @@
-"""Whether every node of a cluster sees the storage."""
+"""Folders on local disks and object stores: opening, atomic writing, and a check that every node shares one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,50 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, first_line
 
+# Object stores show a file when its upload is complete; on other file systems it is written beside its place and renamed.
+_OBJECT_STORES = ("s3", "gcs", "abfs")
 # Network file systems show a new file to other machines after some seconds.
 _PATIENCE = 10.0
-# A node that has just started takes long to start its first process.
+# A node that has just joined takes long to start its first process.
 _TIMEOUT = 120.0
 
 
+def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system and the path of a folder given as a local path or a URI, such as `s3://bucket/folder`."""
+    if "://" in root:
+        files, path = pafs.FileSystem.from_uri(root)
+        return files, path.rstrip("/")
+    return pafs.LocalFileSystem(), str(Path(root).expanduser().absolute())
+
+
+def write_atomically(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, *, durable: bool) -> None:
+    """Write a file so that readers see all of it or nothing.
+
+    Args:
+        files: File system to write to.
+        path: Name of the file; its folder exists.
+        content: Content of the file.
+        durable: Whether a local file must survive a power cut, and not only the death of this process.
+
+    Raises:
+        OSError: The file cannot be written.
+        ArrowException: As above, from pyarrow.
+    """
+    if isinstance(files, pafs.LocalFileSystem):
+        with written_atomically(Path(path), durable=durable) as temporary:
+            temporary.write_bytes(content)
+        return
+    target = path if files.type_name in _OBJECT_STORES else f"{path}.{uuid.uuid4().hex}.tmp"
+    _write(files, target, content)
+    if target != path:
+        files.move(target, path)
+
+
 def check_storage(storage: str | Path) -> None:
-    """Check that the storage of a search can be written here, and be read and written by every node of the connected cluster.
+    """Raise ConfigurationError unless this process and every node of the connected cluster can read and write the storage.
 
     The driver writes a file; a task on every other node reads it and writes an answer beside it, which the driver reads. The
     files are removed again.
@@ -29,13 +63,13 @@ def check_storage(storage: str | Path) -> None:
         storage: Folder of runs and ledger: a local path, or a URI that pyarrow knows, such as `s3://bucket/folder`.
 
     Raises:
-        ConfigurationError: The storage cannot be written, or a node does not see what the driver wrote; the message names both.
+        ConfigurationError: The storage cannot be written, or a node does not see the driver's file; the message names the node.
     """
     nodes = _other_nodes()
     if not nodes and "://" not in str(storage):
-        return  # the run's folder is made by this very process
+        return  # this process makes the run's folder
     try:
-        files, base = _open(str(storage))
+        files, base = open_folder(str(storage))
         files.create_dir(base, recursive=True)
         token = f"{base}/.storage-check-{uuid.uuid4().hex}"
         _write(files, token, b"driver")
@@ -52,7 +86,7 @@ def check_storage(storage: str | Path) -> None:
 
 
 def _other_nodes() -> list[dict[str, Any]]:
-    """Return the alive nodes but the driver's own."""
+    """Return the nodes that are alive, without the driver's."""
     import ray
 
     here = ray.get_runtime_context().get_node_id()
@@ -60,10 +94,10 @@ def _other_nodes() -> list[dict[str, Any]]:
 
 
 def _ask(nodes: list[dict[str, Any]], storage: str, token: str) -> None:
-    """Let every node read the token and write an answer.
+    """Let every node read the token file and write an answer.
 
     Raises:
-        ConfigurationError: A node cannot.
+        ConfigurationError: A node cannot read or write, or does not answer.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -89,11 +123,11 @@ def _ask(nodes: list[dict[str, Any]], storage: str, token: str) -> None:
 
 
 def _make_probe() -> Callable[[str, str, str], str]:
-    """Return the function that a node runs. It is sent by value, so that nodes without archsearch can say that they lack it."""
+    """Return the function that a node runs; it is pickled by value, so that it also runs on nodes without archsearch."""
     patience = _PATIENCE
 
     def probe(storage: str, token: str, answer: str) -> str:
-        """Return what is wrong, or an empty text."""
+        """Return the problem, or an empty string."""
         import importlib.util
         import time
 
@@ -140,14 +174,7 @@ def _name(node: dict[str, Any]) -> str:
     return f"the node {node['NodeManagerAddress']} ({node['NodeID'][:8]})"
 
 
-def _open(storage: str) -> tuple[pafs.FileSystem, str]:
-    if "://" in storage:
-        files, path = pafs.FileSystem.from_uri(storage)
-        return files, path.rstrip("/")
-    return pafs.LocalFileSystem(), str(Path(storage).expanduser().absolute())
-
-
-def _write(files: pafs.FileSystem, path: str, content: bytes) -> None:
+def _write(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer) -> None:
     with files.open_output_stream(path) as stream:
         stream.write(content)
 

@@ -1,4 +1,4 @@
-"""What proposes the next architectures: Ray Tune Searchers."""
+"""Searchers, which propose the next architectures: implementations of `ray.tune.search.Searcher`."""
 
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
@@ -7,11 +7,12 @@ from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
+from archsearch.searchers.optuna_tpe import OptunaTPE
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
-from archsearch.searchers.tune_algorithm import OptunaTPE, TuneAlgorithm, tune_domains
+from archsearch.searchers.tune_algorithm import TuneAlgorithm, tune_domains
 
 __all__ = [
     "ArchitectureSearcher",

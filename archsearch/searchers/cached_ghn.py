@@ -1,4 +1,4 @@
-"""A graph hypernetwork that is resident in an actor, and trained once for all searches with the same recipe."""
+"""A graph hypernetwork in an actor, trained once for all searches with the same recipe."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from archsearch.evaluators.saved_state import read_state
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)
-_SAVE_EVERY = 10.0  # seconds of training that the death of an actor may cost
+_SAVE_EVERY = 10.0  # seconds of training that the death of an actor may lose
 
 
 class CachedGHN(GHNSurrogate):
-    """A `Surrogate` whose fit reads the trained hypernetwork from a file, goes on from one that was interrupted, or begins.
+    """A `Surrogate` whose fit reads the trained hypernetwork from a file, continues an interrupted training, or starts one.
 
     Args:
         space: Space of the architectures.
-        dataset: What `datasets.load` takes, such as `digits`. Its images are read at once, so that bad ones show at the start.
-        cache: Folder of the files; None takes `ghn` in the cache folder of this machine.
-        **arguments: Further arguments of `GHN` but the seed.
+        dataset: Name of a dataset for `datasets.load`, such as `digits`. Its images are read at once, so that errors show early.
+        cache: Folder of trained hypernetworks; None takes `ghn` in the cache folder of this machine.
+        **arguments: Further arguments of `GHN`, without the seed.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -41,29 +41,29 @@ class CachedGHN(GHNSurrogate):
         self.ghn.recipe()
 
     def fit(self, rows: object = None, *, seed: int = 0, steps: int, **_: Any) -> dict[str, Any]:
-        """Return the state of a hypernetwork after so many steps, from the file of its recipe if that is there.
+        """Return the state of a hypernetwork after `steps` steps, from the file of its recipe if it exists.
 
         Args:
-            rows: Not read: a graph hypernetwork learns from images, not from scores.
-            seed: Of the training.
-            steps: Steps in all.
+            rows: Not used: a graph hypernetwork learns from images, not from scores.
+            seed: Seed of the training.
+            steps: Number of training steps.
         """
         ghn = GHN(**{**self._arguments, "seed": seed})
         try:
             ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
-        except RunError as error:  # the disk is full, say: what was learned so far is in memory
-            logger.warning("ghn: the training goes on, but is not kept: %s", error)
+        except RunError as error:  # such as a full disk; what was learned so far is in memory
+            logger.warning("ghn: the training continues but is not saved: %s", error)
             ghn.fit(steps)
         return ghn.state()
 
     def _file(self, recipe: Mapping[str, Any], steps: int) -> Path | None:
-        """Return the file of a training, without content that cannot be read; None where nothing can be written."""
+        """Return the file of a training, after deleting a corrupt one; None if the folder cannot be written."""
         path = self._folder / file_name(recipe, steps)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _whole_state(path)
+            _readable_state(path)
         except OSError as error:
-            logger.warning("ghn: the training is not kept (%s); set ARCHSEARCH_CACHE to a folder that can be written", error)
+            logger.warning("ghn: the training is not saved (%s); set ARCHSEARCH_CACHE to a folder that can be written", error)
             return None
         return path
 
@@ -77,32 +77,32 @@ def train_together(
     resources: Mapping[str, float],
     **arguments: Any,
 ) -> dict[str, Any]:
-    """Return the state of a hypernetwork that several processes trained, from the file of its recipe if that is whole.
+    """Return the state of a hypernetwork that several processes train, from the file of its recipe if that is complete.
 
     Args:
         space: Space of the architectures.
-        cache: Folder of the files, one that all nodes see; None takes `ghn` in the cache folder of this machine.
-        seed: Of the training.
-        steps: Steps in all.
-        trainers: Processes.
-        resources: What each reserves, as `train_ghn` takes it.
+        cache: Folder of trained hypernetworks that all nodes share; None takes `ghn` in the cache folder of this machine.
+        seed: Seed of the training.
+        steps: Number of training steps.
+        trainers: Number of processes.
+        resources: Resources of each process, as keyword arguments of `train_ghn`.
         **arguments: Further arguments of `GHN`.
     """
     path = _folder(cache) / file_name({**GHN(space, seed=seed, **arguments).recipe(), "trainers": trainers}, steps)
-    if (state := _whole_state(path)) is not None and state["steps"] >= steps:
+    if (state := _readable_state(path)) is not None and state["steps"] >= steps:
         return state
     how: dict[str, Any] = {"workers": trainers, "checkpoint_seconds": _SAVE_EVERY, **resources}
     return train_ghn(space, steps=steps, checkpoint=path, seed=seed, **how, **arguments)
 
 
-def _whole_state(path: Path) -> dict[str, Any] | None:
-    """Return the state in a file, or None where there is no file; one that is damaged is deleted."""
+def _readable_state(path: Path) -> dict[str, Any] | None:
+    """Return the state in a file, or None if there is no file or it is corrupt; a corrupt one is deleted."""
     if not path.exists():
         return None
     try:
         return read_state(path)
     except ConfigurationError as error:
-        logger.warning("ghn: training anew, because of the file in the cache: %s", error)
+        logger.warning("ghn: training again, because of the file in the cache: %s", error)
         path.unlink(missing_ok=True)
         return None
 
@@ -112,6 +112,6 @@ def _folder(cache: str | None) -> Path:
 
 
 def file_name(recipe: Mapping[str, Any], steps: int) -> str:
-    """Return the name of the file of a training: the learning rate of a step depends on their number, so that it counts too."""
+    """Return the file name of a training, a hash of its recipe and number of steps, on which the learning rates depend."""
     text = json.dumps({**recipe, "steps": steps}, sort_keys=True)
     return f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.pt"

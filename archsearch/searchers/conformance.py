@@ -1,7 +1,7 @@
-"""The tests that any searcher must pass, for authors of searchers.
+"""Conformance suites for searchers: `SearcherConformance`, and `SurrogateSearcherConformance` for those with a surrogate.
 
 Example:
-    A test file for an own searcher; pytest collects the inherited tests.
+    A test file for a custom searcher; pytest collects the inherited tests.
 
     >>> class TestMySearcher(SearcherConformance):
     ...     def make_searcher(self, space, seed, **settings):
@@ -14,17 +14,23 @@ import itertools
 import json
 import math
 import pickle
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
+import ray
 from ray.tune.search import Searcher
 
+from archsearch.cluster.connection import connect
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import RunError
-from archsearch.searchers.conformance_loop import Loop
 from archsearch.searchers.goals import Constraint, Goals, Objective
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -32,9 +38,16 @@ from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import OPERATORS, NASBench201
 
+# The pools of all kinds of space fit into one CPU, whatever else runs.
+_CPUS_OF_A_POOL = 0.1
+
 
 class SmallSpace(NASBench201):
-    """NAS-Bench-201 with its first operators alone: small enough to be proposed as a whole."""
+    """NAS-Bench-201 with only its first operators, small enough for a search of all its structures.
+
+    Args:
+        alternatives: Number of operators.
+    """
 
     def __init__(self, alternatives: int) -> None:
         self.alternatives = alternatives
@@ -48,7 +61,7 @@ class SmallSpace(NASBench201):
         return set(self.representatives())
 
     def representatives(self) -> dict[str, Architecture]:
-        """Return one architecture of each key: one with as few genes off their first value as any."""
+        """Return one architecture for each key, one with the fewest genes that differ from their first value."""
         genotypes = itertools.product(range(self.alternatives), repeat=len(self.choices))
         found: dict[str, Architecture] = {}
         for genotype in sorted(genotypes, key=lambda genes: sum(gene > 0 for gene in genes)):
@@ -57,17 +70,113 @@ class SmallSpace(NASBench201):
         return found
 
 
-class SearcherConformance:
-    """Tests of one searcher. Subclass it at the top level of a file, say which searcher in `make_searcher`, let pytest run it.
+class Loop:
+    """Asks a searcher for batches and reports their outcomes as Ray Tune would, with one or several open trials.
 
-    No Ray cluster is needed: a bare loop asks and answers as Ray Tune would.
-
-    Attributes:
-        num_candidates: Candidates of a search.
-        batch_size: Candidates of a batch; 1 in tests that are about the order of outcomes.
-        alternatives: Operators of the space that is proposed as a whole; 2 leave 8 structures, 3 leave 127.
-        restores_exactly: Whether a restored searcher must go on with the very proposals of the one that was saved.
+    Args:
+        searcher: The searcher.
+        score: Function that returns the score of a candidate.
     """
+
+    trial_fails: Callable[[int], bool]
+    """Returns whether the trial of a batch, by its number, ends without a result."""
+    evaluation_fails: Callable[[str], bool]
+    """Returns whether the evaluation of a candidate, by its text, fails."""
+    suggestions: list[dict[str, Any]]
+    """All batches so far, as suggested."""
+    open: dict[str, dict[str, Any]]
+    """Batches of the open trials, by trial id."""
+    most_open: int
+    """Largest number of trials that were open at once."""
+    seconds: float
+    """Seconds of an evaluation."""
+    metrics: dict[str, Callable[[Architecture], float]]
+    """Functions that return the metrics that are objectives, by name."""
+
+    def __init__(self, searcher: ArchitectureSearcher, score: Callable[[Architecture], float]) -> None:
+        self.searcher, self.score = searcher, score
+        self.trial_fails = lambda number: False
+        self.evaluation_fails = lambda text: False
+        self.suggestions, self.open, self.most_open = [], {}, 0
+        self.seconds = 0.25
+        self.metrics = {}
+
+    @property
+    def candidates(self) -> list[str]:
+        """All candidates so far, in the order of suggestion."""
+        return [candidate for suggestion in self.suggestions for candidate in suggestion["candidates"]]
+
+    @property
+    def by_batch(self) -> dict[int, list[str]]:
+        """The candidates of each batch."""
+        return {suggestion["batch"]: suggestion["candidates"] for suggestion in self.suggestions}
+
+    def take_over(self, other: Loop) -> None:
+        """Take over the suggestions and open trials of another loop."""
+        self.suggestions, self.open = list(other.suggestions), dict(other.open)
+
+    def run(self, at_once: int = 1, rng: np.random.Generator | None = None, batches: int | None = None) -> Loop:
+        """Run trials until the searcher has finished, or `batches` were suggested in all; open trials then stay open.
+
+        Args:
+            at_once: Number of open trials.
+            rng: Random generator that chooses the open trial that ends next; None takes the oldest.
+            batches: Total number of suggestions at which to stop; None runs to the end.
+        """
+        while batches is None or len(self.suggestions) < batches:
+            full = len(self.open) >= at_once
+            if not full and self._start():
+                continue
+            if not self.open:
+                break
+            names = list(self.open)
+            self._end(names[0 if rng is None else int(rng.integers(len(names)))])
+        return self
+
+    def drain(self) -> Loop:
+        """End the open trials."""
+        for name in list(self.open):
+            self._end(name)
+        return self
+
+    def _start(self) -> bool:
+        """Ask for a batch; return whether the searcher suggested one."""
+        name = f"trial{len(self.suggestions):04d}"
+        suggestion = self.searcher.suggest(name)
+        if suggestion is None:
+            assert self.open, "the searcher waits though no trial is open"
+        if not isinstance(suggestion, dict):
+            assert suggestion in (None, Searcher.FINISHED), f"expected a dict, None or FINISHED; got {suggestion!r}"
+            return False
+        assert suggestion["candidates"], "a batch holds a candidate at least"
+        self.suggestions.append(suggestion)
+        self.open[name] = suggestion
+        self.most_open = max(self.most_open, len(self.open))
+        return True
+
+    def _end(self, name: str) -> None:
+        """Report the outcome of a trial."""
+        suggestion = self.open.pop(name)
+        if self.trial_fails(suggestion["batch"]):
+            self.searcher.on_trial_complete(trial_id=name, result=None, error=True)
+            return
+        architectures = [self.searcher.space.parse(text) for text in suggestion["candidates"]]
+        failed = [self.evaluation_fails(text) for text in suggestion["candidates"]]
+        scores = [
+            math.nan if fails else self.score(architecture) for architecture, fails in zip(architectures, failed, strict=True)
+        ]
+        result = {
+            "scores": scores,
+            "seconds": [self.seconds] * len(scores),
+            "errors": ["no score" if fails else None for fails in failed],
+            "batch_seconds": self.seconds * len(scores),
+            "metrics": [[self.metrics[name](each) for each in architectures] for name in suggestion.get("metrics", [])],
+        }
+        self.searcher.on_trial_complete(trial_id=name, result=result, error=False)
+
+
+class _AnySearcher:
+    """The tests that every searcher passes, with or without a surrogate; see `SearcherConformance`."""
 
     num_candidates: ClassVar[int] = 40
     batch_size: ClassVar[int] = 3
@@ -78,27 +187,31 @@ class SearcherConformance:
         """Return a new searcher; `settings` are those of `ArchitectureSearcher`."""
         raise NotImplementedError("make_searcher: return the searcher under test.")
 
+    def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        """Return a new searcher with what the suite adds to its settings."""
+        return self.make_searcher(space, seed, **settings)
+
     def make_space(self) -> SearchSpace:
         """Return the space to search."""
         return NASBench201()
 
     def objective(self, space: SearchSpace, architecture: Architecture) -> float:
-        """Return a score from 0 to 1 that depends on the genes: the mean place of their values among the alternatives."""
+        """Return a score from 0 to 1: the mean over genes of (index of the value) / (number of alternatives - 1)."""
         sizes = [len(alternatives) for alternatives in space.choices.values()]
         places = [gene / max(size - 1, 1) for gene, size in zip(space.genotype(architecture), sizes, strict=True)]
         return sum(places) / len(places)
 
     def loop(self, seed: int = 0, **settings: Any) -> Loop:
-        """Return a new searcher in a loop that answers by the objective."""
+        """Return a loop with a new searcher and the objective."""
         space = self.make_space()
         settings = {"num_candidates": self.num_candidates, "batch_size": self.batch_size, **settings}
-        return Loop(self.make_searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
+        return Loop(self.searcher(space, seed, **settings), lambda architecture: self.objective(space, architecture))
 
     def proposals(self, seed: int, **settings: Any) -> list[str]:
-        """Return all candidates of a search with one trial at a time."""
+        """Return all candidates of a search with one open trial."""
         return self.loop(seed, **settings).run().candidates
 
-    # What is proposed
+    # Proposals
 
     def test_candidates_are_unique_and_counted(self) -> None:
         loop = self.loop().run()
@@ -131,14 +244,10 @@ class SearcherConformance:
         assert self.proposals(3) == self.proposals(3), "the same seed gives the same proposals"
         assert self.proposals(3) != self.proposals(4), "another seed gives other proposals"
 
-    def test_fresh_process_proposes_the_same(self) -> None:
-        fresh = in_fresh_process(self, "subject.proposals(0)")
-        assert fresh == self.proposals(0), "a fresh process proposes other candidates"
-
     def test_small_space_is_proposed_as_a_whole(self) -> None:
         space = SmallSpace(self.alternatives)
         structures = space.structures()
-        searcher = self.make_searcher(space, 0, num_candidates=len(structures) + 10, batch_size=self.batch_size)
+        searcher = self.searcher(space, 0, num_candidates=len(structures) + 10, batch_size=self.batch_size)
         loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
         left_out = structures - {space.key(space.parse(text)) for text in loop.candidates}
         assert not left_out, f"{len(left_out)} structures of the space are left out"
@@ -190,7 +299,7 @@ class SearcherConformance:
         space = SmallSpace(self.alternatives)
         left = {key for key, architecture in space.representatives().items() if self.weight(architecture) <= 0.2}
         settings = {"num_candidates": len(left) + 10, "batch_size": self.batch_size}
-        searcher = self.make_searcher(space, 0, goals=self.goals("<= 0.2"), **settings)
+        searcher = self.searcher(space, 0, goals=self.goals("<= 0.2"), **settings)
         loop = Loop(searcher, lambda architecture: self.objective(space, architecture)).run()
         keys = {space.key(space.parse(text)) for text in loop.candidates}
         assert all(self.weight(space.parse(text)) <= 0.2 for text in loop.candidates)
@@ -222,12 +331,12 @@ class SearcherConformance:
         assert {row.evaluation.error for row in loop.searcher.history} == {"the evaluation has no length"}
 
     def weight(self, architecture: Architecture) -> float:
-        """Return the cost that the tests constrain: the share of genes that take another value than their first."""
+        """Return the cost that the tests constrain: the fraction of genes that differ from their first value."""
         genes = self.make_space().genotype(architecture)
         return sum(gene > 0 for gene in genes) / len(genes)
 
     def goals(self, limit: str) -> Goals:
-        """Return goals whose only constraint is a limit on the weight, such as `<= 0.5`."""
+        """Return goals with one constraint, a limit on the weight such as `<= 0.5`."""
         relation, bound = limit.split()
         constraint = Constraint("weight", relation, float(bound))
         return Goals(
@@ -277,12 +386,6 @@ class SearcherConformance:
             check_search(again.searcher, candidates, self.num_candidates)
             assert not self.restores_exactly or candidates == first.run().candidates
 
-    def test_pickled_search_is_continued(self) -> None:
-        loop = self.loop().run(at_once=2, batches=6)
-        copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
-        copy.take_over(loop)
-        assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
-
     # The ledger
 
     def test_known_candidates_are_answered_without_a_trial(self) -> None:
@@ -290,8 +393,8 @@ class SearcherConformance:
         known = {row.evaluation.key: row.evaluation for row in first.searcher.history[::2]}
         loop = self.loop()
         loop.searcher.ledger = known
-        told: list[Observation] = []
-        loop.searcher.on_outcomes = told.extend
+        heard: list[Observation] = []
+        loop.searcher.on_outcomes = heard.extend
         loop.run()
         paid = {loop.searcher.space.key(loop.searcher.space.parse(text)) for text in loop.candidates}
         reused = {row.evaluation.key for row in loop.searcher.history if row.reused}
@@ -299,7 +402,7 @@ class SearcherConformance:
         assert not paid & set(known), "known candidates are paid for again"
         assert reused <= set(known)
         assert len(paid) + len(reused) == len(loop.searcher.history) == self.num_candidates
-        assert rows(told) == rows(loop.searcher.history), "on_outcomes hears of all outcomes"
+        assert rows(heard) == rows(loop.searcher.history), "on_outcomes hears of all outcomes"
 
     def test_search_that_is_known_as_a_whole_needs_no_trial(self) -> None:
         first = self.loop(deterministic=True).run()
@@ -310,8 +413,97 @@ class SearcherConformance:
         assert again.searcher.complete
 
 
+class SearcherConformance(_AnySearcher):
+    """Tests of one searcher. Subclass it at the top level of a test file, and return the searcher from `make_searcher`.
+
+    No Ray cluster is needed: a `Loop` stands in for Ray Tune. Searchers with a surrogate in a model pool subclass
+    `SurrogateSearcherConformance` instead.
+
+    Attributes:
+        num_candidates: Number of candidates of a search.
+        batch_size: Number of candidates of a batch; 1 in tests of the order of outcomes.
+        alternatives: Number of operators of the space that is searched completely; 2 leave 8 structures, 3 leave 127.
+        restores_exactly: Whether a restored searcher must propose exactly what the saved one would have.
+    """
+
+    def test_fresh_process_proposes_the_same(self) -> None:
+        fresh = in_fresh_process(self, "subject.proposals(0)")
+        assert fresh == self.proposals(0), "a fresh process proposes other candidates"
+
+    def test_pickled_search_is_continued(self) -> None:
+        loop = self.loop().run(at_once=2, batches=6)
+        copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+        copy.take_over(loop)
+        assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+
+class SharedPools:
+    """Names one shared model pool for each kind of space, so that the searches of a test file need not each start actors.
+
+    The searcher that first uses a name makes the pool; leaving the context shuts all pools down.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = f"tests-{uuid.uuid4().hex[:8]}"
+        self._names: set[str] = set()
+
+    def name_for(self, space: SearchSpace) -> str:
+        """Return the name of the pool for searches of this kind of space."""
+        name = f"{self._prefix}-{type(space).__name__}"
+        self._names.add(name)
+        return name
+
+    def __enter__(self) -> SharedPools:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for name in self._names:
+            with suppress(PoolError):  # no search has made it
+                ModelPool.attach(name).shutdown()
+
+
+class SurrogateSearcherConformance(_AnySearcher):
+    """Tests of one `SurrogateSearcher`, in a local Ray of two CPUs that is started if there is none.
+
+    Searches of one kind of space share a pool, whose name `make_searcher` gets in its settings. Make the stages short, such as
+    `initial=10, stage_size=5`. Only a deterministic search must continue exactly after it was pickled, because another one
+    fits again; proposals in another process are not compared, because it has no access to the pool.
+
+    Example:
+        >>> class TestMySearcher(SurrogateSearcherConformance):
+        ...     def make_searcher(self, space, seed, **settings):
+        ...         return MySearcher(space, seed, initial=10, stage_size=5, **settings)
+    """
+
+    restores_exactly = False
+    _pools: ClassVar[SharedPools]
+
+    @pytest.fixture(scope="class", autouse=True)
+    def shared_pools(self, request: pytest.FixtureRequest) -> Iterator[SharedPools]:
+        """Pools that end with the tests of the class, and with them Ray if it was started here."""
+        starts_ray = not ray.is_initialized()
+        connect(num_cpus=2)
+        with SharedPools() as pools:
+            request.cls._pools = pools
+            yield pools
+        if starts_ray:
+            ray.shutdown()
+
+    def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        searcher = self.make_searcher(space, seed, pool=self._pools.name_for(space), **settings)
+        searcher.open(cpus=_CPUS_OF_A_POOL)
+        return searcher
+
+    def test_pickled_search_is_continued(self) -> None:
+        for batches in (6, 22):  # in the random stage, and in one that follows a fit
+            loop = self.loop(deterministic=True, batch_size=1).run(at_once=2, batches=batches)
+            copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
+            copy.take_over(loop)
+            assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+
 def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expected: int) -> None:
-    """Assert that so many candidates were proposed, each structure once and in its own text, and that all have an outcome."""
+    """Assert that `expected` candidates were proposed, each structure once, as texts that parse back, and all with an outcome."""
     space = searcher.space
     assert all(str(space.parse(text)) == text for text in candidates)
     keys = [space.key(space.parse(text)) for text in candidates]
@@ -320,7 +512,7 @@ def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expe
 
 
 def rows(observations: Sequence[Observation]) -> list[tuple[int, int, str, str | None]]:
-    """Return what identifies observations; failed ones hold NaN, which equals nothing."""
+    """Return comparable rows of observations, with scores as strings, because NaN is not equal to NaN."""
     return [
         (row.batch, row.position, f"{row.evaluation.key} {row.evaluation.score}", row.evaluation.error) for row in observations
     ]
@@ -331,7 +523,7 @@ def _is_multiple(divisor: int, text: str) -> bool:
 
 
 def _refuses(searcher: ArchitectureSearcher, path: Path) -> bool:
-    """Return whether a state is refused by RunError."""
+    """Return whether restoring a state raises RunError."""
     try:
         searcher.restore(str(path))
     except RunError:

@@ -1,4 +1,4 @@
-"""Regularized evolution: tournaments among the youngest."""
+"""Regularized (aging) evolution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.spaces import Architecture, SearchSpace
 
-# A child that was proposed before is mutated again, so many times at most.
+# Largest number of further mutations of a child that was proposed before.
 _MUTATIONS = 20
 
 
@@ -22,21 +22,27 @@ class RegularizedEvolution(ArchitectureSearcher):
     """Regularized (aging) evolution, algorithm 1 of E. Real et al., AAAI 2019, arXiv 1802.01548.
 
     The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size`
-    members drawn from the population: the `population_size` outcomes that arrived last. Unlike in the paper, structures that
-    were proposed before are not evaluated again; such a child is mutated further.
+    architectures drawn from the population, which holds the last `population_size` outcomes. Unlike in the paper, structures
+    that were proposed before are not evaluated again; such a child is mutated further, up to 20 times.
 
     With several objectives the best of a tournament is chosen as in NSGA-II (K. Deb et al., IEEE Transactions on Evolutionary
     Computation 6(2), 2002): the lower front of the population first, then the larger crowding distance within it.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals.
-        population_size: Members that may have children.
-        tournament_size: Members drawn for each child.
+        population_size: Number of architectures in the population.
+        tournament_size: Number of architectures drawn for each child.
         **settings: As for `ArchitectureSearcher`.
 
     Raises:
         ConfigurationError: A size is below 1, or the tournament is larger than the population.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.RegularizedEvolution(spaces.get("nasbench201"), seed=0)
+        >>> searcher.suggest("t0")["candidates"]
+        ['|avg_pool_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|skip_connect~1|none~2|']
     """
 
     def __init__(
@@ -47,7 +53,7 @@ class RegularizedEvolution(ArchitectureSearcher):
                 "tournament_size: expected 1 <= tournament_size <= population_size; "
                 f"got tournament_size={tournament_size!r}, population_size={population_size!r}."
             )
-        # A large batch has parents that know nothing of each other: half a population is a fair trade for fewer trials.
+        # The children of a batch cannot be parents of each other; half a population is a compromise with the number of trials.
         self.largest_batch = max(1, population_size // 2)
         super().__init__(space, seed, **settings)
         self.population_size, self.tournament_size = population_size, tournament_size

@@ -1,4 +1,4 @@
-"""The order of candidates by one objective or by several."""
+"""Order of candidates by one objective or by several, as in NSGA-II."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from archsearch.evaluators.non_domination import crowding_distances, non_dominat
 
 
 def fitness(values: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
-    """Return what orders candidates, larger is better.
+    """Return a sort key for each candidate, larger is better.
 
-    One objective is its own order. Of several, the lower front counts first, then the larger crowding distance within it, as in
-    NSGA-II (K. Deb et al., IEEE Transactions on Evolutionary Computation 6(2), 2002).
+    With one objective it is the value. With several it is (-rank, crowding distance) as in NSGA-II (K. Deb et al., IEEE
+    Transactions on Evolutionary Computation 6(2), 2002): the rank is that of the candidate's front, 0 for the Pareto front, and
+    the crowding distance of candidate i in its front is the sum over objectives of (next value - previous value) / (largest
+    value - smallest value), infinite at the ends.
 
     Args:
-        values: One row a candidate, larger is better.
+        values: `[candidates, objectives]`, larger is better.
     """
     if not len(values) or len(values[0]) == 1:
         return [tuple(row) for row in values]

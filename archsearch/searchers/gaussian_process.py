@@ -1,4 +1,4 @@
-"""Search guided by a Gaussian process over the paths of architectures."""
+"""Bayesian optimisation with a Gaussian process over the paths of architectures."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class GaussianProcessSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Spaces of so many genotypes are ranked as a whole.
-        optimism: A prediction is the mean plus so many standard deviations.
+        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        optimism: Number of standard deviations that are added to the mean.
     """
 
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, optimism: float = 0.0) -> None:
@@ -41,17 +41,23 @@ class GaussianProcessSearch(GuidedEvolution):
 
     The path encoding is that of BANANAS, C. White et al., AAAI 2021, arXiv 1910.11858; see
     `archsearch.evaluators.predictors.gaussian_process`. The stages and the inner evolution are those of `GATESEvolution`, so that
-    the two differ in what ranks. Candidates are ranked by the upper confidence bound, the mean plus `optimism` standard
-    deviations.
+    the two differ only in the model. Candidates are ranked by the upper confidence bound mu(x) + optimism * sigma(x) (N.
+    Srinivas et al., ICML 2010, arXiv 0912.3995), with the mean mu and the standard deviation sigma of the process.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals and fits.
-        optimism: Standard deviations of the ranks that are added to the mean; 0 ranks by the mean alone.
+        optimism: Number of standard deviations that are added to the mean, from 0 to 100.
         **settings: As for `GuidedEvolution`.
 
     Raises:
         ConfigurationError: An argument is out of range.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.GaussianProcessSearch(spaces.get("nasbench201"), seed=0, optimism=1.0)
+        >>> searcher.suggest("t0")["batch"]  # the first stage needs no pool
+        0
     """
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, optimism: float = 0.5, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""Random search among many more candidates than can be trained: a graph hypernetwork ranks them first."""
+"""Random search among candidates that a graph hypernetwork has ranked."""
 
 from __future__ import annotations
 
@@ -27,46 +27,52 @@ from archsearch.spaces import Architecture, SearchSpace
 
 logger = logging.getLogger(__name__)
 _FIGURES = ("loss", "score")
-_PATIENCE = 20  # draws for each mutation that is wanted
+_PATIENCE = 20  # draws for each wanted mutation
 
 
 class GHNRandomSearch(SurrogateSearcher):
     """Random search by the accuracy of generated weights, C. Zhang et al., ICLR 2019, arXiv 1810.05749, section 4.
 
-    A graph hypernetwork is trained in the pool, or read from the cache. All actors share the ranking of `rank_candidates` random
-    candidates by the networks whose weights it generates. These are evaluated, best first, until `num_candidates` were; when all
-    of them were, as many new ones are ranked.
+    A graph hypernetwork is trained in the pool, or read from the cache. All actors together rank `rank_candidates` random
+    candidates by networks with the weights that it generates. The candidates are evaluated, best first, up to `num_candidates`;
+    when all of them are evaluated, as many new ones are ranked.
 
-    A first few candidates are not ranked but random. They are evaluated while the hypernetwork is being trained, and show what
-    the ranking is worth: their mean score stands beside that of those that were ranked first, and the rank correlation between
-    generated and real accuracy is over both.
+    The first `initial` candidates are random and not ranked. They are evaluated while the hypernetwork is being trained, as a
+    baseline: the report compares their mean score with that of the ranked ones, and the rank correlation between generated and
+    real accuracy is over both.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of the candidates and of the training.
-        dataset: Images that the hypernetwork learns from, as `datasets.load` takes them; those that candidates are trained on.
+        dataset: Name of the dataset that the hypernetwork learns from, for `datasets.load`; the one that candidates train on.
         root: Folder of downloaded datasets.
-        rank_candidates: Random candidates to rank.
-        rank_by: `loss` on the validation images, or `score`, which is the accuracy, as in the paper. Losses of networks that were
-            not trained agreed better with real training wherever it was measured. None takes `loss`, or `score` where that is the
-            area under an anytime curve.
-        mutants: Mutations of the best tenth of them that are ranked besides (not in the paper).
+        rank_candidates: Number of random candidates to rank.
+        rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
+            networks with generated weights agreed better with real training. None takes `loss`, or `score` if that is the area
+            under an anytime curve.
+        mutants: Number of mutations of the best tenth that are ranked too (not in the paper).
         steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
-        trainers: Processes that train the hypernetwork together, by Ray Train; 1 trains it in the pool. Each reserves `threads`
-            CPUs, or a GPU if the actors have one. `cache` is then a folder that all nodes see.
-        initial: Random candidates before the ranked ones.
-        explore: Share of the later candidates that is drawn at random.
+        trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
+            CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
+        initial: Number of random candidates before the ranked ones.
+        explore: Fraction of the later candidates that is drawn at random.
         preset: Settings of the hypernetwork: `default` or `paper`.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
-        device: Where the hypernetwork lives: `auto`, `cpu`, `cuda`. An actor sees a GPU only if it reserves a share of one.
-        cache: Folder of trained hypernetworks, best one that all nodes see; None takes the cache folder of each node.
-        chunk_size: Candidates that an actor scores together. It is fixed because scores depend on it by a rounding error.
+        device: Device of the hypernetwork: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
+        cache: Folder of trained hypernetworks, preferably shared by all nodes; None takes the cache folder of each node.
+        chunk_size: Number of candidates that an actor scores together; fixed, as scores depend on it by a rounding error.
         model: Changes to the preset, such as `{"meta_batch": 4}`; see `archsearch.evaluators.ghn.settings`.
-        **settings: As for `SurrogateSearcher`, but `stage_size`. A shared pool that is there keeps its dataset and model.
+        **settings: As for `SurrogateSearcher`, without `stage_size`. A shared pool that exists keeps its dataset and model.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
         DatasetError: The dataset is unknown.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.GHNRandomSearch(spaces.get("nasbench201"), seed=0, dataset="digits")
+        >>> searcher.suggest("t0")["batch"]  # the random candidates need no pool
+        0
     """
 
     def __init__(
@@ -100,14 +106,14 @@ class GHNRandomSearch(SurrogateSearcher):
         if rank_by not in _FIGURES:
             raise ConfigurationError(unknown_name("rank_by", rank_by, _FIGURES))
         if not isinstance(dataset, str):
-            raise ConfigurationError(f"dataset: expected a text such as 'digits', which actors can load; got {dataset!r}.")
+            raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
         super().__init__(space, seed, initial=initial, stage_size=rank_candidates + mutants, explore=explore, **settings)
         self.steps, self.trainers, self.chunk_size = steps, trainers, chunk_size
         self.rank_candidates, self.rank_by, self.mutants = rank_candidates, rank_by, mutants
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
             "dataset": dataset,
-            # Actors run in other folders: what a relative path starts from is settled here.
+            # Actors run in other folders: relative paths start from the folder of this process.
             "root": root or (str(Path.cwd()) if ":" in dataset else None),
             "preset": preset,
             "scale": scale,
@@ -121,19 +127,19 @@ class GHNRandomSearch(SurrogateSearcher):
         self._drawn: set[str] = set()
         if self.num_candidates is not None and self.num_candidates <= initial:
             logger.warning(
-                "ghn: all %s candidates are drawn at random; the ranked ones come after %s", self.num_candidates, initial
+                "ghn: all %s candidates are drawn at random; ranked ones come after the first %s", self.num_candidates, initial
             )
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options with the images, the size of networks and the objective of an evaluator that trains."""
+        """Add the dataset, network size and objective of an evaluator that trains to the options."""
         from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
 
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return dict(options)
         if not isinstance(evaluator.dataset, str):
             raise ConfigurationError(
-                "dataset: expected one that has a name, which actors can load; the evaluator has images at hand. Give the "
+                "dataset: expected a dataset with a name, which actors can load; the evaluator has images in memory. Set the "
                 "searcher's option dataset, such as parquet:PATH."
             )
         found: dict[str, Any] = {"dataset": evaluator.dataset, "root": evaluator.root, "scale": evaluator.scale, **options}
@@ -143,7 +149,7 @@ class GHNRandomSearch(SurrogateSearcher):
         return found
 
     def _check(self) -> None:
-        """Refuse bad settings here and not in the actors; no images are read."""
+        """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
         from archsearch.evaluators.ghn.ghn import GHN  # it needs torch, other searchers do not
 
         GHN(self.space, **self.ghn)
@@ -161,7 +167,7 @@ class GHNRandomSearch(SurrogateSearcher):
             if self.trainers * self.threads > free:
                 raise ConfigurationError(
                     f"trainers: expected at most {int(free) // self.threads}, as the cluster has {free:g} CPUs beside "
-                    f"those of the actors; got {self.trainers} with {self.threads} each. They would wait for ever."
+                    f"those of the actors; got {self.trainers} with {self.threads} each. They would wait forever."
                 )
         super().open(cpus)
         assert self._pool is not None
@@ -173,14 +179,14 @@ class GHNRandomSearch(SurrogateSearcher):
         self._training = None
 
     def _trained_by(self, pool: ModelPool) -> Future[Reply]:
-        """Return the training, which begins if there is none yet, or if it failed."""
+        """Return the training; start it if there is none yet, or if it failed."""
         if self._training is None or (self._training.done() and self._training.exception() is not None):
             together = self.trainers > 1
             self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, steps=self.steps)
         return self._training
 
     def _trained_together(self) -> Future[Reply]:
-        """Return the training by several processes; a thread waits for it, as Tune's loop must not."""
+        """Start the training by several processes; a thread waits for it, because Tune's loop must not."""
         from archsearch.searchers.cached_ghn import train_together  # it needs torch, other searchers do not
 
         resources = {"cpus_per_worker": float(self.threads), "gpus_per_worker": 1.0 if self.gpus else 0.0}
@@ -200,10 +206,10 @@ class GHNRandomSearch(SurrogateSearcher):
     # Stages
 
     def can_fit(self) -> bool:
-        return True  # it learns from images
+        return True  # it learns from images, not from outcomes
 
     def begin_stage(self, pool: ModelPool) -> Stage:
-        # The draw depends on seed and stage alone, so that a search that goes on after a stop ranks the same candidates.
+        # The draw depends only on seed and stage, so that a resumed search ranks the same candidates.
         rng = np.random.default_rng([self.seed, self._stages, 3])
         drawn = list(islice(UniqueCandidates(self.space, self.patience).fresh(self.goals, rng), self.rank_candidates))
         keys = [self.space.key(architecture) for architecture in drawn]
@@ -220,7 +226,7 @@ class GHNRandomSearch(SurrogateSearcher):
         )
 
     def _mutations(self, ranked: Sequence[Architecture], rng: np.random.Generator, known: Set[str]) -> list[Architecture]:
-        """Return new feasible mutations of the best tenth, each once. It runs in the thread of a stage and changes nothing."""
+        """Return new feasible mutations of the best tenth, each once; called from the thread of a stage, it changes no state."""
         parents = ranked[: max(1, len(ranked) // 10)]
         known = known | {self.space.key(each) for each in ranked}
         found: dict[str, Architecture] = {}
@@ -236,7 +242,7 @@ class GHNRandomSearch(SurrogateSearcher):
         new = {each.key: each.prediction for each in proposals if each.key not in self._ranked and each.prediction is not None}
         self._ranked |= new
         self._drawn |= new.keys() - {row.evaluation.key for row in self._rows}
-        for row in self._rows:  # what was evaluated before it was ranked tells of the ranking too
+        for row in self._rows:  # the random candidates count for the rank correlation too
             if row.evaluation.key in new:
                 self.trust.expect(row.evaluation.key, new[row.evaluation.key])
                 self.trust.compare(row.evaluation.key, self.goals.values(row.evaluation)[0])
@@ -244,7 +250,7 @@ class GHNRandomSearch(SurrogateSearcher):
 
     @property
     def figures(self) -> dict[str, float]:
-        """Those of `SurrogateSearcher`, candidates ranked, and the mean scores of those ranked first and of the random ones."""
+        """Figures of `SurrogateSearcher`, number of ranked candidates, and mean scores of ranked and random candidates."""
         top = self.groups["ranked first"]
         means: dict[str, list[float]] = {"top": [], "random": []}
         for row in self._history:
@@ -258,7 +264,7 @@ class GHNRandomSearch(SurrogateSearcher):
 
     @property
     def groups(self) -> Mapping[str, Collection[str]]:
-        """Candidates that were ranked first, and random ones."""
+        """Keys of the candidates that were ranked first, and of the random ones."""
         order = sorted(self._history, key=lambda row: (row.batch, row.position))
         top = {row.evaluation.key for row in order[self.initial :]} & self._drawn
         return {"ranked first": top, "random": {row.evaluation.key for row in order} - top}

@@ -1,4 +1,4 @@
-"""What a search is for: objectives to weigh against each other, and constraints that every candidate must keep."""
+"""Objectives and constraints of a search."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ _DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Objective:
-    """A figure to raise or to lower.
+    """A figure to maximise or minimise.
 
     Args:
         name: `score`, a cost such as `macs`, or another metric of the evaluations.
         maximize: Whether higher is better.
+
+    Example:
+        >>> from archsearch.searchers import Objective
+        >>> str(Objective("macs", maximize=False))
+        '-macs'
     """
 
     name: str
@@ -45,12 +50,17 @@ class Objective:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on a cost that is known before a candidate is paid for.
+    """A bound on a cost that is known before an evaluation.
 
     Args:
         name: The cost, such as `macs`.
         relation: `<=`, `>=`, `<` or `>`.
-        bound: In the unit of the cost.
+        bound: Limit, in the unit of the cost.
+
+    Example:
+        >>> from archsearch.searchers import Constraint
+        >>> Constraint("macs", "<=", 100e6).excess(150e6)
+        0.5
     """
 
     name: str
@@ -58,7 +68,7 @@ class Constraint:
     bound: float
 
     def excess(self, value: float) -> float:
-        """Return 0 where the value keeps the bound, else by what share of the bound it misses; NaN counts as missing it."""
+        """Return 0 for a feasible value, else |value - bound| / |bound|; infinity for NaN."""
         if _RELATIONS[self.relation](value, self.bound):
             return 0.0
         gap = abs(value - self.bound) / max(abs(self.bound), 1e-12)
@@ -73,9 +83,15 @@ class Goals:
     """Objectives and constraints of a search.
 
     Args:
-        objectives: At least one; by default the score alone.
-        constraints: All must hold.
-        costs: Gives the costs of an architecture by name, before it is evaluated.
+        objectives: One or more objectives; by default the score alone.
+        constraints: Constraints that every candidate must satisfy.
+        costs: Function that returns the costs of an architecture by name, without an evaluation.
+        cost_names: Names of these costs.
+
+    Example:
+        >>> from archsearch.searchers import Goals, Objective
+        >>> Goals((Objective("score"), Objective("macs", maximize=False)), cost_names=("macs",)).single
+        False
     """
 
     objectives: tuple[Objective, ...] = (Objective(SCORE),)
@@ -85,40 +101,40 @@ class Goals:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics that only an evaluation gives, beside the score."""
+        """Names of the objectives that only an evaluation gives, without the score."""
         return tuple(each.name for each in self.objectives if each.name != SCORE and each.name not in self.cost_names)
 
     @property
     def single(self) -> bool:
-        """Whether the score alone counts."""
+        """Whether the score is the only objective."""
         return self.objectives == (Objective(SCORE),)
 
     def excess(self, architecture: Architecture) -> float:
-        """Return 0 for an architecture that keeps all constraints, else by how much it misses them, as shares of the bounds."""
+        """Return 0 for an architecture that satisfies all constraints, else the sum of `Constraint.excess`."""
         if not self.constraints:
             return 0.0
         costs = self._costs(architecture)
         return sum(constraint.excess(costs.get(constraint.name, math.nan)) for constraint in self.constraints)
 
     def figures(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return the figure of each objective by name, as measured; NaN where the evaluation lacks it."""
+        """Return the value of each objective by name; NaN if the evaluation lacks it."""
         names = [each.name for each in self.objectives]
         costs = self._costs(evaluation.architecture) if any(name in self.cost_names for name in names) else {}
         known = {**evaluation.metrics, **costs, SCORE: evaluation.score}
         return {name: known.get(name, math.nan) for name in names}
 
     def values(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """Return the figures of an evaluation in the order of the objectives, with signs such that larger is better."""
+        """Return the values of the objectives in their order, negated where lower is better, so that larger is better."""
         if self.single:
             return (evaluation.score,)
         figures = self.figures(evaluation)
         return tuple(figures[each.name] if each.maximize else -figures[each.name] for each in self.objectives)
 
     def require_feasible(self, space: SearchSpace, rng: np.random.Generator, draws: int = _DRAWS) -> None:
-        """Do nothing where a random architecture keeps the constraints.
+        """Raise ConfigurationError unless one of `draws` random architectures satisfies the constraints.
 
         Raises:
-            ConfigurationError: None of so many draws did; the one that came nearest is shown.
+            ConfigurationError: None did; the message shows the nearest one.
         """
         nearest: tuple[float, Architecture] | None = None
         for _ in range(draws if self.constraints else 0):
@@ -139,11 +155,11 @@ class Goals:
     def with_predicted(
         self, architectures: Sequence[Architecture], predicted: Mapping[str, NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        """Return what is expected of architectures, `[architectures, objectives]`, larger is better.
+        """Return predicted values of the objectives, `[architectures, objectives]`, larger is better; costs are exact.
 
         Args:
-            architectures: What was not evaluated.
-            predicted: Expectations for the objectives that are no costs, by name, `[architectures]` each and larger is better.
+            architectures: Architectures without an evaluation.
+            predicted: Predictions of the objectives that are no costs, by name, `[architectures]` each, larger is better.
         """
         columns = []
         for objective in self.objectives:
@@ -160,13 +176,13 @@ class Goals:
 
 
 def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constraints: Mapping[str, str] | None = None) -> Goals:
-    """Return the goals that texts describe. The score is always among them: results are ranked by it.
+    """Return the goals that strings describe. The score must be among the objectives, because results are ranked by it.
 
     Args:
-        evaluator: Knows the costs and the metrics.
-        objectives: Names, each to be raised, or with a minus sign to be lowered: `["accuracy", "-macs"]`. `score` and
-            `accuracy` are the evaluator's score; where that is the area under the anytime curve, `score` and `anytime` are.
-        constraints: A limit for each cost: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
+        evaluator: Evaluator with the costs and metrics.
+        objectives: Names of figures to maximise, with a minus sign to minimise: `["accuracy", "-macs"]`. `score` and `accuracy`
+            are the evaluator's score; if that is the area under the anytime curve, `score` and `anytime` are.
+        constraints: Limits for costs: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
 
     Raises:
         ConfigurationError: A name is unknown or measured on test data, or a limit cannot be read.
@@ -184,7 +200,7 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
 
 
 def _costs_of(evaluator: Evaluator) -> Costs:
-    """Return the evaluator's costs; without the evaluator, and so without its images, where they are counted by the space."""
+    """Return the evaluator's cost function; if the space counts the costs, one that does not hold the evaluator's images."""
     if type(evaluator).costs is Evaluator.costs:
         return partial(_counted, evaluator.space, dict(evaluator.cost_arguments))
     return evaluator.costs

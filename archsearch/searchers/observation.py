@@ -1,4 +1,4 @@
-"""A candidate whose outcome is known, as a searcher sees it."""
+"""Observations: evaluated candidates as a searcher sees them, and their form as plain data."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from archsearch.spaces import SearchSpace
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A candidate whose outcome is known.
+    """A candidate with its evaluation.
 
     Args:
         batch: Number of the batch that proposed it.
-        position: Its place in the batch.
-        evaluation: The outcome.
-        reused: Whether it was taken from the ledger instead of being paid for.
+        position: Its position in the batch, from 0.
+        evaluation: Its evaluation.
+        reused: Whether the evaluation was taken from the ledger.
+
+    Example:
+        >>> from archsearch import evaluators, searchers
+        >>> table = evaluators.TabularEvaluator.embedded("digits201")
+        >>> architecture = table.space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+        >>> [evaluation] = table.evaluate([architecture])
+        >>> searchers.Observation(batch=0, position=0, evaluation=evaluation, reused=False).evaluation.ok
+        True
     """
 
     batch: int
@@ -40,7 +48,7 @@ def observation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Observat
 
 
 def evaluation_to_row(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what a searcher knows of an evaluation as plain data."""
+    """Return the part of an evaluation that a searcher sees as plain data."""
     return {
         "architecture": str(evaluation.architecture),
         "score": evaluation.score if math.isfinite(evaluation.score) else None,
@@ -54,4 +62,11 @@ def evaluation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Evaluatio
     """Return the evaluation that `evaluation_to_row` wrote."""
     architecture = space.parse(row["architecture"])
     score = math.nan if row["score"] is None else row["score"]
-    return Evaluation(architecture, space.key(architecture), score, row["metrics"], row["seconds"], row["error"])
+    return Evaluation(
+        architecture=architecture,
+        key=space.key(architecture),
+        score=score,
+        metrics=row["metrics"],
+        seconds=row["seconds"],
+        error=row["error"],
+    )

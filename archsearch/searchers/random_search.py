@@ -1,4 +1,4 @@
-"""Random search: candidates drawn uniformly from the space."""
+"""Random search: candidates drawn by the space's sampler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ from archsearch.spaces import Architecture
 
 
 class RandomSearch(ArchitectureSearcher):
-    """Draws candidates by `space.sample`; the baseline of every comparison."""
+    """Draws candidates by `space.sample`; the baseline of every comparison.
+
+    Args:
+        space: Space to search.
+        seed: Seed of all proposals.
+        **settings: As for `ArchitectureSearcher`.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.RandomSearch(spaces.get("nasbench201"), seed=0)
+        >>> searcher.suggest("t0")["candidates"]
+        ['|avg_pool_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|skip_connect~1|none~2|']
+    """
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         return [self.space.sample(rng) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Searchers by name."""
+"""Registry of searchers by name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.ngae import NGAEAscent
+from archsearch.searchers.optuna_tpe import OptunaTPE
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
-from archsearch.searchers.tune_algorithm import OptunaTPE
 
 _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "evolution": RegularizedEvolution,
@@ -32,7 +32,7 @@ def get(name: str) -> type[ArchitectureSearcher]:
     """Return the searcher class called `name`; call it with a space and a seed.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: No searcher has this name.
     """
     if name not in _SEARCHERS:
         raise ConfigurationError(unknown_name("searcher", name, _SEARCHERS))
@@ -40,5 +40,5 @@ def get(name: str) -> type[ArchitectureSearcher]:
 
 
 def register(name: str, searcher: type[ArchitectureSearcher]) -> None:
-    """Make an own searcher known under `name`, so that configurations can name it."""
+    """Register a custom searcher under `name`, for use in configurations."""
     _SEARCHERS[name] = searcher

@@ -1,4 +1,4 @@
-"""The base of all searchers: batches of unique candidates for Ray Tune."""
+"""Base class of all searchers: batches of unique candidates for Ray Tune."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
+from archsearch.atomic_file import written_atomically
 from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.errors import RunError, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
@@ -33,7 +34,7 @@ from archsearch.spaces import Architecture, SearchSpace
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch on its way: what was proposed, and what is known of it."""
+    """An open batch: its candidates, and the evaluations that are known, by position."""
 
     number: int
     candidates: list[Architecture]
@@ -47,45 +48,53 @@ class _Batch:
 class ArchitectureSearcher(Searcher):
     """Proposes batches of architectures, each canonical structure once.
 
-    A subclass says what to propose (`propose`) and may learn from outcomes (`observe`). The base draws batches, leaves out
-    structures that were proposed before, answers from the ledger what it holds, and saves and restores the state.
+    A subclass implements `propose` and may learn from outcomes in `observe`. The base class draws batches, drops structures that
+    were proposed before, takes known evaluations from the ledger, and saves and restores the state.
 
-    One suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and
-    `errors`, lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). Where the ledger answers others of the
-    batch, `positions` holds the places of the candidates in it.
+    A suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and `errors`,
+    lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). If the ledger holds others of the batch,
+    `positions` holds the positions of these candidates in it.
 
-    The random numbers of a batch come from the seed and the batch's number alone. With `deterministic=True` a batch is
-    proposed from the outcomes of all batches up to `lag` before it, in their order, whatever arrived meanwhile: 1 worker and
-    `lag` workers give the same candidates. Batches then have a fixed size.
+    The random numbers of a batch depend only on the seed and the batch's number. With `deterministic=True` batch b is proposed
+    from the outcomes of batches 0 to b - `lag`, in their order, whatever else has arrived: 1 worker and `lag` workers give the
+    same candidates. Batches then have a fixed size.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals.
-        num_candidates: Candidates to propose in all; None leaves the end to Tune's `num_samples`.
-        batch_size: Candidates a trial; None chooses it from the measured cost of a candidate.
-        deterministic: Whether proposals must not depend on the order of arrival.
-        lag: Batches that may be on their way at once when `deterministic`.
-        goals: Objectives and constraints; None is the score alone. Candidates that miss a constraint are never suggested.
+        num_candidates: Number of candidates to propose; None leaves the end to Tune's `num_samples`.
+        batch_size: Number of candidates in a trial; None chooses it from the measured cost of a candidate.
+        deterministic: Whether proposals must not depend on the order in which outcomes arrive.
+        lag: Number of batches that may be open at once when `deterministic`.
+        goals: Objectives and constraints; None is the score alone. Candidates that violate a constraint are never suggested.
 
     Raises:
         ConfigurationError: An argument is out of range.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> class Uniform(searchers.ArchitectureSearcher):
+        ...     def propose(self, count, rng):
+        ...         return [self.space.sample(rng) for _ in range(count)]
+        >>> len(Uniform(spaces.get("nasbench201"), seed=0, batch_size=8).suggest("t0")["candidates"])
+        8
     """
 
     largest_batch = 10_000
     patience = Patience()
 
     workers: int
-    """Trials that run at once; the last candidates are shared among them."""
+    """Number of trials at once; the last candidates are shared among them."""
     goals: Goals
     """Objectives and constraints."""
     ledger: Mapping[str, Evaluation]
-    """Evaluations at hand by key; candidates among them are not paid for."""
+    """Known evaluations by key; their candidates are not evaluated again."""
     on_outcomes: Callable[[Sequence[Observation]], None]
-    """Called with the outcomes of each batch as it completes."""
+    """Called with the observations of each batch that is complete."""
     seconds: float
-    """Time spent on proposing and learning."""
+    """Seconds spent on proposing and learning."""
     costs: dict[str, float]
-    """Seconds that the method spent elsewhere, by part, such as `fitting`."""
+    """Seconds that the method spent in actors, by part, such as `fitting`."""
 
     def __init__(
         self,
@@ -114,7 +123,7 @@ class ArchitectureSearcher(Searcher):
         self.exhausted = False
         self._unique = UniqueCandidates(space, self.patience)
         self._history: list[Observation] = []
-        self.details: Mapping[str, Any] = {}  # what a surrogate tells of its last stage, as small arrays for pictures
+        self.details: Mapping[str, Any] = {}  # small arrays of a surrogate's last stage, for figures
         self._batches: dict[int, _Batch] = {}
         self._trials: dict[str, int] = {}
         self._undelivered: dict[int, list[Observation]] = {}
@@ -123,83 +132,83 @@ class ArchitectureSearcher(Searcher):
         self.seconds = 0.0
         self.costs = {}
 
-    # What a method defines
+    # Methods for subclasses
 
     @abstractmethod
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        """Return up to `count` candidates. Duplicates are dropped by the caller, which then asks again.
+        """Return up to `count` candidates. The caller drops duplicates and asks again.
 
         Args:
-            count: How many are wanted.
-            rng: The batch's own source of randomness.
+            count: Number of candidates.
+            rng: Random generator of the batch.
         """
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Learn from outcomes. Of the metrics only those that the objectives name are among them."""
+        """Learn from observations; they hold only the metrics that are objectives."""
 
     def adopt(self, goals: Goals) -> None:
-        """Take other goals, before anything is proposed.
+        """Replace the goals before anything is proposed.
 
         Raises:
-            ConfigurationError: The method cannot pursue them.
+            ConfigurationError: The method does not support them.
         """
         self.goals = goals
 
     def reject(self, architecture: Architecture, excess: float) -> None:
-        """Take note that a proposal misses the constraints, by `excess` as shares of the bounds; it will not be evaluated."""
+        """Learn that a proposal violates the constraints, by `excess` as in `Goals.excess`; it will not be evaluated."""
 
     def ready(self) -> bool:
-        """Return whether a batch can be proposed now; never False while no trial is open."""
+        """Return whether a batch can be proposed now; True whenever no trial is open."""
         return True
 
     def room(self) -> int:
-        """Return how many candidates the next batch may hold at most, from 1."""
+        """Return the largest size of the next batch, at least 1."""
         return self.largest_batch
 
-    # What the platform calls
+    # Called by the platform
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of a search that an evaluator scores; a searcher that learns from images takes over what they are.
+        """Return the searcher's options for an evaluator; searchers that learn from images add the evaluator's dataset.
 
         Args:
-            evaluator: What scores the candidates.
-            options: What the user gave, which comes first.
+            evaluator: Evaluator of the candidates.
+            options: Options of the user, which take precedence.
 
         Raises:
-            ConfigurationError: The searcher cannot work with this evaluator.
+            ConfigurationError: The searcher does not support this evaluator.
         """
         return dict(options)
 
     @property
     def reserved_cpus(self) -> float:
-        """CPUs that `open` takes, beside those of the trials."""
+        """Number of CPUs that `open` reserves, besides those of the trials."""
         return 0.0
 
     def open(self, cpus: float | None = None) -> None:
-        """Make what lives in the cluster, before the first suggestion.
+        """Start actors in the cluster, before the first suggestion.
 
         Args:
-            cpus: CPUs to reserve; None takes `reserved_cpus`.
+            cpus: Number of CPUs to reserve; None takes `reserved_cpus`.
         """
 
     def close(self) -> None:
-        """End what `open` made."""
+        """End the actors that `open` started."""
 
     @property
     def figures(self) -> dict[str, float]:
-        """Figures on the method itself, for the tracker."""
+        """Metrics of the method itself, for the tracker."""
         return {}
 
     @property
     def groups(self) -> Mapping[str, Collection[str]]:
-        """Keys of evaluated candidates by how they were chosen, the method's own choice first; empty where there is one way."""
+        """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
 
-    # What Ray Tune calls
+    # Called by Ray Tune
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the next batch, `FINISHED` when all are proposed, or None while earlier batches must come back first."""
+        """Return the next batch, `FINISHED` after the last one, or None if it must wait for outcomes."""
         if not self.prepare():
             return None if self._batches and not self.finished else Searcher.FINISHED
         batch = self._ready.popleft()
@@ -210,7 +219,7 @@ class ArchitectureSearcher(Searcher):
         return {**suggestion, "metrics": list(self.goals.metrics)} if self.goals.metrics else suggestion
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """Take the outcomes of a batch. A trial without a result counts as failed candidates."""
+        """Store the outcomes of a batch; without a result all its candidates count as failed."""
         started = time.perf_counter()
         number = self._trials.pop(trial_id, None)
         batch = self._batches.get(number) if number is not None else None
@@ -226,14 +235,13 @@ class ArchitectureSearcher(Searcher):
         self.seconds += time.perf_counter() - started
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """Accept what Tune announces: the metric is always `score`, higher is better."""
+        """Return True: the metric is always `score`, higher is better, whatever Tune sets."""
         return True
 
     def save(self, checkpoint_path: str) -> None:
-        """Write the state as JSON, whole or not at all."""
-        temporary = Path(f"{checkpoint_path}.tmp")
-        temporary.write_text(json.dumps(self.state()))
-        temporary.replace(checkpoint_path)
+        """Write the state atomically as JSON."""
+        with written_atomically(Path(checkpoint_path), durable=False) as temporary:
+            temporary.write_text(json.dumps(self.state()))
 
     def restore(self, checkpoint_path: str) -> None:
         """Read a state that `save` wrote, into a searcher made with the same arguments.
@@ -248,7 +256,7 @@ class ArchitectureSearcher(Searcher):
         self.load_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles what it is given; the caller's hooks, the ledger's content and the evaluator are not part of a searcher.
+        # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
         goals = replace(self.goals, costs=None)
         return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "goals": goals}
 
@@ -256,16 +264,16 @@ class ArchitectureSearcher(Searcher):
 
     @property
     def history(self) -> Sequence[Observation]:
-        """All outcomes so far, in the order of arrival."""
+        """All observations so far, in the order of arrival."""
         return self._history
 
     @property
     def num_proposed(self) -> int:
-        """Candidates proposed so far."""
+        """Number of candidates proposed so far."""
         return len(self._unique.keys)
 
     def was_proposed(self, architecture: Architecture) -> bool:
-        """Return whether a candidate of this structure was proposed before."""
+        """Return whether a candidate with the same key was proposed before."""
         return self.space.key(architecture) in self._unique.keys
 
     @property
@@ -275,11 +283,11 @@ class ArchitectureSearcher(Searcher):
 
     @property
     def complete(self) -> bool:
-        """Whether all candidates were proposed and all outcomes are known."""
+        """Whether nothing more will be proposed and no batch is open."""
         return self.finished and not self._batches
 
     def state(self) -> dict[str, Any]:
-        """Return the state as plain data, from which `load_state` continues."""
+        """Return the state as plain data, for `load_state`."""
         return {
             "space": self.space.name,
             "seed": self.seed,
@@ -297,10 +305,10 @@ class ArchitectureSearcher(Searcher):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state: replay its outcomes and take its batches back on their way.
+        """Restore a state: replay its observations and reopen its batches.
 
         Raises:
-            RunError: The state is of another space or seed, or something was proposed already.
+            RunError: The state is of another space or seed, or this searcher has proposed candidates.
         """
         if (state.get("space"), state.get("seed")) != (self.space.name, self.seed):
             raise RunError(
@@ -320,10 +328,10 @@ class ArchitectureSearcher(Searcher):
         self._trials = dict(state["trials"])
 
     def replay(self, observations: Sequence[Observation]) -> None:
-        """Take outcomes of an earlier part of this search, in the order in which they arrived then.
+        """Take observations of an earlier part of this search, in the order in which they arrived.
 
         Raises:
-            RunError: Something was proposed already.
+            RunError: This searcher has proposed candidates.
         """
         if self._next_batch:
             raise RunError("replay: a searcher that has proposed candidates cannot take the history of another; make a new one.")
@@ -344,9 +352,9 @@ class ArchitectureSearcher(Searcher):
     # Batches
 
     def prepare(self) -> bool:
-        """Have the next batch ready; return whether there is one that has something to pay for.
+        """Draw the next batch with a candidate to evaluate; return whether there is one.
 
-        Candidates that the ledger holds are answered from it on the way.
+        Batches whose candidates are all in the ledger are completed from it on the way.
         """
         started = time.perf_counter()
         if not self._ready and (batch := self._next()):
@@ -384,7 +392,7 @@ class ArchitectureSearcher(Searcher):
         return self._seen(Evaluation(architecture, key, float(score), metrics, float(seconds), error))
 
     def _seen(self, evaluation: Evaluation) -> Evaluation:
-        """Return what a searcher may see of an evaluation; one that lacks an objective's metric counts as failed."""
+        """Return the part of an evaluation that a searcher may see; without the metric of an objective it counts as failed."""
         metrics = {name: evaluation.metrics.get(name, math.nan) for name in self.goals.metrics}
         lacking = [name for name, value in metrics.items() if not math.isfinite(value)]
         error = f"the evaluation has no {' and no '.join(lacking)}" if lacking and evaluation.ok else evaluation.error
@@ -408,7 +416,7 @@ class ArchitectureSearcher(Searcher):
             self.observe(observations)
 
     def _deliver(self) -> bool:
-        """When deterministic, pass on the outcomes that the next batch may depend on; return whether they are all there."""
+        """If deterministic, observe the outcomes that the next batch may depend on; return whether all of them have arrived."""
         while self.deterministic and self._next_delivery <= self._next_batch - self.lag:
             if self._next_delivery in self._batches:
                 return False
@@ -418,4 +426,4 @@ class ArchitectureSearcher(Searcher):
 
 
 def _ignore(observations: Sequence[Observation]) -> None:
-    """The default of `on_outcomes`."""
+    """Do nothing; the default of `on_outcomes`."""

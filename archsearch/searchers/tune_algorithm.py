@@ -1,10 +1,9 @@
-"""Any Ray Tune search algorithm as a searcher of architectures."""
+"""Adapter that makes any Ray Tune search algorithm a searcher of architectures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.searchers.goals import SCORE, Goals, Objective
+from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.observation import Observation
-from archsearch.searchers.optuna_tpe import OptunaStudy
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.unique_candidates import Patience
 from archsearch.spaces import Architecture, SearchSpace
@@ -26,23 +24,30 @@ Outcome = dict[str, float]
 class TuneAlgorithm(ArchitectureSearcher):
     """Lets a Ray Tune search algorithm choose the genes of a space, one candidate at a time.
 
-    Such algorithms may propose an architecture again: it is not evaluated again, but its known outcome is told to the algorithm.
-    A proposal that misses the constraints, or that is no architecture, is told as worse than all outcomes so far, the more the
-    further it misses them.
+    When the algorithm proposes an architecture again, it gets the known outcome without another evaluation. For a proposal that
+    violates the constraints by an excess e (see `Goals.excess`), or that is no architecture (e = 1), it gets a value worse than
+    the worst outcome w so far: w - e * max(|w|, 1) for an objective to maximise, w + e * max(|w|, 1) for one to minimise.
 
     Args:
-        space: Where to search; its `param_space` gives the choices.
-        seed: Seed handed to the algorithm.
-        algorithm: Called with the choices as Tune domains and the seed; returns the algorithm, set up for the metric `score` and
-            the mode `max`. With several objectives it must be set up for the list of their names and modes, such as
+        space: Space to search; its `param_space` gives the choices.
+        seed: Seed for the algorithm.
+        algorithm: Function of the choices as Tune domains and the seed that returns the algorithm, set up for the metric `score`
+            and the mode `max`, or with several objectives for the list of their names and modes, such as
             `metric=["score", "macs"], mode=["max", "min"]`.
         **settings: As for `ArchitectureSearcher`.
 
     Raises:
-        ConfigurationError: The factory gives no algorithm, or one for other objectives.
+        ConfigurationError: The function returns no algorithm, or one for other objectives.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> from archsearch.searchers.optuna_tpe import tpe
+        >>> searcher = searchers.TuneAlgorithm(spaces.get("nasbench201"), seed=0, algorithm=tpe)
+        >>> searcher.suggest("t0")["batch"]
+        0
     """
 
-    largest_batch = 10  # the algorithm learns only between batches
+    largest_batch = 10  # the algorithm gets outcomes only between batches
     patience = Patience(duplicates=20, infeasible=50)  # a suggestion costs tens of milliseconds
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, algorithm: Factory, **settings: Any) -> None:
@@ -70,7 +75,7 @@ class TuneAlgorithm(ArchitectureSearcher):
                 break
             try:
                 architecture = self.space.from_params(params)
-            except ArchitectureError:  # not all genes of a constrained space fit together
+            except ArchitectureError:  # some combinations of genes are no architecture
                 self._tell(name, self._penalty(1.0))
                 continue
             proposals.append(architecture)
@@ -97,7 +102,7 @@ class TuneAlgorithm(ArchitectureSearcher):
                 self.recall(evaluation.architecture, outcome)
 
     def recall(self, architecture: Architecture, outcome: Outcome) -> None:
-        """Tell the algorithm an outcome that it did not ask for, from before a restart; one that takes none begins afresh."""
+        """Give the algorithm an outcome from before a restart; one without warm starts begins afresh."""
         if self.goals.single:
             with suppress(NotImplementedError):
                 self._algorithm.add_evaluated_point(self.space.params(architecture), outcome[SCORE])
@@ -106,7 +111,7 @@ class TuneAlgorithm(ArchitectureSearcher):
         self._settle(self.space.key(architecture), self._penalty(excess))
 
     def _penalty(self, excess: float) -> Outcome:
-        """Return an outcome that is worse than all so far."""
+        """Return an outcome that is worse than all so far, as the class describes."""
         outcome = {}
         for objective in self.goals.objectives:
             worst = self._worst[objective.name]
@@ -115,7 +120,7 @@ class TuneAlgorithm(ArchitectureSearcher):
         return outcome
 
     def _settle(self, key: str, outcome: Outcome | None) -> list[str]:
-        """Keep the outcome of a structure, tell it to the proposals that wait for it, and return their names."""
+        """Store the outcome of a structure, report it for all proposals of the structure, and return their trial ids."""
         self._outcomes[key] = outcome
         names = self._waiting.pop(key, [])
         for name in names:
@@ -127,7 +132,7 @@ class TuneAlgorithm(ArchitectureSearcher):
 
 
 def _check_objectives(algorithm: Searcher, goals: Goals) -> None:
-    """Refuse an algorithm that minds other objectives than the search."""
+    """Raise ConfigurationError if an algorithm for several objectives is set up for others than those of the search."""
     names = [objective.name for objective in goals.objectives]
     modes = ["max" if objective.maximize else "min" for objective in goals.objectives]
     set_up_for: tuple[Any, Any] = (algorithm.metric, algorithm.mode)
@@ -141,35 +146,3 @@ def _check_objectives(algorithm: Searcher, goals: Goals) -> None:
 def tune_domains(space: SearchSpace) -> dict[str, Any]:
     """Return the choices of a space as Ray Tune domains."""
     return {name: tune.choice(list(values)) for name, values in space.param_space().items()}
-
-
-class OptunaTPE(TuneAlgorithm):
-    """Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) through Ray Tune's `OptunaSearch`.
-
-    With several objectives it is the multi-objective one (Ozaki et al., GECCO 2020).
-    """
-
-    def __init__(self, space: SearchSpace, seed: int = 0, *, goals: Goals | None = None, **settings: Any) -> None:
-        algorithm = partial(tpe, objectives=(goals or Goals()).objectives)
-        super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
-
-    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
-        assert isinstance(self._algorithm, OptunaStudy)
-        self._algorithm.add_outcome(self.space.params(architecture), list(outcome.values()))
-
-
-def tpe(domains: dict[str, Any], seed: int, objectives: Sequence[Objective] = (Objective(SCORE),)) -> Searcher:
-    """Return Optuna's tree-structured Parzen estimator for these objectives."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
-    names = [objective.name for objective in objectives]
-    modes = ["max" if objective.maximize else "min" for objective in objectives]
-    several = len(names) > 1
-    return OptunaStudy(
-        OptunaStudy.convert_search_space(domains),
-        metric=names if several else names[0],
-        mode=modes if several else modes[0],
-        sampler=sampler,
-    )

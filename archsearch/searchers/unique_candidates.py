@@ -1,4 +1,4 @@
-"""Drawing candidates that are new and keep the constraints, within bounded patience."""
+"""Draws candidates that are new and satisfy the constraints, with a bounded number of tries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from archsearch.spaces import Architecture, SearchSpace
 
 logger = logging.getLogger(__name__)
 
-# When the method has run dry, so many uniform draws are tried.
+# Number of tries in all, by uniform draws once the method gives nothing new.
 _LAST_RESORT = 20_000
 
 
 class Patience(NamedTuple):
-    """How many proposals in a row that cannot be used are taken as a sign that a method has run dry.
+    """Number of useless proposals in a row after which a method is given up for uniform draws.
 
     Args:
-        duplicates: Proposals of structures that were handed out before.
-        infeasible: Proposals that miss the constraints.
+        duplicates: Number of proposals of structures that were returned before.
+        infeasible: Number of proposals that violate the constraints.
     """
 
     duplicates: int = 200
@@ -30,15 +30,15 @@ class Patience(NamedTuple):
 
 
 class UniqueCandidates:
-    """Hands out each canonical structure once.
+    """Returns each canonical structure once.
 
     Args:
         space: Space of the candidates.
-        patience: With the method; uniform draws follow.
+        patience: Number of useless proposals before uniform draws replace the method.
     """
 
     keys: set[str]
-    """Structures that were handed out."""
+    """Keys of the structures that were returned."""
 
     def __init__(self, space: SearchSpace, patience: Patience) -> None:
         self.space, self.patience = space, patience
@@ -53,14 +53,14 @@ class UniqueCandidates:
         propose: Callable[[int, np.random.Generator], list[Architecture]],
         reject: Callable[[Architecture, float], None],
     ) -> list[Architecture]:
-        """Return up to `size` candidates; fewer when draws in a row gave nothing new that keeps the constraints.
+        """Return up to `size` candidates, fewer if too many tries in a row gave nothing new and feasible.
 
         Args:
-            size: How many are wanted.
-            rng: Source of randomness.
-            goals: Holds the constraints.
-            propose: The method: returns up to so many candidates.
-            reject: Told of each proposal that misses the constraints, and by how much.
+            size: Number of candidates.
+            rng: Random generator.
+            goals: Goals with the constraints.
+            propose: The method: a function of a number and a generator that returns up to that number of candidates.
+            reject: Called with each proposal that violates the constraints, and its excess.
         """
         candidates: list[Architecture] = []
         duplicates = infeasible = 0
@@ -82,7 +82,7 @@ class UniqueCandidates:
                     duplicates = infeasible = 0
         if infeasible and len(candidates) < size:
             logger.warning(
-                "constraints: %s draws in a row gave no new candidate that keeps %s; the search ends with %s candidates",
+                "constraints: %s draws in a row gave no new candidate that satisfies %s; the search ends with %s candidates",
                 f"{duplicates + infeasible:,}",
                 " and ".join(map(str, goals.constraints)),
                 f"{len(self.keys):,}",
@@ -90,9 +90,9 @@ class UniqueCandidates:
         return candidates
 
     def fresh(self, goals: Goals, rng: np.random.Generator) -> Iterator[Architecture]:
-        """Yield random candidates that were not handed out and keep the constraints, each once, without handing them out.
+        """Yield random feasible candidates that were not returned before, each once, without marking them as returned.
 
-        It ends when so many draws in a row gave none.
+        It ends after 20,000 draws in a row without one.
         """
         seen: set[str] = set()
         misses = 0
@@ -107,9 +107,9 @@ class UniqueCandidates:
             yield architecture
 
     def _excess_of(self, architecture: Architecture, goals: Goals) -> float:
-        """Return by how much an architecture misses the constraints; costs are counted once for each text that does.
+        """Return the excess of an architecture over the constraints, cached by text for infeasible ones.
 
-        Texts of one key may differ in cost, where a network holds operators that do not reach its output.
+        Architectures of one key may differ in cost, because of operators that do not reach the output.
         """
         if not goals.constraints:
             return 0.0

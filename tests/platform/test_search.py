@@ -21,7 +21,7 @@ from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, compare, resume_search, run_search
 from archsearch.platform.comparison.tracking import comparison_points
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
 

@@ -8,6 +8,7 @@ import pytest
 import ray
 
 from archsearch import cluster
+from archsearch.searchers.conformance import SharedPools
 
 
 @pytest.fixture(scope="package")
@@ -16,3 +17,10 @@ def two_cpus() -> Iterator[None]:
     cluster.connect(num_cpus=2)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def pools(two_cpus: None) -> Iterator[SharedPools]:
+    """Pools that the searches of a file share, one for each kind of space."""
+    with SharedPools() as made:
+        yield made

@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_read_is_replaced(tmp_path: Path, caplog: pytest.L
     whole = here.fit(steps=2)
     next(tmp_path.iterdir()).write_bytes(b"half a file")
     assert same(here.fit(steps=2), whole)
-    assert "training anew" in caplog.text
+    assert "training again" in caplog.text
 
 
 def test_without_a_folder_to_write_to_it_trains_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,8 +12,7 @@ from scipy import stats
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluation
 from archsearch.searchers import Observation, RandomSearch, RegularizedEvolution
-from archsearch.searchers.conformance import SearcherConformance
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SearcherConformance
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 

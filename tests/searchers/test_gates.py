@@ -1,52 +1,41 @@
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from archsearch import cluster
-from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch import spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
-from archsearch.spaces import SearchSpace
+from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
+from archsearch.searchers.gates import PredictorSurrogate
+from archsearch.searchers.goals import Constraint, Goals, Objective
+from archsearch.spaces import Architecture, SearchSpace
 
-POOLS = f"gates-{uuid.uuid4().hex[:6]}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
-    yield
-    for kind in ("NASBench201", "SmallSpace"):
-        try:
-            ModelPool.attach(f"{POOLS}-{kind}").shutdown()
-        except cluster.PoolError:
-            continue
+EPOCHS = 30
+INNER = {"population": 60, "generations": 8}
+SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0, "epochs": 3}
 
 
-def make(space: SearchSpace, seed: int, **settings: Any) -> GATESEvolution:
-    """Return a searcher whose fits are short; those of one space share a pool."""
-    small = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0, "epochs": 3}
-    return GATESEvolution(space, seed, **{**small, "pool": f"{POOLS}-{type(space).__name__}", **settings})
+@pytest.fixture(scope="module")
+def make(pools: SharedPools) -> Callable[..., GATESEvolution]:
+    """Makes searchers whose stages are short; those of one space share a pool."""
+
+    def make(space: SearchSpace, seed: int, **settings: Any) -> GATESEvolution:
+        return GATESEvolution(space, seed, **{**SMALL, "pool": pools.name_for(space), **settings})
+
+    return make
 
 
 @pytest.mark.long
-class TestConformance(SearcherConformance):
-    restores_exactly = False
-
+class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, **settings)
-
-    def test_fresh_process_proposes_the_same(self) -> None:
-        pytest.skip("the pools of this process are not those of another")
-
-    def test_pickled_search_is_continued(self) -> None:
-        pytest.skip("without determinism a copy fits again; see the tests of SurrogateSearcher")
+        return GATESEvolution(space, seed, **SMALL, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +47,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
-def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
+def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
     bests = []
     for seed in range(2):
@@ -73,7 +62,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     assert guided_mean > chance_mean + 0.01
 
 
-def test_objectives_and_constraints(table: TabularEvaluator) -> None:
+def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
     searcher = make(table.space, 0, num_candidates=30, deterministic=True, goals=goals)
     loop = search(searcher, table)
@@ -82,7 +71,7 @@ def test_objectives_and_constraints(table: TabularEvaluator) -> None:
     assert len(searcher.trust) > 5
 
 
-def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluator) -> None:
+def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     def candidates(islands: int | None) -> list[str]:
         searcher = make(table.space, 0, num_candidates=25, deterministic=True, islands=islands)
         assert searcher.islands == (islands or 1)
@@ -95,3 +84,83 @@ def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluat
     assert GATESEvolution(table.space, 0, enumerable=20_000, islands=3).islands == 1
     with pytest.raises(ConfigurationError, match="islands: expected"):
         make(table.space, 0, islands=0)
+
+
+def weight(architecture: Architecture) -> float:
+    return float(str(architecture).count("nor_conv"))
+
+
+def rows(space: SearchSpace, count: int = 40) -> dict[str, object]:
+    rng = np.random.default_rng(0)
+    architectures = [space.sample(rng) for _ in range(count)]
+    scores = [weight(each) for each in architectures]
+    return {"architectures": [str(each) for each in architectures], "values": np.array([scores, [-score for score in scores]]).T}
+
+
+def fitted(space: SearchSpace, **settings: object) -> PredictorSurrogate:
+    surrogate = PredictorSurrogate(space, epochs=EPOCHS, **settings)
+    surrogate.fit(rows(space), seed=0, learned={"score": 0})
+    return surrogate
+
+
+@pytest.fixture(scope="module")
+def surrogate() -> PredictorSurrogate:
+    torch.set_num_threads(1)
+    return fitted(spaces.get("nasbench201"))
+
+
+def test_a_small_space_is_ranked_as_a_whole() -> None:
+    space = SmallSpace(3)
+    surrogate = fitted(space)
+    everything = space.representatives()
+    known = sorted(everything)[:20]
+    answer = surrogate.propose(1000, seed=0, exclude=known, best=[], goals=Goals(), **INNER)
+    keys = [space.key(space.parse(text)) for text in answer["architectures"]]
+    assert sorted(keys) == sorted(set(everything) - set(known))
+    assert answer["predictions"] == sorted(answer["predictions"], reverse=True)
+    np.testing.assert_allclose(surrogate.score(answer["architectures"]), answer["predictions"], atol=1e-5)
+
+
+def test_the_inner_evolution_finds_what_the_ranking_of_all_puts_first(surrogate: PredictorSurrogate) -> None:
+    space = surrogate.space
+    whole = surrogate.propose(20, seed=0, exclude=[], best=[], goals=Goals(), **INNER)
+    searching = PredictorSurrogate(space, enumerable=0, epochs=EPOCHS)
+    searching.load({name: predictor.state() for name, predictor in surrogate._predictors.items()})
+    best = rows(space)["architectures"][:5]  # type: ignore[index]
+    found = searching.propose(20, seed=0, exclude=[], best=best, goals=Goals(), **INNER)
+    assert found["predictions"][0] >= whole["predictions"][3]
+    again = searching.propose(20, seed=0, exclude=[], best=best, goals=Goals(), **INNER)
+    assert again == found
+    keys = {space.key(space.parse(text)) for text in found["architectures"]}
+    excluded = searching.propose(20, seed=0, exclude=sorted(keys), best=best, goals=Goals(), **INNER)
+    assert not keys & {space.key(space.parse(text)) for text in excluded["architectures"]}
+
+
+def test_only_what_keeps_the_constraints_is_proposed(surrogate: PredictorSurrogate) -> None:
+    goals = Goals(
+        constraints=(Constraint("weight", "<=", 2.0),), costs=lambda each: {"weight": weight(each)}, cost_names=("weight",)
+    )
+    answer = surrogate.propose(50, seed=0, exclude=[], best=[], goals=goals, **INNER)
+    weights = [weight(surrogate.space.parse(text)) for text in answer["architectures"]]
+    assert len(weights) == 50
+    assert max(weights) <= 2.0
+    assert np.mean(weights[:10]) > 1.5, "the predictor has learned that more convolutions are better"
+
+
+def test_objectives_that_cost_nothing_to_know_are_counted_and_not_predicted(surrogate: PredictorSurrogate) -> None:
+    objectives = (Objective("score"), Objective("weight", False))
+    goals = Goals(objectives, costs=lambda each: {"weight": weight(each)}, cost_names=("weight",))
+    answer = surrogate.propose(12, seed=0, exclude=[], best=[], goals=goals, **INNER)
+    weights = {weight(surrogate.space.parse(text)) for text in answer["architectures"]}
+    assert {0.0, 6.0} <= weights, "the ends of the front come first"
+
+
+def test_states_travel_as_plain_data(surrogate: PredictorSurrogate) -> None:
+    state = {name: predictor.state() for name, predictor in surrogate._predictors.items()}
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    again = PredictorSurrogate(surrogate.space, epochs=EPOCHS)
+    again.load(torch.load(buffer, weights_only=True))
+    texts = rows(surrogate.space)["architectures"]
+    np.testing.assert_array_equal(again.score(texts), surrogate.score(texts))  # type: ignore[arg-type]

@@ -1,55 +1,38 @@
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from archsearch import cluster, searchers, spaces
-from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, SmallSpace, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
 from archsearch.searchers.goals import Goals
 from archsearch.spaces import SearchSpace
 
-POOLS = f"gp-{uuid.uuid4().hex[:6]}"
+SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
 INNER = {"population": 60, "generations": 8}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
-    yield
-    for kind in ("NASBench201", "SmallSpace"):
-        try:
-            ModelPool.attach(f"{POOLS}-{kind}").shutdown()
-        except cluster.PoolError:
-            continue
+@pytest.fixture(scope="module")
+def make(pools: SharedPools) -> Callable[..., GaussianProcessSearch]:
+    """Makes searchers whose stages are short; those of one space share a pool."""
 
+    def make(space: SearchSpace, seed: int, **settings: Any) -> GaussianProcessSearch:
+        return GaussianProcessSearch(space, seed, **{**SMALL, "pool": pools.name_for(space), **settings})
 
-def make(space: SearchSpace, seed: int, **settings: Any) -> GaussianProcessSearch:
-    """Return a searcher whose stages are short; those of one space share a pool."""
-    small = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
-    return GaussianProcessSearch(space, seed, **{**small, "pool": f"{POOLS}-{type(space).__name__}", **settings})
+    return make
 
 
 @pytest.mark.long
-class TestConformance(SearcherConformance):
-    restores_exactly = False
-
+class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, **settings)
-
-    def test_fresh_process_proposes_the_same(self) -> None:
-        pytest.skip("the pools of this process are not those of another")
-
-    def test_pickled_search_is_continued(self) -> None:
-        pytest.skip("without determinism a copy fits again; see the tests of SurrogateSearcher")
+        return GaussianProcessSearch(space, seed, **SMALL, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +44,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
-def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
+def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
     settings = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
     means = []
     for seed in range(2):
@@ -75,14 +58,14 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     assert guided_mean > chance_mean + 0.01
 
 
-def test_deterministic_searches_repeat(table: TabularEvaluator) -> None:
+def test_deterministic_searches_repeat(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
     settings = {"num_candidates": 25, "deterministic": True, "batch_size": 5}
     first, second, other = (search(make(table.space, seed, **settings), table).candidates for seed in (3, 3, 4))
     assert first == second
     assert first != other
 
 
-def test_objectives_and_constraints(table: TabularEvaluator) -> None:
+def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
     goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
     searcher = make(table.space, 0, num_candidates=30, deterministic=True, goals=goals)
     loop = search(searcher, table)

@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 import ray
 
-from archsearch import cluster
 from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells
 
-POOLS = f"ghn-{uuid.uuid4().hex[:6]}"
+POOLS = SharedPools()
 CELLS = Cells(4)
 CELLS_SCALE = {"blocks": 3, "channels": 4}
 STEPS = 6
@@ -32,12 +30,8 @@ MODEL: dict[str, Any] = {"hidden": 8, "width": 16, "tile": 4, "batch_size": 16, 
 
 @pytest.fixture(scope="module", autouse=True)
 def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
-    yield
-    for kind in ("Cells", "NASBench201", "SmallSpace"):
-        try:
-            ModelPool.attach(f"{POOLS}-{kind}").shutdown()
-        except cluster.PoolError:
-            continue
+    with POOLS:
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +43,7 @@ def make(space: SearchSpace, seed: int, cache: Path, **settings: Any) -> GHNRand
     """Return a searcher whose hypernetwork is tiny; those of one space share a pool."""
     scale = CELLS_SCALE if isinstance(space, Cells) else {"channels": 2, "cells_per_stage": 1}
     small = {"initial": 3, "rank_candidates": 40, "explore": 0.0, "steps": STEPS, "scale": scale, "model": MODEL, "cache": cache}
-    return GHNRandomSearch(space, seed, **{**small, "pool": f"{POOLS}-{type(space).__name__}", **settings})
+    return GHNRandomSearch(space, seed, **{**small, "pool": POOLS.name_for(space), **settings})
 
 
 def score(architecture: Architecture) -> float:
@@ -62,21 +56,13 @@ def found(seed: int, cache: Path, at_once: int = 2, **settings: Any) -> Loop:
 
 
 @pytest.mark.long
-class TestConformance(SearcherConformance):
-    restores_exactly = False
-
+class TestConformance(SurrogateSearcherConformance):
     @pytest.fixture(autouse=True)
     def _cache(self, cache: Path) -> None:
         self.cache = cache
 
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return make(space, seed, self.cache, **settings)
-
-    def test_fresh_process_proposes_the_same(self) -> None:
-        pytest.skip("the pools of this process are not those of another")
-
-    def test_pickled_search_is_continued(self) -> None:
-        pytest.skip("without determinism a copy ranks again; a deterministic one is tested below")
 
 
 def test_the_best_by_generated_weights_are_evaluated_best_first(cache: Path) -> None:
@@ -202,7 +188,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
 
 def test_images_at_hand_have_no_name_that_actors_could_load() -> None:
     evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
-    with pytest.raises(ConfigurationError, match="dataset: expected one that has a name"):
+    with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         GHNRandomSearch.options_for(evaluator, {})
 
 

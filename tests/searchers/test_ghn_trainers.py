@@ -12,8 +12,7 @@ import ray
 from archsearch import cluster
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import GHNRandomSearch
-from archsearch.searchers.conformance import check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop, check_search
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
 

@@ -1,53 +1,36 @@
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from archsearch import cluster
-from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, NGAEAscent, RandomSearch, goals_for
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
-from archsearch.searchers.ngae_surrogate import NGAESurrogate, ranks
+from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
+from archsearch.searchers.ngae import NGAESurrogate, ranks
 from archsearch.spaces import SearchSpace
 
-POOLS = f"ngae-{uuid.uuid4().hex[:6]}"
+STAGES: dict[str, Any] = {"initial": 10, "stage_size": 5}
+SMALL: dict[str, Any] = {**STAGES, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
-    yield
-    for kind in ("NASBench201", "SmallSpace"):
-        try:
-            ModelPool.attach(f"{POOLS}-{kind}").shutdown()
-        except cluster.PoolError:
-            continue
+@pytest.fixture(scope="module")
+def make(pools: SharedPools) -> Callable[..., NGAEAscent]:
+    """Makes searchers whose stages are short; those of one space share a pool."""
 
+    def make(space: SearchSpace, seed: int, **settings: Any) -> NGAEAscent:
+        return NGAEAscent(space, seed, **{**SMALL, "pool": pools.name_for(space), **settings})
 
-def make(space: SearchSpace, seed: int, **settings: Any) -> NGAEAscent:
-    """Return a searcher whose fits are short; those of one space share a pool."""
-    small = {"initial": 10, "stage_size": 5, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5}
-    return NGAEAscent(space, seed, **{**small, "pool": f"{POOLS}-{type(space).__name__}", **settings})
+    return make
 
 
 @pytest.mark.long
-class TestConformance(SearcherConformance):
-    restores_exactly = False
-
+class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, **settings)
-
-    def test_fresh_process_proposes_the_same(self) -> None:
-        pytest.skip("the pools of this process are not those of another")
-
-    def test_pickled_search_is_continued(self) -> None:
-        pytest.skip("without determinism a copy fits again; see the tests of SurrogateSearcher")
+        return NGAEAscent(space, seed, **SMALL, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +42,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
+@pytest.mark.usefixtures("two_cpus")
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 10}
     stages: dict[str, Any] = {
@@ -86,7 +70,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     guided.close()
 
 
-def test_objectives_and_constraints(table: TabularEvaluator) -> None:
+def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., NGAEAscent]) -> None:
     goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
     searcher = make(table.space, 0, num_candidates=20, deterministic=True, goals=goals)
     weights = searcher.propose_options()["weights"]
@@ -96,7 +80,7 @@ def test_objectives_and_constraints(table: TabularEvaluator) -> None:
     assert all(table.costs(table.space.parse(text))["params"] <= 15e3 for text in loop.candidates)
 
 
-def test_a_bound_on_the_complexity_is_the_budget_of_the_ascent(table: TabularEvaluator) -> None:
+def test_a_bound_on_the_complexity_is_the_budget_of_the_ascent(table: TabularEvaluator, make: Callable[..., NGAEAscent]) -> None:
     goals = goals_for(table, ["accuracy"], {"macs": "<= 2e6"})
     assert make(table.space, 0, goals=goals).propose_options()["budget"] == 2e6
     assert make(table.space, 0, goals=goals, complexity="params").propose_options()["budget"] is None

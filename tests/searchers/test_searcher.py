@@ -10,7 +10,7 @@ import pytest
 
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.searchers import RandomSearch
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers.conformance import Loop
 from archsearch.spaces.nasbench201 import NASBench201
 
 

@@ -13,11 +13,9 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Categorical
 
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import OptunaTPE, TuneAlgorithm, tune_domains
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
+from archsearch.searchers import TuneAlgorithm, tune_domains
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.spaces import SearchSpace
-from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
@@ -166,18 +164,3 @@ class LimitedSuite(SearcherConformance):
 )
 def test_algorithm_that_waits_passes_the_suite(test: str) -> None:
     getattr(LimitedSuite(), test)()
-
-
-def test_optuna_learns() -> None:
-    suite = SearcherConformance()
-    searcher = OptunaTPE(SPACE, num_candidates=120, batch_size=2)
-    Loop(searcher, lambda architecture: suite.objective(SPACE, architecture)).run()
-    scores = [row.evaluation.score for row in searcher.history]
-    assert sum(scores[-40:]) / 40 > sum(scores[:10]) / 10 + 0.15
-
-
-def test_genes_that_do_not_fit_together_are_passed_over() -> None:
-    space = NASBench101()
-    searcher = OptunaTPE(space, 0, num_candidates=12)
-    loop = Loop(searcher, lambda architecture: len(str(architecture)) / 100).run()
-    check_search(searcher, loop.candidates, 12)

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster, by its job server."""
+"""Client of a Ray cluster's job server: submits, follows and stops jobs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from urllib.parse import urlsplit
 
 from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.cluster.jobs.upload import Upload
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, first_line
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 STOPPED = 130
 _CONTACT_SECONDS = 5.0
-# After SIGINT a search writes its report and ends its MLflow run, and waits for a slow server for up to a minute; Ray would kill
-# it after three seconds.
+# After SIGINT a search writes its report and ends its MLflow run, waiting up to a minute for a slow server; by default Ray
+# kills a job three seconds after the signal.
 _ENVIRONMENT = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "120"}
-# Both outrank the address that Ray's client is given.
+# Both override the address that Ray's client is given.
 _OUTRANKING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _CHATTY = ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 _RETRY_SECONDS = 2.0
@@ -40,11 +40,11 @@ _LOST_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class JobState:
-    """How a job does.
+    """State of a job.
 
     Args:
-        exit_code: Its exit code, 130 if it was stopped; None while it waits or runs.
-        problem: Why its command could not be started, if so.
+        exit_code: Exit code, 130 if the job was stopped; None while it waits or runs.
+        problem: Why its command could not be started; empty if it was.
     """
 
     exit_code: int | None
@@ -52,33 +52,33 @@ class JobState:
 
 
 class JobServer:
-    """The job server of a Ray cluster: it runs commands on the cluster's head.
+    """The job server of a Ray cluster, which runs commands on the cluster's head.
 
     Args:
         address: `http://HEAD:8265`, or `HEAD:8265`.
 
     Raises:
-        ConfigurationError: Nothing answers there, or something else does, or it does not accept the token.
+        ConfigurationError: No job server answers at the address, or it does not accept the token.
     """
 
     def __init__(self, address: str) -> None:
         self.address = _checked_address(address)
         self.has_token = use_token()
         self.is_open = _answers_anyone(self.address)
-        """Whether it takes jobs from anyone who reaches it."""
+        """Whether it accepts jobs without a token."""
         if not self.is_open and not self.has_token:
             raise ConfigurationError(f"address: the job server at {self.address} asks for {TOKEN_HINT}")
         self._client = _client(self.address)
 
     @cached_property
     def is_here(self) -> bool:
-        """Whether the cluster's head is this machine. It need not be, where an address is the end of a tunnel."""
+        """Whether the cluster's head is this machine; with a local address it may still be the other end of a tunnel."""
         from ray.util.state import list_nodes
 
         try:
             with _without_environment():
                 heads = [node for node in list_nodes(self.address) if node.is_head_node]
-        except Exception:  # an old or a strange server; then nothing is assumed
+        except Exception:  # a server without this interface
             return False
         return _is_own(urlsplit(self.address).hostname or "") and any(_is_own(head.node_ip) for head in heads)
 
@@ -86,9 +86,9 @@ class JobServer:
         """Start a job and return its id.
 
         Args:
-            command: What the head's shell runs, in a folder with the upload's texts, where `archsearch` is the package sent.
-            upload: What is sent.
-            name: Id of the job; no earlier one may have it.
+            command: Shell command, run on the head in a folder with the upload's small files, with the uploaded `archsearch`.
+            upload: Files to send.
+            name: Id of the job, unique on this cluster.
 
         Raises:
             ConfigurationError: The server refuses the job.
@@ -104,12 +104,12 @@ class JobServer:
         return job
 
     def follow(self, job: str, stream: TextIO) -> int:
-        """Copy a job's log to a stream until the job ends, and return its exit code: 130 if it was stopped.
+        """Copy a job's log to a stream until the job ends, and return its exit code, 130 if it was stopped.
 
-        A lost connection is made again; the job does not notice.
+        A lost connection is opened again, without effect on the job.
 
         Raises:
-            RunError: The server does not answer any more.
+            RunError: The server has not answered for a minute.
         """
         import aiohttp
 
@@ -136,7 +136,7 @@ class JobServer:
         raise RunError(f"submit: the job server at {self.address} does not answer any more; the job {job} may still run.")
 
     def state(self, job: str) -> JobState | None:
-        """Return how a job does, or None where the server does not answer."""
+        """Return the state of a job, or None if the server does not answer."""
         from ray.job_submission import JobStatus
 
         try:
@@ -152,13 +152,13 @@ class JobServer:
         return JobState(code)
 
     def stop(self, job: str) -> None:
-        """Ask a job to end as by Ctrl-C."""
+        """Send a job the signal of Ctrl-C, SIGINT."""
         self._client.stop_job(job)
 
 
 def _checked_address(address: str) -> str:
-    whole = address if "://" in address else f"http://{address}"
-    parts = urlsplit(whole.rstrip("/"))
+    url = address if "://" in address else f"http://{address}"
+    parts = urlsplit(url.rstrip("/"))
     try:
         fine = parts.scheme in ("http", "https") and parts.hostname and not parts.path
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -170,17 +170,17 @@ def _checked_address(address: str) -> str:
         socket.create_connection((str(parts.hostname), port), timeout=_CONTACT_SECONDS).close()
     except OSError as error:
         raise ConfigurationError(
-            f"address: no job server answers at {whole} ({error}); start the cluster with ray start --head, "
+            f"address: no job server answers at {url} ({error}); start the cluster with ray start --head, "
             "with ray[default] installed there, or open a tunnel: ssh -L 8265:127.0.0.1:8265 HEAD"
         ) from error
-    return whole.rstrip("/")
+    return url.rstrip("/")
 
 
 def _answers_anyone(address: str) -> bool:
     """Return whether the server answers without a token.
 
     Raises:
-        ConfigurationError: What answers is no job server.
+        ConfigurationError: Something else than a job server answers.
     """
     try:
         with urllib.request.urlopen(f"{address}/api/version", timeout=_CONTACT_SECONDS) as answer:
@@ -208,15 +208,14 @@ def _client(address: str) -> JobSubmissionClient:
     except authentication_error() as error:
         raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
     except (OSError, RuntimeError) as error:
-        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):  # as Ray 2.49 says it
+        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):  # Ray 2.49 raises it so
             raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigurationError(f"address: the job server at {address} cannot be used ({reason}).") from error
+        raise ConfigurationError(f"address: the job server at {address} cannot be used ({first_line(error)}).") from error
 
 
 @contextmanager
 def _without_environment() -> Iterator[None]:
-    """Let the address that was given count."""
+    """Remove the environment variables that override a given address, inside the context."""
     kept = {name: os.environ.pop(name) for name in _OUTRANKING if name in os.environ}
     try:
         yield
@@ -238,7 +237,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _is_own(host: str) -> bool:
-    """Return whether a host is this machine: only addresses of its own can be bound."""
+    """Return whether a host is this machine: a machine can bind only its own addresses."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind, protocol) as probe:

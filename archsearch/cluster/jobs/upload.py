@@ -1,4 +1,4 @@
-"""What a job takes to the cluster: the package, and the settings of the search; never results, environments or data."""
+"""The files that a job sends to the cluster: the package and the settings of the search, but no results, environments or data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import archsearch
 from archsearch.errors import ConfigurationError
 
-# The package needs a few megabytes; Ray itself takes up to 512 MB and says nothing of what made it so much.
+# Bytes. The package has a few megabytes; Ray's limit is 512 MB, and its error does not name the largest files.
 LIMIT = 50_000_000
 _MB = 1e6
 _LEFT_OUT = {"__pycache__", "runs", "mlruns", "mlartifacts", "build", "dist", "venv"}
@@ -24,7 +24,7 @@ class Upload:
 
     Args:
         package: Files of the package by their names in the upload, such as `archsearch/errors.py`.
-        texts: Small files that the job finds in its working directory: content by name.
+        texts: Small text files for the job's working directory, content by name.
     """
 
     package: Mapping[str, Path]
@@ -32,18 +32,15 @@ class Upload:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes by name."""
+        """Sizes in bytes by name."""
         package = {name: path.stat().st_size for name, path in self.package.items()}
         return package | {name: len(text.encode()) for name, text in self.texts.items()}
 
     def check(self, limit: int = LIMIT) -> None:
-        """Refuse what is too large to be meant.
+        """Raise ConfigurationError if the files are too large; the message names the largest ones.
 
         Args:
-            limit: Bytes in all.
-
-        Raises:
-            ConfigurationError: There is more; the message names the largest files.
+            limit: Largest total size, in bytes.
         """
         sizes = self.sizes
         total = sum(sizes.values())
@@ -56,7 +53,7 @@ class Upload:
             )
 
     def listing(self) -> str:
-        """Return what is sent, one line a file that is not of the package."""
+        """Return a listing for the user: a line for the package and one for each small file."""
         sizes = self.sizes
         of_package = sum(sizes[name] for name in self.package)
         lines = [f"  archsearch/ {archsearch.__version__}: {len(self.package)} files, {of_package / _MB:.1f} MB"]
@@ -64,7 +61,7 @@ class Upload:
         return "\n".join(lines)
 
     def stage(self, folder: Path) -> tuple[Path, Path]:
-        """Copy the files to a folder, so that what was listed is what is sent.
+        """Copy the files to a folder, so that exactly the listed files are sent.
 
         Returns:
             The copy of the package, and the job's working directory.
@@ -84,7 +81,7 @@ def package_files(folder: Path | None = None) -> dict[str, Path]:
     """Return the files of the installed package (a checkout or a wheel) by their names in an upload.
 
     Args:
-        folder: The package; None is the one that runs.
+        folder: Folder of the package; None is the running one.
     """
     folder = folder or Path(archsearch.__file__).parent
     paths = sorted(path for path in folder.rglob("*") if path.is_file())

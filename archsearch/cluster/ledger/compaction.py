@@ -1,4 +1,4 @@
-"""Merging the small parts of a ledger into large ones."""
+"""Merges the small parts of a ledger into large ones, level by level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archsearch.cluster.ledger.part_files import LEVELS, PartFiles
 from archsearch.cluster.ledger.records import in_order
 
 MOST_PARTS = 64
-"""So many parts stay as they are at each level; more are merged."""
+"""Number of parts that a level may hold before they are merged."""
 
 _ROWS_PER_PART = 100_000
 _PARTS_AT_ONCE = 512
@@ -19,8 +19,8 @@ _PARTS_AT_ONCE = 512
 def compact(parts: PartFiles, most: int = MOST_PARTS) -> int:
     """Merge the parts of each level that holds more than `most` of them into parts of the next; return how many were merged.
 
-    Nothing is lost whenever this is stopped, and no reader or writer needs to know of it: a merged part is there before its
-    sources go, and a row that is there twice counts once. Two compactions at a time write the same part, or rows twice.
+    It may be killed at any moment and needs no lock: a merged part is written before its sources are removed, and readers drop
+    duplicate rows. Two compactions at once write the same part, or duplicate rows.
 
     Raises:
         LedgerError: The folder cannot be read or written.
@@ -34,7 +34,7 @@ def compact(parts: PartFiles, most: int = MOST_PARTS) -> int:
 
 
 def merge(parts: PartFiles, paths: Sequence[str], level: int) -> int:
-    """Merge these parts into as few as memory allows, at the given level; return how many were merged.
+    """Merge parts into as few as memory allows, at the given level; return how many were merged.
 
     Raises:
         LedgerError: A part cannot be read or written.
@@ -49,7 +49,7 @@ def merge(parts: PartFiles, paths: Sequence[str], level: int) -> int:
 
 
 def _groups(parts: PartFiles, paths: Sequence[str]) -> Iterator[tuple[list[str], list[pa.Table]]]:
-    """Yield the sources of each merged part to be, and their content. Parts that have gone or are damaged are left out."""
+    """Yield the paths of the parts that will be one merged part, and their tables, without missing and corrupt parts."""
     sources: list[str] = []
     tables: list[pa.Table] = []
     for start in range(0, len(paths), _PARTS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Every evaluation, once."""
+"""The ledger: a persistent record of evaluations, shared by all runs of an evaluator."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from archsearch.cluster.ledger.compaction import MOST_PARTS, compact, merge
-from archsearch.cluster.ledger.part_files import PartFiles, open_folder
+from archsearch.cluster.ledger.part_files import PartFiles
 from archsearch.cluster.ledger.records import SCHEMA, Entry, Records, in_order
+from archsearch.cluster.storage import open_folder
 from archsearch.errors import LedgerError, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace
@@ -25,20 +26,20 @@ class Ledger:
     """The evaluations of one evaluator, in a folder of a file system that pyarrow knows.
 
     An evaluation is identified by space, canonical key, evaluator fingerprint, fidelity and seed. It is written as a row of a
-    small Parquet part. Parts are never changed: a reader sees a part whole or not at all. A part that is damaged is set aside
-    (renamed to `*.damaged`) and reported; the others stay intact. Small parts are merged into larger ones: those that this
-    object wrote as they add up, those of others by `compact`.
+    small Parquet part. Parts are written atomically and never changed. A corrupt part is renamed to `*.damaged` and logged; the
+    others stay readable. Small parts are merged into larger ones: those that this object wrote, whenever there are
+    `compaction.MOST_PARTS` of them, and those of others by `compact`.
 
     Args:
         root: Folder of all ledgers: a local path, or a URI such as `s3://bucket/folder`.
         space: Space of the architectures.
         evaluator: Fingerprint of the evaluator.
-        fidelity: How much training an evaluation buys.
+        fidelity: Name of the amount of training in an evaluation.
         seed: Seed of the evaluator.
-        filesystem: Where `root` is a path; None takes the local one, or the one that the URI names.
+        filesystem: File system in which `root` is a path; None takes the local one, or that of the URI.
 
     Raises:
-        LedgerError: The folder cannot be made or read.
+        LedgerError: The folder cannot be created.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Ledger:
         """Write evaluations of one batch, each with its position in the batch, as a new part.
 
         Raises:
-            LedgerError: The part cannot be written. Nothing half-written is left under a part's name.
+            LedgerError: The part cannot be written; no incomplete part is left.
         """
         if not evaluations:
             return
@@ -78,7 +79,7 @@ class Ledger:
             self._merge_written()
 
     def read(self, run: str | None = None, batch: int | None = None) -> Records:
-        """Return what is recorded (of one run, of one of its batches), as it is now.
+        """Return the records of all runs, of one run, or of one of its batches.
 
         Raises:
             LedgerError: The folder or a part cannot be read.
@@ -90,7 +91,7 @@ class Ledger:
         return records if run is None else records.of(run, batch)
 
     def entries(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
-        """Return what is recorded (of one run, of one of its batches), in the order of recording, each key once.
+        """Return one entry per key, of all runs, of one run, or of one of its batches, in the order of recording.
 
         Of several records of a key the first success counts, or else the first failure.
 
@@ -102,7 +103,7 @@ class Ledger:
     def compact(self, most: int = MOST_PARTS) -> int:
         """Merge small parts into larger ones where there are more than `most`; return how many parts were merged.
 
-        It is safe at any time, beside readers, writers and other compactions, and when it is killed.
+        It is safe beside readers, writers and other compactions, and may be killed at any moment.
 
         Raises:
             LedgerError: The folder cannot be read or written.
@@ -113,7 +114,7 @@ class Ledger:
         written, self._written = self._written, []
         try:
             merge(self._parts, written, level=1)
-        except LedgerError as error:  # what was to be recorded is recorded
+        except LedgerError as error:  # the evaluations themselves are recorded
             logger.warning("the parts of the ledger stay small: %s", error)
 
     def _row(self, run: str, batch: int, position: int, evaluation: Evaluation) -> dict[str, object]:

@@ -1,22 +1,20 @@
-"""The files of a ledger: Parquet parts that appear whole, in levels that rows only climb."""
+"""Parquet parts, written atomically, in levels (as in an LSM tree): compaction moves rows only to higher levels."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import uuid
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from archsearch.cluster.storage import write_atomically
 from archsearch.errors import LedgerError, first_line
 
 logger = logging.getLogger(__name__)
@@ -24,8 +22,6 @@ logger = logging.getLogger(__name__)
 LEVELS = 3
 _SUFFIX, _DAMAGED = ".parquet", ".damaged"
 _DIGEST = re.compile(rf"~([0-9a-f]{{16}}){re.escape(_SUFFIX)}$")
-# What is stored under a name there becomes visible when it is complete; elsewhere a file is written aside and then renamed.
-_OBJECT_STORES = ("s3", "gcs", "abfs")
 _THREADS = 8
 
 Result = TypeVar("Result")
@@ -34,16 +30,16 @@ Result = TypeVar("Result")
 class PartFiles:
     """The parts of one ledger: a folder with new parts, and one folder for each level of merged ones.
 
-    A part's name ends in a digest of its content, so that a damaged part is recognised before anything is parsed. Rows leave a
-    level only after they have appeared in the next one. A reader that lists the levels from the lowest to the highest
-    therefore meets every row at least once, however many compactions run meanwhile: a row that has left a level before it was
-    listed is in a higher one, which is listed later.
+    A part's name ends in a digest of its content, so that a corrupt part is recognised before it is parsed. Compaction writes
+    rows to the next level before it removes them from their own. A reader that lists the levels from the lowest to the highest
+    therefore meets every row at least once, however many compactions run at the same time: a row that left a level before it
+    was listed is in a higher one, which is listed later.
 
     Args:
         files: Any pyarrow file system.
         folder: Path of the folder in it.
         schema: Columns of the parts.
-        optional: Columns that may have gaps.
+        optional: Columns that may hold nulls.
     """
 
     def __init__(self, files: pafs.FileSystem, folder: str, schema: pa.Schema, optional: Collection[str] = ("error",)) -> None:
@@ -51,10 +47,10 @@ class PartFiles:
         self._left_out: set[str] = set()
 
     def write(self, prefix: str, table: pa.Table, level: int = 0) -> str:
-        """Write a part whole, also through a power cut; return its path.
+        """Write a part atomically, so that it survives a power cut; return its path.
 
         Raises:
-            LedgerError: It cannot be written. Nothing half-written is left under a part's name.
+            LedgerError: It cannot be written; no incomplete part is left.
         """
         try:
             stream = pa.BufferOutputStream()
@@ -63,7 +59,7 @@ class PartFiles:
             path = f"{self._level(level)}/{prefix}{_digest(content)}{_SUFFIX}"
             if level:
                 self.files.create_dir(self._level(level), recursive=True)
-            write_whole(self.files, path, content, durable=True)
+            write_atomically(self.files, path, content, durable=True)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
                 f"storage: cannot write to the ledger in {self.folder} ({first_line(error)}); mend that, then resume."
@@ -84,9 +80,9 @@ class PartFiles:
         return sorted(info.path for info in names if info.path not in self._left_out)
 
     def read_all(self, prefix: str = "") -> list[pa.Table]:
-        """Return all parts; of the new ones only those whose names begin with the prefix.
+        """Return the tables of all merged parts, and of the new parts whose names begin with the prefix.
 
-        Rows of a part that was merged meanwhile may come twice, but none is missed.
+        Rows of a part that is being merged may come twice, but none is missed.
 
         Raises:
             LedgerError: The folder or a part cannot be read.
@@ -99,21 +95,21 @@ class PartFiles:
             tables |= {path: table for path, table in found.items() if table is not None}
             if all(table is not None for table in found.values()):
                 return list(tables.values())
-            # A part has gone since it was listed, and its rows have climbed; or it was damaged, and is not listed again.
+            # A part was merged since it was listed, its rows are in a higher level; or it is corrupt, and not listed again.
 
     def read(self, paths: Sequence[str]) -> list[pa.Table | None]:
-        """Return the content of each part, or None for one that has gone or is damaged; damaged ones are set aside.
+        """Return the table of each part, None for a part that is missing or corrupt; corrupt ones are renamed to `*.damaged`.
 
         Raises:
-            LedgerError: A part is there but cannot be read.
+            LedgerError: A part exists but cannot be read.
         """
         return _for_each(self._read, paths)
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove parts whose rows are elsewhere; that another process was faster is no error.
+        """Remove parts whose rows were merged; those that another process removed already are no error.
 
         Raises:
-            LedgerError: They cannot be removed.
+            LedgerError: A part cannot be removed.
         """
         _for_each(self._remove, paths)
 
@@ -145,9 +141,9 @@ class PartFiles:
         return table
 
     def _set_aside(self, path: str, why: str) -> None:
-        logger.warning("the ledger part %s is damaged (%s); it is set aside as *%s", path, why, _DAMAGED)
+        logger.warning("the ledger part %s is corrupt (%s); it is set aside as *%s", path, why, _DAMAGED)
         self._left_out.add(path)
-        with suppress(OSError, pa.ArrowException):  # another reader was faster, or this one may not write
+        with suppress(OSError, pa.ArrowException):  # another reader has renamed it, or this one may not write
             self.files.move(path, path + _DAMAGED)
 
     def _remove(self, path: str) -> None:
@@ -161,62 +157,12 @@ class PartFiles:
         return LedgerError(f"storage: cannot read the ledger in {self.folder} ({first_line(error)}); mend that, then resume.")
 
 
-def open_folder(root: str) -> tuple[pafs.FileSystem, str]:
-    """Return the file system and the path of a folder given as a local path or a URI."""
-    if "://" in root:
-        files, path = pafs.FileSystem.from_uri(root)
-        return files, path.rstrip("/")
-    return pafs.LocalFileSystem(), str(Path(root).expanduser().absolute())
-
-
-def write_whole(files: pafs.FileSystem, path: str, content: bytes | pa.Buffer, durable: bool) -> None:
-    """Write a file so that it appears under its name complete.
-
-    Args:
-        files: Where to write.
-        path: Name of the file; its folder exists.
-        content: All of it.
-        durable: Whether it must outlast a power cut, and not only the death of this process.
-    """
-    if files.type_name in _OBJECT_STORES:
-        with files.open_output_stream(path) as stream:
-            stream.write(content)
-        return
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    if not isinstance(files, pafs.LocalFileSystem):
-        with files.open_output_stream(temporary) as stream:
-            stream.write(content)
-        files.move(temporary, path)
-        return
-    try:
-        with Path(temporary).open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(temporary).rename(path)
-    except OSError:  # on a full disk what was begun would take the room of what is tried again
-        with suppress(OSError):
-            Path(temporary).unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync_folder(Path(path).parent)
-
-
 def _for_each(function: Callable[[str], Result], paths: Sequence[str]) -> list[Result]:
-    """Return the outcomes in order. Threads hide the latency of object stores, and that of disks in part."""
+    """Return the results in order; threads hide the latency of object stores, and in part that of disks."""
     if len(paths) <= _THREADS:
         return [function(path) for path in paths]
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(function, paths))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(content: bytes | pa.Buffer) -> str:

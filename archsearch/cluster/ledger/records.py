@@ -1,4 +1,4 @@
-"""What a ledger held at one moment, in columns."""
+"""Rows of a ledger as a snapshot in columns, with queries by run, batch and key."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Entry:
     """One row of the ledger.
 
     Args:
-        evaluation: What was found out.
-        run: Name of the run that paid for it.
+        evaluation: The evaluation.
+        run: Name of the run that evaluated it.
         batch: Number of the batch in that run.
-        position: Place in the batch.
-        recorded: When it was written, nanoseconds since 1970.
+        position: Position in the batch, from 0.
+        recorded: Time of writing, nanoseconds since 1970.
     """
 
     evaluation: Evaluation
@@ -60,7 +60,7 @@ class Entry:
 
 
 class Records:
-    """Rows of a ledger, read once, to be looked at in several ways.
+    """Rows of a ledger, read once, for several queries.
 
     Args:
         space: Space of the architectures.
@@ -71,28 +71,28 @@ class Records:
         self.space, self.table = space, table
 
     def of(self, run: str, batch: int | None = None) -> Records:
-        """Return what is recorded of one run, or of one of its batches."""
+        """Return the records of one run, or of one of its batches."""
         mine = pc.equal(self.table["run"], run)
         if batch is not None:
             mine = pc.and_(mine, pc.equal(self.table["batch"], batch))
         return Records(self.space, self.table.filter(mine))
 
     def entries(self) -> list[Entry]:
-        """Return each key once, in the order of recording: its first success, or else its first failure.
+        """Return one entry per key, in the order of recording: its first success, or else its first failure.
 
         Raises:
-            LedgerError: What a row names is no architecture of the space.
+            LedgerError: A row holds a text that is no architecture of the space.
         """
         batches = self.table.select([*_EVALUATION, *_PLACE]).take(pa.array(self._rows)).to_batches(_ROWS_AT_ONCE)
         rows = (row for batch in batches for row in batch.to_pylist())
-        return [Entry(_evaluation(self.space, row), *(row[name] for name in _PLACE)) for row in rows]
+        return [Entry(evaluation=_evaluation(self.space, row), **{name: row[name] for name in _PLACE}) for row in rows]
 
     def evaluations(self) -> Mapping[str, Evaluation]:
-        """Return one evaluation for each key, as in `entries`, each put together when it is asked for."""
+        """Return one evaluation per key, as in `entries`; each is made when it is looked up."""
         return _ByKey(self.space, self.table, self._rows)
 
     def known(self, run: str) -> Mapping[str, Evaluation]:
-        """Return by key what this run need not pay: the successes of all runs, and before those all that it recorded itself."""
+        """Return by key what this run need not evaluate: the successes of all runs, overridden by all outcomes of this run."""
         successes = self._rows[self._succeeded[self._rows]]
         own = np.flatnonzero(np.asarray(pc.equal(self.table["run"], run).combine_chunks()))
         own = own[Records(self.space, self.table.take(pa.array(own)))._rows]
@@ -105,15 +105,15 @@ class Records:
 
     @cached_property
     def _rows(self) -> NDArray[np.int64]:
-        """The row of each key that counts, in the order of recording."""
+        """For each key, the row that counts, in the order of recording."""
         keys = _codes(self.table["key"])
-        order = np.lexsort((~self._succeeded, keys))  # stable: of equals the one recorded first comes first
+        order = np.lexsort((~self._succeeded, keys))  # stable: among equals, the first recorded comes first
         first = np.diff(keys[order], prepend=-1) != 0
         return np.sort(order[first])
 
 
 class _ByKey(Mapping[str, Evaluation]):
-    """Evaluations by key, put together one by one from columns: a hundred thousand of them cost a few megabytes."""
+    """Evaluations by key, made from columns at each look-up: a hundred thousand of them take a few megabytes."""
 
     def __init__(self, space: SearchSpace, table: pa.Table, rows: NDArray[np.int64]) -> None:
         self._space = space
@@ -135,7 +135,7 @@ class _ByKey(Mapping[str, Evaluation]):
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Return the rows in the order of recording, those left out that are there twice."""
+    """Return the rows in the order of recording, without duplicates."""
     columns = [_codes(table["key"]), *(table[name].to_numpy() for name in ("position", "batch", "recorded"))]
     order = np.lexsort(columns)
     distinct = np.zeros(len(order), dtype=np.bool_)
@@ -144,12 +144,12 @@ def in_order(table: pa.Table) -> pa.Table:
         distinct[1:] |= np.diff(column[order]) != 0
     rows = order[distinct]
     if np.array_equal(rows, np.arange(table.num_rows)):
-        return table  # as most are; a copy would double the memory
+        return table  # the usual case; a copy would double the memory
     return table.take(pa.array(rows))
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return a number for each text, equal for equal ones."""
+    """Return an integer for each string, the same for equal strings."""
     codes = column.combine_chunks().dictionary_encode().indices
     return np.asarray(codes, dtype=np.int64)
 
@@ -163,11 +163,11 @@ def _evaluation(space: SearchSpace, row: Mapping[str, Any]) -> Evaluation:
             f"({error}). Restore the space, or choose another storage."
         ) from error
     return Evaluation(
-        architecture,
-        row["key"],
-        row["score"],
-        dict(row["metrics"]),
-        row["seconds"],
-        row["error"],
-        {name: tuple(values) for name, values in row["curves"]},
+        architecture=architecture,
+        key=row["key"],
+        score=row["score"],
+        metrics=dict(row["metrics"]),
+        seconds=row["seconds"],
+        error=row["error"],
+        curves={name: tuple(values) for name, values in row["curves"]},
     )

@@ -1,4 +1,4 @@
-"""The process that keeps a model resident and answers one call after the other."""
+"""The actor that keeps a model resident and answers one call after the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.errors import is_out_of_memory
 
 CANDIDATE_METHODS = ("score", "evaluate")
-"""Methods that answer with figures for each candidate."""
+"""Methods that return figures for each candidate."""
 _SECONDS_TO_FETCH = 120.0
 _SECONDS_TO_NOTE = 5.0
 
@@ -35,10 +35,11 @@ class Request:
         method: Name of the method.
         payload: Its argument.
         options: Its keyword arguments.
-        branch: Branch of states that is to answer.
+        branch: Branch of the states that may answer.
         version: The oldest version that may answer; 0 is a new model.
-        state: Reference to the pickled state, in a list so that it is not fetched unasked; empty if the actor should have it.
-        token: Name of this request, noted before it begins, if someone may ask whether it did.
+        state: Reference to the pickled state, in a list so that Ray does not fetch it with the request; empty if the actor
+            should have the state already.
+        token: Identifier that the registry keeps while the request is worked on; None if nobody will ask for it.
     """
 
     method: str
@@ -52,7 +53,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An answer, the version of the state that gave it, the seconds of the method, and those of loading before it."""
+    """The result of a call.
+
+    Args:
+        value: Return value of the method.
+        version: Version of the state that gave it.
+        seconds: Seconds that the method took.
+        load_seconds: Seconds that loading a state took before it.
+    """
 
     value: Any
     version: int
@@ -62,7 +70,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The actor has another state: send the state along."""
+    """The actor has not the state that was asked for; send the request again with the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,8 @@ class Refused:
     """The model raised.
 
     Args:
-        kind: Whose fault it is: of a candidate (or fit), of too little memory, of the model whatever it is given, or nobody's
-            because the state could not be fetched.
-        error: What it raised.
+        kind: The cause: a candidate or fit, too little memory, the model for any input, or a state that could not be fetched.
+        error: Type and first line of the error.
     """
 
     kind: Literal["candidate", "memory", "model", "lost"]
@@ -88,26 +95,26 @@ class _Resident:
 
 
 class ModelActor:
-    """Keeps one model and answers calls; nothing that the model raises ends it.
+    """Keeps one model and answers calls; an exception of the model does not end it.
 
     Args:
         model: Pickled function that makes the model.
-        threads: Threads that torch may use.
-        gpus: Share of a GPU; of a share below 1 the memory is bounded likewise.
+        threads: Number of threads that torch may use.
+        gpus: Number of GPUs; a fraction below 1 bounds the GPU memory by the same fraction.
         registry: Name of the pool's registry.
     """
 
     def __init__(self, model: bytes, threads: int, gpus: float, registry: str) -> None:
-        # Ray sets one thread for actors that reserve no CPU; libraries that are loaded later read this.
+        # Ray sets one thread for actors that reserve no CPU; libraries that are loaded later read these variables.
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
         self._pickled, self._threads, self._gpus, self._registry = model, threads, gpus, registry
         self._resident: _Resident | None = None
 
     @ray.method(max_task_retries=-1)
     def alive(self) -> int:
-        """Return the number of the process as soon as there is one.
+        """Return the process id, as soon as the process has started.
 
-        It touches no model, so that nothing can kill the actor meanwhile, and Ray may repeat it until the actor is back.
+        It uses no model, so that nothing can kill the actor meanwhile, and Ray may retry it until the actor is back.
         """
         return os.getpid()
 
@@ -123,7 +130,7 @@ class ModelActor:
             return Done(None, version, 0.0, loading)
 
     def work(self, request: Request) -> Done | Refused | Stale:
-        """Answer a call, from the state that it asks for or a newer one of the branch."""
+        """Answer a call from the version that it asks for, or a newer one of the branch."""
         with self._noted(request.token) if request.token else nullcontext():
             loading = 0.0
             try:
@@ -140,7 +147,7 @@ class ModelActor:
 
     @contextmanager
     def _noted(self, token: str) -> Iterator[None]:
-        """Let it be known what is worked on, in case that it is the end of this process."""
+        """Let the registry keep a token while the block runs, in case this process dies in it."""
         self._note("enter", token)
         try:
             yield
@@ -151,7 +158,7 @@ class ModelActor:
         try:
             registry: Any = ray.get_actor(self._registry, namespace=NAMESPACE)
             ray.get(getattr(registry, method).remote(token), timeout=_SECONDS_TO_NOTE)
-        except (RayError, ValueError):  # it is being restarted: then nobody is blamed
+        except (RayError, ValueError):  # it is being restarted; then no candidate is blamed
             return
 
     def _call(self, method: Any, request: Request, loading: float) -> Done | Refused:
@@ -185,7 +192,7 @@ class ModelActor:
         return method
 
     def _holds(self, branch: str, version: int) -> bool:
-        """Whether the model has a state that may answer; a new model is version 0 of any branch."""
+        """Return whether the model's state may answer; a new model is version 0 of any branch."""
         resident = self._resident
         if resident is None or resident.changed:
             return False
@@ -194,7 +201,7 @@ class ModelActor:
         return resident.branch == branch and resident.version >= version
 
     def _load(self, branch: str, version: int, state: Sequence[Any]) -> float:
-        """Bring the model to a state; return the seconds. It is no state at all until the load has succeeded."""
+        """Load a state into the model and return the seconds; until it succeeds the model counts as having no state."""
         started = time.perf_counter()
         if self._resident is None or not version:
             self._make()
@@ -215,7 +222,7 @@ class ModelActor:
         self._bound_torch()
 
     def _bound_torch(self) -> None:
-        """Set torch's threads and memory, if torch is there: a model without it is not to load it."""
+        """Bound torch's threads and memory if torch is imported; do not import it for a model that needs none."""
         torch = sys.modules.get("torch")
         if torch is None:
             return
@@ -225,10 +232,10 @@ class ModelActor:
 
 
 def as_columns(value: Any, length: int) -> dict[str, NDArray[Any]]:
-    """Return the figures that a model gave as arrays `[length, ...]` by name, the first of which is `score`.
+    """Return the figures of a model as arrays `[length, ...]` by name, `score` among them.
 
     Raises:
-        ValueError: They are of another length, not numbers, or without a score.
+        ValueError: There is no `score`, or a column has another length or holds no numbers.
     """
     given = value if isinstance(value, Mapping) else {"score": value}
     columns = {str(name): np.asarray(column) for name, column in given.items()}
@@ -245,7 +252,7 @@ def as_columns(value: Any, length: int) -> dict[str, NDArray[Any]]:
 
 
 def describe(error: BaseException) -> str:
-    """Return the kind of an error and its first line."""
+    """Return the type of an error and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""What a model pool answers."""
+"""Answers of a model pool, and the sheet that collects them from chunks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ NO_VERSION = -1
 
 
 class PoolError(ArchSearchError):
-    """A pool cannot be made or found, or a call to it failed as a whole."""
+    """A pool cannot be started or found, or a call to it failed for all candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Figures of candidates, in the order in which they were given.
+    """Figures of candidates, in the order of the batch.
 
     Args:
         columns: `score` and further figures by name, each `[candidates]` or `[candidates, ...]`; NaN for those with an error.
         versions: `[candidates]` int64, the version of the state that gave each figure; -1 for those with an error.
-        errors: Position of a candidate and why it got no figures.
+        errors: For each candidate without figures, by its position, the reason.
     """
 
     columns: Mapping[str, NDArray[np.floating[Any]]]
@@ -44,12 +44,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a fit or a proposal gave.
+    """The result of a fit or a proposal.
 
     Args:
         value: The state, or the proposals.
         version: Version of the state from which it started; 0 is a new model.
-        seconds: What it took in the actor.
+        seconds: Seconds in the actor.
     """
 
     value: Any
@@ -58,7 +58,7 @@ class Reply:
 
 
 class AnswerSheet:
-    """Collects the answers to parts of a batch.
+    """Collects the answers to the chunks of a batch.
 
     Args:
         size: Number of candidates.
@@ -71,10 +71,10 @@ class AnswerSheet:
         self._errors: dict[int, str] = {}
 
     def write(self, start: int, stop: int, columns: Mapping[str, NDArray[Any]], version: int) -> None:
-        """Take the figures of the candidates from `start` up to `stop`.
+        """Store the figures of the candidates from `start` up to `stop`.
 
         Raises:
-            PoolError: The figures have other names or shapes than those before.
+            PoolError: The figures have other names or shapes than those stored before.
         """
         if not self._columns:
             kinds = {
@@ -86,19 +86,21 @@ class AnswerSheet:
             }
         before, now = _shapes(self._columns), _shapes(columns)
         if before != now:
-            raise PoolError(f"model: it gave figures {before} for some candidates and {now} for others; give all alike.")
+            raise PoolError(
+                f"model: it gave figures {before} for some candidates and {now} for others; give the same columns for all."
+            )
         for name, part in columns.items():
             self._columns[name][start:stop] = part
         self._versions[start:stop] = version
         self.open -= stop - start
 
     def refuse(self, start: int, stop: int, error: str) -> None:
-        """Set the candidates from `start` up to `stop` aside."""
+        """Store an error for the candidates from `start` up to `stop`."""
         self._errors.update(dict.fromkeys(range(start, stop), error))
         self.open -= stop - start
 
     def answer(self) -> Answer:
-        """Return all of it."""
+        """Return the answer for the batch."""
         columns = self._columns or {"score": np.full(self.size, np.nan)}
         return Answer(columns, self._versions, dict(sorted(self._errors.items())))
 

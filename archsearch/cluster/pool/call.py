@@ -1,4 +1,4 @@
-"""A call to a model pool on its way: what is still to be sent, and what becomes of parts that fail."""
+"""Open calls to a model pool: the chunks still to send, and the retries of chunks that fail."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from archsearch.cluster.pool.answer import AnswerSheet, PoolError, Reply
 from archsearch.cluster.pool.chunking import ChunkSizer, batch_length, batch_rows
 from archsearch.evaluators.surrogate import Batch
 
-# A candidate that was alone with its actor when that died so often is at fault.
+# Number of deaths of an actor, alone with one candidate, after which the candidate is at fault.
 _MOST_DEATHS = 2
-# Whatever the reason: what was lost with its actor so often is not sent again.
+# Number of losses, for whatever reason, after which a chunk is not sent again.
 _MOST_LOSSES = 20
-# Each death costs seconds, a call milliseconds: cutting into many parts finds the candidate at fault by few deaths.
+# A death costs seconds, a call milliseconds: splitting into many parts finds the candidate at fault after few deaths.
 _PARTS = 16
 
 
@@ -35,7 +35,7 @@ class Span:
         stop: One after its last.
         deaths: How often an actor died while this single candidate was certainly its only work.
         losses: How often it was lost with its actor.
-        suspect: Whether it may have killed an actor; it then gets one for itself, so that the blame is certain.
+        suspect: Whether it may have killed an actor; it is then sent alone, so that the cause of another death is certain.
         limit: The limit of the chunk size before this range turned out too large for memory, as `(limit,)`; empty for others.
     """
 
@@ -50,7 +50,7 @@ class Span:
         return self.stop - self.start
 
     def split(self, parts: int) -> list[Span]:
-        """Return it cut into at most so many parts of like size."""
+        """Return at most `parts` spans of about equal size."""
         cuts = np.linspace(self.start, self.stop, min(parts, len(self)) + 1).astype(int).tolist()
         return [replace(self, start=start, stop=stop) for start, stop in pairwise(cuts)]
 
@@ -64,7 +64,7 @@ class Call(ABC):
     """
 
     is_job = False
-    """Whether it is one piece of work, which may take as long as it likes."""
+    """Whether it is one piece of work, without a time limit."""
 
     def __init__(self, method: str, options: Mapping[str, Any]) -> None:
         self.method, self.options = method, dict(options)
@@ -72,11 +72,11 @@ class Call(ABC):
 
     @abstractmethod
     def waits(self, *, alone: bool) -> bool:
-        """Whether there is work to send, of the kind that needs an actor for itself or of the other."""
+        """Return whether there is work to send: that needs an actor for itself if `alone`, or else that does not."""
 
     @abstractmethod
     def take(self, *, alone: bool, actors: int) -> Span:
-        """Return the next work of a kind that waits."""
+        """Return the next work of this kind; `waits` has returned True for it."""
 
     @abstractmethod
     def payload(self, span: Span) -> Any:
@@ -84,27 +84,27 @@ class Call(ABC):
 
     @abstractmethod
     def put_back(self, span: Span) -> None:
-        """Take work back that was not begun."""
+        """Take back work that was not begun."""
 
     @abstractmethod
     def answered(self, span: Span, value: Any, version: int, seconds: float) -> None:
-        """Take the model's answer."""
+        """Store the model's answer."""
 
     @abstractmethod
     def refused(self, span: Span, error: str, *, memory: bool) -> None:
-        """Take note that the method raised, perhaps for want of memory."""
+        """Handle an exception of the method; `memory` if it ran out of memory."""
 
     @abstractmethod
     def lost(self, span: Span, *, blamed: bool) -> None:
-        """Take note that the actor died; `blamed` if it certainly worked on this."""
+        """Handle the death of the actor; `blamed` if it certainly worked on this."""
 
     def resolve(self, value: Any) -> None:
-        """Give the result to the one who waits."""
+        """Set the result of the call's future."""
         with suppress(InvalidStateError):  # cancelled
             self.future.set_result(value)
 
     def fail(self, error: Exception) -> None:
-        """Give the call up."""
+        """Fail the call's future."""
         with suppress(InvalidStateError):
             self.future.set_exception(error)
 
@@ -119,7 +119,7 @@ class CandidateCall(Call):
         sizer: Chooses the size of chunks; shared by the calls of the method.
 
     Raises:
-        ConfigurationError: The batch cannot be cut.
+        ConfigurationError: The batch cannot be sliced.
     """
 
     def __init__(self, method: str, batch: Batch, options: Mapping[str, Any], sizer: ChunkSizer) -> None:
@@ -135,7 +135,7 @@ class CandidateCall(Call):
         return bool(self._suspects) if alone else bool(self._again) or self._next < self._sheet.size
 
     def take(self, *, alone: bool, actors: int) -> Span:
-        """Return what to send next: a suspect that must be alone with its actor, what came back, or a new chunk."""
+        """Return the next span: a suspect one if `alone`, or else one to send again, or a new chunk."""
         if alone:
             return self._suspects.popleft()
         if self._again:
@@ -159,14 +159,14 @@ class CandidateCall(Call):
         self._finish()
 
     def refused(self, span: Span, error: str, *, memory: bool) -> None:
-        """Take note that the model raised: send the chunk again in parts, or set a single candidate aside."""
+        """Send the chunk again in parts, or set a single candidate aside."""
         if memory:
             span = replace(span, limit=span.limit or (self.sizer.limit,))
             self.sizer.outgrown(len(span))
         if len(span) > 1:
             self._send_again(span.split(2 if memory else _PARTS))
             return
-        if memory:  # too large by itself: that says nothing about chunks of others
+        if memory:  # this candidate alone is too large; that says nothing about the chunks of others
             self.sizer.limit = span.limit[0]
         self._set_aside(span, error)
 

@@ -1,4 +1,4 @@
-"""How many candidates go to an actor at once, and cutting them out of a batch."""
+"""Sizes of the chunks that go to an actor at once, and slicing of batches."""
 
 from __future__ import annotations
 
@@ -8,41 +8,47 @@ from typing import Any
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.surrogate import Batch
 
-# A chunk may be so many times larger than the largest that was measured: the first costs of a candidate are guesses.
+# Largest growth of a chunk over the largest one that was measured: the first measured costs are unreliable.
 _GROWTH = 8
-# What an earlier chunk's cost weighs against a newer one of the same size.
+# Weight of an earlier chunk's cost against a newer one of the same size.
 _MEMORY = 0.5
-# The last chunks of a call shrink, so that actors end together, but not to less than several times what a call itself costs.
+# The last chunks of a call shrink, so that actors end together, but not below this duration, several times a call's overhead.
 _LEAST_SECONDS = 0.01
 
 
 class ChunkSizer:
     """Chooses the size of chunks so that one takes about `target` seconds in an actor.
 
-    The cost of a candidate is the seconds of recent chunks by their candidates; large chunks count more, because a fixed cost
-    of a call weighs on small ones. The last candidates of a call are shared out (guided self-scheduling, Polychronopoulos and
-    Kuck, IEEE Transactions on Computers 1987).
+    The speed, in candidates per second, is N/S with N and S halved before each chunk of n candidates and s seconds is added:
+    N <- N/2 + n, S <- S/2 + s. A chunk has target * N/S candidates. The last R candidates of a call are shared among P actors in
+    chunks of R/(2P), as in guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 1987, which takes
+    R/P).
 
     Args:
         target: Seconds that a chunk should take.
-        fixed: Always this size, if given, so that chunks do not depend on measured speed.
+        fixed: Size of all chunks, so that they do not depend on measured speed; None measures.
     """
 
     def __init__(self, target: float, fixed: int | None = None) -> None:
         self.target, self.fixed = target, fixed
         self.limit: int | None = None
-        """Largest size that memory allows, once it was found out."""
+        """Largest size that fits into memory; None while no chunk has run out of it."""
         self._seconds = self._candidates = 0.0
         self._largest = 0
 
     def observe(self, size: int, seconds: float) -> None:
-        """Take note of an answered chunk: its size and its seconds in the actor."""
+        """Learn from an answered chunk: its number of candidates and its seconds in the actor."""
         self._seconds = _MEMORY * self._seconds + seconds
         self._candidates = _MEMORY * self._candidates + size
         self._largest = max(self._largest, size)
 
     def next(self, remaining: int, actors: int) -> int:
-        """Return the size of the next chunk of a call with so many candidates left, at least 1."""
+        """Return the size of the next chunk, at least 1.
+
+        Args:
+            remaining: Number of candidates of the call that are not sent yet.
+            actors: Number of actors that are up.
+        """
         if self.fixed is not None:
             wanted = share = self.fixed
         elif not self._candidates:
@@ -54,7 +60,7 @@ class ChunkSizer:
         return max(1, min(wanted, share, remaining, self.limit or remaining))
 
     def outgrown(self, size: int) -> None:
-        """Take note that a chunk did not fit into memory: no chunk will be larger than half of it."""
+        """Learn that a chunk of `size` candidates did not fit into memory: no later chunk is larger than half of it."""
         self.limit = max(1, min(size // 2, self.limit or size))
 
 
@@ -62,10 +68,10 @@ def batch_length(batch: Batch) -> int:
     """Return the number of candidates in a batch.
 
     Raises:
-        ConfigurationError: It is no batch, or its arrays differ in length.
+        ConfigurationError: It cannot be sliced, or its arrays differ in length.
     """
     if isinstance(batch, str | bytes):
-        raise ConfigurationError(f"batch: expected a list of candidates; got one text, {batch[:40]!r}. Put it into a list.")
+        raise ConfigurationError(f"batch: expected a list of candidates; got one string, {batch[:40]!r}. Put it into a list.")
     if not isinstance(batch, Mapping):
         try:
             return len(batch[0:]) if len(batch) else 0

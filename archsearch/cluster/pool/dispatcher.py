@@ -1,4 +1,4 @@
-"""The thread that sends the chunks of calls to the actors of a pool and takes their answers."""
+"""The thread that sends the chunks of calls to the actors of a pool and receives their answers."""
 
 from __future__ import annotations
 
@@ -10,64 +10,99 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 from archsearch.cluster.pool.actor import Done, Refused, Request, Stale
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.call import Call, Span
 from archsearch.cluster.pool.layout import PoolLayout
 from archsearch.cluster.pool.mailbox import Mailbox
-from archsearch.cluster.pool.newest_state import NewestState, ask_patiently
-from archsearch.cluster.pool.registry import Published
+from archsearch.cluster.pool.newest_state import NewestState, Reception
+from archsearch.cluster.pool.registry import Published, is_at_work
 from archsearch.cluster.pool.seat import Seat, Sent
-from archsearch.cluster.pool_counts import PoolCounts
-from archsearch.cluster.pool_reception import Reception
 from archsearch.errors import first_line
 
 logger = logging.getLogger(__name__)
 
-# Chunks with an actor at once: the second travels while the first is worked on.
+# Number of chunks with an actor at once: the second travels while the first is worked on.
 _IN_FLIGHT = 2
-# Deaths in a row without an answer in between: the model itself is broken, not a candidate.
+# Number of deaths without an answer in between after which the model is taken to be broken, not a candidate.
 _MOST_DEATHS_IN_A_ROW = 12
-# If there is no actor, one that Ray cannot restart for want of a node is waited for so long.
+# Time to wait for an actor that Ray cannot restart yet, such as for lack of a node, when no other is up.
 _MOST_SECONDS_WITHOUT_ACTORS = 300.0
 _SECONDS_BETWEEN_CHECKS = 1.0
 
 
-class Dispatcher:
-    """Sends work to actors and takes the answers, in a thread of its own.
-
-    A thread of the calling process fits best: Tune's loop is a single thread that waits most of the time, so this one gets the
-    interpreter when it needs it (for tenths of a millisecond a chunk), it sees a death at once, and the results are where they
-    are wanted. Actors that pull their work from a queue would need a further process, a further hop for each chunk and batch,
-    and someone else to notice their death.
-
-    All state belongs to the thread: what happens elsewhere (a call, an answer of Ray) is posted to it as a function. Ray
-    restarts actors (`max_restarts=-1`), but never repeats a call by itself (`max_task_retries=0`): only here it is known
-    which candidates were with an actor that died.
+@dataclass(slots=True)
+class PoolCounts:
+    """Statistics of the calls of one handle of a pool.
 
     Args:
-        layout: How the pool was made.
-        branch: Branch of states that answers the calls.
-        handles: The actors.
-        registry: The pool's registry.
-        owner: Whether the actors were just made here, so that their models are to be made before the first call.
+        chunks: Number of chunks and jobs that were answered.
+        deaths: Number of deaths of actors with work of this handle.
+        refusals: Number of chunks and jobs for which the model raised.
+        switches: Number of states that actors loaded for work of this handle.
+        most_in_flight: Largest number of chunks with one actor at once.
+        busy_seconds: Seconds in the model's methods, over all actors.
+        longest_chunk: Seconds of the longest chunk or job.
+        longest_load: Seconds of the longest loading of a state.
+        longest_wait: Longest time in seconds from sending a chunk or job to its answer, without the seconds in the model.
+    """
+
+    chunks: int = 0
+    deaths: int = 0
+    refusals: int = 0
+    switches: int = 0
+    most_in_flight: int = 0
+    busy_seconds: float = 0.0
+    longest_chunk: float = 0.0
+    longest_load: float = 0.0
+    longest_wait: float = 0.0
+
+    def take(self, answer: Done, seconds: float) -> None:
+        """Count an answer that came `seconds` after its chunk was sent."""
+        self.chunks += 1
+        self.busy_seconds += answer.seconds
+        self.longest_chunk = max(self.longest_chunk, answer.seconds)
+        self.switches += answer.load_seconds > 0
+        self.longest_load = max(self.longest_load, answer.load_seconds)
+        self.longest_wait = max(self.longest_wait, seconds - answer.seconds)
+
+
+class Dispatcher:
+    """Sends work to actors and receives the answers, in its own thread.
+
+    It is a thread of the calling process: Tune's loop waits most of the time, so the thread gets the interpreter when it needs
+    it (for tenths of a millisecond a chunk); it sees the death of an actor at once, and results arrive where they are used.
+    Actors that pull work from a queue would need another process, another hop for each chunk, and a supervisor.
+
+    The thread owns all state: calls and answers of Ray are posted to it as functions. Ray restarts actors (`max_restarts=-1`)
+    but never retries a call (`max_task_retries=0`): only the dispatcher knows which candidates were with an actor that died.
+
+    Args:
+        layout: Settings of the pool.
+        branch: Branch of the states that answer the calls.
+        handles: Ray handles of the actors.
+        registry: Ray handle of the pool's registry.
+        owner: Whether this process has started the actors, so that they make their models before the first call.
     """
 
     def __init__(self, layout: PoolLayout, branch: str, handles: Sequence[Any], registry: Any, *, owner: bool) -> None:
-        self.branch, self.makes_models = branch, owner
+        self._branch = branch
         self.keep = layout.shared or not owner
-        """Whether the registry is to copy states, because the pool may outlive this process."""
+        """Whether the registry keeps copies of states, because the pool may outlive this process."""
         self.counts = PoolCounts()
         self.ready: Future[None] = Future()
         self._layout, self._registry, self._states = layout, registry, NewestState(registry, branch, keep=self.keep)
         self._mailbox = Mailbox()
-        self._seats = [Seat(handle, self._mailbox, self) for handle in handles]
+        self._seats = [
+            Seat(handle, self._mailbox, self._states, makes_model=owner, ready=self.ready, retired=self._retired)
+            for handle in handles
+        ]
         self._calls: deque[Call] = deque()
         self._reception = Reception(layout.name, self._mailbox, self._states, self._admit, self._break)
         self._stopped, self._broken = False, ""
@@ -81,17 +116,17 @@ class Dispatcher:
     # From other threads
 
     def submit(self, call: Call) -> None:
-        """Take a call; its future resolves when all is answered."""
+        """Queue a call; its future resolves when all of it is answered."""
         self._mailbox.post(partial(self._open, call))
-        if self._stopped:  # perhaps too late for the thread to see it
+        if self._stopped:  # the thread may have ended before it saw the call
             call.fail(PoolError(self._broken))
 
     def learn(self, own: Published) -> None:
-        """Take note of a state that was published by this process."""
+        """Use a state that this process has published."""
         self._mailbox.post(partial(self._states.learn, own))
 
     def stop(self) -> None:
-        """End the thread; open calls fail."""
+        """End the thread and fail open calls."""
         self._mailbox.post(self._stop)
 
     # The thread
@@ -102,13 +137,13 @@ class Dispatcher:
                 self._mailbox.run(self._patience())
                 self._check()
                 self._fill()
-            except Exception as error:  # whatever it is, nobody must wait for ever
+            except Exception as error:  # whatever it is, no caller may wait forever
                 logger.debug("the dispatcher of the pool %s failed", self._layout.name, exc_info=True)
                 self._break(f"its dispatcher failed ({first_line(error)}); attach to the pool again")
-        self._mailbox.run(0)  # calls that came meanwhile fail
+        self._mailbox.run(0)  # fails the calls that came meanwhile
 
     def _patience(self) -> float | None:
-        """Return the seconds until something is due though nothing happens."""
+        """Return the seconds until the next check by time; None waits for the next message."""
         if self._calls:
             return _SECONDS_BETWEEN_CHECKS
         return None if self._broken else self._states.patience
@@ -118,7 +153,7 @@ class Dispatcher:
         self._stopped = True
 
     def _break(self, reason: str) -> None:
-        """Fail all open and later calls."""
+        """Fail all open calls, and all calls from now on."""
         self._broken = self._broken or f"pool {self._layout.name}: {reason}."
         for seat in self._seats:
             seat.up = False
@@ -133,7 +168,7 @@ class Dispatcher:
             self.ready.set_exception(error)
 
     def _check(self) -> None:
-        """Do what is due by time."""
+        """Check what depends on time: hanging actors, a pool without actors, a reminder to the registry."""
         now = time.monotonic()
         self._calls = deque(call for call in self._calls if not call.future.done())
         if self._layout.hang_seconds is not None:
@@ -157,7 +192,7 @@ class Dispatcher:
             self._reception.open(call)
 
     def _reopen(self, version: int) -> None:
-        """Let all calls wait until a state that could not be fetched is given back."""
+        """Ask the registry again for the newest state of all calls, because this one could not be fetched."""
         self._states.drop(version)
         waiting, self._calls = self._calls, deque()
         for call in waiting:
@@ -167,22 +202,17 @@ class Dispatcher:
         self._calls.append(call)
 
     @property
-    def newest(self) -> Published:
-        """The newest state that is known here."""
-        return self._states.published
-
-    @property
     def highest_version(self) -> int:
-        """The newest version that was ever known here."""
+        """The highest version that this process has known."""
         return self._states.highest
 
     # Sending
 
     def _fill(self) -> None:
-        """Give each actor with room its next work, first to those that have none."""
+        """Send work to each actor with a free place, first to the idle ones."""
         if not self._calls:
             return
-        # Work that needs an actor for itself waits for one to run dry.
+        # Work that needs an actor for itself waits until one is idle.
         depth = 1 if any(call.waits(alone=True) for call in self._calls) else _IN_FLIGHT
         for level in range(1, depth + 1):
             for seat in self._seats:
@@ -190,7 +220,7 @@ class Dispatcher:
                     self._send(seat, *work)
 
     def _next_work(self, *, empty: bool) -> tuple[Call, Span, bool] | None:
-        """Return work of the call whose turn it is; calls take turns, so that a small one need not wait for a large one."""
+        """Return the next work, from the open calls in turn, so that a small call does not wait for a large one."""
         actors = sum(seat.up for seat in self._seats)
         for alone in (True, False) if empty else (False,):
             for _ in range(len(self._calls)):
@@ -201,12 +231,12 @@ class Dispatcher:
         return None
 
     def _send(self, seat: Seat, call: Call, span: Span, alone: bool) -> None:
-        newest, token = self.newest, uuid.uuid4().hex if span.suspect else None
-        # The reference doubles the cost of a call, so it travels only where it is needed.
+        newest, token = self._states.published, uuid.uuid4().hex if span.suspect else None
+        # The reference doubles the cost of a call, so it is sent only to actors without the state.
         state = () if seat.holds is not None and seat.holds >= newest.version else newest.reference
         try:
             payload = call.payload(span)
-            request = Request(call.method, payload, call.options, self.branch, newest.version, state, token)
+            request = Request(call.method, payload, call.options, self._branch, newest.version, state, token)
             reference = seat.handle.work.remote(request)
         except Exception as error:
             call.fail(PoolError(f"{call.method}: its argument cannot be sent ({first_line(error)})."))
@@ -255,16 +285,16 @@ class Dispatcher:
             seat.holds = None
 
     def _bury(self, seat: Seat) -> None:
-        """Send again what was lost with an actor, and wait for Ray to restart it.
+        """Send again the work that was lost with an actor, and wait for Ray to restart it.
 
-        Which of several chunks killed it cannot be told: an answer may be lost with the actor that gave it. Each is suspect
-        then, and gets an actor for itself when it is sent again.
+        Of several chunks it is unknown which one killed the actor, as an answer may be lost with the actor. Each becomes
+        suspect and is then sent to an actor alone.
         """
         lost, seat.lost = seat.lost, []
         self.counts.deaths += 1
         self._deaths_in_a_row += 1
         for sent in lost:
-            sent.call.lost(sent.span, blamed=len(lost) == 1 and self.is_at_work(sent.token))
+            sent.call.lost(sent.span, blamed=len(lost) == 1 and is_at_work(self._registry, sent.token))
         if self._deaths_in_a_row >= _MOST_DEATHS_IN_A_ROW:
             self._fail_all(
                 f"pool {self._layout.name}: actors died {self._deaths_in_a_row} times without an answer in between; "
@@ -274,25 +304,8 @@ class Dispatcher:
         if not self._broken:
             seat.probe()
 
-    # What seats ask and tell
-
-    def is_at_work(self, token: str | None) -> bool:
-        if token is None:
-            return False
-        try:
-            return bool(ask_patiently(self._registry.is_at_work, token))
-        except RayError:
-            return False
-
-    def risen(self) -> None:
-        with suppress(InvalidStateError):
-            self.ready.set_result(None)
-
-    def unusable(self, error: str) -> None:
-        with suppress(InvalidStateError):
-            self.ready.set_exception(PoolError(f"model: it cannot be made in an actor ({error})."))
-
-    def retired(self, reason: str) -> None:
+    def _retired(self, reason: str) -> None:
+        """Log that an actor will not be restarted; when all have ended, fail all calls."""
         logger.warning("pool %s: an actor is gone (%s)", self._layout.name, reason)
         if all(seat.gone for seat in self._seats):
             self._break(f"all its actors are gone ({reason})")

@@ -1,4 +1,4 @@
-"""How a model pool is made."""
+"""Settings of a model pool."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ NAMESPACE = "archsearch"
 
 @dataclass(frozen=True)
 class PoolLayout:
-    """How a pool was made.
+    """Settings of a model pool, the same for all processes that use it.
 
     Args:
-        name: Its name.
+        name: Name of the pool.
         actors: Number of actors.
-        threads: Threads of torch in each actor.
-        cpus: CPUs that each reserves.
-        gpus: GPUs that each reserves, also fractions.
-        shared: Whether it outlives the program that made it.
-        chunk_seconds: What a chunk should take.
-        chunk_size: Fixed size of chunks; None chooses it from measured speed.
-        hang_seconds: A chunk that takes longer counts as a death of its actor; None waits for ever.
+        threads: Number of torch threads in each actor.
+        cpus: CPUs that each actor reserves.
+        gpus: GPUs that each actor reserves; may be a fraction.
+        shared: Whether the pool outlives the program that started it.
+        chunk_seconds: Target duration of a chunk.
+        chunk_size: Number of candidates in a chunk; None chooses it from the measured speed.
+        hang_seconds: An actor is killed when a chunk takes longer; None sets no limit.
 
     Raises:
         ConfigurationError: A value is out of range.

@@ -1,4 +1,4 @@
-"""Functions that are to run in one thread, posted from any."""
+"""A queue of functions that other threads post for one thread to run."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from typing import Any
 
 
 class Mailbox:
-    """Lets a single thread own its state: others post functions, and the answers of Ray arrive as functions too."""
+    """Lets one thread own its state without locks: other threads, and answers of Ray, post functions that it runs."""
 
     def __init__(self) -> None:
         self._posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 
     def post(self, function: Callable[[], object]) -> None:
-        """Have a function run in the owner's thread."""
+        """Queue a function for the owning thread."""
         self._posted.put(function)
 
     def ask(self, reference: Any, then: Callable[[Future[Any]], object]) -> None:
-        """Have a function run in the owner's thread, with the answer, when an object reference of Ray resolves."""
+        """Queue `then`, with the finished future, when an object reference of Ray resolves."""
         reference.future().add_done_callback(lambda answer: self._posted.put(partial(then, answer)))
 
     def run(self, timeout: float | None) -> None:
-        """Run what was posted; wait up to so many seconds for the first."""
+        """Run all queued functions.
+
+        Args:
+            timeout: Seconds to wait for the first one; None waits without a limit.
+        """
         try:
             self._posted.get(timeout=timeout)()
             while True:

@@ -1,7 +1,8 @@
-"""Models that stay resident in actors and answer for all who call them."""
+"""A pool of actors that keep a model resident and share the work of calls from any process."""
 
 from __future__ import annotations
 
+import logging
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -14,21 +15,22 @@ import numpy as np
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from archsearch.cluster.connection import connect
+from archsearch.cluster.pool.actor import ModelActor
 from archsearch.cluster.pool.answer import Answer, PoolError, Reply
 from archsearch.cluster.pool.call import Call, CandidateCall, JobCall
 from archsearch.cluster.pool.chunking import ChunkSizer
-from archsearch.cluster.pool.dispatcher import Dispatcher
+from archsearch.cluster.pool.dispatcher import Dispatcher, PoolCounts
 from archsearch.cluster.pool.layout import NAMESPACE, PoolLayout
-from archsearch.cluster.pool.newest_state import ask_patiently
-from archsearch.cluster.pool.registry import Published
-from archsearch.cluster.pool_counts import PoolCounts
-from archsearch.cluster.pool_creation import is_there, make_actor, make_registry, needs, warn_if_too_many
+from archsearch.cluster.pool.registry import PoolRegistry, Published, ask_patiently
 from archsearch.errors import ConfigurationError, first_line
 from archsearch.evaluators.surrogate import Batch, State
 
-# Ray sends larger arguments by reference to the program that made the actor; a restart after its end would not find them.
+logger = logging.getLogger(__name__)
+
+# Ray keeps larger arguments with the program that started the actor; a restart after its end would not find them.
 _LARGEST_MODEL = 64 * 1024
 
 _Result = TypeVar("_Result")
@@ -37,18 +39,18 @@ _Result = TypeVar("_Result")
 class ModelPool:
     """Actors that each keep one model resident, and share the work of calls.
 
-    A pool is made once (`start`) before Tune runs, and found by its name from any process of the cluster (`attach`). Pickling
-    a pool keeps its name and branch alone. Calls are cut into chunks of about `chunk_seconds`, actors with nothing to do take
-    the next one, and the answer holds the figures in the order of the candidates. Each method has a form that waits, and one
-    that returns a `concurrent.futures.Future` at once (`submit_...`); cancelling that leaves out what was not sent.
+    A pool is started once (`start`), and found by its name from any process of the cluster (`attach`). A pickled pool is its
+    name and branch. Calls are split into chunks of about `chunk_seconds`, idle actors take the next one, and the answer holds
+    the figures in the order of the candidates. Each method has a form that waits, and one that returns a
+    `concurrent.futures.Future` at once (`submit_...`); cancelling it drops the chunks that were not sent.
 
-    States are published once, with a version that grows. Actors load the newest between two chunks, also in the middle of a
-    call, and each figure carries the version that gave it. Programs that fit models of their own use branches of their own:
-    they share the actors, not the states; an actor that goes from one branch to the other loads a state.
+    A published state gets the next version. Actors load the newest between two chunks, also in the middle of a call, and each
+    figure carries the version that gave it. Programs that fit separate models use separate branches: they share the actors, not
+    the states; an actor that changes between branches loads a state.
 
-    An actor that dies is restarted, loads the newest state, and its chunk goes elsewhere in parts. A candidate that kills its
-    actor twice while alone with it is set aside with an error, as is one for which the model raises. If memory runs out, chunks
-    are halved, later ones too.
+    An actor that dies is restarted and loads the newest state; its chunk is sent again in parts. A candidate that kills its
+    actor twice while alone with it gets an error instead of figures, as does one for which the model raises. If memory runs out,
+    this chunk and later ones are halved.
 
     Example:
         >>> with ModelPool.start(Lengths, actors=2) as pool:
@@ -82,30 +84,40 @@ class ModelPool:
         hang_seconds: float | None = None,
         start_seconds: float = 120.0,
     ) -> ModelPool:
-        """Make a pool, and wait until its first actor has made its model; the others join as they come.
+        """Start a pool, and wait until its first actor has made its model; the others join as they start.
 
         Args:
-            model: Function that makes the model, in the actor; see `archsearch.evaluators.surrogate.Surrogate`. It is pickled,
-                so it should be small: heavy things are loaded in the actor, weights come by `publish`.
-            name: Name of the pool; None makes one. A shared pool that is already there under this name is joined.
-            branch: Branch of states of the handle that is returned.
+            model: Function without arguments that makes the model in the actor; see `archsearch.evaluators.surrogate.Surrogate`.
+                It is pickled, to 64 KiB at most: load data in the actor, and send weights by `publish`.
+            name: Name of the pool; None makes one. A shared pool of this name that exists is joined.
+            branch: Branch of the states of the returned handle.
             actors: Number of actors.
-            threads: Threads of torch in each.
-            cpus: CPUs that each reserves; None is `threads` without a GPU, and 0 with one. Leave some for trials.
-            gpus: GPUs that each reserves, also fractions; of a fraction the memory is bounded likewise.
-            shared: Whether the pool outlives this program, so that other programs can use it, until `shutdown`.
-            chunk_seconds: Seconds that a chunk should take.
-            chunk_size: Fixed size of chunks, so that their bounds do not depend on measured speed; None measures.
-            hang_seconds: A chunk that takes longer counts as a death of its actor; None waits for ever.
-            start_seconds: How long to wait for the first actor.
+            threads: Number of torch threads in each actor.
+            cpus: CPUs that each actor reserves; None is `threads` without a GPU, and 0 with one. Leave some for trials.
+            gpus: GPUs that each actor reserves; a fraction below 1 bounds the GPU memory by the same fraction.
+            shared: Whether the pool outlives this program, for other programs, until `shutdown`.
+            chunk_seconds: Target duration of a chunk.
+            chunk_size: Number of candidates in a chunk, so that chunks do not depend on measured speed; None measures.
+            hang_seconds: An actor is killed when a chunk takes longer; None sets no limit.
+            start_seconds: Seconds to wait for the first actor.
 
         Raises:
-            ConfigurationError: An argument is out of range, or the function is too large to be sent.
+            ConfigurationError: An argument is out of range, or the function pickles to more than 64 KiB.
             PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
         """
         reserved = cpus if cpus is not None else (0.0 if gpus else float(threads))
         name = name or f"pool-{uuid.uuid4().hex[:8]}"
-        layout = PoolLayout(name, actors, threads, reserved, gpus, shared, chunk_seconds, chunk_size, hang_seconds)
+        layout = PoolLayout(
+            name=name,
+            actors=actors,
+            threads=threads,
+            cpus=reserved,
+            gpus=gpus,
+            shared=shared,
+            chunk_seconds=chunk_seconds,
+            chunk_size=chunk_size,
+            hang_seconds=hang_seconds,
+        )
         pickled = cloudpickle.dumps(model)
         if len(pickled) > _LARGEST_MODEL:
             raise ConfigurationError(
@@ -113,10 +125,10 @@ class ModelPool:
                 "Load what is heavy in the actor, and send weights through publish."
             )
         connect()
-        if shared and is_there(layout):
+        if shared and _is_there(layout):
             return cls.attach(name, branch)
-        registry = make_registry(layout)
-        handles = [make_actor(layout, index, pickled) for index in range(actors)]
+        registry = _make_registry(layout)
+        handles = [_make_actor(layout, index, pickled) for index in range(actors)]
         pool = cls(layout, branch, registry, handles, owner=True)
         try:
             pool._dispatcher.ready.result(timeout=start_seconds)
@@ -124,8 +136,8 @@ class ModelPool:
             pool.shutdown()
             if isinstance(error, PoolError):
                 raise
-            raise PoolError(f"actors: none could be placed in {start_seconds:.0f} seconds. {needs(layout)}") from error
-        warn_if_too_many(layout)
+            raise PoolError(f"actors: none could be placed in {start_seconds:.0f} seconds. {_needs(layout)}") from error
+        _warn_if_too_many(layout)
         return pool
 
     @classmethod
@@ -133,8 +145,8 @@ class ModelPool:
         """Find a pool by its name, from any process of the cluster.
 
         Args:
-            name: Its name.
-            branch: Branch of states that is to answer the calls of this handle.
+            name: Name of the pool.
+            branch: Branch of the states that answer the calls of this handle.
 
         Raises:
             PoolError: There is no such pool.
@@ -158,18 +170,18 @@ class ModelPool:
     def publish(self, state: State) -> int:
         """Make a state the newest of the branch; return its version, from 1.
 
-        Every call that is made after this has returned, in any process, is answered from this version or a newer one. The state
-        outlives the actor whose fit gave it: it lies where this process runs, and in the registry if the pool is shared.
+        Every later call, from any process, is answered from this version or a newer one. The state outlives the actor whose fit
+        gave it: this process keeps it, and the registry a copy if the pool is shared.
 
         Args:
-            state: What the model's `load` takes.
+            state: Argument of the model's `load`.
 
         Raises:
             PoolError: The pool was shut down, or the state cannot be pickled.
         """
         self._check_open()
         try:
-            # As bytes, so that the registry can copy it without importing what it is made of.
+            # As bytes, so that the registry can copy it without importing its classes.
             pickled = np.frombuffer(cloudpickle.dumps(state, protocol=5), dtype=np.uint8)
         except Exception as error:
             raise PoolError(f"state: it cannot be sent ({first_line(error)}); make it of plain data.") from error
@@ -188,46 +200,49 @@ class ModelPool:
         return _wait(self.submit_score(batch, **options))
 
     def evaluate(self, architectures: Sequence[str], **options: Any) -> Answer:
-        """Return the model's figures of architectures; see `submit_evaluate`."""
+        """Return the model's figures for architectures; see `submit_evaluate`."""
         return _wait(self.submit_evaluate(architectures, **options))
 
     def fit(self, rows: Any, **options: Any) -> Reply:
-        """Fit the model; see `submit_fit`."""
+        """Fit the model to rows; see `submit_fit`."""
         return _wait(self.submit_fit(rows, **options))
 
     def propose(self, n: int, **options: Any) -> Reply:
-        """Let the model propose; see `submit_propose`."""
+        """Let the model propose `n` candidates; see `submit_propose`."""
         return _wait(self.submit_propose(n, **options))
 
     def submit_score(self, batch: Batch, **options: Any) -> Future[Answer]:
         """Have candidates scored.
 
         Args:
-            batch: The candidates, in any form that can be cut: a list, an array, arrays by name, a `GraphBatch`.
+            batch: The candidates, in any form that can be sliced: a list, an array, arrays by name, a `GraphBatch`.
             **options: Keyword arguments of the model's `score`.
 
         Returns:
-            The answer to come. Asking for it raises `PoolError` if the call fails as a whole, not for single candidates.
+            A future of the answer. Its `result` raises `PoolError` if the call fails, but not for errors of single candidates.
 
         Raises:
-            ConfigurationError: The batch cannot be cut.
-            PoolError: The pool is closed here.
+            ConfigurationError: The batch cannot be sliced.
+            PoolError: This handle was closed.
         """
         return self._submit(CandidateCall("score", batch, options, self._sizer("score")))
 
     def submit_evaluate(self, architectures: Sequence[str], **options: Any) -> Future[Answer]:
-        """Have architectures evaluated, given as texts; else as `submit_score`. The answer holds the columns of the model."""
+        """Have architectures evaluated, given as their text forms; otherwise as `submit_score`.
+
+        The answer holds all columns of the model's `evaluate`.
+        """
         return self._submit(CandidateCall("evaluate", architectures, options, self._sizer("evaluate")))
 
     def submit_fit(self, rows: Any, **options: Any) -> Future[Reply]:
         """Have one actor fit its model to rows, from the newest state; the reply's value is the new state, not yet published.
 
-        The actor has no time for other calls meanwhile. If it dies, another begins again, once.
+        The actor answers no other calls meanwhile. If it dies, the fit is sent to an actor again, once.
         """
         return self._submit(JobCall("fit", rows, options))
 
     def submit_propose(self, n: int, **options: Any) -> Future[Reply]:
-        """Have one actor propose `n` candidates from the newest state; the reply's value is what the model gives."""
+        """Have one actor propose `n` candidates from the newest state; the reply's value is that of the model's `propose`."""
         return self._submit(JobCall("propose", n, options))
 
     def _submit(self, call: Call) -> Future[Any]:
@@ -246,12 +261,12 @@ class ModelPool:
 
     @property
     def name(self) -> str:
-        """Name by which the pool is found."""
+        """Name of the pool, for `attach`."""
         return self._layout.name
 
     @property
     def branch(self) -> str:
-        """Branch of states that answers the calls of this handle."""
+        """Branch of the states that answer the calls of this handle."""
         return self._branch
 
     @property
@@ -261,20 +276,20 @@ class ModelPool:
 
     @property
     def counts(self) -> PoolCounts:
-        """What this handle has seen so far: chunks, deaths, switches, seconds."""
+        """Statistics of this handle's calls so far, as a copy."""
         return replace(self._dispatcher.counts)
 
     # The end
 
     def close(self) -> None:
-        """End this handle; open calls fail. The pool ends too if it was made here and is not shared."""
+        """Close this handle and fail its open calls; a pool that it started and that is not shared ends too."""
         if self._owner and not self._layout.shared:
             self.shutdown()
         self._closed = True
         self._finalizer()
 
     def shutdown(self) -> None:
-        """End the pool, for all who use it."""
+        """End the pool for all processes."""
         self._closed = True
         self._finalizer()
         if ray.is_initialized():
@@ -295,5 +310,74 @@ def _wait(future: Future[_Result]) -> _Result:
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # Ctrl-C: what was not sent is left out
+        future.cancel()  # Ctrl-C: drop the chunks that were not sent
         raise
+
+
+def _is_there(layout: PoolLayout) -> bool:
+    """Return whether a shared pool of this name is in the cluster already.
+
+    Raises:
+        PoolError: It has other settings.
+    """
+    try:
+        registry: Any = ray.get_actor(layout.name, namespace=NAMESPACE)
+        there = ask_patiently(registry.layout)
+    except (ValueError, RayError):
+        return False
+    if there != layout:
+        raise PoolError(f"name: the pool {layout.name!r} is there with other settings ({there}); attach to it.")
+    return True
+
+
+def _make_registry(layout: PoolLayout) -> Any:
+    """Start the pool's registry, a named actor.
+
+    Raises:
+        PoolError: The name is taken, or Ray cannot start the actor.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    options = _options(layout, layout.name)
+    try:
+        registry: Any = ray.remote(PoolRegistry).options(num_cpus=0, scheduling_strategy=here, **options).remote(layout)
+        ask_patiently(registry.layout)
+    except ValueError as error:
+        raise PoolError(
+            f"name: a pool {layout.name!r} is in this cluster already; attach to it, or choose another name."
+        ) from error
+    except RayError as error:
+        raise PoolError(f"pool {layout.name}: Ray could not start it ({first_line(error)}).") from error
+    return registry
+
+
+def _make_actor(layout: PoolLayout, index: int, pickled: bytes) -> Any:
+    """Start one of the actors, with the pickled function that makes its model."""
+    made = ray.remote(ModelActor).options(
+        num_cpus=layout.cpus,
+        num_gpus=layout.gpus,
+        scheduling_strategy="SPREAD",  # over the nodes, and outside the resources of a trial
+        max_task_retries=0,
+        **_options(layout, layout.actor_name(index)),
+    )
+    return made.remote(pickled, layout.threads, layout.gpus, layout.name)
+
+
+def _options(layout: PoolLayout, name: str) -> dict[str, Any]:
+    lifetime = {"lifetime": "detached", "get_if_exists": True} if layout.shared else {}
+    return {"name": name, "namespace": NAMESPACE, "max_restarts": -1, **lifetime}
+
+
+def _needs(layout: PoolLayout) -> str:
+    """Return a sentence that compares the resources of the pool with those of the cluster."""
+    there = ray.cluster_resources()
+    return (
+        f"Each of the {layout.actors} needs {layout.cpus:g} CPUs and {layout.gpus:g} GPUs; "
+        f"the cluster has {there.get('CPU', 0):g} and {there.get('GPU', 0):g}."
+    )
+
+
+def _warn_if_too_many(layout: PoolLayout) -> None:
+    """Log a warning if the cluster lacks the resources for all actors."""
+    there = ray.cluster_resources()
+    if layout.actors * layout.cpus > there.get("CPU", 0) or layout.actors * layout.gpus > there.get("GPU", 0):
+        logger.warning("pool %s: the cluster has too few resources for all its actors. %s", layout.name, _needs(layout))

@@ -1,47 +1,51 @@
-"""The newest state of a branch, as one caller of a model pool knows it."""
+"""The newest state of a branch, kept up to date with the registry before each call."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
-import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.exceptions import ActorDiedError
 
 from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.call import Call
+from archsearch.cluster.pool.mailbox import Mailbox
 from archsearch.cluster.pool.registry import Published
 
-# A registry that was restarted is told the newest state within this time by any caller who knows it.
+# Within this time a caller with a published state gives it back to a restarted registry.
 _SECONDS_BETWEEN_REMINDERS = 2.0
-_SECONDS_TO_ANSWER = 30.0
-_SECONDS_BETWEEN_TRIES = 0.5
-_TRIES = 20
+# When a restarted registry has got no state back for this long, none was published.
+_MOST_SECONDS_UNSURE = 10.0
+_SECONDS_BETWEEN_QUESTIONS = 0.5
 
 
 class NewestState:
-    """Keeps in step with the registry: learns what others published, and gives back what a restarted registry forgot.
+    """Knows the newest state of a branch: learns it from the registry, and gives it back to a registry that was restarted.
 
-    The registry's copies end with its process, so only a caller who published a state, and still has it, can give it back.
+    The registry's copies end with its process, so only a caller that published a state, and still has it, can give it back.
 
     Args:
-        registry: The pool's registry.
-        branch: The branch.
-        keep: Whether the registry is to have copies of its own.
+        registry: Ray handle of the pool's registry.
+        branch: Name of the branch.
+        keep: Whether the registry keeps copies of the states.
     """
 
     def __init__(self, registry: Any, branch: str, *, keep: bool) -> None:
         self.published = Published()
         self.highest = 0
-        """The newest version that was ever known here."""
+        """The highest version that this process has known."""
         self.trusting = False
-        """Whether a restarted registry is believed that nothing was published, because it was waited for in vain."""
-        self._registry, self._branch, self._keep = registry, branch, keep
+        """Whether to trust a restarted registry that no state was published, after waiting for one in vain."""
+        self.registry, self.branch, self._keep = registry, branch, keep
         self._own = Published()
         self._reminded = time.monotonic()
 
     def learn(self, own: Published) -> None:
-        """Take note of a state that was published by this process, which has it as long as it lives."""
+        """Store a state that this process has published and keeps as long as it lives."""
         self._own = own
         self._take(own)
 
@@ -51,19 +55,19 @@ class NewestState:
             self.highest = max(self.highest, published.version)
 
     def drop(self, version: int) -> None:
-        """Take note that a state cannot be fetched any more."""
+        """Forget a state that cannot be fetched any more."""
         if self.published.version == version:
             self.published = Published()
 
     def ask(self) -> Any:
-        """Return a reference to the answer of the registry, for `compare`."""
-        return self._registry.newest.remote(self._branch)
+        """Ask the registry; return the object reference to its answer, for `compare`."""
+        return self.registry.newest.remote(self.branch)
 
     def compare(self, answer: Future[Any]) -> bool:
-        """Learn what the registry knows, or tell it; return whether there is, or may be, a newer state than is known here.
+        """Take over the registry's newest state, or give it ours; return whether a newer state than ours may exist.
 
         Raises:
-            PoolError: The pool is gone.
+            PoolError: The pool has ended.
         """
         error = answer.exception()
         if isinstance(error, ActorDiedError):
@@ -72,17 +76,17 @@ class NewestState:
             return self.published.version < max(self.highest, 1)
         published, forgot = answer.result()
         if published.version < self._own.version:
-            self._registry.give_back.remote(self._branch, self._own, self._keep)
+            self.registry.give_back.remote(self.branch, self._own, self._keep)
         self._take(published)
         return self.published.version < self.highest or (bool(forgot) and not self.published.version and not self.trusting)
 
     @property
     def patience(self) -> float | None:
-        """Seconds until the registry is to be asked though there is no call; None if there is nothing to tell it."""
+        """Seconds between two reminders to the registry while there is no call; None if this process has published nothing."""
         return _SECONDS_BETWEEN_REMINDERS if self._own.version else None
 
     def is_due(self) -> bool:
-        """Whether it is time to ask the registry though there is no call."""
+        """Return whether it is time for a reminder to the registry."""
         now = time.monotonic()
         if not self._own.version or now - self._reminded < _SECONDS_BETWEEN_REMINDERS:
             return False
@@ -90,15 +94,61 @@ class NewestState:
         return True
 
 
-def ask_patiently(method: Any, *arguments: Any) -> Any:
-    """Return the answer of a method of the registry; if that is just being restarted, ask again.
+class Reception:
+    """Lets a call begin once the newest state is known: another process may have published one.
 
-    Raises:
-        RayError: It does not answer, or is gone.
+    Args:
+        name: Name of the pool.
+        mailbox: Mailbox of the thread that owns the calls.
+        states: The newest state.
+        admit: Called with a call that can begin.
+        end: Called with the reason when the pool has ended.
     """
-    for _ in range(_TRIES):
+
+    def __init__(
+        self, name: str, mailbox: Mailbox, states: NewestState, admit: Callable[[Call], None], end: Callable[[str], None]
+    ) -> None:
+        self._name, self._mailbox, self._states, self._admit, self._end = name, mailbox, states, admit, end
+        self._waiting: set[Call] = set()
+
+    def open(self, call: Call) -> None:
+        """Ask the registry, and admit the call when the newest state is known."""
+        self._waiting.add(call)
+        self._ask(call, time.monotonic())
+
+    def fail_all(self, error: PoolError) -> None:
+        """Fail the calls that wait."""
+        while self._waiting:
+            self._waiting.pop().fail(error)
+
+    def remind(self) -> None:
+        """Give a restarted registry its newest state back, without a call."""
+        self._mailbox.ask(self._states.ask(), self._compare)
+
+    def _ask(self, call: Call, opened: float) -> None:
+        self._mailbox.ask(self._states.ask(), partial(self._take, call, opened))
+
+    def _take(self, call: Call, opened: float, answer: Future[Any]) -> None:
+        unsure = self._compare(answer)
+        if call not in self._waiting:  # it was failed
+            return
+        if unsure and time.monotonic() - opened < _MOST_SECONDS_UNSURE:
+            again = threading.Timer(_SECONDS_BETWEEN_QUESTIONS, self._mailbox.post, [partial(self._ask, call, opened)])
+            again.daemon = True
+            again.start()
+            return
+        self._waiting.remove(call)
+        if self._states.published.version < self._states.highest:
+            lost = self._states.highest
+            call.fail(PoolError(f"pool {self._name}: state {lost} was lost with those who had it; publish it again."))
+        else:
+            self._states.trusting |= unsure
+            self._admit(call)
+
+    def _compare(self, answer: Future[Any]) -> bool:
+        """Return whether a newer state than ours may exist; if the pool has ended, fail all calls."""
         try:
-            return ray.get(method.remote(*arguments), timeout=_SECONDS_TO_ANSWER)
-        except ActorUnavailableError:
-            time.sleep(_SECONDS_BETWEEN_TRIES)
-    return ray.get(method.remote(*arguments), timeout=_SECONDS_TO_ANSWER)
+            return self._states.compare(answer)
+        except PoolError as error:
+            self._end(str(error))
+            return False

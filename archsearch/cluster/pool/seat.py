@@ -1,39 +1,43 @@
-"""One actor of a pool, as a caller sees it: whether it is there, and what work it has."""
+"""One actor of a pool as a caller tracks it: its starts and deaths, and the work that it has."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from archsearch.cluster.pool.actor import Refused
+from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.call import Call, Span
 from archsearch.cluster.pool.mailbox import Mailbox
-from archsearch.cluster.pool.registry import Published
+from archsearch.cluster.pool.newest_state import NewestState
+from archsearch.cluster.pool.registry import is_at_work
 from archsearch.errors import first_line
 
-# A model or state that kills an actor so often before its first call is not tried there again.
+# Number of deaths before the first call after which an actor is not started again.
 _MOST_FAILED_STARTS = 3
 _DEATHS = (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 
 
 @dataclass(slots=True)
 class Sent:
-    """Work that is with an actor.
+    """Work that was sent to an actor and not answered yet.
 
     Args:
         call: The call that it is part of.
-        span: Which part.
+        span: Its range of candidates.
         alone: Whether it has the actor for itself.
-        version: Version of the state that is to answer.
-        token: Its name, if it is noted when it begins.
-        moment: When it was sent, on the monotonic clock.
+        version: Lowest version of the state that may answer.
+        token: Token that the registry keeps while it is worked on; None for work without one.
+        moment: Time of sending, on the monotonic clock, in seconds.
     """
 
     call: Call
@@ -44,55 +48,44 @@ class Sent:
     moment: float = field(default_factory=time.monotonic)
 
 
-class SeatKeeper(Protocol):
-    """Who is told what becomes of a seat."""
-
-    branch: str
-    makes_models: bool
-    """Whether a new actor is to make its model before its first call."""
-
-    @property
-    def newest(self) -> Published:
-        """The newest state of the branch."""
-
-    def is_at_work(self, token: str | None) -> bool:
-        """Whether an actor that is dead certainly had this work in hand: it may have been that of another process."""
-
-    def risen(self) -> None:
-        """An actor is ready for work."""
-
-    def unusable(self, error: str) -> None:
-        """The model cannot be made, or refuses the newest state."""
-
-    def retired(self, reason: str) -> None:
-        """An actor is gone for good."""
-
-
 class Seat:
     """An actor and the work that it has from this caller.
 
-    Ray restarts the actor when it dies. It gets work again when it has said that it is there, made its model and loaded the
-    newest state: what dies meanwhile dies of the model or the state, not of a candidate.
+    Ray restarts the actor when it dies. It gets work again when it is alive, has made its model and has loaded the newest state:
+    an actor that dies before that dies of the model or the state, not of a candidate.
 
     Args:
-        handle: The actor.
-        mailbox: Of the thread that owns the seat.
-        keeper: Who is told.
+        handle: Ray handle of the actor.
+        mailbox: Mailbox of the thread that owns the seat.
+        states: The newest state, which a new actor loads before its first call.
+        makes_model: Whether a new actor makes its model before its first call although there is no state.
+        ready: Resolves when the first actor of the pool is ready for work, or fails if the model cannot be made.
+        retired: Called with the reason when the actor will not be restarted.
     """
 
-    def __init__(self, handle: Any, mailbox: Mailbox, keeper: SeatKeeper) -> None:
+    def __init__(
+        self,
+        handle: Any,
+        mailbox: Mailbox,
+        states: NewestState,
+        *,
+        makes_model: bool,
+        ready: Future[None],
+        retired: Callable[[str], None],
+    ) -> None:
         self.handle = handle
         self.up = self.gone = False
         self.in_flight: list[Sent] = []
         self.lost: list[Sent] = []
         self.holds: int | None = None
-        """Version of the branch that the actor should have; None if that is unknown."""
-        self._mailbox, self._keeper = mailbox, keeper
+        """Version of the branch that the actor should have loaded; None if unknown."""
+        self._mailbox, self._states, self._makes_model = mailbox, states, makes_model
+        self._ready, self._retired = ready, retired
         self._failed_starts = 0
         self._last_sign = time.monotonic()
 
     def has_room(self, depth: int) -> bool:
-        """Whether it takes more work, if it may have `depth` pieces at once."""
+        """Return whether it may get more work, if it may have `depth` pieces at once."""
         return self.up and len(self.in_flight) < depth and not any(sent.alone for sent in self.in_flight)
 
     def take(self, sent: Sent) -> None:
@@ -102,7 +95,7 @@ class Seat:
         self.in_flight.append(sent)
 
     def give(self, sent: Sent, error: BaseException | None) -> bool:
-        """Note that work came back; return whether the actor died with it."""
+        """Note that work was answered or failed with `error`; return whether the actor died."""
         self.in_flight.remove(sent)
         self._last_sign = time.monotonic()
         if not isinstance(error, _DEATHS):
@@ -112,25 +105,25 @@ class Seat:
         return True
 
     def end_hanging(self, limit: float) -> None:
-        """Kill the actor if the candidates that it works on have taken longer than so many seconds."""
+        """Kill the actor if its current chunk has taken longer than `limit` seconds; Ray restarts it."""
         if self.up and self.in_flight and not self.in_flight[0].call.is_job and time.monotonic() - self._last_sign > limit:
             self._last_sign = time.monotonic()
             ray.kill(self.handle, no_restart=False)
 
     def probe(self) -> None:
-        """Ask whether the actor is there (again)."""
+        """Wait until the actor is alive, again or for the first time."""
         self.up, self.holds = False, None
         self._mailbox.ask(self.handle.alive.remote(), self._take_sign)
 
     def _take_sign(self, answer: Future[Any]) -> None:
         error = answer.exception()
-        if isinstance(error, ActorDiedError):  # for good: Ray does not restart it
+        if isinstance(error, ActorDiedError):  # Ray does not restart it
             self._retire(first_line(error))
         elif error is not None:
             self.probe()
-        elif self._keeper.makes_models or self._keeper.newest.version:
-            newest, token = self._keeper.newest, uuid.uuid4().hex
-            reference = self.handle.prepare.remote(self._keeper.branch, newest.version, newest.reference, token)
+        elif self._makes_model or self._states.published.version:
+            newest, token = self._states.published, uuid.uuid4().hex
+            reference = self.handle.prepare.remote(self._states.branch, newest.version, newest.reference, token)
             self._mailbox.ask(reference, partial(self._take_start, newest.version, token))
         else:
             self._rise(None)
@@ -140,10 +133,11 @@ class Seat:
         if error is None:
             outcome = answer.result()
             if isinstance(outcome, Refused):
-                self._keeper.unusable(outcome.error)
+                with suppress(InvalidStateError):
+                    self._ready.set_exception(PoolError(f"model: it cannot be made in an actor ({outcome.error})."))
             self._rise(None if isinstance(outcome, Refused) else version)
             return
-        self._failed_starts += self._keeper.is_at_work(token)
+        self._failed_starts += is_at_work(self._states.registry, token)
         if self._failed_starts >= _MOST_FAILED_STARTS:
             self._retire(f"it died {self._failed_starts} times before its first call: {first_line(error)}")
         else:
@@ -151,8 +145,9 @@ class Seat:
 
     def _rise(self, holds: int | None) -> None:
         self.up, self.holds, self._failed_starts = True, holds, 0
-        self._keeper.risen()
+        with suppress(InvalidStateError):
+            self._ready.set_result(None)
 
     def _retire(self, reason: str) -> None:
         self.gone = True
-        self._keeper.retired(reason)
+        self._retired(reason)

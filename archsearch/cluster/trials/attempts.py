@@ -1,4 +1,4 @@
-"""What a trial is about to try: a note beside the ledger, from which a retry learns what killed the process."""
+"""Notes of what each trial is evaluating, from which a retry learns which candidate killed the process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 
 from archsearch.cluster.ledger.ledger import Ledger
-from archsearch.cluster.ledger.part_files import write_whole
+from archsearch.cluster.storage import write_atomically
 from archsearch.errors import LedgerError, first_line
 
-# Data sets leave out names that begin so; whoever reads the ledger's folder as one is not disturbed.
+# Readers of Parquet datasets skip names that begin with an underscore, so the ledger's folder stays readable as one.
 _FOLDER = "_started"
 DEATHS_PER_CANDIDATE = 2
 DEATHS_PER_BATCH = 60
@@ -21,13 +21,13 @@ DEATHS_PER_BATCH = 60
 
 @dataclass(slots=True)
 class Attempt:
-    """How far the tries of a batch have come.
+    """Progress of the attempts at one batch.
 
     Args:
-        deaths: How often a candidate, by text, was alone in trying when the process died.
-        trying: The candidate that is tried alone; None while several are.
-        processes: Processes that have begun this batch.
-        one_by_one: Whether candidates must be tried alone, because one of several killed a process.
+        deaths: For each candidate, by its text, how often the process died while it was evaluated alone.
+        trying: Text of the candidate that is evaluated alone; None while several are.
+        processes: Number of processes that have begun this batch.
+        one_by_one: Whether candidates must be evaluated alone, because one of several killed a process.
     """
 
     deaths: dict[str, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Attempt:
     one_by_one: bool = False
 
     def after_death(self, unrecorded: Collection[str], node_lost: bool = False) -> None:
-        """Blame the candidate that was tried last, unless its outcome was recorded before, or the process died with its node."""
+        """Count a death for the candidate that was evaluated last, unless it is recorded or the process died with its node."""
         if node_lost:
             return
         if self.trying is None:
@@ -45,7 +45,7 @@ class Attempt:
             self.deaths[self.trying] = self.deaths.get(self.trying, 0) + 1
 
     def verdict(self, text: str) -> str | None:
-        """Return why a candidate is not to be tried again, or None."""
+        """Return the reason why a candidate must not be evaluated again, or None."""
         if (deaths := self.deaths.get(text, 0)) >= DEATHS_PER_CANDIDATE:
             return f"it killed its process {deaths} times (a crash, or too little memory?)"
         if self.processes >= DEATHS_PER_BATCH:
@@ -54,10 +54,9 @@ class Attempt:
 
 
 class AttemptNote:
-    """The note of one batch: it is there from before the first candidate is tried until the run ends.
+    """The note of one batch, a JSON file from before its first evaluation until the run ends.
 
-    It is written so that it outlasts its process, but not a power cut, which it need not: the driver then starts anew from the
-    ledger.
+    It survives the death of its process but not a power cut, after which the driver continues from the ledger alone.
     """
 
     def __init__(self, ledger: Ledger, run: str, batch: int) -> None:
@@ -66,23 +65,23 @@ class AttemptNote:
         self._several = False
 
     def read(self) -> Attempt | None:
-        """Return what earlier tries of this batch noted, or None for the first try.
+        """Return the note of earlier attempts at this batch, or None at the first attempt.
 
         Raises:
-            LedgerError: The note is there but cannot be read.
+            LedgerError: The note exists but cannot be read.
         """
         try:
             with self._files.open_input_file(self._path) as file:
                 return Attempt(**json.loads(file.read()))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):  # cut short: a try there was
+        except (ValueError, TypeError):  # cut short; but there was an attempt
             return Attempt()
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(f"storage: cannot read {self._path} ({first_line(error)}); mend that, then resume.") from error
 
     def begin(self, attempt: Attempt, candidates: Sequence[str]) -> None:
-        """Note what is about to be tried. Chunks of several candidates share one note until one is tried alone again.
+        """Note the candidates that are evaluated next; chunks of several candidates in a row share one note.
 
         Raises:
             LedgerError: The note cannot be written.
@@ -94,15 +93,15 @@ class AttemptNote:
         content = json.dumps(asdict(attempt)).encode()
         try:
             with suppress(FileNotFoundError):
-                return write_whole(self._files, self._path, content, durable=False)
+                return write_atomically(self._files, self._path, content, durable=False)
             self._files.create_dir(self._folder, recursive=True)
-            write_whole(self._files, self._path, content, durable=False)
+            write_atomically(self._files, self._path, content, durable=False)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(f"storage: cannot write {self._path} ({first_line(error)}); mend that, then resume.") from error
 
 
 def processes_of(ledger: Ledger, run: str, batch: int) -> int:
-    """Return how many processes have begun a batch.
+    """Return the number of processes that have begun a batch.
 
     Raises:
         LedgerError: The note cannot be read.
@@ -112,7 +111,7 @@ def processes_of(ledger: Ledger, run: str, batch: int) -> int:
 
 
 def forget_attempts(ledger: Ledger, run: str) -> None:
-    """Remove the notes of a run, before it starts and after it has ended: batches of a resumed run are other ones.
+    """Remove the notes of a run, before it starts and after it has ended: a resumed run has other batches.
 
     Raises:
         LedgerError: They cannot be removed.

@@ -1,4 +1,4 @@
-"""How many candidates a trial carries."""
+"""Sizes of the batches that trials evaluate."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from archsearch.errors import ConfigurationError
 class BatchSizer:
     """Chooses batch sizes so that a trial lasts about `target` seconds.
 
-    Ray Tune needs some 50 milliseconds of its own for each trial, so a trial of a second or more hides them. The cost of a
-    candidate is measured from finished batches; sizes grow by a factor of eight at most, because the first cost is a guess.
+    Ray Tune adds some 50 ms to each trial, which is little in a trial of a second or more. The cost c of a candidate, in seconds,
+    is measured from finished batches of n candidates and s seconds: c <- (c + s/n) / 2. A batch has target/c candidates, at most
+    eight times as many as the largest batch so far, because the first measured cost is unreliable.
 
     Args:
-        target: Seconds that a trial should last.
-        largest: Bound on the size, for searchers that learn from each batch.
-        fixed: Always this size, if given.
+        target: Target duration of a trial, in seconds.
+        largest: Largest size, for searchers that learn from each batch.
+        fixed: Size of all batches; None measures.
 
     Raises:
         ConfigurationError: A bound is below 1.
@@ -32,23 +33,23 @@ class BatchSizer:
         self._measures = True
 
     def assume(self, cost: float) -> None:
-        """Take the seconds of a candidate as known instead of measuring them: the sizes then repeat from run to run."""
+        """Set the seconds of a candidate instead of measuring them, so that the sizes are the same in each run."""
         self._cost, self._measures = cost, False
 
     def observe(self, size: int, seconds: float) -> None:
-        """Take note of a finished batch: its size and its seconds in the worker."""
+        """Learn from a finished batch: its size and its seconds in the worker."""
         if self._measures:
             cost = seconds / max(size, 1)
             self._cost = cost if self._cost is None else 0.5 * (self._cost + cost)
         self._last = max(self._last, size)
 
     def next(self, remaining: int, workers: int = 1) -> int:
-        """Return the size of the next batch, sharing the last candidates among the workers."""
+        """Return the size of the next batch; the last `remaining` candidates are shared among the workers."""
         if self.fixed is not None:
             return min(self.fixed, remaining)
         if self._cost is None:
             return min(1, remaining)
         wanted = int(self.target / max(self._cost, 1e-9))
-        # Halving down to single candidates at the end would cost more in trials than it gains in balance.
+        # Smaller batches at the end would cost more in trials than they gain in balance.
         share = max(-(-remaining // max(workers, 1)), wanted // 4)
         return max(1, min(wanted, self.GROWTH * self._last, self.largest, share, remaining))

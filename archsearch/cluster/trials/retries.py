@@ -1,4 +1,4 @@
-"""Trying a batch again whose process died."""
+"""Retries of batches whose process died."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from archsearch.errors import ArchSearchError, RunError
 
 logger = logging.getLogger(__name__)
 
-# So many processes of a batch may die before they begin it, as when their node is lost; more, and none will ever begin.
+# Number of processes of a batch that may die before they begin it, such as with their node, before the search gives up.
 _SILENT_DEATHS = 5
 
 
 class RetryingSearcher(Searcher):
-    """Suggests a batch again when its trial has died, and lets the searcher know outcomes only.
+    """Suggests a batch again when its trial has died; the wrapped searcher sees only outcomes.
 
-    Tune could start a trial again itself. But it gives up one whose process dies while it is prepared for its next trial, or lies
-    idle until then, at the first death: the trial is queued again by one handler of this death and ended by another (ray 2.60,
-    `TuneController._actor_failed` and `_process_trial_failure`).
+    Tune's own retries give up at the first death of a process that is idle or is being reset for its next trial: one handler of
+    the death queues the trial again and another ends it (ray 2.60, `TuneController._actor_failed` and
+    `_process_trial_failure`).
 
     Args:
-        searcher: Suggests batches, and says in the end that it has finished.
-        begun: Returns how many processes have begun a batch.
-        give_up: Called when no process begins a batch any more.
+        searcher: Searcher that suggests batches.
+        begun: Returns the number of processes that have begun a batch.
+        give_up: Called with an error when the processes of a batch die before they begin it.
     """
 
     def __init__(self, searcher: Searcher, begun: Callable[[int], int], give_up: Callable[[ArchSearchError], None]) -> None:
@@ -42,8 +42,8 @@ class RetryingSearcher(Searcher):
         self._deaths: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return a batch whose trial died, or else the next one."""
-        suggestion: Any  # Ray declares less than it takes
+        """Return a batch whose trial died, or else the searcher's next one."""
+        suggestion: Any  # Ray's annotation is narrower than what it takes
         first, suggestion = self._again.popleft() if self._again else (trial_id, self._searcher.suggest(trial_id))
         if isinstance(suggestion, dict):
             self._running[trial_id] = (first, suggestion)
@@ -51,14 +51,14 @@ class RetryingSearcher(Searcher):
                 self._lost_nodes.remove(suggestion["batch"])
                 return {**suggestion, "node_lost": True}
         elif suggestion == Searcher.FINISHED and self._running:
-            return None  # a trial that runs may die yet
+            return None  # a running trial may still die
         return suggestion  # type: ignore[no-any-return]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Pass nothing on: a trial has one result, its last."""
+        """Ignore it: a trial has one result, its last."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Pass an outcome on, or keep the batch to suggest it again."""
+        """Pass an outcome to the searcher, or queue the batch again if the trial died."""
         if trial_id not in self._running:
             return
         first, suggestion = self._running.pop(trial_id)
@@ -68,7 +68,7 @@ class RetryingSearcher(Searcher):
         batch = self._batches[trial_id] = suggestion["batch"]
         self._deaths[batch] += 1
         self._again.append((first, suggestion))
-        logger.warning("a process of batch %d died; what it had not recorded is tried again", batch)
+        logger.warning("a process of batch %d died; candidates that it had not recorded are evaluated again", batch)
         if self._deaths[batch] - self._begun(batch) >= _SILENT_DEATHS:
             self._give_up(
                 RunError(
@@ -78,35 +78,35 @@ class RetryingSearcher(Searcher):
             )
 
     def node_lost(self, trial_id: str) -> None:
-        """Take note that a trial died with its node, so that its next try does not blame a candidate."""
+        """Note that a trial died with its node, so that the retry does not blame a candidate."""
         if trial_id in self._batches:
             self._lost_nodes.add(self._batches.pop(trial_id))
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """Accept what Tune announces."""
+        """Pass Tune's properties to the searcher."""
         return self._searcher.set_search_properties(metric, mode, config, **spec)
 
     def save(self, checkpoint_path: str) -> None:
-        """Write the searcher's state."""
+        """Save the searcher's state."""
         self._searcher.save(checkpoint_path)
 
     def restore(self, checkpoint_path: str) -> None:
-        """Read the searcher's state."""
+        """Restore the searcher's state."""
         self._searcher.restore(checkpoint_path)
 
 
 class LostNodes(tune.Callback):
-    """Tells which trials died with their nodes: when a machine fails or is taken away.
+    """Reports trials that died with their nodes, because a machine failed or was preempted.
 
     Args:
-        node_lost: Called with the name of such a trial, before its batch is suggested again.
+        node_lost: Called with the id of such a trial, before its batch is suggested again.
     """
 
     def __init__(self, node_lost: Callable[[str], None]) -> None:
         self._node_lost = node_lost
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Look at the error that Tune keeps of a trial."""
+        """Report the trial if its error says that its node has died."""
         error = trial.get_pickled_error()
         if isinstance(error, RayActorError) and (error.preempted or "node has died" in str(error)):
             self._node_lost(trial.trial_id)

@@ -1,4 +1,4 @@
-"""The Ray Tune trial: it hands one batch of candidates to the evaluator and records what comes back."""
+"""The Ray Tune trial, which evaluates one batch of candidates and records the evaluations."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture
 
-# A part is written when so many seconds of evaluations have come together: little is lost by a kill, and parts stay few.
+# Seconds between two ledger parts of a trial: a kill loses little, and parts stay few.
 _SECONDS_PER_PART = 1.0
 _LARGEST_CHUNK = 4096
 
 
 class BatchTrial(tune.Trainable):
-    """A light, stateless trainable: one step evaluates the batch in `config` and is done.
+    """A stateless Ray Tune trainable whose single step evaluates the batch in `config`.
 
-    `config` holds `batch` (its number), `candidates` (texts), and where they are needed `positions` (places of the candidates in
-    the batch, if others of it were known) and `metrics` (names of those to report beside the score). What the ledger already has
-    of this batch, because an earlier try was killed, is not evaluated again.
+    `config` holds `batch` (its number), `candidates` (texts of architectures), and optionally `positions` (of the candidates in
+    the batch, if the ledger answered others) and `metrics` (names of metrics to report beside the score). Evaluations that an
+    earlier attempt recorded before it was killed are not repeated.
 
-    An error that the next try would meet again is reported as `broken`, for `run_trials` to stop the search.
+    An error that a retry would meet again is reported as `broken`, so that `run_trials` stops the search.
     """
 
     def setup(self, config: dict[str, Any], task: list[ray.ObjectRef[Any]]) -> None:  # type: ignore[override]
-        # Nothing that may fail is done here: Tune would take it for the death of the process.
+        # Nothing here may fail: Tune would take it for the death of the process.
         [self._task] = task
         self._parts: tuple[Evaluator, Ledger, str] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        # The process is kept for the next batch; nothing here depends on the last one.
+        # Tune keeps the process for the next batch; no state depends on the last one.
         return True
 
     def step(self) -> dict[str, Any]:
@@ -65,12 +65,19 @@ class BatchTrial(tune.Trainable):
         if self._parts is None:
             evaluator, storage, run = ray.get(self._task)
             self._parts = evaluator, Ledger(storage, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed), run
-        config = self.config
-        positions, node_lost = config.get("positions"), config.get("node_lost", False)
-        return evaluate_batch(*self._parts, config["batch"], config["candidates"], positions, node_lost)
+        evaluator, ledger, run = self._parts
+        return evaluate_batch(
+            evaluator,
+            ledger,
+            run,
+            batch=self.config["batch"],
+            candidates=self.config["candidates"],
+            positions=self.config.get("positions"),
+            node_lost=self.config.get("node_lost", False),
+        )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Keep nothing: the ledger is the state."""
+        """Save nothing: the ledger is the state."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Restore nothing: the ledger is the state."""
@@ -85,21 +92,20 @@ def evaluate_batch(
     positions: Sequence[int] | None = None,
     node_lost: bool = False,
 ) -> list[Evaluation]:
-    """Return one evaluation for each candidate text, in order, recording each in the ledger before it counts.
+    """Return one evaluation for each candidate, in order, after recording it in the ledger.
 
-    What is about to be tried is noted beside the ledger. When the process dies, the next call for this batch finds what was
-    recorded and what was tried. If it was one of several, candidates go one by one from then on; one that was alone in two
-    processes that died is recorded as failed, and so is one at which the evaluator raises an exception. All others are
-    evaluated.
+    The candidates that are evaluated next are noted beside the ledger. When the process dies, the next call for this batch finds
+    what was recorded and what was being evaluated. If several were, candidates are evaluated one by one from then on. A
+    candidate that was alone in two processes that died is recorded as failed, as is one for which the evaluator raises.
 
     Args:
-        evaluator: Scores the candidates.
-        ledger: Where the evaluations go.
+        evaluator: Evaluator of the candidates.
+        ledger: Ledger that records the evaluations.
         run: Name of the run.
         batch: Number of the batch in the run.
         candidates: Texts of the architectures.
-        positions: Place of each candidate in the batch; None counts from 0.
-        node_lost: Whether the process before died with its node, which is no candidate's fault.
+        positions: Position of each candidate in the batch; None counts from 0.
+        node_lost: Whether the previous process died with its node, so that no candidate is blamed.
 
     Raises:
         ArchitectureError: A text is not of the evaluator's space.
@@ -126,7 +132,7 @@ def evaluate_batch(
 def _evaluate_chunks(
     evaluator: Evaluator, todo: Mapping[int, Architecture], note: AttemptNote, attempt: Attempt, recorder: _Recorder
 ) -> None:
-    """Evaluate what is to do, by its place in the batch: cheap candidates in chunks that grow, dear ones one by one."""
+    """Evaluate candidates by their position in the batch: cheap ones in growing chunks, expensive ones one by one."""
     rest, size = list(todo), 1
     while rest:
         chunk, rest = rest[:size], rest[size:]
@@ -140,11 +146,11 @@ def _evaluate_chunks(
 
 
 def _evaluate(evaluator: Evaluator, architectures: Sequence[Architecture]) -> list[Evaluation]:
-    """Return one evaluation for each architecture; an exception costs only the one at which it is raised."""
+    """Return one evaluation for each architecture; an exception fails only the architecture that raised it."""
     try:
         return evaluator.evaluate(architectures)
     except ArchSearchError:
-        raise  # it is about the evaluator's data or settings, not about the candidate
+        raise  # its cause is the evaluator's data or settings, not the candidate
     except Exception as error:
         if len(architectures) > 1:
             return [evaluation for architecture in architectures for evaluation in _evaluate(evaluator, [architecture])]
@@ -152,7 +158,7 @@ def _evaluate(evaluator: Evaluator, architectures: Sequence[Architecture]) -> li
 
 
 class _Recorder:
-    """The outcomes of one batch by place, written to the ledger every second or so."""
+    """The evaluations of one batch by position, written to the ledger about every second."""
 
     def __init__(self, ledger: Ledger, run: str, batch: int) -> None:
         self.results: dict[int, Evaluation] = {}
@@ -161,13 +167,13 @@ class _Recorder:
         self._last_written = time.perf_counter()
 
     def take(self, evaluations: Iterable[tuple[int, Evaluation]]) -> None:
-        """Add outcomes, each with its place in the batch."""
+        """Add evaluations, each with its position in the batch."""
         self._unwritten += evaluations
         if time.perf_counter() - self._last_written > _SECONDS_PER_PART:
             self.write()
 
     def write(self) -> None:
-        """Record what is not recorded yet; only then does it count."""
+        """Write the evaluations that are not written yet; only then do they count as results."""
         self._ledger.append(self._run, self._batch, self._unwritten)
         self.results |= self._unwritten
         self._unwritten, self._last_written = [], time.perf_counter()

@@ -1,4 +1,4 @@
-"""Running a searcher's batches as Ray Tune trials."""
+"""Runs a searcher's batches as Ray Tune trials."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from archsearch.evaluators.evaluator import Evaluator
 
 @dataclass(frozen=True)
 class TrialResources:
-    """What one trial reserves.
+    """Resources that one trial reserves.
 
     Args:
-        cpus: CPU cores, also fractions.
-        gpus: GPUs, also fractions.
+        cpus: Number of CPU cores; may be a fraction.
+        gpus: Number of GPUs; may be a fraction.
     """
 
     cpus: float = 1.0
@@ -47,28 +47,28 @@ def run_trials(
     seconds: float | None = None,
     callbacks: Sequence[tune.Callback] = (),
 ) -> None:
-    """Let Ray Tune run batches until the searcher has finished, or the time is up, or Ctrl-C.
+    """Run batches by Ray Tune until the searcher has finished, the time is up, or Ctrl-C is pressed.
 
     Args:
-        searcher: Suggests `{"batch": number, "candidates": [text, ...]}` and takes the outcomes.
-        evaluator: Scores the candidates, in the trials' processes.
+        searcher: Searcher that suggests `{"batch": number, "candidates": [text, ...]}`.
+        evaluator: Evaluator of the candidates, in the trials' processes.
         ledger: Folder of all ledgers.
         run: Name of the run, for the ledger.
-        folder: Where Tune keeps its own files.
-        workers: Trials that run at once.
-        resources: What each reserves.
-        seconds: Time after which no trial goes on; None is no limit.
-        callbacks: Told of each trial.
+        folder: Folder for Tune's files.
+        workers: Number of trials at once.
+        resources: Resources of each trial.
+        seconds: Time limit in seconds, at which running trials are stopped; None is no limit.
+        callbacks: Tune callbacks.
 
     Raises:
         LedgerError: The ledger cannot be read or written, here or in a worker.
-        ArchSearchError: A worker cannot evaluate anything, for this reason.
+        ArchSearchError: A worker raised it; it would fail all candidates.
     """
     records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
     forget_attempts(records, run)
     broken = _Broken()
     retrying = RetryingSearcher(searcher, partial(processes_of, records, run), broken.give_up)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is no reason to show tracebacks
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is logged without Tune's tracebacks
     task = ray.put((evaluator, ledger, run))
     trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
@@ -97,7 +97,7 @@ def _tuner(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            # One more than run: a trial that waits takes over the process of the one that ends. A single worker needs none.
+            # One more than run at once: a waiting trial takes over the process of one that ends. A single worker needs none.
             max_concurrent_trials=workers + 1 if workers > 1 else 1,
             time_budget_s=seconds,
             reuse_actors=True,
@@ -116,13 +116,13 @@ def _tuner(
 
 
 class _Broken(tune.Stopper):
-    """Stops all trials because of an error that all would meet."""
+    """Stops all trials at an error that all would meet."""
 
     def __init__(self) -> None:
         self.error: errors.ArchSearchError | None = None
 
     def give_up(self, error: errors.ArchSearchError) -> None:
-        """Stop for this reason, unless there is one already."""
+        """Stop with this error; the first one counts."""
         self.error = self.error or error
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:

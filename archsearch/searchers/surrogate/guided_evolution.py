@@ -1,4 +1,4 @@
-"""The base of searchers in which something learned ranks what an inner evolution breeds."""
+"""Base class of searchers with an inner evolution guided by a learned ranking."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from archsearch.spaces import SearchSpace
 
 
 class GuidedEvolution(SurrogateSearcher):
-    """A first stage at random; then, stage by stage, an inner evolution in the pool looks for what a ranking puts first.
+    """After a random first stage, an inner evolution in the pool searches in each stage for the architectures that rank highest.
 
-    Its surrogate is a `RankingSurrogate`. Of several objectives, each that only an evaluation tells has a ranking of its own;
-    costs are counted.
+    The surrogate is a `RankingSurrogate`. With several objectives it has one ranking for each objective that needs an
+    evaluation; costs are computed.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals and fits.
-        initial: Random candidates before the first fit.
-        stage_size: Candidates between two fits.
-        explore: Share of each later stage that is drawn at random.
-        population: Children in a generation of the inner evolution.
-        generations: Its length.
-        enumerable: Spaces of so many genotypes are ranked as a whole instead.
-        islands: Inner evolutions side by side, each in an actor of its own; all begin from the best known. None takes as many as
-            there are actors.
+        initial: Number of random candidates before the first fit.
+        stage_size: Number of candidates between two fits.
+        explore: Fraction of each later stage that is drawn at random.
+        population: Number of children in a generation of the inner evolution.
+        generations: Number of generations.
+        enumerable: Largest number of genotypes at which all architectures of a space are ranked instead.
+        islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
+            number of actors.
         **settings: As for `SurrogateSearcher`.
     """
 
@@ -54,7 +54,7 @@ class GuidedEvolution(SurrogateSearcher):
     @property
     def islands(self) -> int:
         if self.space.size <= self.enumerable:
-            return 1  # each would rank the same
+            return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 
     def fit_options(self) -> Mapping[str, Any]:

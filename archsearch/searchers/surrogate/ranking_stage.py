@@ -1,4 +1,4 @@
-"""A stage of a search in which a resident model ranks given candidates."""
+"""A search stage in which a resident model ranks given candidates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.surrogate.stage import Stage
 from archsearch.spaces import Architecture
 
-# A training whose actor dies goes on from its file: on machines that are taken away now and then it gets to its end.
+# Attempts at a training, each of which continues from its file, so that it ends although machines are preempted.
 _TRAININGS = 5
 
 
@@ -26,16 +26,16 @@ Relatives = Callable[[Sequence[Architecture]], Sequence[Architecture]]
 
 
 class RankingStage(Stage):
-    """Publishes a training when it is done, and has all actors of the pool share the ranking of candidates.
+    """Publishes a training when it is done, and lets all actors of the pool rank the candidates.
 
     Args:
-        pool: Where the model is resident.
-        train: Returns the fit that is under way or done; one that failed it begins again.
-        candidates: What to rank.
-        goals: By what.
-        first: Whether the seconds of the training are this stage's.
-        relatives: Returns further candidates from those ranked so far, best first; they are ranked too. None adds none.
-        by_loss: Whether the validation loss ranks before the accuracy.
+        pool: Pool of the model.
+        train: Returns the running or finished training; starts it again if it failed.
+        candidates: Candidates to rank.
+        goals: Objectives that rank them.
+        first: Whether the seconds of the training count for this stage.
+        relatives: Returns further candidates to rank, given those ranked so far, best first; None adds none.
+        by_loss: Whether to rank by the validation loss and then the accuracy, or the other way round.
     """
 
     def __init__(
@@ -78,10 +78,12 @@ class RankingStage(Stage):
         return [(str(candidates[at]), float(figures[at, 0])) for at in self._order(candidates, figures)]
 
     def _scored(self, candidates: Sequence[Architecture]) -> NDArray[np.float64]:
-        """Return score and the second figure that orders of each candidate, `[candidates, 2]`, larger is better, NaN for none."""
+        """Return the two figures that rank each candidate, `[candidates, 2]`, larger is better, NaN for a failed one."""
         answer = self._pool.evaluate([str(each) for each in candidates])
         if len(answer.errors) == len(candidates):
-            raise RuntimeError(f"no candidate could be scored; the first: {next(iter(answer.errors.values()), 'there is none')}")
+            raise RuntimeError(
+                f"no candidate could be scored; the first error: {next(iter(answer.errors.values()), 'there is none')}"
+            )
         figures = [-answer.columns["valid_loss"], answer.columns["score"]]
         return np.stack(figures if self._by_loss else figures[::-1], axis=1)
 
@@ -90,15 +92,15 @@ class RankingStage(Stage):
 
 
 def best_first(candidates: Sequence[Architecture], scores: NDArray[Any], second: NDArray[Any], goals: Goals) -> list[int]:
-    """Return the places of candidates in the order in which to evaluate them, without those that have no score.
+    """Return the indices of candidates in the order in which to evaluate them, without those that have no score.
 
-    Several objectives are ordered as `fitness` does; metrics that only an evaluation tells do not count.
+    Several objectives are ordered by `fitness`; metrics that need an evaluation do not count.
 
     Args:
-        candidates: What was scored.
+        candidates: Candidates that were scored.
         scores: `[candidates]`, larger is better, NaN for those without one.
-        second: `[candidates]`, larger is better: what decides between equal ones. Few images leave many accuracies alike.
-        goals: Objectives; costs among them are counted.
+        second: `[candidates]`, larger is better, breaks ties: with few images many accuracies are equal.
+        goals: Objectives; costs among them are computed.
     """
     known = tuple(each for each in goals.objectives if each.name == SCORE or each.name in goals.cost_names)
     scored = np.flatnonzero(np.isfinite(scores)).tolist()

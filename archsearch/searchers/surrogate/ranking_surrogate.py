@@ -1,4 +1,4 @@
-"""The base of resident models that rank architectures, and search a space for what they rank highest."""
+"""Base class of surrogates that rank architectures and search a space for those that rank highest."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from archsearch.spaces import Architecture, SearchSpace
 
 
 class Ranking(Protocol):
-    """What learns from scored architectures how to rank others, such as a `Predictor`."""
+    """A model that learns from scored architectures to rank others, such as a `Predictor`."""
 
     def prepare(self, architectures: Sequence[Architecture]) -> Any:
-        """Return architectures in the form that `predict` reads, whatever was learned."""
+        """Return architectures in the form that `predict` reads, which does not depend on what was learned."""
 
     def fit(self, architectures: Sequence[Architecture], scores: ArrayLike) -> Ranking:
         """Learn from architectures and their scores, `[architectures]`, larger is better, and return itself."""
 
     def predict(self, architectures: Any) -> NDArray[np.float64]:
-        """Return a score for each of a sequence of architectures, or of what `prepare` returned, `[architectures]`."""
+        """Return scores `[architectures]` of a sequence of architectures, or of what `prepare` returned."""
 
     def state(self) -> dict[str, Any]:
         """Return what was learned as plain data."""
 
     def load(self, state: Mapping[str, Any]) -> Ranking:
-        """Take over what another one has learned, and return itself."""
+        """Load a state, and return itself."""
 
 
 class RankingSurrogate(ABC):
-    """A `Surrogate` with a ranking for each objective that only an evaluation tells; it proposes by an inner search.
+    """A `Surrogate` with a ranking for each objective that needs an evaluation; it proposes by an inner search.
 
-    The inner search is the one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899, predictor-based search), scored in whole
-    populations: mutations of the best known and of the best found, over some generations. A small space is ranked as a whole.
+    The inner search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899): over some generations,
+    mutations of the best known architectures and of the best found are predicted, a population at once. In a small space all
+    architectures are ranked.
 
     Args:
         space: Space of the architectures.
-        enumerable: Spaces of so many genotypes are ranked as a whole.
+        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
     """
 
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000) -> None:
@@ -51,17 +52,17 @@ class RankingSurrogate(ABC):
 
     @abstractmethod
     def _made(self, seed: int) -> Ranking:
-        """Return a ranking that has learned nothing yet."""
+        """Return a new ranking that is not fitted."""
 
     def load(self, state: Mapping[str, Any]) -> None:
         self._predictors = {name: self._made(0).load(part) for name, part in state.items()}
 
     def fit(self, rows: Mapping[str, Any], *, seed: int, learned: Mapping[str, int]) -> dict[str, Any]:
-        """Return the states of fresh rankings.
+        """Fit new rankings, and return their states by objective.
 
         Args:
             rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better.
-            seed: Of the fits.
+            seed: Seed of the fits.
             learned: Column of each objective to learn, by name.
         """
         architectures = [self.space.parse(text) for text in rows["architectures"]]
@@ -71,23 +72,23 @@ class RankingSurrogate(ABC):
         return {name: predictor.state() for name, predictor in self._predictors.items()}
 
     def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
-        """Return what the first ranking gives texts, `[batch]`."""
+        """Return the predictions of the first ranking for architectures given as texts, `[batch]`."""
         predictor = next(iter(self._predictors.values()))
         return predictor.predict([self.space.parse(text) for text in batch])
 
     def propose(
         self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, population: int, generations: int
     ) -> dict[str, list[Any]]:
-        """Return the `n` best by prediction among new feasible architectures: `architectures` and `predictions`, best first.
+        """Return the `n` new feasible architectures with the best predictions: `architectures` and `predictions`, best first.
 
         Args:
-            n: How many are wanted.
-            seed: Of the inner search.
-            exclude: Keys of what is evaluated or on its way.
-            best: Texts of the best known, as parents.
+            n: Number of architectures.
+            seed: Seed of the inner search.
+            exclude: Keys of architectures that were proposed before.
+            best: Texts of the best known architectures, as parents.
             goals: Objectives and constraints.
-            population: Children in a generation of the inner search.
-            generations: Its length.
+            population: Number of children in a generation of the inner search.
+            generations: Number of generations.
         """
         rng, known = np.random.default_rng(seed), set(exclude)
         if self.space.size <= self.enumerable:
@@ -102,7 +103,7 @@ class RankingSurrogate(ABC):
         return {"architectures": [str(architectures[at]) for at in order], "predictions": values[order, 0].tolist()}
 
     def _enumerated(self, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
-        """Return all new feasible architectures of a small space, and what is expected of each."""
+        """Return all new feasible architectures of a small space, and the predictions for each."""
         everything = list(self._whole.items())
         rows = [at for at, (key, each) in enumerate(everything) if key not in known and goals.excess(each) == 0.0]
         architectures = [everything[at][1] for at in rows]
@@ -118,7 +119,7 @@ class RankingSurrogate(ABC):
         population: int,
         generations: int,
     ) -> dict[str, Architecture]:
-        """Return new feasible architectures by key, the survivors of an inner evolution that began from parents and chance."""
+        """Return new feasible architectures by key: the survivors of an evolution from the parents and random architectures."""
         kept: dict[str, Architecture] = {}
         pool = [*parents, *(self.space.sample(rng) for _ in range(population))]
         children = pool
@@ -131,7 +132,7 @@ class RankingSurrogate(ABC):
                 keys, candidates = list(kept), list(kept.values())
                 order = _best_first(self._expected(candidates, candidates, goals))[: max(n, population // 2)]
                 kept = {keys[at]: candidates[at] for at in order}
-                # Parents that are evaluated already stay: the way to the best may lead through them.
+                # Evaluated parents stay in the pool: mutations of them may be the best.
                 pool = [*list(kept.values())[: population // 4], *parents]
             children = [self.space.mutate(pool[at], rng) for at in rng.integers(len(pool), size=population)]
         return kept
@@ -139,7 +140,7 @@ class RankingSurrogate(ABC):
     def _expected(
         self, architectures: Sequence[Architecture], ranked: Any, goals: Goals, rows: Sequence[int] | None = None
     ) -> NDArray[np.float64]:
-        """Return what is expected of architectures, `[architectures, objectives]`: those rows, or all, of what is ranked."""
+        """Return predictions for architectures, `[architectures, objectives]`, from the given rows, or all, of `ranked`."""
         if not architectures:
             return np.empty((0, len(goals.objectives)))
         predicted = {name: predictor.predict(ranked) for name, predictor in self._predictors.items()}
@@ -149,7 +150,7 @@ class RankingSurrogate(ABC):
 
     @cached_property
     def _whole(self) -> dict[str, Architecture]:
-        """One architecture of each structure of a small space, by key."""
+        """One architecture for each key of a small space."""
         found: dict[str, Architecture] = {}
         for genotype in self.space.all_genotypes():
             architecture = self.space.from_genotype(genotype)

@@ -1,4 +1,4 @@
-"""The base of searchers that let a surrogate, resident in a pool of actors, rank what they propose."""
+"""Base class of searchers with a surrogate that is resident in a pool of actors."""
 
 from __future__ import annotations
 
@@ -22,37 +22,47 @@ from archsearch.spaces import Architecture, SearchSpace
 
 logger = logging.getLogger(__name__)
 
-# A stage asks for so many times the candidates that it evaluates: the next-best keep workers busy while the next fit runs.
+# Proposals of a stage for each one that it evaluates: the next-best keep workers busy during the next fit.
 _SURPLUS = 3
 _FEWEST_ROWS = 2
 
 
 class SurrogateSearcher(ArchitectureSearcher):
-    """Evaluates in stages: random candidates first, then again and again those that a refitted surrogate ranks highest.
+    """Evaluates in stages: random candidates first, then in each stage those that a newly fitted surrogate ranks highest.
 
-    The surrogate stays in the actors of a `ModelPool`. `suggest` takes candidates from a queue; fits and proposals run in the
-    pool and are folded in when they are ready. While they run, each worker gets one more of the last stage's next-best
-    candidates. With `deterministic=True` nothing is proposed beyond a stage before all its outcomes are there, and 1 worker and
-    many give the same candidates.
+    The surrogate is resident in the actors of a `ModelPool`. `suggest` takes candidates from a queue; fits and proposals run in
+    the pool, and their results enter the queue when they are ready. Meanwhile each worker gets one more of the last stage's
+    next-best candidates. With `deterministic=True` a stage waits for all outcomes of the one before, and any number of workers
+    gives the same candidates.
 
-    A subclass says which surrogate it is (`surrogate`). Its `fit(rows, seed=...)` gets `{"architectures": [text, ...], "values":
-    [rows, objectives]}` (larger is better) and starts from nothing; its `propose(n, seed=..., exclude=..., best=...)` returns
-    `{"architectures": [text, ...], "predictions": [number, ...]}`, best first, without structures whose keys are in `exclude`.
+    A subclass returns the function that makes the surrogate from `surrogate`. The surrogate's `fit(rows, seed=...)` gets
+    `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits; its
+    `propose(n, seed=..., exclude=..., best=...)` returns `{"architectures": [text, ...], "predictions": [number, ...]}`, best
+    first, without structures whose keys are in `exclude`.
 
     Args:
-        space: Where to search.
+        space: Space to search.
         seed: Seed of all proposals and fits.
-        initial: Random candidates before the first fit.
-        stage_size: Candidates between two fits.
-        explore: Share of each later stage that is drawn at random, so that a poor surrogate cannot trap the search.
-        actors: Actors of the pool; a shared pool that is there keeps its own number.
-        threads: Threads of torch in each actor.
-        gpus: GPUs that each actor reserves, also fractions.
-        pool: Name of a shared pool, made where there is none and left when the search ends; None makes one for this search.
+        initial: Number of random candidates before the first fit.
+        stage_size: Number of candidates between two fits.
+        explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
+        actors: Number of actors of the pool; a shared pool that exists keeps its number.
+        threads: Number of torch threads in each actor.
+        gpus: Number of GPUs that each actor reserves; may be a fraction.
+        pool: Name of a shared pool, started if there is none and kept when the search ends; None starts one for this search.
         **settings: As for `ArchitectureSearcher`.
 
     Raises:
         ConfigurationError: An argument is out of range.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
+        >>> class Guided(searchers.SurrogateSearcher):
+        ...     def surrogate(self):
+        ...         return lambda: GaussianProcessSurrogate(self.space)
+        >>> Guided(spaces.get("nasbench201"), seed=0, initial=10).suggest("t0")["batch"]
+        0
     """
 
     def __init__(
@@ -90,14 +100,14 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._stale = 0
         self._rejoins = False
 
-    # What a method defines
+    # Methods for subclasses
 
     chunk_size: int | None = None
-    """Candidates that an actor scores together, where scores depend on it by a rounding error; None lets the pool measure."""
+    """Number of candidates that an actor scores together, for reproducible rounding errors; None lets the pool choose it."""
 
     @abstractmethod
     def surrogate(self) -> Callable[[], Any]:
-        """Return the function that makes the `Surrogate` in an actor; it is pickled, and small."""
+        """Return the function that makes the `Surrogate` in an actor; it is pickled, to 64 KiB at most."""
 
     def propose_options(self) -> Mapping[str, Any]:
         """Return further keyword arguments of the surrogate's `propose`."""
@@ -109,16 +119,16 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     @property
     def islands(self) -> int:
-        """Proposals that run side by side in a stage, each in an actor of its own where there are as many."""
+        """Number of proposals at once in a stage, each in another actor if there are enough."""
         return 1
 
     def can_fit(self) -> bool:
-        """Return whether the outcomes so far are enough to learn from; if not, the next stage is random."""
+        """Return whether the outcomes so far suffice for a fit; if not, the next stage is random."""
         values = [self.goals.values(row.evaluation) for row in self._rows]
         return len(values) >= _FEWEST_ROWS and len(set(values)) > 1
 
     def begin_stage(self, pool: ModelPool) -> Stage:
-        """Return a stage that has begun: one in which the surrogate is fitted to all outcomes, and proposes."""
+        """Start a stage, in which the surrogate is fitted to all outcomes and proposes, and return it."""
         best = sorted(self._rows, key=lambda row: self.goals.values(row.evaluation), reverse=True)[: self.stage_size]
         wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
         return Stage(
@@ -144,7 +154,7 @@ class SurrogateSearcher(ArchitectureSearcher):
     def open(self, cpus: float | None = None) -> None:
         if self._pool is not None:
             return
-        branch = uuid.uuid4().hex  # what another search publishes to a shared pool is not for this one
+        branch = uuid.uuid4().hex  # other searches on a shared pool have other branches
         if self.pool_name is not None:
             try:
                 self._pool = ModelPool.attach(self.pool_name, branch)
@@ -170,7 +180,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     @property
     def figures(self) -> dict[str, float]:
-        """Stages so far, the seconds of fits and proposals, and the rank correlation of predictions with outcomes."""
+        """Number of stages, seconds of fits and proposals, and rank correlation of predictions with outcomes."""
         tau = self.trust.tau()
         figures = {f"surrogate/{name}_seconds": seconds for name, seconds in self.costs.items()}
         return {"surrogate/stages": float(self._stages), **figures, **({} if tau is None else {"surrogate/trust_tau": tau})}
@@ -200,7 +210,7 @@ class SurrogateSearcher(ArchitectureSearcher):
             return True
         self._begin()
         if self._stage is not None and not self._batches:
-            self._stage.wait()  # nothing runs that Tune could attend to
+            self._stage.wait()  # no trial runs, so Tune may wait
             self._fold()
         if self._in_stage() or not self._batches:
             return True
@@ -216,7 +226,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         return self.num_proposed < self._stage_end and (not self._stages or bool(self._queue))
 
     def _begin(self) -> None:
-        """Let the pool fit and propose, unless it does so already or nothing new is known."""
+        """Start a stage unless one runs, or too few outcomes are new."""
         enough = self._outcomes - self._outcomes_at_stage >= (self.stage_size if self._stages else self.initial)
         idle = not self._batches
         if self._stage is not None or not (enough or idle):
@@ -227,20 +237,20 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._outcomes_at_stage, self._stale = self._outcomes, 0
         self._stages += 1
         if not self.can_fit():
-            logger.warning("surrogate: %s outcomes are too few or all alike to learn from; going on at random", len(self._rows))
+            logger.warning("surrogate: %s outcomes are too few or all equal; the next stage is random", len(self._rows))
             self._fill([])
             return
         self._stage = self.begin_stage(self._pool)
 
     def _fold(self) -> None:
-        """Take the proposals of the stage under way into the queue, if they are there."""
+        """Move the proposals of a finished stage into the queue."""
         if self._stage is None or not self._stage.done():
             return
         stage, self._stage = self._stage, None
         try:
             proposals = stage.result()
         except Exception as error:
-            logger.warning("surrogate: stage %s gave nothing (%s); going on at random", self._stages, first_line(error))
+            logger.warning("surrogate: stage %s failed (%s); the next candidates are random", self._stages, first_line(error))
             proposals = []
         self.costs["fitting"] += stage.fit_seconds
         self.costs["ranking"] += stage.propose_seconds
@@ -248,7 +258,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._fill([self._proposal(text, prediction) for text, prediction in proposals])
 
     def _fill(self, proposals: Sequence[Proposal]) -> None:
-        """Make the queue of a new stage: what is new and feasible among the proposals, with random ones spread among them."""
+        """Fill the queue of a new stage with the new and feasible proposals, and random candidates spread among them."""
         rng = np.random.default_rng([self.seed, self._stages, 2])
         self._stage_end = self.num_proposed + self.stage_size
         kept: dict[str, Proposal] = {}
@@ -284,7 +294,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         return int(np.random.default_rng([self.seed, self._stages, part]).integers(2**31))
 
     def _deliver(self) -> bool:
-        """When deterministic, a stage learns from all outcomes of those before it, and begins when they are there."""
+        """If deterministic, observe all outcomes of the earlier stages; return whether they have arrived."""
         if not self.deterministic:
             return True
         if self._rejoins:
@@ -300,14 +310,14 @@ class SurrogateSearcher(ArchitectureSearcher):
         for number in batches:
             self.observe(self._undelivered.pop(number))
 
-    # Going on after a restart
+    # Resuming
 
     def replay(self, observations: Sequence[Observation]) -> None:
         super().replay(observations)
         self._rejoins = self.deterministic and bool(observations)
 
     def _rejoin(self) -> None:
-        """Bring back the stage in which a deterministic search was interrupted, with what it had not yet proposed."""
+        """Repeat the stage in which a deterministic search was interrupted, and queue what it had not yet proposed."""
         self._rejoins = False
         proposed = self._unique.keys
         begun = -(-max(0, len(proposed) - self.initial) // self.stage_size)
@@ -329,7 +339,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._queue = deque(proposal for proposal in self._queue if proposal.key not in proposed)
 
     def _first_batches(self, candidates: int) -> list[int]:
-        """Return the numbers of the batches that hold the first so many candidates."""
+        """Return the numbers of the batches that hold the first `candidates` candidates."""
         numbers: list[int] = []
         for number in sorted(self._undelivered):
             if candidates <= 0:
@@ -340,6 +350,6 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_pool": None, "_stage": None}
-        if self._stage is not None:  # the copy begins the stage again
+        if self._stage is not None:  # the copy starts the stage again
             state |= {"_stages": self._stages - 1, "_outcomes_at_stage": self._outcomes - max(self.initial, self.stage_size)}
         return state

@@ -1,4 +1,4 @@
-"""One stage of a surrogate search: a fit and the proposals that follow from it, run beside the search."""
+"""One stage of a surrogate search: a fit and the proposals of the fitted model, in a background thread."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from archsearch.spaces import Architecture
 
 
 class Proposal(NamedTuple):
-    """A candidate that waits for its turn.
+    """A candidate that waits to be suggested.
 
     Args:
-        architecture: What to evaluate.
-        key: Its canonical identity.
-        prediction: What the surrogate expects of it; None for one that was drawn at random.
+        architecture: The candidate.
+        key: Its canonical key.
+        prediction: Prediction of the surrogate; None for a random candidate.
     """
 
     architecture: Architecture
@@ -27,23 +27,23 @@ class Proposal(NamedTuple):
 
 
 class Stage:
-    """Fits the surrogate in the pool, publishes what it learned, and has it propose, in a thread of its own.
+    """Fits the surrogate in the pool, publishes its state, and lets it propose, in a background thread.
 
     Args:
-        pool: Where the surrogate is resident.
-        rows: What to learn from.
+        pool: Pool of the surrogate.
+        rows: Data of the fit.
         fit_options: Keyword arguments of the fit.
-        wanted: Candidates to propose.
+        wanted: Number of candidates to propose.
         propose_options: Keyword arguments of the proposal.
-        islands: Proposals that run side by side, with seeds of their own; the best of each come first.
+        islands: Number of proposals at once, with different seeds; their candidates are interleaved, best first.
     """
 
     fit_seconds: float
-    """What the fit took, once it is done."""
+    """Seconds of the fit; 0 until it is done."""
     propose_seconds: float
-    """What the proposal took, once it is done; of several the longest."""
+    """Seconds of the longest proposal; 0 until all are done."""
     details: Mapping[str, Any]
-    """What the model tells of how it came to its proposals, once they are there."""
+    """Details that the model returns with its proposals, for figures; empty until they are there."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Stage:
         executor.shutdown(wait=False)
 
     def done(self) -> bool:
-        """Return whether there is a result, or an error."""
+        """Return whether the stage has ended, with a result or an error."""
         return self._future.done()
 
     def wait(self) -> None:
-        """Return when there is a result, or an error."""
+        """Wait until the stage has ended, with a result or an error."""
         self._future.exception()
 
     def result(self) -> list[tuple[str, float]]:

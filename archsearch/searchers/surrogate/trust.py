@@ -1,4 +1,4 @@
-"""How far a surrogate can be trusted: its predictions, made before the evaluations, against their outcomes."""
+"""Rank correlation between a surrogate's predictions, made before the evaluations, and the outcomes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ _FEWEST = 5
 
 
 class Trust:
-    """Pairs predictions with outcomes and ranks one against the other.
+    """Pairs predictions with outcomes and returns their rank correlation.
 
-    Candidates that a surrogate picked are alike, and harder to rank than random ones: expect less than on a benchmark.
+    Candidates that a surrogate has selected are similar, and harder to rank than random ones, so that the correlation is lower
+    than on a benchmark.
 
     Args:
-        window: The rank correlation is over so many of the last outcomes.
+        window: Number of the last outcomes that count.
     """
 
     def __init__(self, window: int = 50) -> None:
@@ -24,12 +25,12 @@ class Trust:
         self._pairs: deque[tuple[float, float]] = deque(maxlen=window)
 
     def expect(self, key: str, prediction: float | None) -> None:
-        """Take note of what is predicted of a candidate before it is evaluated."""
+        """Store the prediction for a candidate before it is evaluated; None is ignored."""
         if prediction is not None and math.isfinite(prediction):
             self._expected[key] = prediction
 
     def compare(self, key: str, value: float) -> None:
-        """Take the outcome of a candidate; without a prediction it is passed over."""
+        """Pair the outcome of a candidate with its prediction; without one it is ignored."""
         prediction = self._expected.pop(key, None)
         if prediction is not None:
             self._pairs.append((prediction, value))
@@ -38,7 +39,7 @@ class Trust:
         return len(self._pairs)
 
     def tau(self) -> float | None:
-        """Return Kendall's tau-b between predictions and outcomes, -1 to 1; None while it is not defined."""
+        """Return Kendall's tau-b between predictions and outcomes, from -1 to 1; None for fewer than 5 pairs or if undefined."""
         if len(self._pairs) < _FEWEST:
             return None
         predictions, values = zip(*self._pairs, strict=True)

@@ -169,12 +169,12 @@ def test_damaged_part_is_set_aside(
     with caplog.at_level(logging.WARNING):
         found = [entry.evaluation.architecture for entry in ledger.entries()]
     assert found == architectures[:4] + architectures[8:]
-    assert f"the ledger part {victim} is damaged" in caplog.text
+    assert f"the ledger part {victim} is corrupt" in caplog.text
     assert not victim.exists()
     assert victim.with_name(f"{victim.name}.damaged").read_bytes() == content[: int(share * len(content))]
     caplog.clear()
     assert len(ledger.entries()) == 8
-    assert "damaged" not in caplog.text, "it is reported once"
+    assert "is corrupt" not in caplog.text, "it is reported once"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -213,7 +213,7 @@ def test_part_that_may_not_be_renamed_is_left_out(
     victim.with_name(f"{victim.name}.damaged").mkdir()  # as if the folder could only be read
     for _ in range(2):
         assert len(ledger.entries()) == 2
-    assert caplog.text.count("is damaged") == 1, "it is reported once"
+    assert caplog.text.count("is corrupt") == 1, "it is reported once"
     assert ledger.compact(most=1) == 0 and victim.exists()
 
 

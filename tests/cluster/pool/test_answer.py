@@ -41,5 +41,5 @@ def test_nobody_answered() -> None:
 def test_figures_of_another_shape_are_refused() -> None:
     sheet = AnswerSheet(4)
     sheet.write(0, 2, {"score": np.zeros((2, 3))}, version=0)
-    with pytest.raises(PoolError, match="give all alike"):
+    with pytest.raises(PoolError, match="give the same columns"):
         sheet.write(2, 4, {"score": np.zeros((2, 2))}, version=0)

@@ -143,7 +143,7 @@ def test_parts_of_unlike_shape_fail_the_call() -> None:
     call = make(2, fixed=1)
     for shape in ((1, 2), (1, 3)):
         call.answered(call.take(alone=False, actors=1), {"score": np.zeros(shape)}, 0, 0.1)
-    with pytest.raises(PoolError, match="give all alike"):
+    with pytest.raises(PoolError, match="give the same columns"):
         call.future.result(timeout=0)
 
 

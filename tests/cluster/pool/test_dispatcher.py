@@ -16,7 +16,8 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from archsearch.cluster import Answer, ModelPool, PoolError, pool_reception
+from archsearch.cluster import Answer, ModelPool, PoolError
+from archsearch.cluster.pool import newest_state
 from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.evaluators.surrogate import Surrogate
 
@@ -156,7 +157,7 @@ def test_fit_whose_actor_dies_begins_again_elsewhere(fresh: ModelPool) -> None:
 
 
 def test_restarted_registry_is_told_the_newest_state(fresh: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_reception, "_MOST_SECONDS_UNSURE", 200.0)  # on a busy machine the restart may take long
+    monkeypatch.setattr(newest_state, "_MOST_SECONDS_UNSURE", 200.0)  # on a busy machine the restart may take long
     for number in (1.0, 2.0, 3.0):
         fresh.publish({"number": number})
     registry = ray.get_actor(fresh.name, namespace=NAMESPACE)

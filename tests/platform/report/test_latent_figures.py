@@ -8,7 +8,7 @@ from archsearch.evaluators import TabularEvaluator
 from archsearch.platform.report import pictures
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.searchers import goals_for
-from archsearch.searchers.ngae_surrogate import NGAESurrogate
+from archsearch.searchers.ngae import NGAESurrogate
 
 
 def test_pictures_of_a_stage(tmp_path: Path) -> None:

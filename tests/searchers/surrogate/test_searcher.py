@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import pickle
 import sys
 import uuid
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from archsearch import cluster
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import ArchitectureSearcher, RandomSearch
-from archsearch.searchers.conformance import SearcherConformance, check_search
-from archsearch.searchers.conformance_loop import Loop
-from archsearch.spaces import SearchSpace
+from archsearch.searchers.conformance import Loop, SearcherConformance, SurrogateSearcherConformance, check_search
+from archsearch.spaces import Architecture, SearchSpace
 
 _FOLDER = Path(__file__).parent.parent
 _SPEC = importlib.util.spec_from_file_location("nearest_neighbour", _FOLDER / "nearest_neighbour.py")
@@ -38,36 +36,30 @@ def shared_pool(two_cpus: None) -> Iterator[ModelPool]:
         pool.shutdown()
 
 
-class TestConformance(SearcherConformance):
-    # Without determinism a restored search has to fit again, and forgets what it had ranked.
-    restores_exactly = False
-
+class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return nearest_neighbour.NeighbourSearcher(space, seed, initial=10, stage_size=5, pool=POOL, **settings)
+        return nearest_neighbour.NeighbourSearcher(space, seed, initial=10, stage_size=5, **settings)
 
-    def test_fresh_process_proposes_the_same(self) -> None:
-        pytest.skip("the pool of this process is not that of another; tests/cluster compares processes")
 
-    def test_pickled_search_is_continued(self) -> None:
-        for batches in (6, 22):
-            loop = self.loop(deterministic=True, batch_size=1).run(at_once=2, batches=batches)
-            copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
-            copy.take_over(loop)
-            assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+SUITE = SearcherConformance()
+SPACE = SUITE.make_space()
+
+
+def objective(architecture: Architecture) -> float:
+    return SUITE.objective(SPACE, architecture)
 
 
 def make_loop(seed: int = 0, **settings: Any) -> Loop:
-    return TestConformance().loop(seed, **settings)
+    settings = {"num_candidates": 40, "batch_size": 3, "initial": 10, "stage_size": 5, "pool": POOL, **settings}
+    return Loop(nearest_neighbour.NeighbourSearcher(SPACE, seed, **settings), objective)
 
 
 def test_stages_find_more_than_chance() -> None:
-    suite = TestConformance()
-    space = suite.make_space()
     bests = []
     for seed in range(3):
         guided = make_loop(seed, deterministic=True).run().searcher
-        chance = RandomSearch(space, seed, num_candidates=suite.num_candidates)
-        Loop(chance, lambda architecture: suite.objective(space, architecture)).run()
+        chance = RandomSearch(SPACE, seed, num_candidates=40)
+        Loop(chance, objective).run()
         bests.append([max(row.evaluation.score for row in searcher.history) for searcher in (guided, chance)])
     guided_mean, chance_mean = np.mean(bests, axis=0)
     assert guided_mean > chance_mean + 0.05
@@ -106,7 +98,7 @@ def test_predictions_made_before_are_compared_with_outcomes() -> None:
     loop = make_loop(deterministic=True).run()
     searcher = loop.searcher
     assert isinstance(searcher, nearest_neighbour.NeighbourSearcher)
-    assert len(searcher.trust) == TestConformance.num_candidates - 10
+    assert len(searcher.trust) == 40 - 10
     figures = searcher.figures
     assert figures["surrogate/stages"] == 6
     assert -1.0 <= figures["surrogate/trust_tau"] <= 1.0
@@ -115,7 +107,7 @@ def test_predictions_made_before_are_compared_with_outcomes() -> None:
 
 def test_exploration_mixes_random_candidates_in() -> None:
     loop = make_loop(deterministic=True, explore=0.5).run()
-    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
+    check_search(loop.searcher, loop.candidates, 40)
     assert 3 <= len(loop.searcher.trust) <= 27  # type: ignore[attr-defined]
 
 
@@ -123,7 +115,7 @@ def test_a_fit_that_fails_is_told_and_the_search_goes_on_at_random(caplog: pytes
     loop = make_loop(deterministic=True)
     loop.score = lambda architecture: 1.5 + len(str(architecture))
     loop.run()
-    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
+    check_search(loop.searcher, loop.candidates, 40)
     assert "a score above 1" in caplog.text
 
 
@@ -131,8 +123,8 @@ def test_outcomes_that_are_all_alike_teach_nothing(caplog: pytest.LogCaptureFixt
     loop = make_loop(deterministic=True)
     loop.score = lambda architecture: 0.5
     loop.run()
-    check_search(loop.searcher, loop.candidates, TestConformance.num_candidates)
-    assert "too few or all alike" in caplog.text
+    check_search(loop.searcher, loop.candidates, 40)
+    assert "too few or all equal" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -140,15 +132,14 @@ def test_outcomes_that_are_all_alike_teach_nothing(caplog: pytest.LogCaptureFixt
 )
 def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: expected"):
-        nearest_neighbour.NeighbourSearcher(TestConformance().make_space(), 0, **{name: value})
+        nearest_neighbour.NeighbourSearcher(SPACE, 0, **{name: value})
 
 
 def test_a_pool_of_its_own_ends_with_the_search() -> None:
-    searcher = nearest_neighbour.NeighbourSearcher(TestConformance().make_space(), 0, num_candidates=20, initial=10, stage_size=5)
+    searcher = nearest_neighbour.NeighbourSearcher(SPACE, 0, num_candidates=20, initial=10, stage_size=5)
     assert searcher.reserved_cpus == 1.0
     searcher.open(0.5)
-    suite = TestConformance()
-    loop = Loop(searcher, lambda architecture: suite.objective(searcher.space, architecture)).run()
+    loop = Loop(searcher, objective).run()
     check_search(searcher, loop.candidates, 20)
     name = searcher._pool.name
     searcher.close()
