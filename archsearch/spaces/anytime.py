@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from archsearch.spaces.graph import GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 from archsearch.spaces.wiring import (
     Node,
+    Work,
     cell_of,
     cell_of_graph,
     check_in_degree,
@@ -43,14 +44,6 @@ SCALES = (1, 2, 4)
 INPUTS = 1
 _EXIT = "exit"
 _EXAMPLE = '[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"]],[["conv_1x1",[0],4]]]'
-
-
-class Work(NamedTuple):
-    """What a node does: operator, scale (size of the cell's input over size of the output), and whether it has an exit."""
-
-    operator: str
-    scale: int
-    exit: bool
 
 
 WORK: Mapping[str, Work] = {

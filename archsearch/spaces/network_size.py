@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.space import SearchSpace
 
 MOBILE_MACS = 600e6
 """The mobile setting: fewer than 600 million MACs (B. Zoph et al., CVPR 2018, section 4.2; DARTS, section 3.2)."""

@@ -26,6 +26,14 @@ class Node(NamedTuple):
     predecessors: tuple[int, ...]
 
 
+class Work(NamedTuple):
+    """What a node does: operator, scale (size of the cell's input over size of the output), and whether it has an exit."""
+
+    operator: str
+    scale: int
+    exit: bool
+
+
 def check_in_degree(in_degree: str) -> str:
     """Return the name of a law of in-degrees.
 

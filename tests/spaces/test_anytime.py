@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.spaces.anytime import OPERATORS, SCALES, WORK, Anytime, Work
+from archsearch.spaces.anytime import OPERATORS, SCALES, WORK, Anytime
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.network import Network
 from archsearch.spaces.plan import Plan, initial_parameters
+from archsearch.spaces.wiring import Work
 
 SPACE, SMALL, TINY = Anytime(), Anytime(nodes=(5, 3, 2), exit_probability=0.5), Anytime(nodes=(2, 1))
 TEXT = '[[["conv_3x3",[0],2],["max_pool_3x3",[0,1],1,"exit"]],[["conv_1x1",[0],4]]]'

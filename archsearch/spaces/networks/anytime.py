@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archsearch.spaces.anytime import Work
 from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
@@ -25,6 +24,7 @@ from archsearch.spaces.operators import (
     Upsample,
     relu_conv,
 )
+from archsearch.spaces.wiring import Work
 
 NOMINAL_SIZE = 32
 """Height and width of the images for which exits are put in the order of their MACs, so that it is one order for all sizes."""

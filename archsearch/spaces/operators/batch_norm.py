@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,7 @@ class BatchNorm(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         weight, bias = parameters if self.affine else (None, None)
         mean, var = buffers if buffers else (None, None)
         return F.batch_norm(inputs[0], mean, var, weight, bias, training or mean is None, self.MOMENTUM, self.EPS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,7 @@ class Chain(Operator):
             inputs = (link.output_shape(*inputs),)
         return total
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         first_parameter = first_buffer = 0
         for link, num_parameters, num_buffers in self._sizes:
             last_parameter = first_parameter + num_parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,7 @@ class FactorizedReduction(Operator):
     def macs(self, *inputs: Shape) -> int:
         return self.in_channels * math.prod(self.output_shape(*inputs))
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         even, odd = parameters
         shifted = F.pad(inputs[0], (-1, 1, -1, 1))
         return torch.cat([F.conv2d(inputs[0], even, stride=2), F.conv2d(shifted, odd, stride=2)], dim=1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,7 @@ class Linear(Operator):
     def macs(self, *inputs: Shape) -> int:
         return self.replicas * self.out_features * (self.in_features + self.count_bias)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         weight, bias = parameters
         if self.replicas == 1:
             return F.linear(inputs[0], weight, bias) if self.count_bias else F.linear(inputs[0], weight) + bias

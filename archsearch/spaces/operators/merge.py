@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,7 @@ class Identity(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return inputs[0]
 
 
@@ -35,13 +28,7 @@ class Zero(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return torch.zeros_like(inputs[0])
 
 
@@ -52,13 +39,7 @@ class Sum(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         total = inputs[0]
         for term in inputs[1:]:
             total = total + term
@@ -72,11 +53,5 @@ class Concatenate(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return torch.cat(list(inputs), dim=1) if len(inputs) > 1 else inputs[0]

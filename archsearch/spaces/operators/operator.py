@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
+Tensors = Sequence[Tensor]
 
 
 class Operator(ABC):
@@ -47,13 +48,7 @@ class Operator(ABC):
         return 0
 
     @abstractmethod
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         """Compute the output from `inputs` (each `[batch, channels, height, width]`).
 
         Args:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,7 @@ class Upsample(Operator):
         (channels, _, _), (_, height, width) = inputs
         return (channels, -(-height // self.target), -(-width // self.target))
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         coarse, images = inputs
         ratio = self.source // self.target
         batch, channels, height, width = coarse.shape
