@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.builder import Builder
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.graph import Graph, GraphBatch
-from archsearch.spaces.operators import conv_bn_relu
-from archsearch.spaces.plan import Plan, Step
 from archsearch.spaces.space import Genotype, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.spaces.builder import Builder
+    from archsearch.spaces.plan import Plan
 
 SETTING = "stem_halvings"
 
@@ -49,6 +50,10 @@ class StridedStem(SearchSpace):
         self.checked_scale({SETTING: halvings})
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        # Operators need torch; encoding does not.
+        from archsearch.spaces.operators import conv_bn_relu
+        from archsearch.spaces.plan import Plan, Step
+
         size = self.checked_scale(scale)
         halvings, channels = size.pop(SETTING), size["channels"]
         widths = [in_channels, max(1, channels // 2), *[channels] * (halvings - 1)]

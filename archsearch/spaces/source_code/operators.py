@@ -137,7 +137,7 @@ def _batch_norm(operator: Any) -> Call:
 def _linear(operator: Any) -> Call:
     if operator.replicas > 1:
         raise ConfigurationError(
-            f"replicas: expected a network of one copy to write as source; got {operator.replicas}. Build it with replicas=1."
+            f"replicas: expected a network of one replica to write as source; got {operator.replicas}. Build it with replicas=1."
         )
     return Call("nn.Linear", _numbers(in_features=operator.in_features, out_features=operator.out_features))
 
