@@ -1,7 +1,7 @@
-"""The tests that any search space must pass, for authors of spaces.
+"""Conformance tests that every search space must pass, for authors of custom search spaces.
 
 Example:
-    A test file for an own space; pytest collects the inherited tests.
+    A test file for a custom space; pytest collects the inherited tests.
 
     >>> class TestMySpace(SpaceConformance):
     ...     def make_space(self):
@@ -53,11 +53,11 @@ class SpaceConformance:
         raise NotImplementedError("make_space: return the space under test.")
 
     def scale(self) -> Mapping[str, int]:
-        """Return settings that make small networks; none takes the space's defaults."""
+        """Return scale settings that make the networks small; an empty mapping uses the defaults of the space."""
         return {}
 
     def population(self, space: SearchSpace, count: int | None = None, seed: int = 0) -> list[Architecture]:
-        """Return architectures drawn from the space."""
+        """Return architectures sampled from the space, `num_samples` by default."""
         rng = np.random.default_rng(seed)
         return [space.sample(rng) for _ in range(self.num_samples if count is None else count)]
 
@@ -70,7 +70,7 @@ class SpaceConformance:
         return torch.randn((batch, *self.input_shape), generator=torch.Generator().manual_seed(0))
 
     def check_mutation(self, space: SearchSpace, parent: Architecture, child: Architecture) -> None:
-        """Assert what a mutation changes: one gene, or in a constrained space at least one; override it to say more."""
+        """Assert that a mutation changes one gene, or at least one in a constrained space; override it for a stricter check."""
         before, after = space.genotype(parent), space.genotype(child)
         if space.constrained:
             assert before != after, f"a mutation changes {parent}"
@@ -78,9 +78,9 @@ class SpaceConformance:
         changed = sum(left != right for left, right in zip(before, after, strict=True))
         assert changed == 1, f"a mutation changes one gene; {changed} differ between {parent} and {child}"
 
-    # Texts, genotypes, parameters
+    # Strings, genotypes, parameters
 
-    def test_text_round_trip(self) -> None:
+    def test_string_round_trip(self) -> None:
         space = self.make_space()
         for architecture in self.population(space):
             parsed = space.parse(str(architecture))
@@ -122,7 +122,7 @@ class SpaceConformance:
         assert _refuses(partial(space.from_params, {k: v for k, v in params.items() if k != gene})), "a missing gene"
         assert _refuses(partial(space.from_params, {**params, gene: "no-such-value"})), "an unknown value"
 
-    def test_malformed_texts_are_refused(self) -> None:
+    def test_malformed_strings_are_refused(self) -> None:
         space = self.make_space()
         rng = np.random.default_rng(1)
         for text in ("", " ", "no architecture", "|", "[]", "{}", "0"):
@@ -136,7 +136,7 @@ class SpaceConformance:
                 self._check_damaged(space, damaged)
 
     def _check_damaged(self, space: SearchSpace, text: str) -> None:
-        """Assert that a text that may be malformed is either read as an architecture or refused in the proper way."""
+        """Assert that a possibly malformed string is parsed or raises ArchitectureError."""
         try:
             parsed = space.parse(text)
         except ArchitectureError:
@@ -144,7 +144,7 @@ class SpaceConformance:
         assert space.parse(str(parsed)) == parsed
         assert space.from_genotype(space.genotype(parsed)) == parsed
 
-    # Drawing and mutating
+    # Sampling and mutation
 
     def test_samples_are_valid_and_varied(self) -> None:
         space = self.make_space()
@@ -164,7 +164,7 @@ class SpaceConformance:
             assert space.mutate(parent, again) == child, "the same generator state gives the same mutation"
             self.check_mutation(space, parent, child)
 
-    def test_mutations_visit_each_alternative(self) -> None:
+    def test_mutations_reach_each_alternative(self) -> None:
         space = self.make_space()
         rng = np.random.default_rng(3)
         missing = {(gene, value) for gene, values in enumerate(space.choices.values()) for value in range(len(values))}
@@ -174,7 +174,7 @@ class SpaceConformance:
                 break
             missing -= set(enumerate(space.genotype(architecture)))
             architecture = space.mutate(architecture, rng)
-        assert not missing, f"a random walk of mutations never takes these (gene, alternative): {sorted(missing)}"
+        assert not missing, f"a random walk of mutations never reaches these (gene, alternative): {sorted(missing)}"
 
     def test_mutations_reach_any_architecture(self) -> None:
         space = self.make_space()
@@ -187,10 +187,10 @@ class SpaceConformance:
                 break
             child = space.mutate(architecture, rng)
             near, far = (np.count_nonzero(np.array(space.genotype(a)) != target) for a in (child, architecture))
-            # Under constraints the way may lead over a child that is further off.
+            # In a constrained space the only path may lead through a child that is further away.
             if near <= far or (space.constrained and rng.integers(len(target)) == 0):
                 architecture = child
-        assert architecture == goal, f"mutations that seldom lead away from {goal} end at {architecture}"
+        assert architecture == goal, f"mutations that are accepted if they lead towards {goal} end at {architecture}"
 
     # Identity
 
@@ -203,13 +203,13 @@ class SpaceConformance:
             assert hash(loaded) == hash(architecture)
             assert copy.key(loaded) == space.key(architecture)
 
-    def test_fresh_process_draws_and_names_the_same(self) -> None:
+    def test_samples_and_keys_are_equal_in_a_fresh_process(self) -> None:
         space = self.make_space()
         expected = [[str(architecture), space.key(architecture)] for architecture in self.population(space)]
         draw = f"(lambda rng: [subject.sample(rng) for _ in range({self.num_samples})])"
         rng = "importlib.import_module('numpy').random.default_rng(0)"
         fresh = in_fresh_process(space, f"[[str(drawn), subject.key(drawn)] for drawn in {draw}({rng})]")
-        assert fresh == expected, "a fresh process draws or names architectures differently"
+        assert fresh == expected, "samples or keys differ in a fresh process"
 
     def test_architectures_of_another_space_are_refused(self) -> None:
         space = self.make_space()
@@ -224,7 +224,7 @@ class SpaceConformance:
             "cost": lambda: space.cost(foreign),
         }
         for name, use in uses.items():
-            assert _refuses(use), f"{name} takes an architecture of another space"
+            assert _refuses(use), f"{name} accepts an architecture of another space"
 
     # Graphs
 
@@ -275,7 +275,7 @@ class SpaceConformance:
 
     # Networks and costs
 
-    def test_cost_is_that_of_the_network(self) -> None:
+    def test_cost_equals_that_of_the_network(self) -> None:
         space = self.make_space()
         for architecture in self.population(space, self.num_networks):
             cost = space.cost(architecture, self.input_shape, self.num_classes, **self.scale())
@@ -290,7 +290,7 @@ class SpaceConformance:
             )
             assert cost.macs == _traced_macs(network, self.images(1)) + dead, str(architecture)
 
-    def test_cost_is_that_of_the_plan(self) -> None:
+    def test_cost_equals_that_of_the_plan(self) -> None:
         space = self.make_space()
         channels, height, width = self.input_shape
         for architecture in self.population(space):
@@ -313,7 +313,7 @@ class SpaceConformance:
             torch.optim.SGD(network.parameters(), lr=0.1).step()
             assert torch.isfinite(loss)
             changed = [not torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True)]
-            assert any(changed), f"a step of training changes nothing in {architecture}"
+            assert any(changed), f"a training step changes no parameter of {architecture}"
 
     def test_plan_computes_what_the_network_computes(self) -> None:
         space = self.make_space()
@@ -328,7 +328,7 @@ class SpaceConformance:
             for left, right in zip(computed, expected if isinstance(expected, list) else [expected], strict=True):
                 assert torch.equal(left, right)
 
-    def test_network_is_that_of_its_seed(self) -> None:
+    def test_network_is_determined_by_its_seed(self) -> None:
         space = self.make_space()
         architecture = self.population(space, 1)[0]
         first, again, other = (
@@ -348,12 +348,12 @@ def _refuses(use: Callable[[], Any]) -> bool:
 
 
 def _addmm_flops(bias: Any, left: Any, right: Any, *_: Any, **__: Any) -> int:
-    """Count a linear layer with its bias, as `Cost.macs` does; one MAC is two FLOPs."""
+    """Return the FLOPs of a linear layer with bias, counted as in `Cost.macs`; one MAC is two FLOPs."""
     return 2 * int(left[0]) * int(right[1]) * (int(left[1]) + 1)
 
 
 def _traced_macs(network: Network, images: Tensor) -> int:
-    """Return the multiply-accumulates of what torch executes for one image."""
+    """Return the multiply-accumulates that torch executes for one image, by its own counter."""
     with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm: _addmm_flops}) as counter, torch.no_grad():
         network.eval()(images)
     return int(counter.get_total_flops()) // 2

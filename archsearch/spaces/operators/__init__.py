@@ -1,4 +1,4 @@
-"""Operators: parameter shapes, a pure function, and a cost, defined once each."""
+"""Operators of networks: parameter shapes, a pure function of inputs and parameters, and MACs. Read `operator.py` first."""
 
 from archsearch.spaces.operators.activation import ReLU
 from archsearch.spaces.operators.batch_norm import BatchNorm

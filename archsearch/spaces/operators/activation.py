@@ -1,4 +1,4 @@
-"""Rectified linear unit."""
+"""The rectified linear unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalisation over batch, height and width."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 @dataclass(frozen=True)
 class BatchNorm(Operator):
-    """`y = (x - mean) / sqrt(var + eps) * weight + bias` over batch and space (Ioffe & Szegedy, ICML 2015).
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias`, per channel (Ioffe & Szegedy, ICML 2015, algorithm 1).
 
-    Without buffers the statistics are those of the batch, also at evaluation.
+    `mean` and `var` are statistics of the batch in training, and running averages in evaluation. Without buffers they are
+    statistics of the batch in evaluation too.
 
     Args:
         channels: Channels of one replica.
-        affine: Whether `weight` and `bias` are there.
-        replicas: Independent copies side by side.
+        affine: Whether there are parameters `weight` and `bias`.
+        replicas: Number of independent operators side by side in the channels.
     """
 
     channels: int

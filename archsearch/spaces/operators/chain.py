@@ -1,4 +1,4 @@
-"""Operators applied one after the other."""
+"""A chain of operators, applied in sequence."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 @dataclass(frozen=True)
 class Chain(Operator):
-    """`y = f_n(... f_1(x))`: named operators in order; their parameters are called `name.parameter`."""
+    """`y = f_n(... f_1(x))`: named operators in sequence, with parameters called `name.parameter`."""
 
     links: tuple[tuple[str, Operator], ...]
 
     @cached_property
     def _sizes(self) -> tuple[tuple[Operator, int, int], ...]:
-        """Each link with its numbers of parameters and buffers."""
+        """Each operator with its number of parameters and number of buffers."""
         return tuple((link, len(link.parameter_shapes()), len(link.buffer_shapes())) for _, link in self.links)
 
     def parameter_shapes(self) -> Mapping[str, Shape]:

@@ -1,4 +1,4 @@
-"""Operators that join or pass on feature maps without parameters."""
+"""Operators without parameters that combine feature maps: identity, zero, sum and concatenation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Zero(Operator):
 
 @dataclass(frozen=True)
 class Sum(Operator):
-    """`y = x_1 + ... + x_n`, all of one shape."""
+    """`y = x_1 + ... + x_n`, for inputs of one shape."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
@@ -48,7 +48,7 @@ class Sum(Operator):
 
 @dataclass(frozen=True)
 class Concatenate(Operator):
-    """The inputs side by side in the channel dimension."""
+    """`y = [x_1; ...; x_n]`, concatenated in the channel dimension."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])

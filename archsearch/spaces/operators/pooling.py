@@ -1,4 +1,4 @@
-"""Average, maximum and global pooling."""
+"""Average pooling, max pooling and global average pooling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def _pooled(shape: Shape, stride: int) -> Shape:
 
 
 def _check_window(kernel: int, stride: int) -> None:
-    # Only these windows can be centred so that the output has ceil(size / stride) positions.
+    # Only for these windows can padding give an output of ceil(size / stride) positions.
     if kernel % 2 == 0 and stride != 2:
         raise ConfigurationError(f"kernel: expected an odd size, or an even one with stride 2; got {kernel}, stride {stride}.")
 
 
 @dataclass(frozen=True)
 class AveragePool(Operator):
-    """Mean over a `kernel x kernel` window; positions outside the image do not count.
+    """Mean over a `kernel x kernel` window; positions outside the image are excluded.
 
     Raises:
         ConfigurationError: The kernel is even and the stride is not 2.

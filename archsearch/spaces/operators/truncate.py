@@ -1,4 +1,4 @@
-"""Leaving out channels."""
+"""Truncation of channels."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_texts_are_read_with_spaces_and_quotes() -> None:
         ("[[0,1],[0,0]] [output,input]", "expected input first and output last; got 'output' and 'input'"),
         ("[[0,1,0],[0,0,1],[0,0,0]] [input,conv3x3,output]", "got 'conv3x3'. Did you mean 'conv3x3-bn-relu'?"),
         ("[[0,1,0],[0,0,1],[0,0,0]] [input,output,output]", "operator: expected one of conv1x1-bn-relu"),
-        ("[[0,1],[0,0]] [input,maxpool3x3,output]", "expected 3 rows of 3 entries, one a label; got 2 rows"),
+        ("[[0,1],[0,0]] [input,maxpool3x3,output]", "expected 3 rows of 3 entries, one per label; got 2 rows"),
         ("[[0,1,0],[0,1],[0,0,0]] [input,maxpool3x3,output]", r"got 3 rows of \[3, 2, 3\] entries"),
         ("[[0,2],[0,0]] [input,output]", "expected the entries 0 and 1; got '2'"),
         ("[[0,],[0,0]] [input,output]", "expected the entries 0 and 1; got ''"),
