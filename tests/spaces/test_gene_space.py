@@ -162,5 +162,7 @@ def test_alternatives_must_be_different_words(alternatives: tuple[Any, ...]) -> 
     class Alike(Depth):
         choices: ClassVar[Mapping[str, Sequence[Any]]] = {**Depth.choices, "depth": alternatives}
 
-    with pytest.raises(ConfigurationError, match=r"choices\['depth'\]: expected alternatives that are written as different words"):
+    with pytest.raises(
+        ConfigurationError, match=r"choices\['depth'\]: expected alternatives that are written as different words"
+    ):
         Alike().parse("1 conv conv conv")
