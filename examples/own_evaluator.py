@@ -1,8 +1,9 @@
-"""Score architectures in your own way: here by accuracy on half of the digits, less a price for parameters.
+"""A custom evaluator: the score is the validation accuracy on the digits, minus a penalty for parameters.
 
 python examples/own_evaluator.py
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from archsearch.spaces import Architecture, SearchSpace, get
 
 
 class ThriftyEvaluator(Evaluator):
-    """Validation accuracy less `price` for each million parameters."""
+    """Validation accuracy minus `price` per million parameters."""
 
     def __init__(self, space: SearchSpace, price: float, epochs: int) -> None:
         super().__init__(space)
@@ -33,7 +34,7 @@ class ThriftyEvaluator(Evaluator):
         if not evaluation.ok:
             return evaluation
         score = evaluation.score - self.price * evaluation.metrics["params"] / 1e6
-        return Evaluation(evaluation.architecture, evaluation.key, score, evaluation.metrics, evaluation.seconds)
+        return dataclasses.replace(evaluation, score=score)
 
 
 def main(storage: str = "runs", candidates: int = 8, epochs: int = 5) -> None:

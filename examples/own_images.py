@@ -1,4 +1,4 @@
-"""Search on your own images: one folder a class, any size.
+"""Search on custom images: a folder with one sub-folder per class, images of any size.
 
 python examples/own_images.py PATH
 """

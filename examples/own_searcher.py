@@ -1,4 +1,4 @@
-"""Write a searcher: propose candidates, learn from outcomes. Batches, duplicates, the ledger and resume come with the base class.
+"""A custom searcher: it proposes candidates and observes evaluations; the base class handles batches, duplicates and resuming.
 
 python examples/own_searcher.py
 """
@@ -13,7 +13,7 @@ from archsearch.spaces import Architecture
 
 
 class HillClimb(ArchitectureSearcher):
-    """Mutates the best architecture seen so far."""
+    """Hill climbing: mutate the best architecture found so far."""
 
     largest_batch = 5
     best: tuple[float, Architecture] | None = None

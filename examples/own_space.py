@@ -1,4 +1,4 @@
-"""Define a search space: operators that exist, a graph rule, and the network. Texts, keys, mutation and costs follow.
+"""A custom search space, defined by operators, a graph rule and a network; strings, keys, mutation and costs are derived.
 
 python examples/own_space.py
 """
@@ -15,7 +15,7 @@ SKIPS = [(source, block) for block in BLOCKS for source in range(block - 1)]
 
 
 class Feedforward(GeneSpace):
-    """Four blocks in a row. Each has an operator, and may add to the block before it what comes from earlier ones."""
+    """Four blocks in sequence, each with an operator, whose input is the previous block plus optional skips from earlier ones."""
 
     name = "feedforward"
     operators = ("conv1x1", "conv3x3", "sep5x5", "maxpool3x3")
@@ -33,7 +33,7 @@ class Feedforward(GeneSpace):
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
         (graph,), channels = self.graphs(architecture), scale["channels"]
         x = build.add("stem", conv_bn_relu(build.in_channels, channels, 3), build.input)
-        for part in ("large", "small"):  # the same blocks on the image and, with weights of their own, on its half
+        for part in ("large", "small"):  # the same blocks at full size and, with separate weights, at half size
             slots = [x]
             for block in BLOCKS:
                 total = build.add(f"{part}_sum{block}", Sum(), *(slots[u] for u in range(block) if graph.adjacency[u, block]))

@@ -14,9 +14,9 @@ from typing import Any
 
 def main() -> int:
     """Run the command with the arguments of this script and return its exit code."""
-    # ray submit exports 1, which every process that starts from here would take over.
+    # `ray submit` sets it to 1, which every process started from here would inherit.
     os.environ.pop("OMP_NUM_THREADS", None)
-    # The cluster whose head this is, and not a Ray of this process alone.
+    # Connect to the cluster of this head instead of starting a new Ray.
     os.environ.setdefault("RAY_ADDRESS", "auto")
     signal.signal(signal.SIGHUP, end_without_terminal)
     from archsearch.platform.command_line import main as archsearch
@@ -25,9 +25,9 @@ def main() -> int:
 
 
 def end_without_terminal(number: int, frame: Any) -> None:
-    """End the search as Ctrl-C does, to be resumed, when the connection breaks; what it still says goes to a file."""
+    """Interrupt the search as Ctrl-C does when the connection breaks, so that it can be resumed; redirect output to a file."""
     with Path("~/archsearch_job.log").expanduser().open("a") as log:
-        os.dup2(log.fileno(), 1)  # writing to the lost terminal would be an error
+        os.dup2(log.fileno(), 1)  # writing to the lost terminal would raise an error
         os.dup2(log.fileno(), 2)
     os.kill(os.getpid(), signal.SIGINT)
 

@@ -7,20 +7,23 @@ from archsearch.errors import (
     ConfigurationError,
     RunError,
     check_whole_number,
+    did_you_mean,
     first_line,
     is_out_of_memory,
     memory_errors,
+    message_in_one_line,
     one_line,
+    unknown_name,
 )
 
 
 @pytest.mark.parametrize(("value", "least"), [(1, 1), (0, 0), (7, 2)])
-def test_whole_numbers_that_are_large_enough(value: int, least: int) -> None:
+def test_ints_of_at_least_the_least_are_accepted(value: int, least: int) -> None:
     check_whole_number("epochs", value, least)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, "1", True, None])
-def test_anything_else(value: object) -> None:
+def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(ConfigurationError, match=f"^epochs: expected a whole number of at least 1; got {value!r}.$"):
         check_whole_number("epochs", value)
 
@@ -32,12 +35,28 @@ def test_the_first_line_of_an_error(message: str, line: str) -> None:
     assert first_line(ValueError(message)) == line
 
 
+@pytest.mark.parametrize(
+    ("message", "limit", "line"),
+    [("what\n  and why\n", None, "what and why"), ("what\nand why", 6, "what a"), ("", None, "ValueError"), (" \n", 5, "Value")],
+)
+def test_the_whole_message_in_one_line(message: str, limit: int | None, line: str) -> None:
+    assert message_in_one_line(ValueError(message), limit) == line
+
+
+def test_names_that_are_unknown_are_answered_by_similar_ones() -> None:
+    assert did_you_mean("chanels", ["cells", "channels"]) == " Did you mean 'channels'?"
+    assert did_you_mean("stages", ["blue"]) == ""
+    assert unknown_name("space", "enas", ["nasnet", "enas12"]) == (
+        "space: expected one of enas12, nasnet; got 'enas'. Did you mean 'enas12'?"
+    )
+
+
 def test_values_in_messages_take_one_line() -> None:
     assert one_line("a\nb") == "'a\\nb'"
     assert one_line(np.zeros((2, 1))) == "array([[0.], [0.]])"
 
 
-def test_out_of_memory_is_told_by_kind_and_text() -> None:
+def test_out_of_memory_is_recognised_by_type_and_message() -> None:
     class OutOfMemoryError(RuntimeError):
         """As torch's."""
 
@@ -47,7 +66,7 @@ def test_out_of_memory_is_told_by_kind_and_text() -> None:
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
-def test_too_little_memory_is_an_error_that_tells_what_to_do() -> None:
+def test_too_little_memory_is_an_error_that_says_what_to_do() -> None:
     @memory_errors("Take less.")
     def fail(error: Exception) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""What an architecture is: graphs, operators, search spaces, networks, costs."""
+"""Search spaces: architectures, their graphs, keys, costs and trainable networks."""
 
 from archsearch.spaces.architecture import Architecture, Cell
 from archsearch.spaces.builder import Builder

@@ -1,8 +1,8 @@
-"""The anytime space of Graph HyperNetworks: three cells whose nodes work at several scales, with early exits.
+"""The anytime search space of Graph HyperNetworks: three cells whose nodes work at several scales, with early exits.
 
 C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749, section 5.2.
-The paper gives the number of nodes in each cell and says that each has a scale and may have an exit; the list of operators,
-how inputs are joined and how cells are linked are defaults of this project.
+The paper gives the number of nodes of each cell, and says that a node has a scale and may have an exit. The list of operators,
+how inputs are joined, and how cells are linked are choices of archsearch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from archsearch.spaces.graph import GraphBatch
 from archsearch.spaces.space import Genotype, SearchSpace
 from archsearch.spaces.wiring import (
     Node,
+    Work,
     cell_of,
     cell_of_graph,
     check_in_degree,
@@ -45,45 +46,38 @@ _EXIT = "exit"
 _EXAMPLE = '[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"]],[["conv_1x1",[0],4]]]'
 
 
-class Work(NamedTuple):
-    """What a node does: operator, scale (size of the cell's input over size of the output), and whether it has an exit."""
-
-    operator: str
-    scale: int
-    exit: bool
-
-
 WORK: Mapping[str, Work] = {
     f"{work.operator}@{work.scale}{'+exit' if work.exit else ''}": work
     for work in itertools.starmap(Work, itertools.product(OPERATORS, SCALES, (False, True)))
 }
-"""What the operator names of graphs mean, such as `conv_3x3@2+exit`."""
+"""The `Work` behind each operator name in graphs, such as `conv_3x3@2+exit`."""
 _LABELS = {work: label for label, work in WORK.items()}
 
 
 class Anytime(SearchSpace):
     """`[[["conv_3x3",[0],1],["avg_pool_3x3",[0,1],2,"exit"],...],...]`: operator, predecessors, scale, and `exit` or nothing.
 
-    The text is a JSON list of cells, each a list of nodes. Node 0 of a cell is its input; a text begins with node 1. A node
-    brings what it reads to its own scale (pooled by 2x2 averages, or repeated), concatenates it and applies its operator. The
-    scale divides the size of the cell's input: 1, 2 or 4. The leaves of a cell (all nodes that no other reads) lead on to the
-    next cell, which works at half the size; those of the last cell lead to the last classifier, so that each network has an
-    exit. The names of operators in graphs hold scale and exit too: see `WORK`.
+    The text is a JSON list of cells, each a list of nodes. Node 0 of a cell is its input; the list begins with node 1. A node
+    resizes its inputs to its own scale (2x2 average pooling, or nearest-neighbour upsampling), concatenates them and applies its
+    operator. A node of scale s works at 1/s of the size of the cell's input, s = 1, 2 or 4. The leaves of a cell (nodes that no
+    other node reads) are the input of the next cell, which works at half the size; those of the last cell are the input of the
+    last classifier, so that each network has an exit. Operator names in graphs hold scale and exit too; see `WORK`.
 
-    The genes are, for each node, operator, set of predecessors, scale and exit. A sample takes operator and scale uniformly,
-    predecessors by the law of in-degrees (as `cells` does), and an exit with `exit_probability`. Nothing is rejected.
+    The genes of a node are its operator, set of predecessors, scale and exit. `sample` draws operator and scale uniformly,
+    predecessors from the distribution `in_degree` (as the space `cells`), and an exit with probability `exit_probability`.
+    No sample is rejected.
 
     Scale:
-        channels: Channels of a node in the first cell; each further cell doubles them.
+        channels: Channels of a node in the first cell; they double with each cell.
 
     Args:
-        nodes: Nodes of each cell, its input not included (paper: 24, 16, 8).
-        in_degree: Law of the number of predecessors: `one`, `one_or_two` or `two`.
+        nodes: Number of nodes of each cell, its input excluded (paper: 24, 16, 8).
+        in_degree: Distribution of the number of predecessors: `one`, `one_or_two` or `two`.
         exit_probability: Probability that a node of a sample has an exit, a fraction; the default gives about ten exits.
 
     Raises:
-        ConfigurationError: There is no cell, or a cell without nodes or with more than 120, no such law, or the probability is
-            no fraction.
+        ConfigurationError: There is no cell, a cell has no node or more than 120, `in_degree` is unknown, or the probability is
+            not between 0 and 1.
     """
 
     name: ClassVar[str] = "anytime"
@@ -148,7 +142,7 @@ class Anytime(SearchSpace):
         return Node(label, read_predecessors(sources, number, self.in_degree))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn by the law of in-degrees and the probability of exits; see the class."""
+        """Return a random architecture, drawn as the class describes."""
         genes: list[int] = []
         for _, node in self._places:
             operator, scale = int(rng.integers(len(OPERATORS))), int(rng.integers(len(SCALES)))
@@ -188,7 +182,7 @@ class Anytime(SearchSpace):
         return skeleton(build, cells, num_classes, **scale)
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
-        """Return the network with its exits in the order of their MACs, the last classifier last; see `anytime_network`."""
+        """Return the network with its exits in the order of their MACs, the last classifier last."""
         from archsearch.spaces.exits import cheapest_exits_first
         from archsearch.spaces.networks.anytime import NOMINAL_SIZE
 
@@ -202,14 +196,14 @@ class Anytime(SearchSpace):
         num_classes: int = 10,
         **scale: int,
     ) -> tuple[int, ...]:
-        """Return the MACs spent when each exit gives its logits, in the order of the network's outputs, strictly rising.
+        """Return the MACs spent until each exit gives its logits, in the order of the network's outputs, strictly increasing.
 
-        A node is paid for by the first exit that depends on it; see `exits.exit_costs`.
+        The MACs of a node count for the first exit that depends on it; see `exits.exit_costs`.
 
         Args:
-            architecture: What to count.
+            architecture: An architecture of this space.
             input_shape: `(channels, height, width)` of an image.
-            num_classes: Classes of each exit.
+            num_classes: Number of classes of each exit.
             **scale: See `scale_defaults`.
         """
         from archsearch.spaces.exits import exit_costs

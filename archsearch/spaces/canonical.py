@@ -1,8 +1,9 @@
-"""Canonical forms: two labelled graphs have the same bytes if and only if they are isomorphic.
+"""Canonical forms of labelled directed graphs: equal bytes if and only if the graphs are isomorphic.
 
-Colours are refined by the colours of the neighbours; where a class of several nodes remains, each of them in turn is given
-a colour of its own, and the least of the resulting orders counts. Automorphisms found on the way cut what would only repeat
-(B. D. McKay, "Practical Graph Isomorphism", Congressus Numerantium 30, 1981).
+Node colours are refined by the colours of the neighbours. Where a class of several nodes remains, the search branches: each
+node of the class in turn gets a colour that no other node has, and the smallest of the resulting orders is the canonical one.
+Automorphisms found on the way prune equivalent branches (B. D. McKay, "Practical Graph Isomorphism", Congressus Numerantium 30,
+1981).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ Neighbours = tuple[tuple[int, ...], ...]
 
 
 def canonical_form(graph: Graph) -> bytes:
-    """Return bytes that graphs share if and only if one is the other with its nodes renumbered.
+    """Return bytes that are equal for two graphs if and only if the graphs are isomorphic.
 
-    Exact for any directed graph, and meant for up to some 30 nodes. Labels are compared as they are: two nodes called
-    `input` may change places; see `live_part`.
+    Exact for any directed graph, and fast up to about 30 nodes. Labels are compared as they are, so that two nodes called
+    `input` may be exchanged; see `live_part`.
     """
     names = sorted(set(graph.operators))
     leaf = _Search(*_neighbours(graph)).least(tuple(names.index(name) for name in graph.operators))
@@ -30,9 +31,9 @@ def canonical_form(graph: Graph) -> bytes:
 
 
 def live_part(graph: Graph) -> Graph:
-    """Return the nodes that lie on a path from an input to an output, with the inputs numbered.
+    """Return the subgraph of the nodes that lie on a path from an input to an output, with the inputs numbered.
 
-    The inputs are called `input 0`, `input 1`, ... in their order, so that they do not pass for one another.
+    The inputs are called `input 0`, `input 1`, ... in their order, so that they cannot be exchanged.
     """
     successors, predecessors = _neighbours(graph)
     numbers = iter(range(len(graph.operators)))
@@ -55,7 +56,7 @@ def _neighbours(graph: Graph) -> tuple[Neighbours, Neighbours]:
 
 
 def _closure(nodes: list[int], neighbours: Neighbours) -> set[int]:
-    """Return the nodes that some nodes lead to, themselves included."""
+    """Return the nodes that are reachable from `nodes`, themselves included."""
     found, pending = set(nodes), list(nodes)
     while pending:
         for other in neighbours[pending.pop()]:
@@ -67,7 +68,7 @@ def _closure(nodes: list[int], neighbours: Neighbours) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """An order of all nodes with the edges in that order: bit `j` of row `i` is the edge from the i-th to the j-th node."""
+    """A leaf of the search: an order of all nodes and the edges; bit `j` of row `i` is the edge from i-th to j-th node."""
 
     order: tuple[int, ...]
     rows: tuple[int, ...]
@@ -75,21 +76,21 @@ class _Leaf:
 
 @dataclass(slots=True)
 class _Search:
-    """Finds the least leaf of one graph."""
+    """Search for the smallest leaf of one graph."""
 
     successors: Neighbours
     predecessors: Neighbours
     automorphisms: list[dict[int, int]] = field(default_factory=list)
 
     def least(self, colours: Colours, fixed: tuple[int, ...] = (), known: frozenset[tuple[int, ...]] = frozenset()) -> _Leaf:
-        """Return the least leaf below a colouring, or at once the first one whose rows are known.
+        """Return the smallest leaf below a colouring, or the first leaf found whose rows are in `known`.
 
-        A known leaf means an automorphism that maps this branch to one that an ancestor has explored already.
+        Such a leaf proves an automorphism that maps this branch to one that an ancestor has already explored.
 
         Args:
-            colours: A colour for each node, from 0 without gaps.
-            fixed: The nodes that got a colour of their own on the way here.
-            known: The rows of the least leaves that the ancestors have found so far.
+            colours: The colour of each node, numbered from 0 without gaps.
+            fixed: The nodes individualised on the path to this colouring.
+            known: The rows of the smallest leaves that the ancestors have found so far.
         """
         colours = self._refined(colours)
         choices = _first_class(colours)
@@ -113,7 +114,7 @@ class _Search:
         return best
 
     def _refined(self, colours: Colours) -> Colours:
-        """Split the classes by the colours of the neighbours until nothing changes; the order of the classes stays."""
+        """Split the classes by the colours of their neighbours until nothing changes; classes keep their order."""
         count = len(set(colours))
         while count < len(colours):
             signatures = [
@@ -131,7 +132,7 @@ class _Search:
         return _Leaf(tuple(order), tuple(sum(1 << colours[node] for node in self.successors[source]) for source in order))
 
     def _orbit(self, node: int, fixed: tuple[int, ...]) -> set[int]:
-        """Return the nodes to which the automorphisms found so far that keep each fixed node can take a node."""
+        """Return the orbit of a node under the automorphisms found so far that map each fixed node to itself."""
         keeping = [mapping for mapping in self.automorphisms if all(mapping[other] == other for other in fixed)]
         orbit, pending = {node}, [node]
         while pending:
@@ -143,12 +144,12 @@ class _Search:
 
 
 def _first_class(colours: Colours) -> list[int]:
-    """Return the nodes of the first colour that several nodes have; none where each has its own."""
+    """Return the nodes of the first colour that several nodes share, or an empty list if all colours differ."""
     first = min((colour for colour in set(colours) if colours.count(colour) > 1), default=None)
     return [node for node, colour in enumerate(colours) if colour == first]
 
 
 def _individualised(colours: Colours, node: int) -> Colours:
-    """Return the colours in which a node stands alone, right before the others of its class."""
+    """Return the colouring in which a node has a colour that no other has, just before the rest of its class."""
     own = colours[node]
     return tuple(colour + (colour > own or (colour == own and other != node)) for other, colour in enumerate(colours))

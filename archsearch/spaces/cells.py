@@ -1,8 +1,8 @@
-"""The block space of Graph HyperNetworks: cells with eight operators on their nodes.
+"""The block search space of Graph HyperNetworks: cells with eight operators on their nodes.
 
 C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749, section 5.1.
-The paper gives the number of nodes, operators and blocks; which operators they are, how edges are drawn and what a block
-reads and puts out are defaults of this project.
+The paper gives the numbers of nodes, operators and blocks. Which operators they are, how edges are drawn, and what the inputs
+and the output of a block are, are choices of archsearch.
 """
 
 from __future__ import annotations
@@ -54,24 +54,24 @@ class Cells(SearchSpace):
     """`[["conv_1x1",[0]],["max_pool_3x3",[1,2]],...]`: for each node its operator and the nodes that it reads.
 
     Nodes 0 and 1 are the inputs: the block before the previous one, and the previous one. The text, a JSON list, begins with
-    node 2. A node applies its operator, with the same weights, to each node that it reads, and adds the results up (equation
-    7); a separable convolution is applied once. All nodes that no other reads, an unused input included, are concatenated:
-    that is the output of the block.
+    node 2. A node applies its operator with the same weights w to each node that it reads, and adds up the results:
+    `x_v = sum over the predecessors u of v of f(x_u; w_v)` (equation 7); a separable convolution is applied once. The output of
+    the block concatenates all leaves: the nodes, unused inputs included, that no other node reads.
 
-    The genes are, for each node, its operator and its set of predecessors. A sample takes nodes in order; the operator is
-    uniform, the number of predecessors is uniform over those that `in_degree` allows (fewer where the nodes before are too
-    few), the set is uniform among those of that size. Nothing is rejected.
+    The genes of a node are its operator and its set of predecessors. `sample` draws, node by node, the operator uniformly, the
+    number of predecessors uniformly from those that `in_degree` allows (at most as many as there are earlier nodes), and the
+    set uniformly from those of that size. No sample is rejected.
 
     Scale:
-        blocks: Blocks in a row (paper: 18); one third of them at full size, one third at half, one third at a quarter.
+        blocks: Number of blocks in sequence (paper: 18): a third at full size, a third at half and a third at a quarter of it.
         channels: Channels of a node in the first third (paper: 32); they double with each halving.
 
     Args:
-        nodes: Nodes of a block, its two inputs included (paper: 17; 7 to train the hypernetwork).
-        in_degree: Law of the number of predecessors: `one`, `one_or_two` or `two`.
+        nodes: Number of nodes of a block, its two inputs included (paper: 17; 7 to train the hypernetwork).
+        in_degree: Distribution of the number of predecessors: `one`, `one_or_two` or `two`.
 
     Raises:
-        ConfigurationError: There is no node besides the inputs, more than 120, or no such law.
+        ConfigurationError: There is no node besides the inputs, there are more than 120, or `in_degree` is unknown.
     """
 
     name: ClassVar[str] = "cells"
@@ -126,7 +126,7 @@ class Cells(SearchSpace):
         return _architecture(nodes)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn by the law of in-degrees; see the class."""
+        """Return a random architecture, drawn as the class describes."""
         genes: list[int] = []
         for node in range(INPUTS, self.nodes):
             genes += (int(rng.integers(len(OPERATORS))), draw_predecessors(rng, node, self.in_degree))

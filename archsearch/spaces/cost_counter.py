@@ -1,4 +1,4 @@
-"""Parameters and MACs of a network, counted without making its plan."""
+"""A builder that counts parameters and MACs without building a plan."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from archsearch.spaces.operators import Operator, Shape
 
 
 class CostCounter(Builder):
-    """Adds up what `Plan.cost` would count, and remembers the blocks that it has met.
+    """Counts what `Plan.cost` counts, and caches the costs of blocks.
 
     Args:
-        *inputs: Shapes of the inputs, `(channels, height, width)`: of the images, or of what a block reads.
+        *inputs: Shapes `(channels, height, width)` of the images, or of the inputs of a block.
     """
 
     def __init__(self, *inputs: Shape) -> None:

@@ -1,4 +1,4 @@
-"""The macro space of ENAS: a chain of layers, each with one of six operators and skip connections from earlier layers.
+"""The macro search space of ENAS: a chain of layers, each with one of six operators and skip connections from earlier layers.
 
 H. Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018, arXiv 1802.03268. With six layers it is
 the space of D-VAE (M. Zhang et al., NeurIPS 2019, arXiv 1904.11088) and of NGAE (J. Li et al., arXiv 2006.10310).
@@ -29,22 +29,23 @@ class ENAS(SearchSpace):
     """`[[op], [op, bit], [op, bit, bit], ...]`: for each layer the index of its operator and its skip bits.
 
     The graph has a vertex for the input (0: the stem), for each layer (1, 2, ...) and for the output. Each vertex reads the one
-    before it; these edges are not written. Bit `j` of layer `v` is a further edge from vertex `j` to vertex `v`,
+    before it; these edges are not part of the text. Bit `j` of layer `v` is an additional edge from vertex `j` to vertex `v`,
     `j = 0 .. v - 2`: layer `v` adds the output of vertex `j` to that of its operator.
 
-    With 6 layers 6^6 * 2^15 = 1.5e9 architectures, all of them distinct. The genes are the numbers of the text, in its order.
+    With 6 layers there are 6^6 * 2^15 = 1.5e9 architectures, all of them distinct. The genes are the numbers of the text, in
+    its order.
 
     Args:
         layers: Number of layers.
 
     Scale:
         channels: Channels of the first stage (published: 36 in the search, 96 in the final network).
-        stages: Parts of equal length; between two of them height and width are halved (published: 3).
+        stages: Number of parts of equal length; between two of them height and width are halved (published: 3).
         growth: Factor by which the channels grow where the size is halved (published: 1 in the search, 2 in the final
             network).
 
     Raises:
-        ConfigurationError: `layers` is no positive whole number.
+        ConfigurationError: `layers` is not a positive int.
     """
 
     name: ClassVar[str] = "enas"
@@ -54,7 +55,7 @@ class ENAS(SearchSpace):
     def __init__(self, layers: int = 6) -> None:
         check_whole_number("layers", layers)
         if layers != 6:
-            self.name = f"enas{layers}"  # type: ignore[misc]  # architectures bear the name: depths must not be mixed
+            self.name = f"enas{layers}"  # type: ignore[misc]  # architectures hold the name of their space, and depths must not be mixed
         self.layers = layers
         self._choices: dict[str, Sequence[int] | Sequence[str]] = {}
         self._operator_genes: list[int] = []
@@ -74,7 +75,7 @@ class ENAS(SearchSpace):
 
     @property
     def num_unique(self) -> int:
-        """All genotypes: the chain through all vertices fixes their order, so no two graphs are isomorphic."""
+        """Number of genotypes: the chain through all vertices fixes their order, so no two graphs are isomorphic."""
         return self.size
 
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
@@ -130,7 +131,7 @@ class ENAS(SearchSpace):
         return self.encode_genotypes(self.genotypes(architectures))
 
     def encode_genotypes(self, genotypes: NDArray[np.integer]) -> GraphBatch:
-        """Return a population given as genotypes `[batch, genes]`."""
+        """Return the graphs of a population of genotypes `[batch, genes]`."""
         batch, vertices = len(genotypes), self.layers + 2
         operators = np.empty((batch, 1, vertices), dtype=np.int8)
         operators[:, 0, 0], operators[:, 0, -1] = 0, 1
@@ -164,7 +165,7 @@ class ENAS(SearchSpace):
         return [self.from_genotype(row) for row in genotypes.tolist()]
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
-        # Operators need torch; looking scores up in a table does not.
+        # Operators need torch; looking up scores in a table does not.
         from archsearch.spaces.networks.enas import skeleton
 
         return skeleton(build, architecture.cells[0], num_classes, **scale)
@@ -174,5 +175,5 @@ class ENAS(SearchSpace):
 
 
 def enas12() -> ENAS:
-    """Return the space of 12 layers, that of the ENAS paper (section 2.3)."""
+    """Return the space of the ENAS paper, with 12 layers (section 2.3)."""
     return ENAS(layers=12)

@@ -1,4 +1,4 @@
-"""What the exits of a network cost when they share the work that they have in common."""
+"""Cumulative costs of the exits of a network, and the order of exits with the least MACs at each step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from archsearch.spaces.plan import Plan, Step
 
 
 def exit_costs(plan: Plan, input_shape: Shape) -> tuple[Cost, ...]:
-    """Return the cost up to each exit, in the order of `plan.outputs`.
+    """Return the cumulative cost up to each exit, in the order of `plan.outputs`.
 
-    Exits are taken one after the other. A step is executed for the first exit that depends on it, so each cost holds what
-    that exit and those before it depend on, once, and nothing else.
+    A step is executed once, for the first exit that depends on it. The cost of an exit covers all steps that this exit or an
+    earlier one depends on, and no others.
 
     Args:
         plan: A network.
         input_shape: `(channels, height, width)` of an image.
 
     Returns:
-        Parameters in use and MACs spent so far; neither ever falls from one exit to the next.
+        Parameters used and MACs spent so far for each exit; neither decreases from one exit to the next.
     """
     macs, done, names, spent, costs = _macs(plan, input_shape), set[int](), set[str](), 0, []
     for output in plan.outputs:
@@ -35,15 +35,15 @@ def exit_costs(plan: Plan, input_shape: Shape) -> tuple[Cost, ...]:
 
 
 def cheapest_exits_first(plan: Plan, input_shape: Shape) -> Plan:
-    """Return the same network with exits and steps in the order of an anytime prediction.
+    """Return the same network with exits and steps in the order of anytime prediction.
 
-    The next exit is always the one that needs the fewest MACs beyond what has been computed for the exits before it; of
-    equal ones the first in `plan.outputs`. Steps stand in the order of the first exit that needs them, so that executing them
-    one by one gives each exit as early as that order of exits allows; steps that reach no exit come last.
+    The next exit is the one that needs the fewest additional MACs after the exits before it; on a tie, the first in
+    `plan.outputs`. Steps are ordered by the first exit that needs them, so that executing them in order gives each exit as
+    early as possible; steps that no exit depends on come last.
 
     Args:
         plan: A network.
-        input_shape: `(channels, height, width)` of the images for which MACs are compared.
+        input_shape: `(channels, height, width)` of an image; MACs are compared at this size.
     """
     macs = _macs(plan, input_shape)
     missing = {output: _ancestors(plan, output) for output in plan.outputs}
@@ -58,7 +58,7 @@ def cheapest_exits_first(plan: Plan, input_shape: Shape) -> Plan:
 
 
 def _reordered(plan: Plan, order: list[int], outputs: list[int]) -> Plan:
-    """Return a plan with its steps in the order of the slots that they wrote; those not listed come last."""
+    """Return a plan with its steps in the order of the slots that they write; unlisted steps come last."""
     listed = set(order)
     rest = (slot for slot in range(1, len(plan.steps) + 1) if slot not in listed)
     old = [0, *chain(order, rest)]
@@ -75,7 +75,7 @@ def _macs(plan: Plan, input_shape: Shape) -> list[int]:
 
 
 def _ancestors(plan: Plan, output: int) -> set[int]:
-    """Return the slots on which a slot depends, itself included and the images not."""
+    """Return the slots that a slot depends on, itself included, the images excluded."""
     found, pending = set[int](), [output]
     while pending:
         slot = pending.pop()

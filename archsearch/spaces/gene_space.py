@@ -1,4 +1,4 @@
-"""A base for spaces of one's own: genes, the graph that they stand for, and its network."""
+"""A base class for custom search spaces: genes, the graph that they stand for, and its network."""
 
 from __future__ import annotations
 
@@ -17,41 +17,61 @@ from archsearch.spaces.wiring import checked_genotype
 
 
 class GeneSpace(SearchSpace):
-    """A space whose texts list the genes: one token for each, in the order of `choices`, such as `conv3x3 maxpool 0 1`.
+    """A search space whose architectures are written as their genes: one word each, in the order of `choices`.
 
-    A subclass has a `name`, the names of its `operators`, its `choices` (an attribute will do), a graph rule `cells` with its
-    inverse `genes`, and the operators of its `network`. Texts, genotypes, keys, populations as arrays, mutation, costs and
-    trainable networks follow. Subclass `SpaceConformance` to see whether the parts fit together.
+    A subclass defines a `name`, the names of its `operators`, its `choices` (a class attribute is enough), a graph rule `cells`
+    with its inverse `genes`, and the operators of its `network`. Strings, genotypes, keys, populations as arrays, mutation,
+    costs and trainable networks are derived from these. Subclass `SpaceConformance` to test that the parts fit together.
 
-    Where `cells` refuses some genes, or some genes make no difference to it, set `constrained`.
+    Set `constrained` if `cells` rejects some genes, or if some genes make no difference to it.
 
     Attributes:
-        attempts: Draws in a row that may be invalid, in a space that is `constrained`.
+        attempts: Largest number of invalid draws in a row, in a `constrained` space.
 
     Raises:
-        ConfigurationError: A gene has no alternatives, or two that look alike in a text.
+        ConfigurationError: A gene has no alternatives, or two that are written as the same word.
+
+    Example:
+        >>> from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, conv_bn_relu
+        >>> class OneLayer(GeneSpace):
+        ...     name = "one-layer"
+        ...     operators = ("conv", "pool")
+        ...     choices = {"layer": ("conv", "pool")}
+        ...     def cells(self, genes):
+        ...         return (Cell(3, ((0, 1), (1, 2)), node_operators=("input", genes["layer"], "output")),)
+        ...     def genes(self, graphs):
+        ...         return {"layer": graphs[0].operators[1]}
+        ...     def network(self, build, architecture, num_classes, **scale):
+        ...         layer = conv_bn_relu(3, 3, 3) if architecture.text == "conv" else MaxPool(3)
+        ...         x = build.add("pool", GlobalAveragePool(), build.add("layer", layer, build.input))
+        ...         return build.add("classifier", Linear(3, num_classes), x)
+        >>> space = OneLayer()
+        >>> [str(space.from_genotype(genes)) for genes in space.all_genotypes()], space.cost(space.parse("pool")).params
+        (['conv', 'pool'], 40)
     """
 
     attempts: ClassVar[int] = 10_000
 
     @abstractmethod
     def cells(self, genes: Mapping[str, Any]) -> tuple[Cell, ...]:
-        """Return the cells that genes stand for: the graph rule.
+        """Return the cells of an architecture with these genes.
 
         Args:
-            genes: One alternative for each name in `choices`.
+            genes: The alternative chosen for each name in `choices`.
 
         Raises:
-            ArchitectureError: They stand for no valid architecture.
+            ArchitectureError: The genes do not give a valid architecture.
         """
 
     @abstractmethod
     def genes(self, graphs: Sequence[Graph]) -> Mapping[str, Any]:
-        """Return the genes of cells: the inverse of `cells`. Of several genotypes for the same cells it is always the same one.
+        """Return the genes of an architecture: the inverse of `cells`.
+
+        If several genotypes give the same cells, it must always return the same one of them.
 
         Args:
-            graphs: The graph form of each cell, operators on nodes; see `lower`. Graphs of another space may make this fail
-                in any way.
+            graphs: The graph form of each cell, with operators on nodes; see `lower`. For graphs of another space this may
+                raise any exception.
         """
 
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
@@ -68,17 +88,17 @@ class GeneSpace(SearchSpace):
         tokens = text.split() if isinstance(text, str) else []
         if len(tokens) != len(self._places):
             example = " ".join(next(iter(places)) for places in self._places.values())
-            raise ArchitectureError(f"text: expected {len(self._places)} words, one a gene, such as {example!r}; got {text!r}.")
+            raise ArchitectureError(f"text: expected {len(self._places)} words, one per gene, such as {example!r}; got {text!r}.")
         for token, (name, places) in zip(tokens, self._places.items(), strict=True):
             if token not in places:
                 raise ArchitectureError(unknown_name(name, token, places))
         return self.from_genotype([places[token] for token, places in zip(tokens, self._places.values(), strict=True)])
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn uniformly over genotypes; in a constrained space over the valid ones.
+        """Return an architecture drawn uniformly from all genotypes, or from the valid ones in a constrained space.
 
         Raises:
-            ArchitectureError: No genotype out of `attempts` was valid.
+            ArchitectureError: None of `attempts` genotypes was valid.
         """
         for _ in range(self.attempts):
             try:
@@ -89,10 +109,10 @@ class GeneSpace(SearchSpace):
         raise ArchitectureError(f"sample: no genotype out of {self.attempts:,} was valid; let {self!r} refuse fewer.")
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a copy in which one gene has another value; in a constrained space one that is valid and differs.
+        """Return a copy in which one gene has another value; in a constrained space, a copy that is valid and different.
 
         Raises:
-            ArchitectureError: No change out of `attempts` gave such a copy.
+            ArchitectureError: None of `attempts` changes gave such a copy.
         """
         self._own(architecture)
         for _ in range(self.attempts):
@@ -115,7 +135,12 @@ class GeneSpace(SearchSpace):
     def _decoded(self, graphs: Sequence[Graph], row: int) -> Architecture:
         try:
             architecture = self.from_params(self.genes(graphs))
-        except (ArchitectureError, LookupError, TypeError, ValueError) as error:  # what was not made by `cells` may fail anywhere
+        except (
+            ArchitectureError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:  # `genes` may fail in any way on graphs that `cells` did not make
             raise ArchitectureError(f"batch[{row}]: expected graphs of {self.name}; these have no genes ({error}).") from error
         own = self.graphs(architecture)
         if len(own) != len(graphs) or not all(map(_equal, own, graphs)):
@@ -132,7 +157,7 @@ class GeneSpace(SearchSpace):
             places[name] = {_token(value): index for index, value in enumerate(alternatives)}
             if not places[name] or len(places[name]) != len(alternatives) or "" in places[name]:
                 raise ConfigurationError(
-                    f"choices[{name!r}]: expected alternatives that look different in a text; got {list(alternatives)}."
+                    f"choices[{name!r}]: expected alternatives that are written as different words; got {list(alternatives)}."
                 )
         return places
 

@@ -1,4 +1,4 @@
-"""The one graph form that every space lowers to, for one architecture and for populations."""
+"""Graphs with operators on their nodes, the form that all search spaces convert to, and populations of them as arrays."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ class Graph:
     """A cell with operators on its nodes, in topological order.
 
     Args:
-        operators: One name a node; the inputs are called `input`, the output `output`.
+        operators: One name per node; inputs are called `input`, the output `output`.
         adjacency: `[nodes, nodes]` bool; `adjacency[u, v]` is the edge from u to v, and u < v.
+
+    Example:
+        >>> graph = lower(Cell(3, ((0, 1), (1, 2)), node_operators=("input", "conv3x3", "output")))
+        >>> graph.operators, graph.adjacency.sum()
+        (('input', 'conv3x3', 'output'), np.int64(2))
     """
 
     operators: tuple[str, ...]
@@ -31,8 +36,8 @@ def lower(cell: Cell, num_inputs: int = 1) -> Graph:
     """Return the graph form of a cell.
 
     A cell with operators on its nodes keeps its nodes. In a cell with operators on its edges each edge becomes a node: it
-    reads the edges that end where it starts, and the output reads the edges that end at the last node (the sum at a node is
-    implied).
+    reads the edges that end where it starts, and the output reads the edges that end at the last node. The sum at each node of
+    the cell is implied.
 
     Args:
         cell: The cell; its first `num_inputs` nodes are inputs.
@@ -58,15 +63,22 @@ def lower(cell: Cell, num_inputs: int = 1) -> Graph:
 
 @dataclass(frozen=True)
 class GraphBatch:
-    """A population as integer arrays.
+    """A population of architectures as integer arrays.
 
     Args:
         vocabulary: Operator names; the arrays hold indices into it.
         operators: `[batch, cells, nodes]` int8; -1 pads.
         adjacency: `[batch, cells, nodes, nodes]` bool; `[..., u, v]` is the edge from u to v.
         edges: `[batch, cells, width, width]` int8, only for spaces with operators on edges: the operator on the edge from u to
-            v of the cell as published, -1 where there is none. Where several operators may join one pair of nodes it is
+            v of the cell as published, -1 if there is none. If several operators may connect one pair of nodes it is
             `[batch, cells, slots, width, width]`: slot `d` holds the operator on the `d`-th input of each node v.
+
+    Example:
+        >>> from archsearch import spaces
+        >>> space = spaces.get("nasbench201")
+        >>> batch = space.encode([space.from_genotype([3] * 6), space.from_genotype([1] * 6)])
+        >>> len(batch), batch.operators.shape, batch.adjacency.shape
+        (2, (2, 1, 8), (2, 1, 8, 8))
     """
 
     vocabulary: tuple[str, ...]
@@ -85,7 +97,7 @@ class GraphBatch:
         """Return one cell of one architecture, without padding.
 
         Raises:
-            ArchitectureError: An operator is no index into the vocabulary.
+            ArchitectureError: An operator is not an index into the vocabulary.
         """
         used = np.flatnonzero(self.operators[row, cell] >= 0)
         if (self.operators[row, cell] >= len(self.vocabulary)).any():
@@ -98,7 +110,7 @@ class GraphBatch:
 
 
 def pack(graphs: Sequence[Sequence[Graph]], vocabulary: tuple[str, ...]) -> GraphBatch:
-    """Return graphs (a list of cells for each architecture) as one padded batch."""
+    """Return graphs, one list of cells per architecture, as one padded batch."""
     index = {name: position for position, name in enumerate(vocabulary)}
     cells = len(graphs[0]) if graphs else 0
     nodes = max((len(graph.operators) for row in graphs for graph in row), default=0)

@@ -1,4 +1,4 @@
-"""A space confined to a list: what a benchmark table that holds a part of a space can answer for."""
+"""A search space restricted to a list of architectures, such as those of a benchmark table."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from archsearch.spaces.space import Genotype, SearchSpace
 
 Read = Callable[[], Sequence[str]]
 _NEIGHBOURS = 10
-_REMEMBERED = 64  # an evolution mutates the same few parents again and again
-_JUMPS = 0.1  # without them, what is nobody's near neighbour could not be reached
+_REMEMBERED = 64  # evolution mutates the same few parents many times
+_JUMPS = 0.1  # without jumps, an architecture that is near to no other could not be reached
 
 
 class Listed(SearchSpace):
-    """The listed architectures of a space; made by `listed`.
+    """The listed architectures of a search space; use the function `listed` to make one.
 
-    Samples are drawn uniformly from the list. A mutation is one of the ten listed architectures whose genes differ least or, one
-    time in ten, any other one. A genotype or graph that is not listed stands for the listed architecture that is nearest in this
-    sense. All else, the name and the keys too, is that of the space.
+    `sample` draws uniformly from the list. `mutate` returns one of the ten nearest listed architectures (the number of differing
+    genes is the distance) or, with probability 0.1, any other one. A genotype or graph that is not listed stands for the nearest
+    listed architecture. Everything else, including the name and the keys, is that of the space.
     """
 
     constrained = True
@@ -60,7 +60,7 @@ class Listed(SearchSpace):
             return architecture
         if rng.random() < _JUMPS:
             return self._at(int(rng.choice(np.flatnonzero(distances))))
-        # A place among the nearest says how far to go; those as far are alike. So the list need not be sorted.
+        # Draw a rank among the nearest, then one of all architectures at the distance of that rank: no sorting is needed.
         place = int(rng.integers(min(_NEIGHBOURS, others)))
         distance = int(np.searchsorted(at_distance.cumsum(), place, side="right"))
         return self._at(int(rng.choice(np.flatnonzero(distances == distance))))
@@ -68,7 +68,7 @@ class Listed(SearchSpace):
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         sizes = [len(alternatives) for alternatives in self.choices.values()]
         if len(genotype) != len(sizes) or any(not 0 <= gene < size for gene, size in zip(genotype, sizes, strict=True)):
-            return self._base.from_genotype(genotype)  # it says what is wrong
+            return self._base.from_genotype(genotype)  # raises the error that says what is wrong
         return self._at(int(self._distances(tuple(genotype)).argmin()))
 
     def decode(self, batch: GraphBatch) -> list[Architecture]:
@@ -79,7 +79,7 @@ class Listed(SearchSpace):
 
     @cached_property
     def _distances(self) -> Callable[[Genotype], NDArray[np.int16]]:
-        """Of a genotype: in how many genes each listed architecture differs, `[architectures]`; the last ones are remembered."""
+        """Function from a genotype to its distance from each listed architecture, `[architectures]`, with a cache."""
         return lru_cache(_REMEMBERED)(self._counted_distances)
 
     def _counted_distances(self, genotype: Genotype) -> NDArray[np.int16]:
@@ -93,9 +93,9 @@ class Listed(SearchSpace):
 
     @cached_property
     def _genes(self) -> NDArray[np.int16]:
-        """Genotypes, `[genes, architectures]`: a gene of all lies together, which makes distances six times as fast.
+        """Genotypes, `[genes, architectures]`: with the values of a gene side by side, distances are six times as fast.
 
-        Processes that only look scores up never need them.
+        Computed on first use; processes that only look up scores never need them.
         """
         return np.ascontiguousarray(self._base.genotypes([self._base.parse(text) for text in self._texts]).T)
 
@@ -105,19 +105,22 @@ class Listed(SearchSpace):
 
 
 def listed(space: SearchSpace, architectures: Sequence[str | Architecture] | Read) -> SearchSpace:
-    """Return a space with some of its architectures only.
+    """Return a search space restricted to some of its architectures.
 
     Args:
-        space: The whole space.
-        architectures: What is kept: architectures, or their texts, or a function that reads their texts. Such a function is what
-            travels to other processes, instead of a long list.
+        space: The full space.
+        architectures: The architectures to keep, or their strings, or a function that returns their strings. A function is
+            pickled in place of a long list.
 
     Raises:
-        ArchitectureError: One of them is not of the space; found when it is first needed.
-        ConfigurationError: There is none.
+        ArchitectureError: One of them is not of the space; raised when it is first used.
+        ConfigurationError: The list is empty.
 
     Example:
-        >>> space = listed(spaces.get("enas"), table.architectures)
+        >>> from archsearch import spaces
+        >>> space = spaces.get("nasbench201")
+        >>> listed(space, [space.from_genotype([gene] * 6) for gene in (0, 3, 4)]).size
+        3
     """
     given = architectures if callable(architectures) else tuple(map(str, architectures))
     if not callable(given) and not given:

@@ -1,4 +1,4 @@
-"""The cell space of NAS-Bench-201: four nodes, six edges, five operators on edges.
+"""The cell search space of NAS-Bench-201: four nodes, six edges, five operators on edges.
 
 X. Dong, Y. Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020,
 arXiv 2001.00326.
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 OPERATORS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-_ZERO = "#"  # sorts before all operators, on which the published count depends
+_ZERO = "#"  # sorts before all operators, as the published count requires
 _TEXT = re.compile(r"\|([^|]+)\|\+\|([^|]+)\|([^|]+)\|\+\|([^|]+)\|([^|]+)\|([^|]+)\|")
 
 
 class NASBench201(SearchSpace):
     """`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: one operator on each edge of the complete graph over four nodes.
 
-    15,625 texts, 6,466 distinct structures. The genes are the edges in the order 0>1, 0>2, 1>2, 0>3, 1>3, 2>3.
+    15,625 architectures, 6,466 of them distinct. The genes are the edges in the order 0>1, 0>2, 1>2, 0>3, 1>3, 2>3.
 
     Scale:
         channels: Channels of the first stage (published: 16); the second and third have twice and four times as many.
-        cells_per_stage: Cells in each of the three stages (published: 5).
-        replicas: Independent copies of the network that are trained in one pass. The images of all stand side by side
-            (`[batch, replicas * channels, height, width]`), and so do the logits (`[batch, replicas * classes]`).
+        cells_per_stage: Number of cells in each of the three stages (published: 5).
+        replicas: Number of independent networks that are trained in one pass. Their images are concatenated in the channels
+            (`[batch, replicas * channels, height, width]`), and so are their logits (`[batch, replicas * classes]`).
     """
 
     name: ClassVar[str] = "nasbench201"
@@ -54,7 +54,7 @@ class NASBench201(SearchSpace):
 
     @property
     def num_unique(self) -> int:
-        """6,466: the published number of distinct structures."""
+        """The published number of distinct structures, 6,466."""
         return 6466
 
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
@@ -89,10 +89,11 @@ class NASBench201(SearchSpace):
         return _architecture(tuple(genotype))
 
     def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: edges that carry zero pruned, skip connections merged, sums sorted.
+        """Return the canonical identity: zero edges are pruned, skip connections merged, and the terms of sums sorted.
 
-        This is the identity behind the published 6,466 (section 2.1 of the paper). It is finer than equality of functions:
-        a sum keeps its zero terms and is not flattened when a skip connection passes it on; without both, 4,930 remain.
+        This identity gives the published number, 6,466 (section 2.1 of the paper). Cells of different keys may still compute the
+        same function: a sum keeps its zero terms, and is not flattened when a skip connection passes it on. Without these two
+        distinctions, 4,930 structures would remain.
         """
         return _key(self.genotype(architecture))
 
@@ -100,7 +101,7 @@ class NASBench201(SearchSpace):
         return self.encode_genotypes(self.genotypes(architectures))
 
     def encode_genotypes(self, genotypes: NDArray[np.integer]) -> GraphBatch:
-        """Return a population given as genotypes `[batch, 6]`; all cells share one graph, so this only copies arrays."""
+        """Return the graphs of a population of genotypes `[batch, 6]`; all cells share one adjacency matrix."""
         batch = len(genotypes)
         operators = np.empty((batch, 1, len(EDGES) + 2), dtype=np.int8)
         operators[:, 0, 0], operators[:, 0, -1] = 0, 1
@@ -131,14 +132,14 @@ class NASBench201(SearchSpace):
         num_classes: int = 10,
         **scale: int,
     ) -> Cost:
-        # All edges of a cell work at one size, so the cost is that of the empty network plus that of each edge.
+        # All edges of a cell work at one size, so the cost is that of the network without edges plus that of each edge.
         settings = tuple(sorted(self.checked_scale(scale).items()))
         params, macs = _operator_costs(tuple(input_shape), num_classes, settings)
         genotype = self.genotype(architecture)
         return Cost(params[-1] + sum(params[gene] for gene in genotype), macs[-1] + sum(macs[gene] for gene in genotype))
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
-        # Operators need torch; looking scores up in a table does not.
+        # Operators need torch; looking up scores in a table does not.
         from archsearch.spaces.networks.nasbench201 import skeleton
 
         return skeleton(build, dict(zip(EDGES, architecture.cells[0].edge_operators, strict=True)), num_classes, **scale)
@@ -154,7 +155,7 @@ def _architecture(genotype: Genotype) -> Architecture:
 
 @cache  # at most 15,625 entries
 def _key(genotype: Genotype) -> str:
-    """Write the output as an expression of the input, sums sorted, and return its digest."""
+    """Return a digest of the output written as an expression of the input, with sorted sums."""
     expressions = {0: "x"}
     for node in (1, 2, 3):
         terms = []
@@ -173,7 +174,7 @@ def _key(genotype: Genotype) -> str:
 def _operator_costs(
     input_shape: tuple[int, int, int], num_classes: int, scale: tuple[tuple[str, int], ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return parameters and MACs that one edge adds for each operator, and last those of the network without edges."""
+    """Return the parameters and MACs that one edge with each operator adds; the last entries are those of no edges."""
     space = NASBench201()
     costs = [
         space.plan(_architecture((operator, 0, 0, 0, 0, 0)), num_classes, input_shape[0], **dict(scale)).cost(input_shape)

@@ -1,7 +1,7 @@
-"""The two-cell space of NASNet as ENAS, DARTS and GATES use it: four steps a cell, each the sum of two operators.
+"""The NASNet search space of two cells as in ENAS, DARTS and GATES: four steps per cell, each the sum of two operators.
 
 B. Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, arXiv 1707.07012; with these
-operators H. Pham et al., arXiv 1802.03268, section 2.4; text and skeleton as in H. Liu et al., "DARTS: Differentiable
+operators H. Pham et al., arXiv 1802.03268, section 2.4; string form and skeleton as in H. Liu et al., "DARTS: Differentiable
 Architecture Search", ICLR 2019, arXiv 1806.09055.
 """
 
@@ -30,7 +30,7 @@ NODES = INPUTS + STEPS
 CELLS = ("normal", "reduce")
 Pair = tuple[int, str]
 
-# Places in the graph of a cell: inputs, then for each step its two operators and their sum, then the output.
+# Node numbers in the graph of a cell: inputs, then for each step its two operators and their sum, then the output.
 _OPERATORS_AT = np.array([[INPUTS + 3 * step + slot for slot in range(SLOTS)] for step in range(STEPS)])
 _NODES_AT = np.array([*range(INPUTS), *(INPUTS + 3 * step + SLOTS for step in range(STEPS))])
 _SIZE = INPUTS + 3 * STEPS + 1
@@ -48,19 +48,19 @@ class NASNet(SearchSpace):
     """`Genotype(normal=[(op, source), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))`.
 
     An architecture has a normal and a reduction cell. The nodes of a cell are the outputs of the two cells before it (0: the
-    one before the last, 1: the last) and four steps (2 to 5); each step is the sum of two operators on earlier nodes, which
-    may be one and the same, and the output is all steps side by side. A text lists the two pairs of each step in turn.
+    second to last, 1: the last) and four steps (2 to 5). Each step is the sum of two operators on earlier nodes, which may be
+    the same node; the output concatenates all steps. The text lists the two pairs (operator, source) of each step in order.
 
-    (5 * 2 * 5 * 3 * 5 * 4 * 5 * 5)^4 = 3.2e19 texts. The genes are, for each pair in the order of the text, the source and the
-    operator.
+    There are (5 * 2 * 5 * 3 * 5 * 4 * 5 * 5)^4 = 3.2e19 genotypes. The genes are the source and the operator of each pair, in
+    the order of the text.
 
-    In the graph form each pair is a node with the operator, and each step a further node `sum`: without these the pairs of
-    steps that only the output reads could not be told apart. The nodes 0 and 1 are the inputs, in the order above.
+    In the graph form each pair is a node with its operator, and each step another node `sum`; without these, graphs would not
+    show which pairs form a step that only the output reads. Nodes 0 and 1 are the inputs, in the order above.
 
     Scale:
         channels: Channels of a step in the first third; they double at each reduction (published: 16 in the search, 36 in the
             final network).
-        cells: Number of cells; two of them are reductions (published: 8 in the search, 20 in the final network).
+        cells: Number of cells, two of them reduction cells (published: 8 in the search, 20 in the final network).
     """
 
     name: ClassVar[str] = "nasnet"
@@ -130,9 +130,9 @@ class NASNet(SearchSpace):
         return self.from_genotype(genotype)
 
     def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: isomorphic cells share it, whatever the order of their steps and of the pairs.
+        """Return the canonical identity, equal for isomorphic cells: the order of steps and of pairs does not matter.
 
-        It is the identity of `SearchSpace.key`, found with less work because a cell has at most 24 orders of its steps.
+        It distinguishes the same architectures as `SearchSpace.key`, but is faster, since a cell has at most 24 orders of steps.
         """
         forms = []
         for cell in self._own(architecture).cells:
@@ -148,7 +148,7 @@ class NASNet(SearchSpace):
         return self.encode_genotypes(self.genotypes(architectures))
 
     def encode_genotypes(self, genotypes: NDArray[np.integer]) -> GraphBatch:
-        """Return a population given as genotypes `[batch, 32]`, with the edge form `[batch, 2, 2, 6, 6]`."""
+        """Return the graphs of a population of genotypes `[batch, 32]`, with edges `[batch, 2, 2, 6, 6]`."""
         genes = np.asarray(genotypes, dtype=np.int8).reshape(-1, len(CELLS), STEPS, SLOTS, 2)
         sources, names = genes[..., 0], genes[..., 1] + np.int8(2)
         batch = len(genes)
@@ -184,7 +184,7 @@ class NASNet(SearchSpace):
         return [self.from_genotype(row) for row in genes.reshape(len(batch), -1).tolist()]
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
-        # Operators need torch; looking scores up in a table does not.
+        # Operators need torch; looking up scores in a table does not.
         from archsearch.spaces.networks.nasnet import skeleton
 
         normal, reduction = architecture.cells
@@ -192,7 +192,7 @@ class NASNet(SearchSpace):
 
 
 def _cell(genes: Genotype) -> Cell:
-    """Return a cell whose edges are the pairs in order; the output, all steps side by side, is implied."""
+    """Return a cell whose edges are the pairs in order; its output, the concatenation of all steps, is implied."""
     pairs = list(zip(genes[::2], genes[1::2], strict=True))
     edges = tuple((source, INPUTS + position // SLOTS) for position, (source, _) in enumerate(pairs))
     return Cell(NODES, edges, edge_operators=tuple(OPERATORS[operator] for _, operator in pairs))
@@ -210,11 +210,11 @@ def _graph(cell: Cell) -> Graph:
 
 
 def _least(steps: Mapping[int, Sequence[Pair]], numbers: Mapping[int, int]) -> list[list[Pair]]:
-    """Return the least of all ways to write the remaining steps one after the other, each with its pairs sorted.
+    """Return the smallest of all topological orders of the remaining steps, each written as its sorted pairs.
 
     Args:
-        steps: The pairs (source, operator) of the steps that have no number yet.
-        numbers: The numbers of the inputs and of the steps written before.
+        steps: The pairs (source, operator) of the steps that are not numbered yet.
+        numbers: The numbers of the inputs and of the steps numbered so far.
     """
     ready = {
         node: sorted((numbers[source], operator) for source, operator in pairs)
@@ -224,7 +224,7 @@ def _least(steps: Mapping[int, Sequence[Pair]], numbers: Mapping[int, int]) -> l
     if not ready:
         return []
     first = min(ready.values())
-    # Equal steps differ in what reads them, so each of them may come first.
+    # Equal steps may differ in which steps read them, so each of them is tried first.
     rests = [
         _least({other: pairs for other, pairs in steps.items() if other != node}, {**numbers, node: len(numbers)})
         for node, pairs in ready.items()

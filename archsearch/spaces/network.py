@@ -1,4 +1,4 @@
-"""The trainable module of an architecture."""
+"""The trainable PyTorch module of an architecture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OperatorModule(nn.Module):
-    """Holds the parameters and running statistics of one operator."""
+    """Parameters and running statistics of one operator."""
 
     def __init__(self, operator: Operator, generator: torch.Generator) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ class OperatorModule(nn.Module):
 
 
 class Network(nn.Module):
-    """Executes a plan with parameters of its own.
+    """Module that executes a plan with its own parameters.
 
     Args:
-        plan: What to execute.
-        generator: Source of the initial weights; None takes a new one with seed 0.
+        plan: The network to execute.
+        generator: Random generator of the initial weights; None uses a new one with seed 0.
 
     Shapes:
-        input `[batch, in_channels, height, width]`; output `[batch, classes]`, or a list of them for several exits.
+        input `[batch, in_channels, height, width]`; output `[batch, classes]`, or a list of these for several exits.
     """
 
     def __init__(self, plan: Plan, generator: torch.Generator | None = None) -> None:

@@ -1,9 +1,10 @@
-"""How wide a network may be for what it is allowed to cost."""
+"""The largest number of channels with which a network stays within a budget of MACs."""
 
 from __future__ import annotations
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.space import SearchSpace
 
 MOBILE_MACS = 600e6
 """The mobile setting: fewer than 600 million MACs (B. Zoph et al., CVPR 2018, section 4.2; DARTS, section 3.2)."""
@@ -17,27 +18,28 @@ def largest_channels(
     num_classes: int = 1000,
     **scale: int,
 ) -> int:
-    """Return the largest setting `channels` with which a network stays under a budget.
-
-    MACs rise with the channels, so the answer is found by halving.
+    """Return the largest setting `channels` with which a network has fewer MACs than a budget, by binary search.
 
     Args:
         space: Space of the architecture; it must have the scale setting `channels`.
-        architecture: What is to be built.
-        macs: The network has fewer MACs of one input than this.
+        architecture: An architecture of the space.
+        macs: The budget: the network has fewer MACs per image than this.
         input_shape: `(channels, height, width)` of an image.
-        num_classes: Classes to tell apart.
+        num_classes: Number of classes.
         **scale: Other size settings, such as `cells=14`.
 
     Raises:
-        ConfigurationError: The space has no such setting, or the smallest network is over the budget.
+        ConfigurationError: The space has no setting `channels`, or the narrowest network exceeds the budget.
 
     Example:
-        >>> largest_channels(space, architecture, macs=600e6, cells=14)
+        >>> from archsearch import spaces
+        >>> space = spaces.get("nasbench201")
+        >>> largest_channels(space, space.from_genotype([3] * 6), macs=220e6, input_shape=(3, 32, 32), num_classes=10)
+        15
     """
     if "channels" not in space.scale_defaults or "channels" in scale:
         raise ConfigurationError(
-            f"space: expected one with a scale setting 'channels', left open; got {space.name} with {scale}."
+            f"space: expected one with a scale setting 'channels' that is not given; got {space.name} with {scale}."
         )
 
     space.checked_scale(scale)
@@ -58,7 +60,7 @@ def largest_channels(
 
 
 def _buildable(space: SearchSpace, architecture: Architecture, channels: int, scale: dict[str, int]) -> bool:
-    """Return whether there are enough channels for the parts of a network that divide them among several paths."""
+    """Return whether there are enough channels for the operators that divide them among several paths."""
     try:
         space.cost(architecture, (3, 32, 32), 10, channels=channels, **scale)
     except ConfigurationError as error:

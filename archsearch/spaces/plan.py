@@ -1,4 +1,4 @@
-"""A network as a list of operator applications: what modules, generated weights and cost counters all execute."""
+"""A network as a list of operator applications, executed by trainable modules and with generated weights."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Step:
     """One application of an operator.
 
     Args:
-        name: Owner of the parameters. Steps of one name share them.
-        operator: What is applied.
-        inputs: Slots that it reads. Slot 0 is the network's input, slot `i + 1` the output of step `i`.
+        name: Name of the parameters. Steps of the same name share them.
+        operator: The operator to apply.
+        inputs: Slots that it reads. Slot 0 holds the images, slot `i + 1` the output of step `i`.
     """
 
     name: str
@@ -39,8 +39,8 @@ class Plan:
 
     Args:
         in_channels: Channels of the input images.
-        steps: What is computed, in order.
-        outputs: Slots of the logits, one for each exit.
+        steps: The operator applications, in order.
+        outputs: Slots of the logits, one per exit.
     """
 
     in_channels: int
@@ -49,12 +49,12 @@ class Plan:
 
     @cached_property
     def operators(self) -> dict[str, Operator]:
-        """The operators by the name of their parameters, each once."""
+        """The operators by the name of their parameters."""
         return {step.name: step.operator for step in self.steps}
 
     @cached_property
     def live_steps(self) -> tuple[tuple[int, Step, tuple[int, ...]], ...]:
-        """The steps on which an output depends: `(slot written, step, slots that are not needed afterwards)`."""
+        """The steps that an output depends on: `(slot written, step, slots that are not needed afterwards)`."""
         needed = set(self.outputs)
         live: list[tuple[int, Step, tuple[int, ...]]] = []
         for index in range(len(self.steps) - 1, -1, -1):
@@ -72,7 +72,7 @@ class Plan:
         return shapes
 
     def cost(self, input_shape: Shape) -> Cost:
-        """Return parameters and MACs of all steps; steps that reach no output are counted too."""
+        """Return parameters and MACs of all steps, including those that no output depends on."""
         shapes = self.shapes(input_shape)
         macs = sum(step.operator.macs(*(shapes[slot] for slot in step.inputs)) for step in self.steps)
         params = sum(math.prod(shape) for operator in self.operators.values() for shape in operator.parameter_shapes().values())
@@ -85,8 +85,8 @@ class Plan:
 
         Args:
             images: `[batch, channels, height, width]`.
-            parameters: For each name in `operators` its tensors, in the operator's order.
-            buffers: Running statistics likewise; None normalises by the statistics of the batch.
+            parameters: The tensors of each name in `operators`, in the operator's order.
+            buffers: The running statistics of each name; None normalises by the statistics of the batch.
             training: As in `Operator.apply`.
 
         Returns:
@@ -108,13 +108,16 @@ class PlanBuilder(Builder):
         in_channels: Channels of the images.
 
     Raises:
-        ConfigurationError: Two operators, or two blocks, use one name, or a block reads a slot that it was not given.
+        ConfigurationError: Two operators or two blocks use the same name, or a block reads a slot that is not among its inputs.
 
     Example:
+        >>> from archsearch.spaces.operators import GlobalAveragePool, Linear, conv_bn
         >>> build = PlanBuilder(in_channels=3)
         >>> x = build.add("stem", conv_bn(3, 16, 3), build.input)
         >>> x = build.add("pool", GlobalAveragePool(), x)
         >>> plan = build.finish(build.add("classifier", Linear(16, 10), x))
+        >>> plan.cost((3, 32, 32)).params
+        634
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -155,7 +158,7 @@ class _Scope:
 
     Args:
         name: Name of the block.
-        inputs: Slots that it was given.
+        inputs: Slots that are its inputs.
         before: The last slot written before it.
     """
 
@@ -165,5 +168,5 @@ class _Scope:
 
 
 def initial_parameters(plan: Plan, generator: torch.Generator) -> dict[str, tuple[Tensor, ...]]:
-    """Return freshly initialised parameters of a plan, by step name, in the order of its steps."""
+    """Return newly initialised parameters of a plan by step name, in the order of its steps."""
     return {name: operator.initial_parameters(generator) for name, operator in plan.operators.items()}

@@ -1,4 +1,4 @@
-"""Search spaces by name."""
+"""Registry of search spaces by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def get(name: str) -> SearchSpace:
     """Return the search space called `name`.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: No space has this name.
+
+    Example:
+        >>> get("enas12")
+        ENAS(layers=12)
     """
     if name in _registered:
         return _registered[name]()
@@ -41,12 +45,12 @@ def get(name: str) -> SearchSpace:
 
 
 def register(name: str, factory: Callable[[], SearchSpace]) -> None:
-    """Make an own space known under `name`, so that configurations can name it.
+    """Register a custom search space under a name, so that configurations can use the name.
 
-    Registering a name again replaces its space, so that a notebook cell can run twice.
+    Registering a name again replaces the space, so that a notebook cell can be run twice.
 
     Raises:
-        ConfigurationError: A built-in space has that name.
+        ConfigurationError: A built-in space has this name.
     """
     if name in _BUILT_IN:
         raise ConfigurationError(f"name: {name!r} is a built-in space; choose another name.")

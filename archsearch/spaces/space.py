@@ -1,4 +1,4 @@
-"""What a search space is."""
+"""The interface of a search space."""
 
 from __future__ import annotations
 
@@ -30,28 +30,35 @@ Genotype = tuple[int, ...]
 class SearchSpace(ABC):
     """A set of architectures with sampling, mutation, identity, cost and networks.
 
-    A space is described by its decisions (`choices`): a fixed list of named genes, each with its alternatives. A genotype is one
-    index a gene. Subclasses say how a genotype becomes an architecture and back, how a text is read, and which operators make
-    up the network of an architecture; the rest follows. `GeneSpace` needs less still.
+    A space is described by its `choices`: a fixed list of named genes, each with its alternatives. A genotype is one index per
+    gene. Subclasses define the conversion between genotypes and architectures, the parsing of strings, and the operators of an
+    architecture's network; everything else is derived. `GeneSpace` is simpler to subclass.
+
+    Example:
+        >>> from archsearch import spaces
+        >>> space = spaces.get("nasbench201")
+        >>> architecture = space.sample(np.random.default_rng(0))
+        >>> str(architecture), space.cost(architecture).params
+        ('|avg_pool_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|skip_connect~1|none~2|', 344346)
     """
 
     name: ClassVar[str]
     operators: ClassVar[tuple[str, ...]]
     num_inputs: ClassVar[int] = 1
     scale_defaults: ClassVar[Mapping[str, int]] = {}
-    constrained: ClassVar[bool] = False  # genotypes may be invalid or stand for one architecture; mutations may change many genes
+    constrained: ClassVar[bool] = False  # some genotypes are invalid or give the same architecture
 
     @property
     @abstractmethod
     def choices(self) -> Mapping[str, Sequence[Any]]:
-        """The decisions: the alternatives of each gene, by name, in order."""
+        """The alternatives of each gene by name, in order."""
 
     @abstractmethod
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         """Return the architecture of a genotype.
 
         Raises:
-            ArchitectureError: The genotype has another length, or describes no valid architecture.
+            ArchitectureError: The genotype has another length or does not give a valid architecture.
         """
 
     @abstractmethod
@@ -60,17 +67,17 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
-        """Return the architecture that a text describes, so that `parse(str(architecture)) == architecture`.
+        """Return the architecture of a string, so that `parse(str(architecture)) == architecture`.
 
         Raises:
-            ArchitectureError: The text is not of this space.
+            ArchitectureError: The string is not an architecture of this space.
         """
 
     def key(self, architecture: Architecture) -> str:
-        """Return the canonical identity: architectures of one structure share it, whatever their text.
+        """Return the canonical identity of an architecture: a string that is equal for equivalent architectures.
 
-        Two architectures share this one if and only if their cells are isomorphic graphs, nodes left out that lie on no path
-        from an input to the output. Spaces in which other differences do not matter have one of their own.
+        By default two architectures have the same key if and only if their cells are isomorphic graphs, after removing nodes on
+        no path from an input to the output. Subclasses may identify more architectures.
         """
         forms = [canonical_form(live_part(graph)) for graph in self.graphs(self._own(architecture))]
         return hashlib.blake2b(b"\n".join(forms), digest_size=10).hexdigest()
@@ -79,22 +86,22 @@ class SearchSpace(ABC):
         """Return the key of each architecture of a population.
 
         Raises:
-            ArchitectureError: A graph is not of this space.
+            ArchitectureError: A graph is not an architecture of this space.
         """
         return [self.key(architecture) for architecture in self.decode(batch)]
 
     @abstractmethod
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int | tuple[int, ...]:
-        """Give the operators of an architecture's network to `build`; all that executes or counts it follows from them.
+        """Add the operators of an architecture's network to `build`, for execution and for counting costs.
 
         Args:
-            build: Takes the operators. `build.input` is the slot of the images, `build.in_channels` their channels.
-            architecture: One of this space.
-            num_classes: Classes to tell apart.
-            **scale: All settings of `scale_defaults`.
+            build: Receives the operators. `build.input` is the slot of the images, `build.in_channels` their channels.
+            architecture: An architecture of this space.
+            num_classes: Number of classes.
+            **scale: A value for each setting of `scale_defaults`.
 
         Returns:
-            The slot of the logits, or of those of each exit.
+            The slot of the logits, or a tuple of slots, one per exit.
         """
 
     @property
@@ -107,7 +114,7 @@ class SearchSpace(ABC):
 
     @property
     def num_unique(self) -> int | None:
-        """Number of distinct keys, where it is known."""
+        """Number of distinct keys, or None if it is not known."""
         return None
 
     @property
@@ -116,15 +123,15 @@ class SearchSpace(ABC):
         return (INPUT, OUTPUT, *self.operators)
 
     def all_genotypes(self) -> Iterator[Genotype]:
-        """Yield every genotype; see `size` before."""
+        """Yield every genotype, `size` in all."""
         return itertools.product(*(range(len(alternatives)) for alternatives in self.choices.values()))
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn uniformly over genotypes."""
+        """Return the architecture of a genotype drawn uniformly."""
         return self.from_genotype([int(rng.integers(len(alternatives))) for alternatives in self.choices.values()])
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a copy in which one gene, drawn uniformly, has another value."""
+        """Return an architecture in which one gene, drawn uniformly, has another value, also drawn uniformly."""
         genotype = list(self.genotype(architecture))
         sizes = [len(alternatives) for alternatives in self.choices.values()]
         gene = int(rng.choice([index for index, size in enumerate(sizes) if size > 1]))
@@ -144,7 +151,7 @@ class SearchSpace(ABC):
         """Return the architectures of a population: the inverse of `encode`.
 
         Raises:
-            ArchitectureError: A graph is not of this space.
+            ArchitectureError: A graph is not an architecture of this space.
         """
 
     def build(
@@ -158,11 +165,11 @@ class SearchSpace(ABC):
         """Return the trainable network of an architecture.
 
         Args:
-            architecture: What to build.
-            num_classes: Classes to tell apart.
+            architecture: An architecture of this space.
+            num_classes: Number of classes.
             in_channels: Channels of the images.
-            generator: Source of the initial weights; None takes a new one with seed 0.
-            **scale: The space's own size settings; see `scale_defaults`.
+            generator: Random generator of the initial weights; None uses a new one with seed 0.
+            **scale: Size settings of the space; see `scale_defaults`.
 
         Raises:
             ConfigurationError: A scale setting is unknown or not positive.
@@ -190,7 +197,7 @@ class SearchSpace(ABC):
         num_classes: int = 10,
         **scale: int,
     ) -> Cost:
-        """Return parameters and MACs of the network that `build` makes, for inputs `(channels, height, width)`."""
+        """Return parameters and MACs of the network that `build` returns, for images `(channels, height, width)`."""
         from archsearch.spaces.cost_counter import CostCounter  # operators need torch; encoding does not
 
         count = CostCounter(tuple(input_shape))
@@ -201,13 +208,18 @@ class SearchSpace(ABC):
         """Return the alternatives of each gene, for Ray Tune or Optuna.
 
         Example:
-            >>> {name: tune.choice(list(values)) for name, values in space.param_space().items()}
-            >>> {name: trial.suggest_categorical(name, values) for name, values in space.param_space().items()}
+            >>> from archsearch import spaces
+            >>> domains = spaces.get("nasbench201").param_space()
+            >>> domains["edge_0_1"]
+            ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
+
+            With Ray Tune: `{name: tune.choice(list(values)) for name, values in domains.items()}`. With Optuna:
+            `{name: trial.suggest_categorical(name, values) for name, values in domains.items()}`.
         """
         return {name: tuple(alternatives) for name, alternatives in self.choices.items()}
 
     def from_params(self, params: Mapping[str, Any]) -> Architecture:
-        """Return the architecture of one alternative a gene; the inverse of `params`.
+        """Return the architecture with the given alternative of each gene; the inverse of `params`.
 
         Raises:
             ArchitectureError: A gene is missing or unknown, or its value is not among the alternatives.
@@ -226,7 +238,7 @@ class SearchSpace(ABC):
         return self.from_genotype(genotype)
 
     def params(self, architecture: Architecture) -> dict[str, Any]:
-        """Return the alternative that each gene takes; the inverse of `from_params`."""
+        """Return the alternative of each gene by name; the inverse of `from_params`."""
         genotype = self.genotype(architecture)
         return {name: values[index] for (name, values), index in zip(self.choices.items(), genotype, strict=True)}
 
@@ -236,10 +248,10 @@ class SearchSpace(ABC):
         return np.array(rows, dtype=np.int16).reshape(len(rows), len(self.choices))
 
     def checked_scale(self, scale: Mapping[str, int]) -> dict[str, int]:
-        """Return `scale` completed by the space's defaults.
+        """Return the settings in `scale`, completed by `scale_defaults`.
 
         Raises:
-            ConfigurationError: A setting is unknown or not a positive whole number.
+            ConfigurationError: A setting is unknown or not a positive int.
         """
         for name, value in scale.items():
             if name not in self.scale_defaults:

@@ -1,42 +1,45 @@
-"""The networks of a space for large images: a stem makes the images small before the space's own network reads them."""
+"""Networks for large images: a stem of strided convolutions in front of the network of a search space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.builder import Builder
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.graph import Graph, GraphBatch
-from archsearch.spaces.operators import conv_bn_relu
-from archsearch.spaces.plan import Plan, Step
 from archsearch.spaces.space import Genotype, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.spaces.builder import Builder
+    from archsearch.spaces.plan import Plan
 
 SETTING = "stem_halvings"
 
 
 class StridedStem(SearchSpace):
-    """A space whose networks begin with 3x3 convolutions of stride 2; architectures, texts and keys are those of the space.
+    """A search space whose networks begin with 3x3 convolutions of stride 2; architectures and keys are those of `space`.
 
-    Each convolution is followed by normalisation and ReLU. The first has half of the space's `channels`, the others all of them;
-    three bring 224 pixels to 28, as the stems of NASNet (mobile) and DARTS do on ImageNet (H. Liu et al., ICLR 2019, section 3.2;
-    `NetworkImageNet` in the published program `cnn/model.py`, whose last two stem convolutions stand for the first layer of the
-    cells here). Their number is the scale setting `stem_halvings`.
+    Each convolution is followed by batch normalisation and ReLU. The first has half of the `channels` of the space, the others
+    all of them. Three convolutions reduce 224 pixels to 28, as the stems of NASNet (mobile) and DARTS do on ImageNet (H. Liu et
+    al., ICLR 2019, section 3.2; `NetworkImageNet` in the published program `cnn/model.py`, whose last two stem convolutions
+    correspond to the first layer of the cells here). Their number is the scale setting `stem_halvings`.
 
     Args:
         space: A space with the scale setting `channels`.
-        halvings: Default of `stem_halvings`.
+        halvings: Default of `stem_halvings`, the number of strided convolutions.
 
     Raises:
-        ConfigurationError: The space has no such setting.
+        ConfigurationError: The space has no scale setting `channels`, or `halvings` is not a positive int.
 
     Example:
-        >>> space = StridedStem(spaces.get("nasnet"))
-        >>> space.cost(architecture, (3, 224, 224), 1000, channels=48, cells=14)
+        >>> from archsearch import spaces
+        >>> space = StridedStem(spaces.get("nasbench201"))
+        >>> space.cost(space.from_genotype([3] * 6), (3, 224, 224), 1000).params
+        1601520
     """
 
     def __init__(self, space: SearchSpace, halvings: int = 3) -> None:
@@ -49,6 +52,10 @@ class StridedStem(SearchSpace):
         self.checked_scale({SETTING: halvings})
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
+        # Operators need torch; encoding does not.
+        from archsearch.spaces.operators import conv_bn_relu
+        from archsearch.spaces.plan import Plan, Step
+
         size = self.checked_scale(scale)
         halvings, channels = size.pop(SETTING), size["channels"]
         widths = [in_channels, max(1, channels // 2), *[channels] * (halvings - 1)]
@@ -57,7 +64,7 @@ class StridedStem(SearchSpace):
             for number in range(halvings)
         )
         inner = self.space.plan(architecture, num_classes, widths[-1], **size)
-        # What the inner network takes for the images is what the stem writes.
+        # The input of the inner network, slot 0, is the output of the stem.
         moved = (Step(step.name, step.operator, tuple(slot + halvings for slot in step.inputs)) for step in inner.steps)
         return Plan(in_channels, (*stem, *moved), tuple(slot + halvings for slot in inner.outputs))
 

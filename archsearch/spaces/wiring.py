@@ -1,4 +1,4 @@
-"""Cells with operators on their nodes in which each node reads a few earlier ones, and the output reads all leaves."""
+"""Cells whose nodes each read a few earlier nodes and whose output reads all leaves, with the distribution of in-degrees."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ from archsearch.spaces.architecture import Cell
 from archsearch.spaces.graph import INPUT, OUTPUT, Graph
 
 IN_DEGREES: Mapping[str, tuple[int, ...]] = {"one": (1,), "one_or_two": (1, 2), "two": (2,)}
-"""The in-degrees that each law allows. A node draws one of them uniformly, then a set of that size uniformly."""
+"""The in-degrees of each distribution: a node draws one of them uniformly, then a set of predecessors of that size uniformly."""
 
 
 class Node(NamedTuple):
-    """An operator and the earlier nodes that it reads, in rising order; inputs count as nodes."""
+    """An operator and the earlier nodes that it reads, in increasing order; inputs count as nodes."""
 
     operator: str
     predecessors: tuple[int, ...]
 
 
-def check_in_degree(in_degree: str) -> str:
-    """Return the name of a law of in-degrees.
+class Work(NamedTuple):
+    """The operator of a node, its scale (ratio of the cell's input size to the node's size), and whether it has an exit."""
 
-    Raises:
-        ConfigurationError: There is none of that name.
-    """
+    operator: str
+    scale: int
+    exit: bool
+
+
+def check_in_degree(in_degree: str) -> str:
+    """Return `in_degree`; raise ConfigurationError unless it is a key of `IN_DEGREES`."""
     if in_degree not in IN_DEGREES:
         raise ConfigurationError(unknown_name("in_degree", in_degree, IN_DEGREES))
     return in_degree
@@ -39,12 +43,12 @@ def check_in_degree(in_degree: str) -> str:
 
 @cache
 def predecessor_sets(earlier: int, in_degree: str) -> tuple[tuple[int, ...], ...]:
-    """Return what a node with `earlier` nodes before it may read, the smaller sets first."""
+    """Return the sets of predecessors that a node with `earlier` nodes before it may have, smaller sets first."""
     return tuple(chain.from_iterable(combinations(range(earlier), size) for size in _sizes(earlier, in_degree)))
 
 
 def draw_predecessors(rng: np.random.Generator, earlier: int, in_degree: str) -> int:
-    """Return the index in `predecessor_sets` of a set drawn by the law: the in-degree uniformly, then the set uniformly."""
+    """Draw an in-degree uniformly, then a set of that size uniformly; return its index in `predecessor_sets`."""
     counts = [comb(earlier, size) for size in _sizes(earlier, in_degree)]
     chosen = int(rng.integers(len(counts)))
     return sum(counts[:chosen]) + int(rng.integers(counts[chosen]))
@@ -54,7 +58,7 @@ def predecessor_index(node: int, predecessors: tuple[int, ...], in_degree: str) 
     """Return the index of a set in `predecessor_sets`.
 
     Raises:
-        ArchitectureError: The law of in-degrees does not allow the set.
+        ArchitectureError: The distribution of in-degrees does not allow the set.
     """
     index = _indices(node, in_degree).get(predecessors)
     if index is None:
@@ -66,7 +70,7 @@ def predecessor_index(node: int, predecessors: tuple[int, ...], in_degree: str) 
 
 
 def cell_of(nodes: Sequence[Node], num_inputs: int) -> Cell:
-    """Return the cell of inputs, nodes, and one output that reads each node and input that nothing else reads."""
+    """Return the cell of inputs, nodes, and an output that reads the leaves: all nodes and inputs that no node reads."""
     output = num_inputs + len(nodes)
     read = {source for node in nodes for source in node.predecessors}
     leaves = tuple(node for node in range(output) if node not in read)
@@ -81,7 +85,7 @@ def nodes_of(cell: Cell, num_inputs: int) -> list[Node]:
 
 
 def nodes_and_leaves(cell: Cell, num_inputs: int) -> tuple[list[Node], tuple[int, ...]]:
-    """Return the nodes of a cell without inputs and output, and the numbers of the leaves, which the output reads."""
+    """Return the nodes of a cell without inputs and output, and the numbers of its leaves."""
     sources: list[list[int]] = [[] for _ in range(cell.num_nodes)]
     for source, target in cell.edges:
         sources[target].append(source)
@@ -93,17 +97,17 @@ def cell_of_graph(graph: Graph) -> Cell:
     """Return a graph as a cell, its edges in the order of `cell_of`.
 
     Raises:
-        ArchitectureError: An edge runs backwards.
+        ArchitectureError: An edge does not run forwards.
     """
     edges = tuple((int(source), int(target)) for target, source in np.argwhere(graph.adjacency.T))
     return Cell(len(graph.operators), edges, graph.operators)
 
 
 def read_json_list(text: object, example: str) -> list[Any]:
-    """Return the list that a JSON text holds.
+    """Return the list in a JSON string.
 
     Raises:
-        ArchitectureError: The text holds something else.
+        ArchitectureError: The string is not a JSON list.
     """
     try:
         value = json.loads(text) if isinstance(text, str) else None
@@ -115,10 +119,10 @@ def read_json_list(text: object, example: str) -> list[Any]:
 
 
 def read_operator(value: object, operators: Sequence[str]) -> str:
-    """Return the name of an operator as read from a text.
+    """Return the name of an operator read from JSON.
 
     Raises:
-        ArchitectureError: There is none of that name.
+        ArchitectureError: No operator has this name.
     """
     if not isinstance(value, str) or value not in operators:
         raise ArchitectureError(unknown_name("operator", value, operators))
@@ -126,10 +130,10 @@ def read_operator(value: object, operators: Sequence[str]) -> str:
 
 
 def read_predecessors(value: object, node: int, in_degree: str) -> tuple[int, ...]:
-    """Return the predecessors of node number `node`, as read from a text, in rising order.
+    """Return the predecessors of node number `node`, read from JSON, in increasing order.
 
     Raises:
-        ArchitectureError: They are not numbers of earlier nodes, each once, in a number that the law of in-degrees allows.
+        ArchitectureError: They are not distinct numbers of earlier nodes, or `in_degree` does not allow that many.
     """
     if not isinstance(value, list) or not all(type(source) is int for source in value):
         raise ArchitectureError(f"node {node}: expected a list of the numbers of the nodes that it reads; got {value!r}.")
@@ -147,14 +151,14 @@ def read_predecessors(value: object, node: int, in_degree: str) -> tuple[int, ..
 
 
 def checked_genotype(genotype: Sequence[int], choices: Mapping[str, Sequence[Any]]) -> tuple[int, ...]:
-    """Return a genotype as plain numbers.
+    """Return a genotype as a tuple of ints.
 
     Raises:
-        ArchitectureError: It has another length than the choices, or a gene has no such alternative.
+        ArchitectureError: The genotype has another length than `choices`, or an index is out of range.
     """
     genes = tuple(int(gene) for gene in genotype)
     if len(genes) != len(choices):
-        raise ArchitectureError(f"genotype: expected {len(choices)} indices, one a gene; got {len(genes)}.")
+        raise ArchitectureError(f"genotype: expected {len(choices)} indices, one per gene; got {len(genes)}.")
     for gene, (name, alternatives) in zip(genes, choices.items(), strict=True):
         if not 0 <= gene < len(alternatives):
             raise ArchitectureError(f"genotype: expected an index from 0 to {len(alternatives) - 1} for {name}; got {gene}.")
@@ -162,7 +166,7 @@ def checked_genotype(genotype: Sequence[int], choices: Mapping[str, Sequence[Any
 
 
 def _sizes(earlier: int, in_degree: str) -> tuple[int, ...]:
-    """Return the in-degrees of a law that `earlier` nodes can serve; all of them, once, where they are too few."""
+    """Return the in-degrees of a distribution, each at most `earlier`, without duplicates."""
     return tuple(dict.fromkeys(min(size, earlier) for size in IN_DEGREES[in_degree]))
 
 

@@ -18,9 +18,9 @@ def test_edges_that_run_backwards_or_leave_the_cell_are_refused(edge: tuple[int,
 
 
 def test_operators_must_fit_in_number() -> None:
-    with pytest.raises(ArchitectureError, match="node_operators: expected 3 names, one a node; got 2"):
+    with pytest.raises(ArchitectureError, match="node_operators: expected 3 names, one per node; got 2"):
         Cell(3, ((0, 1),), node_operators=("input", "output"))
-    with pytest.raises(ArchitectureError, match="edge_operators: expected 1 names, one an edge; got 2"):
+    with pytest.raises(ArchitectureError, match="edge_operators: expected 1 names, one per edge; got 2"):
         Cell(3, ((0, 1),), edge_operators=("conv", "conv"))
 
 

@@ -69,11 +69,11 @@ class CarelessParser(NASBench201):
 @pytest.mark.parametrize(
     ("broken", "test", "message"),
     [
-        (UnstableKey, "test_fresh_process_draws_and_names_the_same", "a fresh process draws or names"),
-        (WrongCost, "test_cost_is_that_of_the_network", r"\|"),
-        (StuckMutation, "test_mutations_visit_each_alternative", "a random walk of mutations never takes"),
-        (StuckMutation, "test_mutations_reach_any_architecture", "mutations that seldom lead away"),
-        (CarelessParser, "test_malformed_texts_are_refused", "not in tuple"),
+        (UnstableKey, "test_samples_and_keys_are_equal_in_a_fresh_process", "samples or keys differ in a fresh process"),
+        (WrongCost, "test_cost_equals_that_of_the_network", r"\|"),
+        (StuckMutation, "test_mutations_reach_each_alternative", "a random walk of mutations never reaches"),
+        (StuckMutation, "test_mutations_reach_any_architecture", "mutations that are accepted if they lead towards"),
+        (CarelessParser, "test_malformed_strings_are_refused", "not in tuple"),
     ],
 )
 def test_suite_finds_what_is_broken(broken: type[SearchSpace], test: str, message: str) -> None:
@@ -90,4 +90,4 @@ def test_suite_finds_what_is_broken(broken: type[SearchSpace], test: str, messag
 
 def test_suite_asks_for_a_space() -> None:
     with pytest.raises(NotImplementedError, match="make_space"):
-        SpaceConformance().test_text_round_trip()
+        SpaceConformance().test_string_round_trip()

@@ -128,7 +128,7 @@ def test_errors_of_an_unconstrained_space_are_shown_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("2 conv pool", r"text: expected 4 words, one a gene, such as '1 conv conv conv'; got '2 conv pool'"),
+        ("2 conv pool", r"text: expected 4 words, one per gene, such as '1 conv conv conv'; got '2 conv pool'"),
         ("4 conv pool conv", r"depth: expected one of 1, 2, 3; got '4'"),
         ("2 conv poll conv", r"layer2: expected one of conv, pool; got 'poll'. Did you mean 'pool'"),
         ("2 pool pool conv", r"layers: expected no two pools in a row"),
@@ -158,9 +158,11 @@ def test_graphs_of_another_form_are_refused() -> None:
 
 
 @pytest.mark.parametrize("alternatives", [(), (1, "1"), ("a b", "ab"), ("", "a")])
-def test_alternatives_must_look_different(alternatives: tuple[Any, ...]) -> None:
+def test_alternatives_must_be_different_words(alternatives: tuple[Any, ...]) -> None:
     class Alike(Depth):
         choices: ClassVar[Mapping[str, Sequence[Any]]] = {**Depth.choices, "depth": alternatives}
 
-    with pytest.raises(ConfigurationError, match=r"choices\['depth'\]: expected alternatives that look different in a text"):
+    with pytest.raises(
+        ConfigurationError, match=r"choices\['depth'\]: expected alternatives that are written as different words"
+    ):
         Alike().parse("1 conv conv conv")

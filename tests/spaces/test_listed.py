@@ -34,7 +34,7 @@ class TestConformance(SpaceConformance):
             architecture = space.sample(rng)
             assert space.from_genotype(space.genotype(architecture)) == architecture
 
-    def test_mutations_visit_each_alternative(self) -> None:
+    def test_mutations_reach_each_alternative(self) -> None:
         """The list holds what it holds."""
 
     def test_mutations_reach_any_architecture(self) -> None:

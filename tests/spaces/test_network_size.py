@@ -38,7 +38,7 @@ def test_mobile_networks_of_all_spaces(name: str) -> None:
     ("macs", "scale", "message"),
     [
         (10.0, {}, "macs: expected a budget that the narrowest network keeps; got 10"),
-        (1e6, {"channels": 4}, "space: expected one with a scale setting 'channels', left open"),
+        (1e6, {"channels": 4}, "space: expected one with a scale setting 'channels' that is not given"),
         (1e6, {"cell": 4}, "scale: nasbench201 has no setting 'cell'"),
     ],
 )

@@ -85,7 +85,7 @@ def test_graphs_with_edges_that_run_backwards_are_refused() -> None:
 def test_genes_are_checked_one_by_one() -> None:
     choices = {"a": "xy", "b": "xyz"}
     assert checked_genotype([1, 2], choices) == (1, 2)
-    with pytest.raises(ArchitectureError, match="genotype: expected 2 indices, one a gene; got 3"):
+    with pytest.raises(ArchitectureError, match="genotype: expected 2 indices, one per gene; got 3"):
         checked_genotype([0, 0, 0], choices)
     with pytest.raises(ArchitectureError, match="genotype: expected an index from 0 to 2 for b; got 3"):
         checked_genotype([0, 3], choices)

@@ -1,11 +1,11 @@
-"""Cells of NAS-Bench-101 as integers, one at a time or a whole population in one array.
+"""Cells of NAS-Bench-101 encoded as integers, for one cell or for a population in one array.
 
-A code holds a cell on seven vertices, of which 0 is the input and 6 the output. From bit 10 on stand the edges: bit
-`10 + x + y(y-1)/2` is the edge x>y. The bits below hold the operators of the vertices 1 to 5, two bits each and that of vertex
-1 highest; 3 marks a vertex that is not in use. A cell with fewer vertices keeps its last interior vertices out of use.
+A code holds a cell on seven vertices, of which 0 is the input and 6 the output. Bits 10 and above hold the edges: bit
+`10 + x + y(y-1)/2` is the edge x>y. The ten bits below hold the operators of the vertices 1 to 5, two bits each, vertex 1 in the
+highest; the value 3 marks an unused vertex. In a cell with fewer vertices, the last interior vertices are unused.
 
-The least code of an isomorphism class is the cell that stands for the class in the benchmark's own record, because the
-benchmark was made by counting through the edges, and then through the operators, and keeping what came first.
+The smallest code of an isomorphism class is the cell that represents the class in the benchmark's own record, because the
+benchmark was made by enumerating the edges and then the operators in increasing order and keeping the first cell of each class.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ INTERIOR, LAST = MAX_VERTICES - 2, MAX_VERTICES - 1
 EDGES = tuple((x, y) for y in range(MAX_VERTICES) for x in range(y))
 EDGE_INDEX = {edge: index for index, edge in enumerate(EDGES)}
 OPERATOR_BITS = 2 * INTERIOR
-SHIFTS = tuple(range(OPERATOR_BITS - 2, -1, -2))  # of the operators of the vertices 1 to 5
+SHIFTS = tuple(range(OPERATOR_BITS - 2, -1, -2))  # bit positions of the operators of the vertices 1 to 5
 UNUSED = 3
-_BACKWARD = 1 << 31  # marks an order in which an edge runs backwards, and makes it larger than any code
-_LOW = 11  # edges in the first of the two tables that together renumber the vertices
-_BLOCK = 2048  # codes of which all orders are held at once, about a megabyte
+_BACKWARD = 1 << 31  # larger than any code: marks an order in which an edge would run backwards
+_LOW = 11  # number of edges in the first of the two tables that together renumber the vertices
+_BLOCK = 2048  # number of codes for which all orders are in memory at once, about 1 MB
 
 
 def edges_of(code: Integers) -> Integers:
@@ -41,18 +41,18 @@ def edges_of(code: Integers) -> Integers:
 
 
 def operators_of(codes: ArrayLike) -> Codes:
-    """Return the operators of the vertices 1 to 5, `[..., 5]`; `UNUSED` where a vertex is not in use."""
+    """Return the operators of the vertices 1 to 5, `[..., 5]`; `UNUSED` for an unused vertex."""
     operators: Codes = np.asarray(codes, dtype=np.int64)[..., None] >> np.array(SHIFTS) & UNUSED
     return operators
 
 
 def num_vertices(codes: ArrayLike) -> Codes:
-    """Return the number of vertices in use, input and output included."""
+    """Return the number of used vertices, input and output included."""
     return np.asarray(2 + (operators_of(codes) != UNUSED).sum(axis=-1), dtype=np.int64)
 
 
 def joined(edges: ArrayLike, operators: ArrayLike) -> Codes:
-    """Return the codes of edges `[...]` and operators `[..., 5]`, as they are."""
+    """Return the codes `[...]` of edges `[...]` and operators `[..., 5]`, without pruning."""
     weights = 1 << np.array(SHIFTS)
     codes: Codes = (np.asarray(edges, dtype=np.int64) << OPERATOR_BITS) + np.asarray(operators, dtype=np.int64) @ weights
     return codes
@@ -63,7 +63,7 @@ def from_adjacency(adjacency: Codes, operators: Codes) -> Codes:
 
     Args:
         adjacency: `[batch]`; bit `x + y(y-1)/2` is the edge x>y.
-        operators: `[batch, 5]`; -1 where there is no vertex, behind the others.
+        operators: `[batch, 5]`; -1 for a missing vertex, after the others.
 
     Raises:
         ArchitectureError: An operator is out of range, there is padding between operators, or an edge leaves the cell.
@@ -98,7 +98,7 @@ def adjacency_of(codes: Codes) -> Codes:
 
 
 def live_vertices(edges: Integers) -> Integers:
-    """Return the vertices on a path from input to output as bits: 0 where there is no such path."""
+    """Return the vertices on a path from input to output as bits, or 0 if there is no such path."""
     sources = [edges >> y * (y - 1) // 2 & (1 << y) - 1 for y in range(MAX_VERTICES)]
     reached, needed = 0 * edges + 1, 0 * edges + (1 << LAST)
     for y in range(1, MAX_VERTICES):
@@ -109,23 +109,23 @@ def live_vertices(edges: Integers) -> Integers:
 
 
 def live_edges(edges: Integers) -> Integers:
-    """Return the edges without those of vertices that lie on no path from input to output."""
+    """Return the edges between vertices that lie on a path from input to output."""
     live: Integers = edges & _tables().edges_among[live_vertices(edges)]
     return live
 
 
 def is_valid(code: Integers) -> NDArray[np.bool_]:
-    """Return whether input and output are connected, with at most nine edges after pruning."""
+    """Return whether there is a path from input to output and at most nine edges after pruning."""
     count = np.bitwise_count(live_edges(edges_of(code)))
     valid: NDArray[np.bool_] = (count > 0) & (count <= MAX_EDGES)
     return valid
 
 
 def checked(code: Integers) -> Integers:
-    """Return the code pruned.
+    """Return the pruned code.
 
     Raises:
-        ArchitectureError: A cell is invalid.
+        ArchitectureError: A cell is invalid; see `is_valid`.
     """
     valid = is_valid(code)
     if valid.all():
@@ -142,7 +142,7 @@ def checked(code: Integers) -> Integers:
 
 
 def pruned(code: Integers) -> Integers:
-    """Return the code without the vertices that lie on no path from input to output; those that stay keep their order."""
+    """Return the code without the vertices that lie on no path from input to output; the others keep their order."""
     tables, live = _tables(), live_vertices(edges_of(code))
     order: Integers = tables.live_first[live]
     kept: Integers = (code | tables.unused[live]) & (tables.edges_among[live] << OPERATOR_BITS | (1 << OPERATOR_BITS) - 1)
@@ -150,16 +150,16 @@ def pruned(code: Integers) -> Integers:
 
 
 def renumbered(code: Integers, order: Integers) -> Integers:
-    """Return the code with the interior vertices in another order, a row of `ORDERS`; no edge may come to run backwards."""
+    """Return the code with the interior vertices in the order `ORDERS[order]`, in which all edges must run forwards."""
     tables, (low, high, operators) = _tables(), _parts(code)
     codes: Integers = (tables.low[low, order] | tables.high[high, order] | tables.operators[operators, order]).astype(np.int64)
     return codes
 
 
 def canonical(codes: ArrayLike) -> Codes:
-    """Return for each pruned code, `[batch]`, the least isomorphic one: equal if and only if the cells are isomorphic.
+    """Return the smallest isomorphic code for each pruned code, `[batch]`: equal if and only if the cells are isomorphic.
 
-    The result is pruned as well, with the vertices that are not in use behind the others.
+    The result is pruned too, with the unused vertices after the others.
     """
     tables, codes = _tables(), np.asarray(codes, dtype=np.int64)
     least = np.empty(len(codes), dtype=np.int64)
@@ -181,15 +181,15 @@ ORDER_INDEX = {tuple(order): index for index, order in enumerate(ORDERS.tolist()
 
 
 class _Tables(NamedTuple):
-    """What renumbering and pruning look up.
+    """Lookup tables for renumbering and pruning.
 
     Args:
-        low: `[2048, 120]`: for edges 0 to 10 and an order their bits of the code, or `_BACKWARD`.
-        high: `[1024, 120]`: likewise for edges 11 to 20.
-        operators: `[1024, 120]`: likewise for the operators.
-        edges_among: `[128]`: for a set of vertices the edges among them.
-        unused: `[128]`: for a set of vertices the bits that mark the others as not in use.
-        live_first: `[128]`: for a set of vertices the order that puts them first.
+        low: `[2048, 120]`: bits of the code for a subset of edges 0 to 10 and an order, or `_BACKWARD`.
+        high: `[1024, 120]`: the same for edges 11 to 20.
+        operators: `[1024, 120]`: the same for the operators.
+        edges_among: `[128]`: the edges among a set of vertices.
+        unused: `[128]`: the bits that mark all vertices outside a set as unused.
+        live_first: `[128]`: the order that puts a set of vertices first.
     """
 
     low: NDArray[np.uint32]
@@ -211,17 +211,21 @@ def _tables() -> _Tables:
     )
     sets = [[vertex for vertex in range(MAX_VERTICES) if members >> vertex & 1] for members in range(1 << MAX_VERTICES)]
     return _Tables(
-        _unions(bits[:, :_LOW]),
-        _unions(bits[:, _LOW:]),
-        np.asarray(operators, dtype=np.uint32),
-        np.array([sum(1 << i for i, (x, y) in enumerate(EDGES) if x in members and y in members) for members in sets]),
-        np.array([sum(UNUSED << shift for vertex, shift in enumerate(SHIFTS, 1) if vertex not in members) for members in sets]),
-        np.array([ORDER_INDEX[_first(members)] for members in sets]),
+        low=_unions(bits[:, :_LOW]),
+        high=_unions(bits[:, _LOW:]),
+        operators=np.asarray(operators, dtype=np.uint32),
+        edges_among=np.array(
+            [sum(1 << i for i, (x, y) in enumerate(EDGES) if x in members and y in members) for members in sets]
+        ),
+        unused=np.array(
+            [sum(UNUSED << shift for vertex, shift in enumerate(SHIFTS, 1) if vertex not in members) for members in sets]
+        ),
+        live_first=np.array([ORDER_INDEX[_first(members)] for members in sets]),
     )
 
 
 def _unions(bits: Codes) -> NDArray[np.uint32]:
-    """Return `[2 ** edges, orders]`: for each subset of the edges the union of their bits `[orders, edges]`."""
+    """Return the union of the bits `[orders, edges]` over each subset of the edges, `[2 ** edges, orders]`."""
     unions = np.zeros((1, len(bits)), dtype=np.uint32)
     for column in bits.T.astype(np.uint32):
         unions = np.concatenate([unions, unions | column])

@@ -1,4 +1,4 @@
-"""All distinct cells of NAS-Bench-101, as integer arrays."""
+"""Enumeration of all distinct NAS-Bench-101 cells as integer arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BLOCK = 1 << 17
 
 
 class Cells(NamedTuple):
-    """Cells as integer arrays, laid out as the columns of the benchmark's table.
+    """Cells as integer arrays, in the layout of the columns of the benchmark table.
 
     Args:
         adjacency: `[cells]` int32; bit `x + y(y-1)/2` is the edge x>y, vertex `num_vertices - 1` is the output.
@@ -44,7 +44,7 @@ class Cells(NamedTuple):
 
 
 def enumerate_cells() -> Cells:
-    """Return the 423,624 distinct cells in the form of the benchmark's record, smaller ones first; about 4 MB."""
+    """Return the 423,624 distinct cells, numbered as in the benchmark's record, in order of size; about 4 MB."""
     codes = all_codes()
     operators = operators_of(codes)
     operators[operators == UNUSED] = -1
@@ -53,7 +53,7 @@ def enumerate_cells() -> Cells:
 
 @cache
 def all_codes() -> Codes:
-    """Return the codes of the cells of `enumerate_cells`, int64, read only; computed once a process."""
+    """Return the codes of the cells of `enumerate_cells`, int64, read-only; computed once per process."""
     blocks = [_unlabelled(start) for start in range(0, 1 << len(EDGES), _BLOCK)]
     graphs = np.unique(np.concatenate(blocks))
     sizes = num_vertices(graphs)
@@ -63,16 +63,16 @@ def all_codes() -> Codes:
 
 
 def _unlabelled(start: int) -> Codes:
-    """Return the canonical codes of the valid graphs among `_BLOCK` sets of edges, with the first operator everywhere."""
+    """Return the canonical codes of the valid graphs among `_BLOCK` sets of edges, each vertex with the first operator."""
     edges = np.arange(start, start + _BLOCK)
     live = live_edges(edges)
-    # A graph with dead edges is pruned to one that is met elsewhere.
+    # A graph with dead edges is pruned to another graph of the enumeration.
     valid = edges[(live == edges) & (edges > 0) & (np.bitwise_count(edges) <= MAX_EDGES)]
     return np.unique(canonical(pruned(joined(valid, np.zeros((len(valid), INTERIOR))))))
 
 
 def _labelled(graphs: Codes, interior: int) -> Codes:
-    """Return the canonical codes of all distinct cells that graphs of one size make with any operators."""
+    """Return the canonical codes of all distinct cells that have one of the graphs, which are of one size, and any operators."""
     labels = np.full((len(OPERATORS) ** interior, INTERIOR), UNUSED)
     labels[:, :interior] = list(itertools.product(range(len(OPERATORS)), repeat=interior))
     return np.unique(canonical(joined(edges_of(graphs)[:, None], labels).ravel()))

@@ -1,4 +1,4 @@
-"""Populations of NAS-Bench-101 cells: codes to graphs and back."""
+"""Conversion of NAS-Bench-101 populations between codes and graphs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def codes_of(batch: GraphBatch) -> Codes:
     """Return the pruned codes `[batch]` of graphs.
 
     Raises:
-        ArchitectureError: A graph is not of this space, or no valid cell.
+        ArchitectureError: A graph is not of this space, or its cell is invalid.
     """
     if not len(batch):
         return np.empty(0, dtype=np.int64)
@@ -65,7 +65,7 @@ def codes_of(batch: GraphBatch) -> Codes:
 
 
 def _check(operators: Codes, adjacency: NDArray[np.bool_]) -> None:
-    """Refuse operators `[batch, 7]` and edges `[batch, 7, 7]` that are not those of cells, valid or not."""
+    """Raise ArchitectureError unless operators `[batch, 7]` and edges `[batch, 7, 7]` have the layout of cells."""
     vertices, last = np.arange(MAX_VERTICES), (operators >= 0).sum(axis=1, keepdims=True) - 1
     kinds = np.where(vertices == 0, 0, np.where(vertices == last, 1, np.where(vertices > last, -1, 2)))
     in_place = (np.minimum(operators, 2) == kinds).all(axis=1)

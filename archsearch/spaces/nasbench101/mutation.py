@@ -1,4 +1,4 @@
-"""Mutation of NAS-Bench-101 cells, on their codes."""
+"""Mutation of NAS-Bench-101 cells, given as codes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from archsearch.spaces.nasbench101.code import (
 def mutated(code: int, rng: np.random.Generator) -> int:
     """Return the code of a valid cell that is one change away; it may need pruning.
 
-    One of the 26 genes is drawn: an edge is flipped, or an operator becomes another one. A gene of a vertex that is not in
-    use says nothing by itself; such a vertex is put to use instead, at any place, with any operator, and with one edge in
-    and one edge out. What is invalid is drawn anew. The child is never isomorphic to its parent: it has other
-    numbers of vertices, edges or operators.
+    One of the 26 genes is drawn: an edge is flipped, or an operator is replaced by another one. The gene of an unused vertex has
+    no effect by itself; instead, a vertex is inserted at a random place with a random operator, one incoming and one outgoing
+    edge. Invalid cells are drawn again. The child is never isomorphic to its parent, because its number of vertices, edges or
+    occurrences of an operator differs.
     """
     live = int(live_vertices(edges_of(code)))
     used = live.bit_count() - 2
@@ -52,12 +52,12 @@ def _with_other_operator(code: int, vertex: int, rng: np.random.Generator) -> in
 
 
 def _with_vertex(code: int, used: int, rng: np.random.Generator) -> int:
-    """Return a code with one vertex more between two vertices that follow each other at some distance."""
+    """Return a code with one more vertex, which reads a random earlier vertex and is read by a random later one."""
     place = 1 + int(rng.integers(used + 1))
     source = int(rng.integers(place))
     later = [*range(place + 1, used + 2), LAST]
     target = later[int(rng.integers(len(later)))]
-    # The first vertex that is not in use moves to the place; those from there on move up by one.
+    # The first unused vertex moves to `place`; the vertices from there on move up by one.
     order = [vertex + (place <= vertex <= used) for vertex in range(1, INTERIOR + 1)]
     order[used] = place
     code = int(renumbered(code, ORDER_INDEX[tuple(order)]))

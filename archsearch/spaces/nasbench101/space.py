@@ -1,4 +1,4 @@
-"""The cell space of NAS-Bench-101: up to seven vertices and nine edges, three operators on vertices.
+"""The cell search space of NAS-Bench-101: up to seven vertices and nine edges, three operators on vertices.
 
 C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, arXiv 1902.09635.
 """
@@ -47,21 +47,21 @@ _SIZES = (2,) * len(EDGES) + (len(OPERATORS),) * INTERIOR
 class NASBench101(SearchSpace):
     """`[[0,1,1],[0,0,1],[0,0,0]] [input,conv3x3-bn-relu,output]`: a matrix of edges and the labels of the vertices.
 
-    423,624 architectures. A cell is brought into the form of the benchmark's own record wherever it is read or made: vertices
-    on no path from input to output are removed, and the rest is numbered as in the record. So isomorphic cells are one
-    architecture, with one network: where channels do not divide evenly, that depends on the numbering.
+    423,624 architectures. Each cell is normalised to the form of the benchmark's own record: vertices on no path from input to
+    output are removed, and the others are numbered as in the record. Isomorphic cells are therefore the same architecture with
+    the same network, although channels that do not divide evenly are assigned by vertex number.
 
     The genes are those of a raw cell on seven vertices: 21 edges in the order 0>1, 0>2, 1>2, 0>3, ..., 5>6, and the operators
-    of the vertices 1 to 5. Many genotypes give one architecture, and `genotype` returns one of them. Genotypes without a path
-    from input to output, or with more than nine edges after pruning, are invalid.
+    of the vertices 1 to 5. Many genotypes give the same architecture, and `genotype` returns one of them. Genotypes without a
+    path from input to output, or with more than nine edges after pruning, are invalid.
 
     Args:
-        sampler: What `sample` draws from. `raw`: `sample_raw`, the benchmark's usual way; `uniform`: `sample_uniform`.
+        sampler: Distribution of `sample`: `raw` (`sample_raw`, as is usual for this benchmark) or `uniform` (`sample_uniform`).
 
     Scale:
-        channels: Channels of the first stack (published: 128); each further stack has twice as many.
+        channels: Channels of the first stack (published: 128); they double with each stack.
         cells_per_stack: Cells in each stack (published: 3).
-        stacks: Stacks, with a halving of the image between them (published: 3).
+        stacks: Number of stacks; the image is halved between them (published: 3).
 
     Raises:
         ConfigurationError: The sampler is unknown.
@@ -91,7 +91,7 @@ class NASBench101(SearchSpace):
 
     @property
     def num_unique(self) -> int:
-        """423,624: the published number of distinct cells."""
+        """The published number of distinct cells, 423,624."""
         return 423_624
 
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
@@ -128,18 +128,18 @@ class NASBench101(SearchSpace):
         return _architecture(int(from_adjacency(np.array([int(adjacency)]), padded)[0]))
 
     def parse(self, text: str) -> Architecture:
-        """Return the architecture of matrix and labels, pruned and numbered as in the benchmark's record.
+        """Return the architecture of a matrix and labels, pruned and numbered as in the benchmark's record.
 
         Raises:
-            ArchitectureError: The text is no such cell; it has more than 7 vertices, an edge that does not run forwards, an
-                unknown operator, input or output in the wrong place, no path, or more than 9 edges after pruning.
+            ArchitectureError: The text has another form, more than 7 vertices, an edge that does not run forwards, an unknown
+                operator, input or output in the wrong place, no path from input to output, or more than 9 edges after pruning.
         """
         return _architecture(_code_of_cell(read_cell(text)))
 
     def key(self, architecture: Architecture) -> str:
         """Return the canonical identity: equal if and only if the cells are isomorphic.
 
-        The benchmark's own identity, an iterated hash of neighbourhoods, tells the same 423,624 cells apart.
+        The benchmark's own identity, an iterated hash of neighbourhoods, distinguishes the same 423,624 cells.
         """
         return _written(_representative(self._code(architecture)))
 
@@ -147,27 +147,27 @@ class NASBench101(SearchSpace):
         return [_written(code) for code in canonical(codes_of(batch)).tolist()]
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn as the constructor's `sampler` says."""
+        """Return a random architecture from the distribution chosen by `sampler`."""
         return self.sample_uniform(rng) if self.sampler == "uniform" else self.sample_raw(rng)
 
     def sample_raw(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn uniformly over the valid raw cells on seven vertices, as is usual for this benchmark.
+        """Return an architecture drawn uniformly from the valid raw cells on seven vertices, as is usual for this benchmark.
 
-        Cells that many raw cells are pruned or isomorphic to come up more often.
+        The probability of an architecture is proportional to the number of raw cells that give it.
         """
         while not is_valid(edges := int(rng.integers(1 << len(EDGES))) << OPERATOR_BITS):
             pass
         return _architecture(edges + int(joined(0, rng.integers(len(OPERATORS), size=INTERIOR))))
 
     def sample_uniform(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture drawn uniformly over the 423,624 distinct cells; the first call of a process lists them."""
+        """Return an architecture drawn uniformly from the 423,624 distinct cells, which the first call enumerates."""
         codes = all_codes()
         return _represented(int(codes[rng.integers(len(codes))]))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a copy, never isomorphic, in which one edge is flipped or one operator changed, or one vertex put to use.
+        """Return a cell that is not isomorphic, with one edge flipped, one operator changed or one vertex inserted.
 
-        See `nasbench101_mutation.mutated`.
+        See `nasbench101.mutation.mutated`.
         """
         return _architecture(mutated(self._code(architecture), rng))
 
@@ -176,7 +176,7 @@ class NASBench101(SearchSpace):
         return graphs_of(codes)
 
     def encode_genotypes(self, genotypes: NDArray[np.integer]) -> GraphBatch:
-        """Return a population given as genotypes `[batch, 26]`.
+        """Return the graphs of a population of genotypes `[batch, 26]`.
 
         Raises:
             ArchitectureError: A genotype is invalid.
@@ -188,7 +188,7 @@ class NASBench101(SearchSpace):
         return graphs_of(canonical(checked(joined(edges, rows[:, len(EDGES) :]))))
 
     def encode_adjacency(self, adjacency: ArrayLike, operators: ArrayLike) -> GraphBatch:
-        """Return a population given as integers, laid out as in `from_adjacency`.
+        """Return the graphs of a population of integers, in the layout of `from_adjacency`.
 
         Args:
             adjacency: `[batch]`.
@@ -210,18 +210,18 @@ class NASBench101(SearchSpace):
         num_classes: int = 10,
         **scale: int,
     ) -> Cost:
-        # The cells of a stack repeat, so that far fewer operators need to be looked at than the plan has.
+        # The cells of a stack are equal, so that far fewer operators are counted than the plan has.
         from archsearch.spaces.networks.nasbench101 import skeleton_cost
 
         return skeleton_cost(self._own(architecture).cells[0], input_shape, num_classes, **self.checked_scale(scale))
 
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int:
-        """Give the published skeleton to `build`: stem, stacks of cells with max-pooling between them, classifier.
+        """Add the published skeleton to `build`: stem, stacks of cells with max-pooling between them, classifier.
 
         Raises:
             ConfigurationError: The first stack has fewer channels than vertices that feed the output of the cell.
         """
-        # Operators need torch; looking scores up in a table does not.
+        # Operators need torch; looking up scores in a table does not.
         from archsearch.spaces.networks.nasbench101 import skeleton
 
         return skeleton(build, architecture.cells[0], num_classes, **scale)
@@ -231,7 +231,7 @@ class NASBench101(SearchSpace):
 
 
 def _code_of_cell(cell: Cell) -> int:
-    """Return the code of a cell, as it is."""
+    """Return the code of a cell, without pruning."""
     last, code = cell.num_nodes - 1, 0
     for source, target in cell.edges:
         code |= 1 << OPERATOR_BITS + EDGE_INDEX[source, LAST if target == last else target]
@@ -241,19 +241,19 @@ def _code_of_cell(cell: Cell) -> int:
 
 
 def _architecture(code: int) -> Architecture:
-    """Return the architecture of a code, or refuse it."""
+    """Return the architecture of a code; raise ArchitectureError if the code is invalid."""
     return _represented(_representative(code))
 
 
 @lru_cache(maxsize=1 << 16)
 def _representative(code: int) -> int:
-    """Return the code by which a cell stands in the benchmark's record."""
+    """Return the code of the isomorphic cell in the benchmark's record."""
     return int(canonical([checked(code)])[0])
 
 
 @lru_cache(maxsize=1 << 12)
 def _represented(code: int) -> Architecture:
-    """Return the architecture of a code of the record."""
+    """Return the architecture of a code of the benchmark's record."""
     labels = [code >> shift & UNUSED for shift in SHIFTS]
     operators = (INPUT, *(OPERATORS[label] for label in labels if label != UNUSED), OUTPUT)
     last = len(operators) - 1

@@ -1,4 +1,4 @@
-"""The text form of NAS-Bench-101 cells: the benchmark's matrix and labels."""
+"""The string form of NAS-Bench-101 cells: the benchmark's adjacency matrix and labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORM = re.compile(r"\[\[([^\[\]]*(?:\],\[[^\[\]]*)*)\]\],?\[([^\[\]]*)\]")
 
 
 def write_cell(cell: Cell) -> str:
-    """Return matrix and labels of a cell, such as `[[0,1,1],[0,0,1],[0,0,0]] [input,conv3x3-bn-relu,output]`."""
+    """Return the matrix and the labels of a cell, such as `[[0,1,1],[0,0,1],[0,0,0]] [input,conv3x3-bn-relu,output]`."""
     matrix = [["0"] * cell.num_nodes for _ in range(cell.num_nodes)]
     for source, target in cell.edges:
         matrix[source][target] = "1"
@@ -23,11 +23,11 @@ def write_cell(cell: Cell) -> str:
 
 
 def read_cell(text: str) -> Cell:
-    """Return the cell that a text describes; spaces, quotes and a comma between matrix and labels do not matter.
+    """Return the cell of a string; spaces, quotes and a comma between matrix and labels are ignored.
 
     Raises:
-        ArchitectureError: The text has another form, more than 7 vertices, an edge that does not run forwards, an unknown
-            operator, or input and output elsewhere than first and last.
+        ArchitectureError: The string has another form, more than 7 vertices, an edge that does not run forwards, an unknown
+            operator, or an input that is not first or an output that is not last.
     """
     match = _FORM.fullmatch(re.sub(r"[\s'\"]", "", text)) if isinstance(text, str) else None
     if match is None:
@@ -57,7 +57,7 @@ def _edges(matrix: list[list[str]], size: int) -> tuple[tuple[int, int], ...]:
     if len(matrix) != size or any(len(row) != size for row in matrix):
         lengths = [len(row) for row in matrix]
         raise ArchitectureError(
-            f"matrix: expected {size} rows of {size} entries, one a label; got {len(matrix)} rows of {lengths} entries."
+            f"matrix: expected {size} rows of {size} entries, one per label; got {len(matrix)} rows of {lengths} entries."
         )
     wrong = [entry for row in matrix for entry in row if entry not in ("0", "1")]
     if wrong:

@@ -1,1 +1,1 @@
-"""The trainable network of each built-in space, one a file."""
+"""The network of each built-in search space, one per file: stem, cells or layers, and classifiers."""

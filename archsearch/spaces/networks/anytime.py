@@ -1,6 +1,6 @@
-"""The network that is made of the cells of the anytime space (Zhang, Ren, Urtasun, ICLR 2019, section 5.2).
+"""The network of the anytime space: cells with early exits (Zhang, Ren, Urtasun, ICLR 2019, section 5.2).
 
-Order of work: ReLU, convolution, normalisation without parameters of its own.
+The order is ReLU, convolution, batch normalisation without parameters.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archsearch.spaces.anytime import Work
 from archsearch.spaces.builder import Builder
 from archsearch.spaces.operators import (
     AveragePool,
@@ -25,13 +24,14 @@ from archsearch.spaces.operators import (
     Upsample,
     relu_conv,
 )
+from archsearch.spaces.wiring import Work
 
 NOMINAL_SIZE = 32
-"""Height and width of the images for which exits are put in the order of their MACs, so that it is one order for all sizes."""
+"""Image height and width at which exits are ordered by their MACs, so that the order does not depend on the image size."""
 
 
 class NetworkCell(NamedTuple):
-    """A cell: what each node after the input does and reads, and the numbers of the nodes that lead on."""
+    """A cell: operator, scale, exit and predecessors of each node after the input, and the numbers of the leaves."""
 
     nodes: Sequence[tuple[Work, tuple[int, ...]]]
     leaves: tuple[int, ...]
@@ -41,13 +41,13 @@ def skeleton(build: Builder, cells: Sequence[NetworkCell], num_classes: int, *, 
     """Add stem, cells with exits, and the last classifier, and return the slots of the exits, in the order of the nodes.
 
     Parameters are called `stem`, `cell0_node1`, `cell0_node1_exit` (its classifier), ..., `cell1_input` (the 1x1 convolution
-    of the leaves before), ..., `classifier`. Cell k works at `1 / 2^k` of the image's size or less, with
-    `2^k * channels` channels.
+    of the leaves of cell 0), ..., `classifier`. Cell k works at `1 / 2^k` of the image size or less, with `2^k * channels`
+    channels.
 
     Args:
-        build: Takes the operators.
+        build: Receives the operators.
         cells: The cells in order.
-        num_classes: Classes to tell apart.
+        num_classes: Number of classes.
         channels: Channels of a node in the first cell.
     """
     network = _AnytimeNetwork(build, num_classes)
@@ -63,7 +63,7 @@ def skeleton(build: Builder, cells: Sequence[NetworkCell], num_classes: int, *, 
 
 
 def node_operator(name: str, in_channels: int, channels: int) -> Operator:
-    """Return the operator of a node, without normalisation; a pool is followed by the 1x1 convolution that joins its inputs."""
+    """Return the operator of a node, without normalisation; pooling is followed by a 1x1 convolution that mixes the inputs."""
     if name in ("max_pool_3x3", "avg_pool_3x3"):
         pool = MaxPool(3) if name == "max_pool_3x3" else AveragePool(3)
         return Chain((("pool", pool), *relu_conv(in_channels, channels, 1).links))
@@ -81,7 +81,7 @@ class _Feature(NamedTuple):
 
 @dataclass
 class _AnytimeNetwork:
-    """A network under construction, with its exits so far; what several nodes need alike is computed once."""
+    """A network under construction and its exits so far; resized maps and means that several nodes use are computed once."""
 
     build: Builder
     num_classes: int
@@ -95,8 +95,8 @@ class _AnytimeNetwork:
             feature = self.node(f"{name}_node{number}", work, [features[source] for source in sources], x)
             features.append(feature)
             if work.exit:
-                arguments = (feature.channels, self.num_classes)
-                self.exits.append(self.build.block(f"{feature.name}_exit", _classified, (self.mean(feature),), *arguments))
+                name_of_exit, mean = f"{feature.name}_exit", self.mean(feature)
+                self.exits.append(self.build.block(name_of_exit, _classified, (mean,), feature.channels, self.num_classes))
         return [features[leaf] for leaf in cell.leaves]
 
     def node(self, name: str, work: Work, sources: Sequence[_Feature], x: _Feature) -> _Feature:
@@ -105,13 +105,13 @@ class _AnytimeNetwork:
         return _Feature(name, self.build.block(name, _node, slots, work.operator, x.channels), x.channels, factor)
 
     def bridge(self, name: str, leaves: Sequence[_Feature], channels: int, factor: int) -> _Feature:
-        """Add the input of a cell: the leaves of the cell before, brought to its size and mixed by a 1x1 convolution."""
+        """Add the input of a cell: the leaves of the cell before, resized, concatenated and mixed by a 1x1 convolution."""
         x = _joined(self.build, name, [self.resized(leaf, factor) for leaf in leaves])
         operator = relu_conv(sum(leaf.channels for leaf in leaves), channels, 1)
         return _Feature(name, _normalised(self.build, name, operator, channels, x), channels, factor)
 
     def resized(self, source: _Feature, factor: int) -> int:
-        """Bring a feature map to another size: 2x2 averages, once for each halving, or repeated positions."""
+        """Return a feature map at another size: 2x2 average pooling for each halving, or nearest-neighbour upsampling."""
         if source.factor == factor:
             return source.slot
         slot = self._derived.get((source.slot, factor))
@@ -122,7 +122,7 @@ class _AnytimeNetwork:
         return slot
 
     def mean(self, feature: _Feature) -> int:
-        """Return the mean of the rectified feature map, `[batch, channels]`."""
+        """Return the slot of the mean of the rectified feature map, `[batch, channels]`."""
         slot = self._derived.get((feature.slot, 0))
         if slot is None:
             slot = self._derived[feature.slot, 0] = self.build.block(f"{feature.name}_mean", _mean, (feature.slot,))
@@ -130,7 +130,7 @@ class _AnytimeNetwork:
 
 
 def _node(build: Builder, name: str, inputs: Sequence[int], operator: str, channels: int) -> int:
-    """Join inputs of one size and add what a node does with them."""
+    """Concatenate inputs of one size and add the operator and the normalisation of a node."""
     x = _joined(build, name, inputs)
     return _normalised(build, name, node_operator(operator, len(inputs) * channels, channels), channels, x)
 
@@ -148,7 +148,7 @@ def _classified(build: Builder, name: str, inputs: Sequence[int], channels: int,
 
 
 def _resized(build: Builder, name: str, inputs: Sequence[int], source: int, target: int) -> int:
-    """Bring the first input from one factor to another; the second are the images, which tell the size of a larger map."""
+    """Resize the first input from one factor to another; the second input, the images, gives the size of a larger map."""
     x, images = inputs
     if source > target:
         return build.add(name, Upsample(source, target), x, images)

@@ -1,7 +1,8 @@
-"""The network that is made of a block (Zhang, Ren, Urtasun, ICLR 2019, equation 7 and section 5.1).
+"""The network of the cells space: blocks in three stages (Zhang, Ren, Urtasun, ICLR 2019, section 5.1).
 
-Order of work: ReLU, convolution, normalisation. Normalisation has no parameters of its own and keeps statistics for each
-application of an operator: two inputs of a node share the weights, not the mean and the variance.
+A node v sums its operator over the nodes u that it reads, with the same weights (equation 7):
+`x_v = sum over u of f(x_u; w_v)`. The order is ReLU, convolution, batch normalisation. Normalisation has no parameters and keeps
+separate statistics for each application of an operator: two inputs of a node share the weights, not the mean and variance.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ STAGES = 3
 
 
 class _Feature(NamedTuple):
-    """A feature map: its slot, its channels, and how often it has been halved."""
+    """A feature map: its slot, its channels, and the number of times that its size has been halved."""
 
     slot: int
     channels: int
@@ -43,16 +44,16 @@ def skeleton(
 ) -> int:
     """Add stem, blocks in three stages, global pooling and classifier, and return the slot of the logits.
 
-    Parameters are called `stem`, `block0_input0`, `block0_input1`, `block0_node2`, ..., `classifier`; a node has the number
-    that it has in the cell. The names that end in `_bn`, or in `_bn` and the position of the node read, hold statistics alone.
+    Parameters are called `stem`, `block0_input0`, `block0_input1`, `block0_node2`, ..., `classifier`; a node keeps its
+    number in the cell. Names that end in `_bn`, or in `_bn` and the position of the input, hold running statistics only.
 
     Args:
-        build: Takes the operators.
+        build: Receives the operators.
         nodes: The nodes of the block after its inputs.
         leaves: Numbers of the nodes that the output concatenates.
-        num_classes: Classes to tell apart.
-        blocks: Blocks in a row.
-        channels: Channels of a node in the first stage; each of the other two doubles them and halves the image.
+        num_classes: Number of classes.
+        blocks: Number of blocks in sequence.
+        channels: Channels of a node in the first stage; each further stage doubles them and halves the image.
     """
     x = build.add("stem", Convolution(build.in_channels, channels, (3, 3)), build.input)
     stem = _Feature(_normalised(build, "stem", x, channels), channels, 0)
@@ -60,7 +61,7 @@ def skeleton(
     for number in range(blocks):
         name, stage = f"block{number}", STAGES * number // blocks
         width = channels * 2**stage
-        # A bottleneck halves what is larger than the block.
+        # A bottleneck also brings inputs of a larger size to that of the block.
         inputs = [
             build.block(f"{name}_input{i}", _bottleneck, (x.slot,), x.channels, width, 2 ** (stage - x.halvings))
             for i, x in enumerate((before, last))
@@ -98,7 +99,7 @@ def _bottleneck(build: Builder, name: str, inputs: Sequence[int], in_channels: i
 
 
 def _node(build: Builder, name: str, inputs: Sequence[int], operator_name: str, channels: int) -> int:
-    """Apply one operator with one set of weights to each input, and add the results up."""
+    """Apply one operator with shared weights to each input, and sum the results."""
     operator = node_operator(operator_name, channels)
     terms = []
     for position, source in enumerate(inputs):

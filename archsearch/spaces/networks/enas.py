@@ -1,6 +1,6 @@
-"""The network of an ENAS structure, in the form of the authors' search (H. Pham et al., arXiv 1802.03268, section 2.3).
+"""The network of the ENAS space, as in the authors' search (H. Pham et al., arXiv 1802.03268, section 2.3).
 
-The details are those of the network with shared parameters in `src/cifar10/general_child.py` of github.com/melodyguan/enas.
+The details follow the network with shared parameters in `src/cifar10/general_child.py` of github.com/melodyguan/enas.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from archsearch.spaces.operators import (
 def skeleton(build: Builder, cell: Cell, num_classes: int, *, channels: int, stages: int, growth: int) -> int:
     """Add stem, layers with the size halved between stages, global pool and classifier; return the slot of the logits.
 
-    A layer is its operator, plus the outputs of the vertices that it skips from; from the second layer on, where skips are
-    possible, the sum is batch-normalised, also when there is none. Between stages the outputs that later layers read are
-    brought to the new size, each by a factorized reduction of its own.
+    A layer is the sum of its operator's output and the outputs that its skip connections read. From the second layer on, where
+    skip connections are possible, the sum is batch-normalised even if there is no skip connection. Between stages, each output
+    that a later layer reads is brought to the new size by its own factorized reduction.
 
     Args:
-        build: Takes the operators.
-        cell: Vertex 0 is the stem, the last one the output, each other one a layer.
-        num_classes: Classes to tell apart.
+        build: Receives the operators.
+        cell: The cell: vertex 0 is the stem, the last vertex the output, and each other vertex a layer.
+        num_classes: Number of classes.
         channels: Channels of the first stage.
-        stages: Parts of `layers // stages` layers each, the last with the rest.
+        stages: Number of stages of `layers // stages` layers each; the last one also has the remainder.
         growth: Factor by which the channels grow between stages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The network that NAS-Bench-101 makes of a cell (section 2.1, 2.2 and the supplement of the paper, arXiv 1902.09635)."""
+"""The network of a NAS-Bench-101 cell (sections 2.1 and 2.2 and supplement of the paper, arXiv 1902.09635)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def skeleton(build: Builder, cell: Cell, num_classes: int, *, channels: int, cel
     """Add stem, stacks of cells with max-pooling between them, and classifier; return the slot of the logits.
 
     Args:
-        build: Takes the operators.
+        build: Receives the operators.
         cell: The cell, pruned.
-        num_classes: Classes to tell apart.
-        channels: Channels of the first stack; each further one has twice as many.
-        cells_per_stack: Cells in each stack.
+        num_classes: Number of classes.
+        channels: Channels of the first stack; they double with each stack.
+        cells_per_stack: Number of cells in each stack.
         stacks: Number of stacks.
 
     Raises:
@@ -49,7 +49,7 @@ def skeleton(build: Builder, cell: Cell, num_classes: int, *, channels: int, cel
 
 
 def skeleton_cost(cell: Cell, input_shape: Shape, num_classes: int, *, channels: int, cells_per_stack: int, stacks: int) -> Cost:
-    """Return the cost of the network of `skeleton`, in some ten microseconds: equal cells are counted once."""
+    """Return the cost of the network of `skeleton` in about ten microseconds: equal cells are counted once."""
     in_channels, height, width = input_shape
     costs = [(1, _block_cost(in_channels, channels, 3, height, width))]
     before = channels
@@ -65,8 +65,8 @@ def skeleton_cost(cell: Cell, input_shape: Shape, num_classes: int, *, channels:
 def vertex_channels(cell: Cell, in_channels: int, out_channels: int) -> list[int]:
     """Return the output channels of each vertex.
 
-    The vertices that feed the output share its channels, since it joins them; the first ones take what is left over. Another
-    vertex has as many as the widest one that it feeds.
+    The output concatenates the vertices that feed it, so these share its channels equally; the first ones get one more channel
+    each if there is a remainder. Any other vertex has as many channels as the widest vertex that it feeds.
 
     Raises:
         ConfigurationError: There are fewer channels than vertices that feed the output.
@@ -104,7 +104,7 @@ def _add_cell(build: Builder, name: str, x: int, cell: Cell, in_channels: int, o
 
 
 def _inputs(build: Builder, name: str, vertex: int, slots: dict[int, int], cell: Cell, channels: list[int]) -> list[int]:
-    """Add what fits the inputs of an interior vertex to its channels: projection of the cell's input, truncation of others."""
+    """Fit the inputs of an interior vertex to its channels: project the cell's input, truncate the other vertices."""
     terms = []
     for source in range(vertex):
         if (source, vertex) not in cell.edges:

@@ -1,4 +1,4 @@
-"""The network that NAS-Bench-201 makes of a cell (section 2.1 and figure 1 of the paper, arXiv 2001.00326)."""
+"""The network of a NAS-Bench-201 cell (section 2.1 and figure 1 of the paper, arXiv 2001.00326)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def skeleton(
     """Add stem, three stages of cells with residual reductions between them, and classifier; return the slot of the logits.
 
     Args:
-        build: Takes the operators.
+        build: Receives the operators.
         operators: Operator name of each edge of the cell.
-        num_classes: Classes to tell apart.
+        num_classes: Number of classes.
         channels: Channels of the first stage; the second and third have twice and four times as many.
-        cells_per_stage: Cells in each stage.
-        replicas: Independent copies side by side.
+        cells_per_stage: Number of cells in each stage.
+        replicas: Number of independent networks side by side in the channels.
     """
     width = channels
     x = build.add("stem", conv_bn(build.in_channels, width, 3, replicas=replicas), build.input)
@@ -66,7 +66,7 @@ def _cell(build: Builder, name: str, x: int, operators: Mapping[Edge, str], chan
     nodes = {0: x}
     for node in (1, 2, 3):
         edges = [(source, operator) for (source, target), operator in operators.items() if target == node and operator != "none"]
-        # A node without inputs is a zero map; otherwise adding zeros would only cost time.
+        # A node without inputs is zero; for other nodes, zeros are left out of the sum.
         terms = [
             build.add(f"{name}_edge{source}{node}", _edge_operator(operator, channels, replicas), nodes[source])
             for source, operator in edges or [(0, "none")]

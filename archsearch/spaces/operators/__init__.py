@@ -1,4 +1,4 @@
-"""Operators: parameter shapes, a pure function, and a cost, defined once each."""
+"""Operators of networks: parameter shapes, a pure function of inputs and parameters, and MACs. Read `operator.py` first."""
 
 from archsearch.spaces.operators.activation import ReLU
 from archsearch.spaces.operators.batch_norm import BatchNorm
@@ -8,7 +8,7 @@ from archsearch.spaces.operators.convolution import Convolution
 from archsearch.spaces.operators.factorized_reduction import FactorizedReduction
 from archsearch.spaces.operators.linear import Linear
 from archsearch.spaces.operators.merge import Concatenate, Identity, Sum, Zero
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 from archsearch.spaces.operators.pooling import AveragePool, GlobalAveragePool, MaxPool
 from archsearch.spaces.operators.relu_convolution import relu_asymmetric_conv, relu_conv, relu_separable_conv
 from archsearch.spaces.operators.separable import separable_conv_bn, twice_separable_conv
@@ -30,6 +30,7 @@ __all__ = [
     "ReLU",
     "Shape",
     "Sum",
+    "Tensors",
     "Truncate",
     "Upsample",
     "Zero",

@@ -1,27 +1,28 @@
-"""Batch normalisation."""
+"""Batch normalisation over batch, height and width."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
 class BatchNorm(Operator):
-    """`y = (x - mean) / sqrt(var + eps) * weight + bias` over batch and space (Ioffe & Szegedy, ICML 2015).
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias`, per channel (Ioffe & Szegedy, ICML 2015, algorithm 1).
 
-    Without buffers the statistics are those of the batch, also at evaluation.
+    `mean` and `var` are statistics of the batch in training, and running averages in evaluation. Without buffers they are
+    statistics of the batch in evaluation too.
 
     Args:
         channels: Channels of one replica.
-        affine: Whether `weight` and `bias` are there.
-        replicas: Independent copies side by side.
+        affine: Whether there are parameters `weight` and `bias`.
+        replicas: Number of independent operators side by side in the channels.
     """
 
     channels: int
@@ -50,13 +51,7 @@ class BatchNorm(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         weight, bias = parameters if self.affine else (None, None)
         mean, var = buffers if buffers else (None, None)
         return F.batch_norm(inputs[0], mean, var, weight, bias, training or mean is None, self.MOMENTUM, self.EPS)

@@ -1,4 +1,4 @@
-"""Named blocks that the published spaces are built from, each a chain of operators."""
+"""Blocks of the published search spaces, each a chain of operators."""
 
 from __future__ import annotations
 

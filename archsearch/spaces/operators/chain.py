@@ -1,26 +1,26 @@
-"""Operators applied one after the other."""
+"""A chain of operators, applied in sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
 class Chain(Operator):
-    """`y = f_n(... f_1(x))`: named operators in order; their parameters are called `name.parameter`."""
+    """`y = f_n(... f_1(x))`: named operators in sequence, with parameters called `name.parameter`."""
 
     links: tuple[tuple[str, Operator], ...]
 
     @cached_property
     def _sizes(self) -> tuple[tuple[Operator, int, int], ...]:
-        """Each link with its numbers of parameters and buffers."""
+        """Each operator with its number of parameters and number of buffers."""
         return tuple((link, len(link.parameter_shapes()), len(link.buffer_shapes())) for _, link in self.links)
 
     def parameter_shapes(self) -> Mapping[str, Shape]:
@@ -47,13 +47,7 @@ class Chain(Operator):
             inputs = (link.output_shape(*inputs),)
         return total
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         first_parameter = first_buffer = 0
         for link, num_parameters, num_buffers in self._sizes:
             last_parameter = first_parameter + num_parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,28 +11,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
 class Convolution(Operator):
-    """`y = w * x` with "same" padding, without bias (a normalisation follows, or a shortcut that needs none).
+    """`y = w * x`, a convolution with "same" padding and without bias.
 
     Args:
         in_channels: Input channels of one replica.
         out_channels: Output channels of one replica.
         kernel: Height and width of the kernel, both odd.
         stride: Stride in both directions.
-        dilation: Spacing of the kernel's taps.
-        groups: Blocks of channels that do not mix (`in_channels` for a depthwise convolution).
-        replicas: Independent copies side by side.
+        dilation: Distance between neighbouring elements of the kernel.
+        groups: Number of groups of channels that do not mix (`in_channels` for a depthwise convolution).
+        replicas: Number of independent operators side by side in the channels.
 
     Shapes:
         input `[batch, replicas * in_channels, height, width]`,
         output `[batch, replicas * out_channels, ceil(height / stride), ceil(width / stride)]`.
 
     Raises:
-        ConfigurationError: The kernel is even in a direction, so that it has no "same" padding.
+        ConfigurationError: A kernel size is even, so that there is no "same" padding.
     """
 
     in_channels: int
@@ -56,7 +56,7 @@ class Convolution(Operator):
         return {"weight": (self.replicas * self.out_channels, self.in_channels // self.groups, *self.kernel)}
 
     def initial_parameters(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Draw from N(0, 2 / fan_in) (He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 10)."""
+        """Draw weights from N(0, s^2), `s^2 = 2 / fan_in` (He et al., "Delving Deep into Rectifiers", ICCV 2015, equation 10)."""
         shape = self.parameter_shapes()["weight"]
         return (torch.randn(shape, generator=generator) * math.sqrt(2.0 / math.prod(shape[1:])),)
 
@@ -68,12 +68,6 @@ class Convolution(Operator):
         _, height, width = self.output_shape(*inputs)
         return math.prod(self.parameter_shapes()["weight"]) * height * width
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         groups = self.groups * self.replicas
         return F.conv2d(inputs[0], parameters[0], None, self.stride, self.padding, self.dilation, groups)

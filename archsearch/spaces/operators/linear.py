@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
 class Linear(Operator):
-    """`y = W x + b`. Its MACs count the bias, as NAS-Bench-201's own counter does, unless it is added by itself.
+    """`y = W x + b`. MACs include the bias, as in NAS-Bench-201's own counter, unless `count_bias` is False.
 
     Args:
-        in_features: Inputs of one replica.
-        out_features: Outputs of one replica.
-        replicas: Independent copies side by side.
-        count_bias: Whether the bias is a part of the multiplication and counts as one more input, or is added afterwards.
+        in_features: Number of inputs of one replica.
+        out_features: Number of outputs of one replica.
+        replicas: Number of independent operators side by side in the channels.
+        count_bias: Whether the bias counts as one more input of the multiplication, or is added separately.
 
     Shapes:
         input `[batch, replicas * in_features]`, output `[batch, replicas * out_features]`.
@@ -37,7 +37,7 @@ class Linear(Operator):
         return {"weight": (rows, self.in_features), "bias": (rows,)}
 
     def initial_parameters(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Draw from U(-1, 1) / sqrt(in_features), the default of torch."""
+        """Draw weights and bias from U(-a, a), `a = 1 / sqrt(in_features)`, the default of torch."""
         bound = 1.0 / math.sqrt(self.in_features)
         shapes = self.parameter_shapes().values()
         return tuple((torch.rand(shape, generator=generator) * 2 - 1) * bound for shape in shapes)
@@ -48,13 +48,7 @@ class Linear(Operator):
     def macs(self, *inputs: Shape) -> int:
         return self.replicas * self.out_features * (self.in_features + self.count_bias)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         weight, bias = parameters
         if self.replicas == 1:
             return F.linear(inputs[0], weight, bias) if self.count_bias else F.linear(inputs[0], weight) + bias

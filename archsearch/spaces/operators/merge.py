@@ -1,14 +1,13 @@
-"""Operators that join or pass on feature maps without parameters."""
+"""Operators without parameters that combine feature maps: identity, zero, sum and concatenation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,7 @@ class Identity(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return inputs[0]
 
 
@@ -35,30 +28,18 @@ class Zero(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return torch.zeros_like(inputs[0])
 
 
 @dataclass(frozen=True)
 class Sum(Operator):
-    """`y = x_1 + ... + x_n`, all of one shape."""
+    """`y = x_1 + ... + x_n`, for inputs of one shape."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         total = inputs[0]
         for term in inputs[1:]:
             total = total + term
@@ -67,16 +48,10 @@ class Sum(Operator):
 
 @dataclass(frozen=True)
 class Concatenate(Operator):
-    """The inputs side by side in the channel dimension."""
+    """`y = [x_1; ...; x_n]`, concatenated in the channel dimension."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return torch.cat(list(inputs), dim=1) if len(inputs) > 1 else inputs[0]

@@ -1,4 +1,4 @@
-"""The one definition of an operator, used by trainable modules, generated weights and cost counters alike."""
+"""The interface of an operator, shared by trainable modules, generated weights and cost counters."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
+Tensors = Sequence[Tensor]
 
 
 class Operator(ABC):
     """A pure function of input tensors and parameters, with its parameter shapes and its cost.
 
-    Operators are frozen dataclasses: equal when their fields are equal, hashable, without state. Shapes of feature maps
-    leave the batch out: `(channels, height, width)`, or `(features,)` after global pooling.
+    Operators are frozen dataclasses: equal if their fields are equal, hashable, without state. Shapes of feature maps exclude
+    the batch: `(channels, height, width)`, or `(features,)` after global pooling.
 
-    `replicas` independent copies of an operator may stand side by side in the channel dimension. They share nothing;
-    a network with `replicas=S` is S networks trained in one pass (grouped convolutions), which costs little more than one
-    where the networks are small.
+    `replicas` independent operators may be placed side by side in the channel dimension. They share no parameters: a network
+    with `replicas=S` is S networks trained in one pass by grouped convolutions. For small networks this takes little more time
+    than training one.
     """
 
     def parameter_shapes(self) -> Mapping[str, Shape]:
@@ -31,11 +32,11 @@ class Operator(ABC):
         return {}
 
     def initial_parameters(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Return freshly initialised parameters, drawn from `generator`."""
+        """Return newly initialised parameters, drawn from `generator`."""
         return ()
 
     def initial_buffers(self) -> tuple[Tensor, ...]:
-        """Return fresh running statistics."""
+        """Return newly initialised running statistics."""
         return ()
 
     @abstractmethod
@@ -43,23 +44,17 @@ class Operator(ABC):
         """Return the shape of the output for inputs of these shapes."""
 
     def macs(self, *inputs: Shape) -> int:
-        """Return the multiply-accumulates of one example with inputs of these shapes."""
+        """Return the multiply-accumulates of one image, for inputs of these shapes."""
         return 0
 
     @abstractmethod
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         """Compute the output from `inputs` (each `[batch, channels, height, width]`).
 
         Args:
             inputs: Input tensors.
             parameters: Tensors of `parameter_shapes`, in that order.
-            buffers: Tensors of `buffer_shapes`, in that order. Empty: normalisation uses the statistics of the batch.
-                In training they are updated in place.
+            buffers: Tensors of `buffer_shapes`, in that order; updated in place in training. If empty, normalisation uses the
+                statistics of the batch.
             training: Whether normalisation uses the statistics of the batch (and updates `buffers`).
         """

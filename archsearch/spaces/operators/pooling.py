@@ -1,15 +1,14 @@
-"""Average, maximum and global pooling."""
+"""Average pooling, max pooling and global average pooling."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 def _pooled(shape: Shape, stride: int) -> Shape:
@@ -18,14 +17,14 @@ def _pooled(shape: Shape, stride: int) -> Shape:
 
 
 def _check_window(kernel: int, stride: int) -> None:
-    # Only these windows can be centred so that the output has ceil(size / stride) positions.
+    # Only for these windows can padding give an output of ceil(size / stride) positions.
     if kernel % 2 == 0 and stride != 2:
         raise ConfigurationError(f"kernel: expected an odd size, or an even one with stride 2; got {kernel}, stride {stride}.")
 
 
 @dataclass(frozen=True)
 class AveragePool(Operator):
-    """Mean over a `kernel x kernel` window; positions outside the image do not count.
+    """Mean over a `kernel x kernel` window; positions outside the image are excluded.
 
     Raises:
         ConfigurationError: The kernel is even and the stride is not 2.
@@ -40,13 +39,7 @@ class AveragePool(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return _pooled(inputs[0], self.stride)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         padding, ceil = (self.kernel - 1) // 2, self.kernel % 2 == 0
         return F.avg_pool2d(inputs[0], self.kernel, self.stride, padding, ceil_mode=ceil, count_include_pad=False)
 
@@ -68,13 +61,7 @@ class MaxPool(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return _pooled(inputs[0], self.stride)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         padding, ceil = (self.kernel - 1) // 2, self.kernel % 2 == 0
         return F.max_pool2d(inputs[0], self.kernel, self.stride, padding, ceil_mode=ceil)
 
@@ -86,11 +73,5 @@ class GlobalAveragePool(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (inputs[0][0],)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return inputs[0].mean(dim=(2, 3))

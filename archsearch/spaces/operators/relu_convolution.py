@@ -1,6 +1,6 @@
-"""Convolutions after a rectifier, without the normalisation: where one operator reads several inputs, each input has its own.
+"""Convolutions after a ReLU, without normalisation, which is added per input if an operator is applied to several inputs.
 
-All keep the size of the image at stride 1 and have no bias.
+All keep the image size at stride 1 and have no bias.
 """
 
 from __future__ import annotations

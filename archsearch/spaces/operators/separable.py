@@ -1,6 +1,6 @@
-"""Depthwise separable convolutions, as chains.
+"""Depthwise separable convolutions with batch normalisation, as chains of operators.
 
-A depthwise convolution filters each channel on its own; a 1x1 convolution then mixes the channels (F. Chollet, "Xception: Deep
+A depthwise convolution filters each channel separately; a 1x1 convolution then mixes the channels (F. Chollet, "Xception: Deep
 Learning with Depthwise Separable Convolutions", CVPR 2017, arXiv 1610.02357).
 """
 

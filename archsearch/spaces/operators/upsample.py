@@ -1,28 +1,27 @@
-"""Nearest-neighbour upsampling to a fraction of the image's size."""
+"""Nearest-neighbour upsampling to a fraction of the image size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators.operator import Operator, Shape
+from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 
 
 @dataclass(frozen=True)
 class Upsample(Operator):
-    """Each position repeated `source / target` times in both directions, cut at the border of the finer map.
+    """Repeat each position `source / target` times in both directions, and crop to the size of the finer map.
 
-    Halving rounds up, so the size of the finer map does not follow from that of the coarser one: the images tell it.
+    Because halving rounds up, the size of the finer map cannot be derived from the coarser one; it is derived from the images.
 
     Args:
-        source: Image size over size of the input, rounded up.
-        target: Image size over size of the output; a divisor of `source`.
+        source: Ratio of image size to input size, rounded up.
+        target: Ratio of image size to output size; a divisor of `source`.
 
     Shapes:
-        inputs `[batch, channels, ceil(H / source), ceil(W / source)]` and, for their size alone, images `[batch, *, H, W]`;
+        inputs `[batch, channels, ceil(H / source), ceil(W / source)]` and images `[batch, *, H, W]`, used only for their size;
         output `[batch, channels, ceil(H / target), ceil(W / target)]`.
 
     Raises:
@@ -40,17 +39,11 @@ class Upsample(Operator):
         (channels, _, _), (_, height, width) = inputs
         return (channels, -(-height // self.target), -(-width // self.target))
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         coarse, images = inputs
         ratio = self.source // self.target
         batch, channels, height, width = coarse.shape
-        # A view that is expanded has a deterministic gradient on every device; torch's interpolation does not promise one.
+        # The gradient of an expanded view is deterministic on every device; that of torch's interpolation may not be.
         repeated = coarse[:, :, :, None, :, None].expand(-1, -1, -1, ratio, -1, ratio)
         fine = repeated.reshape(batch, channels, height * ratio, width * ratio)
         return fine[:, :, : -(-images.shape[2] // self.target), : -(-images.shape[3] // self.target)]

@@ -1,4 +1,4 @@
-"""Which steps of a network are written as a class: those that stand together, share a prefix, and occur more than once."""
+"""Selection of the steps of a network that are written as a class: consecutive steps with a common prefix that repeat."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _DEPTHS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Line:
-    """One step of a network, on its way to source.
+    """One step of a network to be written as a line of source.
 
     Args:
-        name: Name of the step; steps of one name share a module.
-        slot: What it writes.
-        inputs: What it reads.
-        call: Constructor of its module, or None.
-        write: Returns the expression that applies it to variables; None where the module is called.
+        name: Name of the step; steps of the same name share a module.
+        slot: Slot that it writes.
+        inputs: Slots that it reads.
+        call: Constructor of its module, or None if it needs no module.
+        write: Function from variable names to the expression that applies the step; None if its module is called.
+        kind: Class name of its operator.
     """
 
     name: str
@@ -34,13 +35,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """Steps that stand together under one prefix.
+    """Consecutive steps with a common prefix.
 
     Args:
         name: The prefix.
         lines: The steps.
-        inputs: Slots that they read from outside, by first use.
-        outputs: Slots of theirs that are read outside, in order.
+        inputs: Slots outside the block that they read, in the order of first use.
+        outputs: Slots that they write and other steps read, in order.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Block:
 
     @property
     def form(self) -> Hashable:
-        """What blocks share that are of one class."""
+        """A value that is equal for blocks that can share a class."""
         place = {line.slot: ("step", index) for index, line in enumerate(self.lines)}
         place |= {slot: ("input", index) for index, slot in enumerate(self.inputs)}
         rows = (
@@ -61,19 +62,19 @@ class Block:
 
     @property
     def constructor(self) -> Call:
-        """All modules of the block as one constructor, whose numbers the blocks of a class differ in."""
+        """All modules of the block as one constructor; the blocks of a class differ only in its numbers."""
         calls = {relative(self, line.name): line.call for line in self.lines if line.call is not None}
         return Call(self.name, tuple(Argument(name, call, by_name=True) for name, call in calls.items()))
 
 
 @dataclass(frozen=True)
 class BlockClass:
-    """A class that several blocks are instances of.
+    """A class of which several blocks are instances.
 
     Args:
         name: Name of the class.
         blocks: Its instances.
-        pattern: What they have in common.
+        pattern: Their constructors with the differing numbers as parameters.
     """
 
     name: str
@@ -91,10 +92,11 @@ def relative(block: Block, name: str) -> str:
 
 
 def block_classes(lines: Sequence[Line], outputs: Sequence[int]) -> list[BlockClass]:
-    """Return the classes that make the source shortest.
+    """Return the classes that give the shortest source.
 
-    A prefix is some first parts of a name that end in a number: `stage0_cell1` of `stage0_cell1_edge01`. How many parts is tried
-    out. Steps under one prefix that do not stand together are left alone, and so is a block of which there is no other.
+    A prefix consists of leading parts of a name that end in a number, such as `stage0_cell1` of `stage0_cell1_edge01`; one to
+    three parts are tried. Steps of one prefix that are not consecutive form no block, and a block that occurs only once forms no
+    class.
     """
     best: list[BlockClass] = []
     least = len(lines)
@@ -139,7 +141,7 @@ def _block(name: str, lines: Sequence[Line], readers: Mapping[int, Sequence[int]
 
 
 def _readers(lines: Sequence[Line], outputs: Sequence[int]) -> dict[int, list[int]]:
-    """Return the slots that are computed from each slot; -1 stands for the end of the network."""
+    """Return the slots computed from each slot; -1 marks an output of the network."""
     readers: dict[int, list[int]] = {line.slot: [] for line in lines}
     for line in lines:
         for slot in line.inputs:
@@ -150,7 +152,7 @@ def _readers(lines: Sequence[Line], outputs: Sequence[int]) -> dict[int, list[in
 
 
 def _prefix(name: str, depth: int) -> str:
-    """Return up to `depth` first parts of a name that end in a number; the last part of a longer name is not among them."""
+    """Return up to `depth` leading parts of a name that end in a number, without the last part if there are several."""
     parts = name.split("_")
     numbered = 0
     while numbered < min(depth, len(parts)) and re.fullmatch(r"[A-Za-z]+\d+", parts[numbered]):
@@ -163,7 +165,7 @@ def _class_name(prefix: str) -> str:
 
 
 def _letter(stems: Sequence[str], index: int) -> str:
-    """Return what tells classes of one name apart: nothing, or A, B, ..., and numbers beyond Z."""
+    """Return the suffix that makes the name of a class unique: empty, A to Z, then numbers."""
     if stems.count(stems[index]) == 1:
         return ""
     place = stems[:index].count(stems[index])

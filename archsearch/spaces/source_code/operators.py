@@ -1,4 +1,4 @@
-"""How each operator is written in the source of a standalone network."""
+"""Operators as Python source: constructors, expressions and definitions."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Argument:
 
     Args:
         name: Its name.
-        value: A number, a tuple of numbers, a truth value, or a constructor.
-        default: What it need not be written for; None always writes it.
+        value: An int, a tuple of ints, a bool, or a constructor.
+        default: Value for which the argument is not written; None writes it always.
         by_name: Whether it is written as `name=value`.
     """
 
@@ -51,13 +51,13 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The construction of a module: a function of the file or of torch, and its arguments."""
+    """A constructor call of a module: a function of the file or of torch, and its arguments."""
 
     function: str
     arguments: tuple[Argument, ...] = ()
 
     def functions(self) -> Iterator[str]:
-        """Yield the functions in it, outermost first."""
+        """Yield the names of the functions in it, outermost first."""
         yield self.function
         for argument in self.arguments:
             if isinstance(argument.value, Call):
@@ -65,39 +65,39 @@ class Call:
 
 
 def constructor(operator: Operator) -> Call:
-    """Return what makes the module of an operator.
+    """Return the constructor of the module of an operator.
 
     Raises:
-        ConfigurationError: The operator is one of a space of one's own, without a form here, or holds several copies.
+        ConfigurationError: The operator is user-defined, so that it cannot be written as source, or has several replicas.
     """
     if type(operator) not in _CONSTRUCTORS:
         known = ", ".join(kind.__name__ for kind in _CONSTRUCTORS)
         raise ConfigurationError(
-            f"operator: expected one of {known}; got {type(operator).__name__}, which has no form as source of its own. "
+            f"operator: expected one of {known}; got {type(operator).__name__}, which cannot be written as source. "
             "Build it from these as a Chain, or export without model.py."
         )
     return _CONSTRUCTORS[type(operator)](operator)
 
 
 def expression(operator: Operator, inputs: list[str]) -> str | None:
-    """Return the source that applies an operator without settings and parameters to variables; None where it needs a module."""
+    """Return the expression that applies an operator without parameters to variables, or None if it needs a module."""
     write = _EXPRESSIONS.get(type(operator))
     return write(inputs) if write else None
 
 
 def parameter_path(name: str) -> str:
-    """Return the place of an operator's parameter or buffer in its module: `conv.even_weight` is at `conv.even.weight`."""
+    """Return the attribute path of a parameter or buffer in its module, such as `conv.even.weight` for `conv.even_weight`."""
     *links, last = name.split(".")
     return ".".join((*links, _RENAMED.get(last, last)))
 
 
 def definitions(functions: set[str]) -> list[str]:
-    """Return the source of those functions that are not torch's."""
+    """Return the source of the given functions, except those of torch."""
     return [text for name, text in _DEFINITIONS.items() if name in functions]
 
 
 def describe(call: Call, known: Mapping[str, str]) -> str:
-    """Return the operators that a constructor chains, in words; `known` has those of the file's own functions."""
+    """Return the operators of a constructor in words; `known` holds the words for functions of the file."""
     words = {**_WORDS, **known}
     return ", ".join(words[name] for name in call.functions() if name in words)
 
@@ -121,11 +121,11 @@ def _chain(operator: Any) -> Call:
 
 
 def _convolution(operator: Any) -> Call:
-    copies = operator.replicas
+    replicas = operator.replicas
     sizes = _numbers(
-        in_channels=copies * operator.in_channels, out_channels=copies * operator.out_channels, kernel=tuple(operator.kernel)
+        in_channels=replicas * operator.in_channels, out_channels=replicas * operator.out_channels, kernel=tuple(operator.kernel)
     )
-    options = _options(stride=(operator.stride, 1), dilation=(operator.dilation, 1), groups=(copies * operator.groups, 1))
+    options = _options(stride=(operator.stride, 1), dilation=(operator.dilation, 1), groups=(replicas * operator.groups, 1))
     return Call("conv", sizes + options)
 
 
@@ -137,7 +137,7 @@ def _batch_norm(operator: Any) -> Call:
 def _linear(operator: Any) -> Call:
     if operator.replicas > 1:
         raise ConfigurationError(
-            f"replicas: expected a network of one copy to write as source; got {operator.replicas}. Build it with replicas=1."
+            f"replicas: expected a network of one replica to write as source; got {operator.replicas}. Build it with replicas=1."
         )
     return Call("nn.Linear", _numbers(in_features=operator.in_features, out_features=operator.out_features))
 

@@ -1,4 +1,4 @@
-"""What constructors of one form have in common: functions that make them from the few numbers in which they differ."""
+"""Constructors that differ only in numbers, and the functions that replace them with these numbers as parameters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _Path = tuple[str | int, ...]
 
 
 class Pattern:
-    """Constructors that differ in numbers alone.
+    """Constructors that differ only in numbers.
 
-    Numbers that are the same in all of them are written where they stand. Those that vary become parameters; numbers of one
-    kind that are equal in each constructor share one.
+    Numbers that are equal in all constructors are written as they are. Numbers that vary become parameters; numbers of one kind
+    that vary together share a parameter.
 
     Args:
-        calls: Constructors of one `shape`.
+        calls: Constructors of the same `shape`.
     """
 
     def __init__(self, calls: Sequence[Call]) -> None:
@@ -46,11 +46,11 @@ class Pattern:
         return tuple(self.values)
 
     def use(self, function: str, index: int) -> Call:
-        """Return the call of the function of this pattern that makes the constructor at `index`."""
+        """Return the call of a function of this pattern that is equivalent to the constructor at `index`."""
         return Call(function, tuple(Argument(name, column[index]) for name, column in self.values.items()))
 
     def text(self, path: _Path = (), indent: str = "") -> str:
-        """Return the source of the example, or of the part at a path, with the names of parameters in it."""
+        """Return the source of the first constructor, or of its part at a path, with parameters in place of numbers."""
         call = self.example
         for name in path:
             call = next(argument.value for argument in call.arguments if argument.name == name)  # type: ignore[assignment]
@@ -58,12 +58,12 @@ class Pattern:
 
     @property
     def signature(self) -> str:
-        """The parameters with their types."""
+        """The parameters with their types, as in a function definition."""
         return ", ".join(f"{name}: int" for name in self.parameters)
 
 
 def shape(call: Call) -> Hashable:
-    """Return what constructors share that differ in numbers alone."""
+    """Return a value that is equal for constructors that differ only in numbers."""
     return (call.function, tuple((argument.name, _shape(argument)) for argument in call.arguments))
 
 
@@ -78,10 +78,10 @@ def render(call: Call, names: Mapping[_Path, str] | None = None, indent: str = "
     """Return the source of a constructor.
 
     Args:
-        call: What to write.
-        names: Variables that stand for numbers, by their place in the constructor.
-        indent: Indentation of the line that it stands on; one that is too long is broken at its arguments.
-        path: Place of the constructor within that of `names`.
+        call: The constructor.
+        names: Variables that replace numbers, by their path in the outermost constructor.
+        indent: Indentation of the first line; a line that is too long is broken at the arguments.
+        path: Path of `call` in the outermost constructor.
     """
     inner = f"{indent}    "
     texts = []
@@ -97,7 +97,7 @@ def render(call: Call, names: Mapping[_Path, str] | None = None, indent: str = "
 
 
 def _value(argument: Argument, names: Mapping[_Path, str], indent: str, path: _Path) -> str | None:
-    """Return the source of an argument, None where it may be left out."""
+    """Return the source of an argument, or None if it has its default value."""
     value = argument.value
     if isinstance(value, Call):
         return render(value, names, indent, path)
@@ -111,12 +111,12 @@ def _value(argument: Argument, names: Mapping[_Path, str], indent: str, path: _P
 
 @dataclass(frozen=True)
 class Functions:
-    """Functions of a file that make chains which occur more than once.
+    """Functions of a file for chains that occur more than once.
 
     Args:
         calls: The constructors given, with chains replaced by calls of these functions.
-        sources: Source of each function, by name; those used by others stand first.
-        primitives: Names of all else that the functions use.
+        sources: Source of each function by name; functions that others use come first.
+        primitives: Names of all other functions that they use.
     """
 
     calls: tuple[Call, ...]
@@ -129,7 +129,7 @@ def named_chains(calls: Sequence[Call], taken: Sequence[str] = ()) -> Functions:
 
     Args:
         calls: Constructors of a network.
-        taken: Names that are no longer free.
+        taken: Names that must not be used.
     """
     current, sources, words, used = list(calls), dict[str, str](), dict[str, str](), set[str]()
     done: set[Hashable] = set()
@@ -161,7 +161,7 @@ def _function(name: str, pattern: Pattern, words: str) -> str:
 
 
 def _innermost(call: Call, done: set[Hashable]) -> list[Call]:
-    """Return the chains, not done yet, that hold no other such chain."""
+    """Return the innermost chains that are not done yet."""
     inside = [
         found for argument in call.arguments if isinstance(argument.value, Call) for found in _innermost(argument.value, done)
     ]
@@ -179,7 +179,7 @@ def _replaced(call: Call, replaced: Mapping[Call, Call]) -> Call:
 
 
 def _holes(call: Call, path: _Path = ()) -> dict[_Path, int]:
-    """Return the numbers in a constructor by their place."""
+    """Return the numbers in a constructor by their path."""
     found: dict[_Path, int] = {}
     for argument in call.arguments:
         place, value = (*path, argument.name), argument.value
@@ -193,7 +193,7 @@ def _holes(call: Call, path: _Path = ()) -> dict[_Path, int]:
 
 
 def _field(path: _Path) -> str:
-    """Return the argument that a number belongs to."""
+    """Return the name of the argument that holds a number."""
     return next(str(name) for name in reversed(path) if isinstance(name, str))
 
 
@@ -212,12 +212,12 @@ def _parameter_name(fields: set[str]) -> str:
 
 
 def _function_name(call: Call) -> str:
-    """Return a name made of those of the links, `relu_conv_bn`; a sequence that occurs twice is named once."""
+    """Return a name made of the names of the links, such as `relu_conv_bn`; a sequence that occurs twice is named once."""
     tokens = []
     for argument in call.arguments:
         inner = argument.value.function if isinstance(argument.value, Call) else CHAIN
         named = re.sub(r"(_[a-z]|\d+)$", "", argument.name)
-        # A link that is a chain with a function of its own tells more by that function's name.
+        # For a link with a one-letter name, the name of its function is more informative.
         tokens.append(named if inner == CHAIN or len(named) > 1 else inner.removeprefix("nn."))
     half = len(tokens) // 2
     if half and tokens[:half] == tokens[half:]:
@@ -226,5 +226,5 @@ def _function_name(call: Call) -> str:
 
 
 def _unique(name: str, taken: Container[str]) -> str:
-    """Return a name with the first number after it that makes it a new one, if it needs one."""
+    """Return the name, with the first free number appended if it is taken."""
     return next(text for number in count(1) if (text := name if number == 1 else f"{name}_{number}") not in taken)

@@ -1,4 +1,4 @@
-"""A network as the source of a standalone PyTorch module, for people to read and to run without this package."""
+"""Writes a network as human-readable source of a standalone PyTorch module that runs without archsearch."""
 
 from __future__ import annotations
 
@@ -59,22 +59,22 @@ class SourceCode:
     """A network as a Python file.
 
     Args:
-        text: The file. It needs torch alone, and defines `Network` and `load`.
-        paths: Where the module of each step that an output depends on is in `Network`, by the name of the step.
+        text: The source. It imports only torch and the standard library, and defines `Network` and `load`.
+        paths: Attribute path in `Network` of the module of each step that an output depends on, by the name of the step.
     """
 
     text: str
     paths: Mapping[str, str]
 
     def state(self, operators: Mapping[str, Operator], network: nn.Module) -> dict[str, Tensor]:
-        """Return parameters and statistics by the names that they have in the file.
+        """Return parameters and running statistics by their names in the file.
 
         Args:
             operators: `Plan.operators`.
             network: The `Network` of the same plan.
 
         Returns:
-            What `Network.load_state_dict` of the file takes; tensors on the CPU, float32.
+            A state for `Network.load_state_dict` of the file: float32 tensors on the CPU.
         """
         modules: Mapping[str, nn.Module] = dict(network.steps.named_children())  # type: ignore[union-attr]
         state: dict[str, Tensor] = {}
@@ -92,16 +92,16 @@ class SourceCode:
 
 
 def source_code(plan: Plan, title: str = "A network.") -> SourceCode:
-    """Return a network as a readable file: a class for what repeats, one line for each other step.
+    """Return a network as a readable file, with a class for each repeated block and one line for each other step.
 
-    Steps that reach no output are left out.
+    Steps that no output depends on are left out.
 
     Args:
         plan: The network.
-        title: Text at the top of the file, its first line a sentence.
+        title: Docstring of the file; its first line should be a sentence.
 
     Raises:
-        ConfigurationError: An operator has no form as source.
+        ConfigurationError: An operator cannot be written as source.
     """
     steps = [(slot, step) for slot, step, _ in plan.live_steps]
     plain = {step.name: constructor(step.operator) for _, step in steps if not _is_expression(step.operator)}
@@ -110,12 +110,12 @@ def source_code(plan: Plan, title: str = "A network.") -> SourceCode:
     calls = dict(zip(plain, functions.calls, strict=True))
     lines = [
         Line(
-            step.name,
-            slot,
-            step.inputs,
-            calls.get(step.name),
-            partial(_expression, step.operator) if step.name not in calls else None,
-            type(step.operator).__name__,
+            name=step.name,
+            slot=slot,
+            inputs=step.inputs,
+            call=calls.get(step.name),
+            write=partial(_expression, step.operator) if step.name not in calls else None,
+            kind=type(step.operator).__name__,
         )
         for slot, step in steps
     ]
@@ -140,7 +140,7 @@ def _quoted(text: str) -> str:
 
 
 def _without_unused(text: str) -> str:
-    """Leave out imports that nothing in the file needs."""
+    """Return the source without imports that it does not use."""
     for line, word in (("import torch.nn.functional as F\n", "F."), ("from collections import OrderedDict\n", "OrderedDict(")):
         if word not in text.replace(line, ""):
             text = text.replace(line, "")
@@ -148,7 +148,7 @@ def _without_unused(text: str) -> str:
 
 
 class _Names:
-    """Gives each name of a step one that Python and `nn.Module` allow, the same every time."""
+    """Mapping from names of steps to unique names that Python and `nn.Module` allow."""
 
     def __init__(self, taken: Sequence[str] = ()) -> None:
         self._given: dict[str, str] = {}
@@ -180,13 +180,13 @@ def _block_class(found: BlockClass) -> str:
     for line in block.lines:
         forward.append(_statement(line, relative(block, line.name), names, applied, variables))
     return _class(
-        found.name,
-        f"{_listed([other.name for other in found.blocks])}.",
-        found.pattern.signature,
-        init,
-        [variables[slot] for slot in block.inputs],
-        forward,
-        [variables[slot] for slot in block.outputs],
+        name=found.name,
+        document=f"{_listed([other.name for other in found.blocks])}.",
+        signature=found.pattern.signature,
+        init=init,
+        inputs=[variables[slot] for slot in block.inputs],
+        forward=forward,
+        outputs=[variables[slot] for slot in block.outputs],
     )
 
 
@@ -212,7 +212,7 @@ class _Body:
         self.paths: dict[str, str] = {}
 
     def source(self) -> str:
-        """Return the source of the class, and take note of where modules are."""
+        """Return the source of the class, and record the path of each module."""
         variables, applied = {0: "images"}, _Names()
         init: dict[str, str] = {}
         forward: list[str] = []
@@ -227,7 +227,15 @@ class _Body:
                     self.paths[line.name] = self._names[line.name]
                 forward.append(_statement(line, line.name, self._names, applied, variables))
         outputs = [variables[slot] for slot in self.outputs]
-        return _class("Network", "Images to logits.", "", list(init.values()), ["images"], forward, outputs)
+        return _class(
+            name="Network",
+            document="Images to logits.",
+            signature="",
+            init=list(init.values()),
+            inputs=["images"],
+            forward=forward,
+            outputs=outputs,
+        )
 
     def _assigned(self, name: str, call: Call) -> str:
         return f"self.{self._names[name]} = {render(call, _NO_NAMES, ' ' * 8)}"
@@ -246,7 +254,7 @@ class _Body:
 
 
 def _statement(line: Line, name: str, names: _Names, applied: _Names, variables: dict[int, str]) -> str:
-    """Return the line of source of a step, and take note of its variable."""
+    """Return the line of source of a step, and record its variable."""
     inputs = [variables[slot] for slot in line.inputs]
     right = line.write(inputs) if line.write else f"self.{names[name]}({', '.join(inputs)})"
     again = next(text for number in count(1) if (text := name if number == 1 else f"{name}_{number}") not in applied)
@@ -272,7 +280,7 @@ def _class(
 
 
 def _wrapped(line: str) -> str:
-    """Return a line of source on as many lines as it needs; what has no brackets of its own gets them."""
+    """Return a line of source, broken if it is too long; parentheses are added if it has none."""
     if len(line) <= _WIDTH:
         return line
     if not line.endswith(")"):

@@ -1,13 +1,14 @@
-"""Networks as source: run in a fresh interpreter without the package, they compute what the modules compute."""
+"""Networks as source: in a fresh interpreter without archsearch they compute what their modules compute."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archsearch import spaces
-from archsearch.errors import ConfigurationError
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import (
     AveragePool,
@@ -33,7 +33,6 @@ from archsearch.spaces.operators import (
     MaxPool,
     Operator,
     ReLU,
-    Shape,
     Sum,
     Truncate,
     Zero,
@@ -43,11 +42,12 @@ from archsearch.spaces.operators import (
 from archsearch.spaces.plan import Plan, PlanBuilder
 from archsearch.spaces.source_code.writer import SourceCode, source_code
 
-# One process for many files: what costs is to import torch.
+# One process for all files, because importing torch takes seconds.
 _RUN = """
 import importlib.util, pathlib, sys
 sys.modules["archsearch"] = None
 import torch
+torch.set_num_threads(1)
 for folder in map(pathlib.Path, sys.argv[1:]):
     spec = importlib.util.spec_from_file_location(folder.name, folder / "model.py")
     module = importlib.util.module_from_spec(spec)
@@ -74,7 +74,7 @@ def run(*folders: Path) -> None:
 
 
 def disturbed(network: Network) -> Network:
-    """Give the network weights and statistics that differ from those of any fresh one."""
+    """Return the network with weights and statistics that no freshly built network has."""
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
         for tensor in network.state_dict().values():
@@ -83,50 +83,13 @@ def disturbed(network: Network) -> Network:
 
 
 def check(folder: Path, network: Network, images: Tensor) -> None:
-    """The file gives the logits of the module: at inference, in training, and with the statistics that training left."""
+    """Assert that the file gives the logits of the module: in evaluation, in training, and in evaluation after training."""
     for training, found in zip((False, True, False), torch.load(folder / "answers.pt", weights_only=True), strict=True):
         with torch.no_grad():
             expected = network.train(training)(images)
         expected = expected if isinstance(expected, list) else [expected]
         for left, right in zip(found, expected, strict=True):
             torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
-
-
-def test_networks_of_all_spaces_run_without_the_package(tmp_path: Path) -> None:
-    small = {"channels": 8, "cells": 6, "blocks": 4, "cells_per_stack": 2, "cells_per_stage": 2}
-    cases = []
-    for name in spaces.names():
-        space, rng = spaces.get(name), np.random.default_rng(3)
-        scale = {key: value for key, value in small.items() if key in space.scale_defaults}
-        for number in range(3):
-            network = disturbed(space.build(space.sample(rng), 7, 3, **scale))
-            images = torch.randn((3, 3, 16 + number, 18), generator=torch.Generator().manual_seed(number))
-            folder = tmp_path / f"{name}{number}"
-            write(folder, network, source_code(network.plan), images)
-            cases.append((folder, network, images))
-    run(*(folder for folder, _, _ in cases))
-    for case in cases:
-        check(*case)
-
-
-@pytest.mark.parametrize("name", spaces.names())
-def test_source_is_short_and_plain(name: str) -> None:
-    space = spaces.get(name)
-    plan = space.plan(space.sample(np.random.default_rng(0)), 10, 3)
-    code = source_code(plan, 'A title with """ and \\n in it.\n\nMore.')
-    assert "archsearch" not in code.text
-    tree = ast.parse(code.text)
-    assert {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)} >= {"Network"}
-    assert max(map(len, code.text.splitlines())) <= 120
-    assert code.text == source_code(plan, 'A title with """ and \\n in it.\n\nMore.').text
-
-
-def test_what_repeats_is_written_once() -> None:
-    space = spaces.get("nasbench201")
-    cell = space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
-    few, many = (source_code(space.plan(cell, 10, 3, cells_per_stage=count)).text for count in (2, 10))
-    assert len(many.splitlines()) - len(few.splitlines()) == 2 * 3 * 8, "two lines for each further cell"
-    assert many.count("class ") == 3, "one for cells, one for reductions, one for the network"
 
 
 def odd_names(build: PlanBuilder) -> int:
@@ -160,14 +123,74 @@ def two_blocks_with_two_outputs(build: PlanBuilder) -> int:
     return build.add("classifier", Linear(6, 5), x)
 
 
-@pytest.mark.parametrize("make", [odd_names, shared_and_odd, two_blocks_with_two_outputs])
-def test_networks_of_ones_own(make: Callable[[PlanBuilder], int], tmp_path: Path) -> None:
-    build = PlanBuilder(3)
-    plan = build.finish(make(build))
-    network, images = disturbed(Network(plan)), torch.randn((2, 3, 9, 8), generator=torch.Generator().manual_seed(0))
-    write(tmp_path / "own", network, source_code(plan), images)
-    run(tmp_path / "own")
-    check(tmp_path / "own", network, images)
+HAND_MADE: Mapping[str, Callable[[PlanBuilder], int]] = {
+    "odd names": odd_names,
+    "shared and odd": shared_and_odd,
+    "blocks with two outputs": two_blocks_with_two_outputs,
+}
+SMALL = {"channels": 8, "cells": 6, "blocks": 4, "cells_per_stack": 2, "cells_per_stage": 2}
+SEEDS = range(3)
+
+
+def network_of(name: str, seed: int) -> Network:
+    """Return the small network of an architecture of a space, or one of the hand-made networks."""
+    if name in HAND_MADE:
+        build = PlanBuilder(3)
+        return Network(build.finish(HAND_MADE[name](build)))
+    space = spaces.get(name)
+    scale = {key: value for key, value in SMALL.items() if key in space.scale_defaults}
+    return space.build(space.sample(np.random.default_rng(seed)), 7, 3, **scale)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], tuple[Path, Network, Tensor]]:
+    """Folder, network and images of each case; one fresh process has run the files of all of them."""
+    parent, cases = tmp_path_factory.mktemp("source"), {}
+    for name, seed in itertools.product([*spaces.names(), *HAND_MADE], SEEDS):
+        if name in HAND_MADE and seed:
+            continue
+        network = disturbed(network_of(name, seed))
+        images = torch.randn((3, 3, 16 + seed, 18), generator=torch.Generator().manual_seed(seed))
+        folder = parent / f"{name}{seed}"
+        write(folder, network, source_code(network.plan), images)
+        cases[name, seed] = (folder, network, images)
+    run(*(folder for folder, _, _ in cases.values()))
+    return cases
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", spaces.names())
+def test_networks_of_all_spaces_run_without_the_package(
+    name: str, seed: int, answered: Mapping[tuple[str, int], tuple[Path, Network, Tensor]]
+) -> None:
+    check(*answered[name, seed])
+
+
+@pytest.mark.parametrize("name", HAND_MADE)
+def test_hand_made_networks_run_without_the_package(
+    name: str, answered: Mapping[tuple[str, int], tuple[Path, Network, Tensor]]
+) -> None:
+    check(*answered[name, 0])
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_source_is_short_and_plain(name: str) -> None:
+    space = spaces.get(name)
+    plan = space.plan(space.sample(np.random.default_rng(0)), 10, 3)
+    code = source_code(plan, 'A title with """ and \\n in it.\n\nMore.')
+    assert "archsearch" not in code.text
+    tree = ast.parse(code.text)
+    assert {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)} >= {"Network"}
+    assert max(map(len, code.text.splitlines())) <= 120
+    assert code.text == source_code(plan, 'A title with """ and \\n in it.\n\nMore.').text
+
+
+def test_what_repeats_is_written_once() -> None:
+    space = spaces.get("nasbench201")
+    cell = space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
+    few, many = (source_code(space.plan(cell, 10, 3, cells_per_stage=count)).text for count in (2, 10))
+    assert len(many.splitlines()) - len(few.splitlines()) == 2 * 3 * 8, "two lines for each further cell"
+    assert many.count("class ") == 3, "one for cells, one for reductions, one for the network"
 
 
 def test_steps_without_effect_are_left_out() -> None:
@@ -189,7 +212,7 @@ NAMES = ("stage0_cell0_a", "stage0_cell1_a", "stage0_cell0_b", "stage0_cell1_b",
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Networks of any wiring, whose names look like those of blocks, in any order."""
+    """Random wirings whose step names look like those of blocks, in any order."""
     build, operators = PlanBuilder(4), dict[str, Operator]()
     for number in range(draw(st.integers(1, 14))):
         name = draw(st.sampled_from([*NAMES, f"block{number % 3}_x{number // 3}", f"block{number // 4}_y{number % 4}"]))
@@ -226,25 +249,3 @@ def test_any_wiring(plan: Plan) -> None:
             left if isinstance(left, tuple) else [left], right if isinstance(right, list) else [right], strict=True
         ):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-
-
-class Square(Operator):
-    def output_shape(self, *inputs: Shape) -> Shape:
-        return inputs[0]
-
-    def apply(self, inputs, parameters=(), buffers=(), training=True):  # type: ignore[no-untyped-def]
-        return inputs[0].square()
-
-
-def plan_of(operator: Operator) -> Plan:
-    build = PlanBuilder(3)
-    return build.finish(build.add("only", operator, build.input))
-
-
-def test_what_has_no_form_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"operator: expected one of AveragePool, .*; got Square.*without model.py"):
-        source_code(plan_of(Square()))
-    with pytest.raises(ConfigurationError, match="replicas: expected a network of one copy"):
-        source_code(plan_of(Linear(3, 4, replicas=2)))
-    with pytest.raises(ConfigurationError, match="links: expected names that a module can have; got 'train'"):
-        source_code(plan_of(Chain((("train", ReLU()), ("bn", BatchNorm(3))))))
