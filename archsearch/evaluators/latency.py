@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from archsearch.errors import check_whole_number
 from archsearch.evaluators.anytime.budgets import MILLISECONDS
 from archsearch.evaluators.anytime.curve import AnytimeCurve
-from archsearch.evaluators.cpu_threads import cpu_threads
+from archsearch.evaluators.devices import cpu_threads
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import Shape
 

@@ -15,7 +15,7 @@ import torch
 from archsearch.errors import DatasetError
 from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archsearch.errors import DatasetError, did_you_mean
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import decode
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _VALIDATION = ("validation", "valid", "val")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from archsearch.errors import DatasetError
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import decode
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,9 +8,8 @@ import torch
 
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime.curve import AnytimeCurve
-from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.devices import cpu_threads, device_named
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import Recipe
 from archsearch.evaluators.training.scoring import exit_scores

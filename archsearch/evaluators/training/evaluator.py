@@ -14,20 +14,19 @@ from torch import Tensor
 from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime.curve import AREA
-from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.devices import cpu_threads, device_named, failure_text
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training.loop import TrainingDiverged, train
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale
+from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import Score, exit_scores
 from archsearch.spaces import Architecture, SearchSpace
-from archsearch.spaces.network import Network, stacked_network
+from archsearch.spaces.network import Network
 
 Part = tuple[Tensor, Tensor]
 

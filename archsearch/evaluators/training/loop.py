@@ -16,7 +16,7 @@ from archsearch.evaluators.datasets.resident import batches
 from archsearch.evaluators.training.augmentation import augment, cutout, resized_crop
 from archsearch.evaluators.training.compiled import compiled
 from archsearch.evaluators.training.plan import TrainingPlan
-from archsearch.evaluators.training.processes import Processes, apart
+from archsearch.evaluators.training.processes import Processes, without_gradient_sync
 from archsearch.evaluators.training.recipe import Recipe
 from archsearch.evaluators.training.scoring import exits_of
 from archsearch.evaluators.training.weight_average import WeightAverage
@@ -162,7 +162,7 @@ class Training:
         shares = list(zip(batch.tensor_split(parts), labels.tensor_split(parts), strict=True))[processes.rank :: number]
         shares = [share for share in shares if len(share[0])]  # there may be fewer images than parts
         for index, (part, truth) in enumerate(shares, start=1):
-            with apart(self._shared, index < len(shares)):
+            with without_gradient_sync(self._shared, index < len(shares)):
                 with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
                     exits = exits_of(self._forward(part))
                 loss = self._loss(exits, truth)

@@ -60,7 +60,7 @@ class Processes:
 
 
 @contextmanager
-def apart(model: nn.Module, while_: bool) -> Iterator[None]:
+def without_gradient_sync(model: nn.Module, while_: bool) -> Iterator[None]:
     """Leave gradients as they are in this process for a while: for all parts of a batch but the last."""
     if while_ and isinstance(model, DistributedDataParallel):
         with model.no_sync():

@@ -1,8 +1,20 @@
-"""How a candidate is trained."""
+"""Recipes, the settings of a training, and the named ones.
+
+| name | purpose | source |
+| --- | --- | --- |
+| `short` | minutes on a CPU: twice the epochs of the training that ranks candidates | - |
+| `cifar` | the final training of the papers on CIFAR-10: 600 epochs on a GPU | DARTS, section 3.2 |
+| `imagenet-mobile` | networks under 600 M MACs at 224 x 224 pixels: 250 epochs on a GPU | DARTS, section 3.2 |
+
+DARTS: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, arXiv 1806.09055, and the published
+programs `cnn/train.py` and `cnn/train_imagenet.py` of github.com/quark0/darts. There the learning rate falls epoch by epoch, here
+step by step. The auxiliary classifier is placed by `auxiliary.auxiliary_place`, as spaces differ in their cells. The random
+changes of colours are left out of `imagenet-mobile`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from archsearch.errors import ConfigurationError, unknown_name
@@ -111,6 +123,39 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if name in _FIRST or value != defaults[name]}
 
 
+CIFAR = Recipe(
+    epochs=600,
+    batch_size=96,
+    learning_rate=0.025,
+    momentum=0.9,
+    weight_decay=3e-4,
+    crop=4,
+    flip=True,
+    nesterov=False,
+    gradient_clip=5.0,
+    cutout=16,
+    drop_path=0.2,
+    auxiliary=0.4,
+)
+
+IMAGENET_MOBILE = Recipe(
+    epochs=250,
+    batch_size=128,
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=3e-5,
+    label_smoothing=0.1,
+    flip=True,
+    nesterov=False,
+    schedule="exponential",
+    decay=0.97,
+    gradient_clip=5.0,
+    resized_crop=0.08,
+    auxiliary=0.4,
+)
+
+_FIXED = {"cifar": CIFAR, "imagenet-mobile": IMAGENET_MOBILE}
+
 _AUGMENTED = Recipe(epochs=12, batch_size=128, crop=4, flip=True)
 
 RECIPES = {"digits": Recipe(epochs=20, batch_size=64), "cifar10": _AUGMENTED, "cifar100": _AUGMENTED}
@@ -129,3 +174,33 @@ def default_recipe(dataset: str) -> Recipe:
 def default_scale(dataset: str) -> dict[str, int]:
     """Return the network size for a dataset; empty means that of the space."""
     return dict(SCALES.get(dataset.partition(":")[0], {}))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names that `recipe_named` accepts."""
+    return ("short", *_FIXED)
+
+
+def recipe_named(recipe: str | Recipe, dataset: str = "") -> Recipe:
+    """Return the recipe of a name.
+
+    Args:
+        recipe: A name, or a recipe, which is returned as it is.
+        dataset: Name of a dataset as for `datasets.load`; `short` depends on it, because mirrored digits are no digits.
+
+    Raises:
+        ConfigurationError: No recipe has that name.
+
+    Example:
+        >>> from archsearch.evaluators.training.recipe import recipe_named
+        >>> recipe_named("cifar").with_changes(epochs=100).batch_size
+        96
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str) or recipe not in recipe_names():
+        raise ConfigurationError(unknown_name("recipe", recipe, recipe_names()))
+    if recipe == "short":
+        ranking = default_recipe(dataset)
+        return replace(ranking, epochs=2 * ranking.epochs)
+    return _FIXED[recipe]

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
 from archsearch.evaluators.training.loop import Training, TrainingDiverged, train
+from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import score
 from archsearch.spaces.nasbench201 import NASBench201
-from archsearch.spaces.network import Network, stacked_network
+from archsearch.spaces.network import Network
 
 SPACE = NASBench201()
 CELL = SPACE.parse("|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
