@@ -1,7 +1,7 @@
 """Pareto dominance: fronts, ranks, crowding distances and hypervolume.
 
-One point dominates another if it is at least as good in each objective and better in one. The functions of cost and score take two
-vectors, of which the first is minimised and the second maximised; the others take a table whose columns are all maximised.
+One point dominates another if it is at least as good in each objective and better in one. The functions of cost and score take
+two vectors, of which the first is minimised and the second maximised; the others take a table whose columns are all maximised.
 """
 
 from __future__ import annotations
