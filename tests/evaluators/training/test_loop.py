@@ -158,19 +158,6 @@ def test_infinite_loss_ends_the_training() -> None:
     assert epochs == []
 
 
-def test_scores_equal_those_of_each_image_and_replica() -> None:
-    images, labels = make_images(23)
-    model = network([0, 1])
-    before = copy.deepcopy(model.state_dict())
-    found = score(model, images, labels, replicas=2, batch_size=10)
-    model.eval().requires_grad_(False)
-    for place in range(2):
-        logits = torch.stack([model(image.repeat(2, 1, 1)[None])[0, CLASSES * place : CLASSES * (place + 1)] for image in images])
-        assert float(found.accuracy[place]) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
-        assert float(found.loss[place]) == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-4)
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()), "scoring changes nothing"
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mixed precision is used on CUDA devices only")
 def test_mixed_precision_is_near_full_precision() -> None:
     images, labels = (tensor.cuda() for tensor in make_images())
