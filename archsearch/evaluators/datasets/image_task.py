@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.registry import check_name, load
 from archsearch.evaluators.datasets.resident import Resident, resident
@@ -28,10 +29,16 @@ class ImageTask:
         root: Folder of downloaded datasets; for a relative path in the name, the folder that it starts from.
 
     Raises:
+        ConfigurationError: The dataset is neither a string nor `Splits`.
         DatasetError: The name is unknown.
     """
 
     def __init__(self, dataset: str | Splits, root: str | None = None) -> None:
+        if not isinstance(dataset, str | Splits):
+            raise ConfigurationError(
+                f"dataset: expected a name such as 'digits', or images as datasets.Splits(train, validation, test); got "
+                f"{type(dataset).__name__}."
+            )
         self.dataset, self.root = dataset, root
         self._digests: tuple[str, ...] = ()
         if isinstance(dataset, str):

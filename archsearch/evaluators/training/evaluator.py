@@ -95,8 +95,8 @@ class TrainingEvaluator(Evaluator):
         super().__init__(space, seed)
         self.images, self.objective = ImageTask(dataset, root), ScoreObjective(objective, max_budget)
         self.recipe = (recipe or default_recipe(self.images.recipe_name)).with_changes(**changes)
-        fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
-        self.scale = space.checked_scale(fitting if scale is None else scale)
+        default = default_scale(self.images.recipe_name, space.scale_defaults)
+        self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
         for argument, value in (("repeats", repeats), ("threads", threads)):

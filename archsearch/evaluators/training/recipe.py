@@ -14,6 +14,7 @@ changes of colours are left out of `imagenet-mobile`.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -176,9 +177,15 @@ def default_recipe(dataset: str) -> Recipe:
     return RECIPES.get(name, _AUGMENTED)
 
 
-def default_scale(dataset: str) -> dict[str, int]:
-    """Return the network size for a dataset; an empty one means the default of the space."""
-    return dict(SCALES.get(dataset.partition(":")[0], {}))
+def default_scale(dataset: str, known: Container[str] | None = None) -> dict[str, int]:
+    """Return the network size for a dataset; an empty one means the default of the space.
+
+    Args:
+        dataset: Name of a dataset.
+        known: Scale settings of the space, such as `space.scale_defaults`; others are left out. None keeps all.
+    """
+    scale = SCALES.get(dataset.partition(":")[0], {})
+    return {name: value for name, value in scale.items() if known is None or name in known}
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from archsearch import spaces
-from archsearch.errors import DatasetError
+from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, Evaluator, OneShot, Recipe, SGDSteps, TrainingEvaluator, datasets
 from archsearch.evaluators.datasets import image_task
 from archsearch.evaluators.datasets.image_task import ImageTask
@@ -90,6 +90,12 @@ def test_a_relative_path_starts_from_the_folder_of_the_maker(tmp_path: Path, mon
     assert ImageTask("imagefolder:mine").root == str(tmp_path)
     assert ImageTask("imagefolder:mine", "/elsewhere").root == "/elsewhere"
     assert ImageTask("digits").root is None
+
+
+@pytest.mark.parametrize("dataset", [None, 3, print, ImageTask, ("digits",), datasets])
+def test_anything_but_a_name_or_splits_is_refused(dataset: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"dataset: expected a name .* got {type(dataset).__name__}"):
+        TrainingEvaluator(SPACE, dataset)  # type: ignore[arg-type]
 
 
 def test_an_unknown_name_is_refused_before_anything_is_loaded() -> None:

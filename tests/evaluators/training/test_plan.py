@@ -49,7 +49,6 @@ def test_the_network_has_another_plan_within_an_epoch_only() -> None:
 
 @pytest.mark.parametrize("setting", ["drop_path", "auxiliary"])
 def test_a_network_of_no_space_is_refused(setting: str) -> None:
-    with pytest.raises(
-        ConfigurationError, match=rf"{setting}: expected the network of a search space, .* got Linear. Set it to 0"
-    ):
+    message = rf"{setting}: expected the network of a search space, .* got Linear. Set it to 0"
+    with pytest.raises(ConfigurationError, match=message):
         TrainingPlan(nn.Linear(2, 2), Recipe(**{setting: 0.3}), generators())

@@ -75,6 +75,11 @@ def test_datasets_have_recipes_and_scales_of_their_own() -> None:
     assert default_scale("cifar10") == {}
 
 
+def test_default_scale_has_the_settings_that_a_space_knows() -> None:
+    assert default_scale("digits", {"channels", "nodes"}) == {"channels": 8}
+    assert default_scale("cifar10", {"channels"}) == {}
+
+
 def test_default_scale_is_a_copy() -> None:
     default_scale("digits")["channels"] = 999
     assert default_scale("digits") == SCALES["digits"]
