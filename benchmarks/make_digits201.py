@@ -29,9 +29,9 @@ from archsearch import spaces
 from archsearch.evaluators.datasets import load, resident
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import Recipe
+from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import Score, score
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.network import stacked_network
 
 CELLS_PER_PART = 50
 SCALE = {"channels": 4, "cells_per_stage": 1}

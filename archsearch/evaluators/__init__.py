@@ -1,4 +1,4 @@
-"""What gives an architecture a score: training, benchmark tables, rank metrics."""
+"""Evaluators: scores of architectures by training, benchmark tables and hypernetworks, and metrics of rank agreement."""
 
 from __future__ import annotations
 

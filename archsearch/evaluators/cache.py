@@ -1,4 +1,4 @@
-"""The folder for what can be computed or downloaded again."""
+"""The cache folder, for files that can be computed or downloaded again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Return the folder named by the environment variable ARCHSEARCH_CACHE, else ~/.cache/archsearch.
 
-    It need not exist. An account without a home folder gets one below the system's folder for temporary files.
+    It need not exist. Without a home folder it lies in the system's folder for temporary files.
     """
     named = os.environ.get("ARCHSEARCH_CACHE")
     if named:

@@ -1,8 +1,9 @@
-"""The tests that any evaluator must pass, for authors of evaluators.
+"""Conformance tests that any evaluator must pass, for authors of evaluators.
 
 Example:
-    A test file for an own evaluator; pytest collects the inherited tests.
+    A test file for a custom evaluator; pytest collects the inherited tests.
 
+    >>> from archsearch.evaluators.conformance import EvaluatorConformance
     >>> class TestMyEvaluator(EvaluatorConformance):
     ...     def make_evaluator(self, space):
     ...         return MyEvaluator(space, epochs=1)
@@ -27,10 +28,10 @@ from archsearch.spaces.nasbench201 import NASBench201
 
 
 class EvaluatorConformance:
-    """Tests of one evaluator. Subclass it, say which evaluator in `make_evaluator`, and let pytest run it.
+    """Tests of one evaluator. Subclass it, return the evaluator in `make_evaluator`, and let pytest run it.
 
     Attributes:
-        num_candidates: Architectures that are evaluated in a test; choose settings that make them cheap.
+        num_candidates: Number of architectures that a test evaluates; choose settings that make them cheap.
         noisy: Whether evaluating a candidate again may give another score.
     """
 
@@ -55,7 +56,7 @@ class EvaluatorConformance:
         return [space.sample(rng) for _ in range(self.num_candidates)]
 
     def unscorable(self, space: SearchSpace) -> tuple[Evaluator, Architecture] | None:
-        """Return an evaluator and an architecture of the space that it cannot score, if there can be such."""
+        """Return an evaluator and an architecture of the space that it cannot score; None if it can score all."""
         return None
 
     # Scores

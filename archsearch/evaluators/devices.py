@@ -1,17 +1,20 @@
-"""Devices by the names that configurations and the command line use."""
+"""Torch's device, CPU threads and GPU memory in this process."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, is_out_of_memory
 
 
 def device_named(name: str) -> torch.device:
-    """Return the device of a name; `auto` is a GPU where there is one.
+    """Return the device of a name; `auto` is a GPU if there is one, else the CPU.
 
     Raises:
-        ConfigurationError: There is no such device.
+        ConfigurationError: The name is none that torch knows.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -19,3 +22,26 @@ def device_named(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
+
+
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Set torch's number of CPU threads within the block, and restore the former number at its end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def failure_text(error: Exception) -> str:
+    """Return why a candidate failed, in one line: the kind of the error and its first line.
+
+    All errors of exhausted memory are of the kind `out of memory`. Torch's cached GPU memory is then released, so that the next
+    candidate has it.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        torch.cuda.empty_cache()
+    kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
+    return f"{kind}: {error}".splitlines()[0]

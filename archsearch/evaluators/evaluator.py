@@ -1,4 +1,4 @@
-"""What gives an architecture a score."""
+"""The base class of evaluators, which score architectures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,28 @@ from archsearch.spaces import Architecture, SearchSpace
 class Evaluator(ABC):
     """Scores architectures of one space.
 
-    An evaluator is a small picklable object: it is sent to the processes that evaluate, and loads what is heavy (images,
-    tables, weights) there, when it is first used.
+    An evaluator is a small picklable object: it is sent to the worker processes, and loads images, tables or weights there, when
+    it is first used.
 
     Args:
-        space: The space whose architectures it scores.
+        space: Space of the architectures that it scores.
         seed: Seed of everything random in an evaluation.
+
+    Example:
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import Evaluation, Evaluator
+        >>> class FewParameters(Evaluator):
+        ...     task = "smallness"
+        ...
+        ...     def settings(self):
+        ...         return {"space": self.space.name}
+        ...
+        ...     def evaluate(self, architectures):
+        ...         return [Evaluation(each, self.space.key(each), -self.costs(each)["params"]) for each in architectures]
+        >>> space = spaces.get("nasbench201")
+        >>> [evaluation] = FewParameters(space).evaluate([space.from_genotype([3, 0, 1, 0, 0, 1])])
+        >>> evaluation.ok
+        True
     """
 
     def __init__(self, space: SearchSpace, seed: int = 0) -> None:
@@ -28,7 +44,7 @@ class Evaluator(ABC):
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
-        """Return all that the scores depend on but the seed, as plain data; equal settings mean interchangeable evaluations."""
+        """Return all that scores depend on except the seed, as plain data; equal settings mean interchangeable evaluations."""
 
     @abstractmethod
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
@@ -40,11 +56,11 @@ class Evaluator(ABC):
     @property
     @abstractmethod
     def task(self) -> str:
-        """Name of the data that the scores are about, such as `digits`; for titles and experiment names."""
+        """Name of the dataset or table of the scores, such as `digits`; for titles and experiment names."""
 
     @property
     def score_name(self) -> str:
-        """What the score is, such as `valid_accuracy`."""
+        """Name of the score, such as `valid_accuracy`."""
         return "score"
 
     @property
@@ -69,19 +85,19 @@ class Evaluator(ABC):
 
     @property
     def cost_names(self) -> tuple[str, ...]:
-        """The names that `costs` may give; an architecture can lack some of them, but never `params` and `macs`."""
+        """Names that `costs` may have; an architecture can lack some of them, but never `params` and `macs`."""
         return ("params", "macs")
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The metrics that evaluations report beside the score, for objectives; an evaluator that lists none has none there."""
+        """Metrics of evaluations beside the score that objectives of a search may name."""
         return ()
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """Return what is known of an architecture before its evaluation is paid for, by name.
+        """Return the costs of an architecture by name, known before it is evaluated.
 
         `params` are the learned numbers of its network and `macs` the multiply-accumulates of one input, counted by
-        `space.cost` with `cost_arguments`. Evaluators that know more, such as the latency on a device, add it.
+        `space.cost` with `cost_arguments`. Evaluators that know other costs, such as the latency on a device, add them.
 
         Raises:
             ArchitectureError: The architecture is of another space.
@@ -90,10 +106,10 @@ class Evaluator(ABC):
         return {"params": float(cost.params), "macs": float(cost.macs)}
 
     def fingerprint(self) -> str:
-        """Return the identity of the settings: 16 hexadecimal digits, the ledger's name for this evaluator."""
+        """Return the identity of the settings, under which the ledger keeps evaluations: 16 hexadecimal digits."""
         content = json.dumps({"evaluator": type(self).__name__, **self.settings()}, sort_keys=True, default=str)
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def failed(self, architecture: Architecture, error: str, seconds: float = 0.0) -> Evaluation:
-        """Return the evaluation of a candidate that could not be scored."""
+        """Return the evaluation of a candidate that could not be scored, with NaN as the score."""
         return Evaluation(architecture, self.space.key(architecture), float("nan"), {}, seconds, error)

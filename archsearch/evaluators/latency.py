@@ -1,4 +1,4 @@
-"""How long a network takes on the device at hand."""
+"""Latency of networks and of their exits, measured on their device."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from archsearch.errors import check_whole_number
 from archsearch.evaluators.anytime.budgets import MILLISECONDS
 from archsearch.evaluators.anytime.curve import AnytimeCurve
-from archsearch.evaluators.cpu_threads import cpu_threads
+from archsearch.evaluators.devices import cpu_threads
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import Shape
 
 BATCHES = (1, 64)
-"""Images of the batches whose latency evaluations report."""
+"""Batch sizes whose latency evaluations report."""
 
 LATENCIES = tuple(f"latency_ms_batch{size}" for size in BATCHES)
-"""The metrics that are the median latency of these batches, in milliseconds."""
+"""Metrics: the median latency of these batches, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Latency:
 
     Args:
         median: Milliseconds of the whole batch.
-        low: First quartile, likewise.
-        high: Third quartile, likewise.
-        batch_size: Images of the batch.
-        device: Where it was measured, such as `cpu` or `cuda:0`.
+        low: First quartile, in milliseconds.
+        high: Third quartile, in milliseconds.
+        batch_size: Images in the batch.
+        device: Device that it was measured on, such as `cpu` or `cuda:0`.
         threads: CPU threads.
     """
 
@@ -50,14 +50,14 @@ class Latency:
 def measured_latency(
     network: nn.Module, input_shape: Shape, batch_size: int = 1, *, runs: int = 30, warm_up: int = 5, threads: int | None = None
 ) -> Latency:
-    """Return the latency of a network with all its exits, as it is: on its device, in evaluation mode, without gradients.
+    """Return the latency of a network with all its exits, on its device, in evaluation mode, without gradients.
 
     Args:
         network: Maps `[batch, channels, height, width]` to anything. It is not changed.
         input_shape: `(channels, height, width)` of an image.
-        batch_size: Images of a batch.
-        runs: Timed passes.
-        warm_up: Passes before, which do not count.
+        batch_size: Images in a batch.
+        runs: Number of timed passes.
+        warm_up: Number of passes before, which are not timed.
         threads: CPU threads; None leaves them as they are.
 
     Raises:
@@ -69,12 +69,12 @@ def measured_latency(
 def exit_latencies(
     network: Network, input_shape: Shape, batch_size: int = 1, *, runs: int = 30, warm_up: int = 5, threads: int | None = None
 ) -> tuple[Latency, ...]:
-    """Return the latency up to each exit of a network, in order: of a pass that computes it and those before it, and no more.
+    """Return the latency up to each exit of a network, in order: of a pass that computes it and those before it only.
 
-    The exits are timed in turn, so that what slows the machine down for a while slows all of them.
+    The exits are timed in turn, so that other work on the machine slows all of them.
 
     Args:
-        network: With one or several exits.
+        network: A network with one or several exits.
         input_shape: As for `measured_latency`.
         batch_size: As for `measured_latency`.
         runs: As for `measured_latency`, for each exit.
@@ -91,7 +91,7 @@ def exit_latencies(
 def latency_curve(latencies: Sequence[Latency], accuracies: Sequence[float], chance: float = 0.0) -> AnytimeCurve:
     """Return the accuracy of exits against median milliseconds.
 
-    A later exit does no less work; where its median is below that of an earlier one, that is noise, and the earlier one's counts.
+    A later exit does no less work; if its median is below that of an earlier one, that is noise, and the earlier one's is taken.
 
     Args:
         latencies: `[exits]`, of `exit_latencies`.
@@ -109,7 +109,7 @@ def latency_figures(network: Network, input_shape: Shape) -> tuple[dict[str, flo
     """Return latencies as metrics and curves of an evaluation, for each of `BATCHES`.
 
     Args:
-        network: On the device where it is to be measured.
+        network: A network on the device to measure on.
         input_shape: `(channels, height, width)` of an image.
 
     Returns:
@@ -154,7 +154,7 @@ def _milliseconds(network: nn.Module, images: Tensor) -> float:
 
 
 def _wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told; its work goes on after a call returns."""
+    """Wait for a GPU, whose kernels run on after a call returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -168,7 +168,7 @@ def _until(network: Network, count: int) -> Network:
 
 @contextmanager
 def _evaluating(networks: Sequence[nn.Module], threads: int | None) -> Iterator[None]:
-    """Put networks into evaluation mode, and the threads to a number, for a while."""
+    """Put networks into evaluation mode and set the number of threads within the block; restore both at its end."""
     modes = [(module, module.training) for network in networks for module in network.modules()]
     for network in networks:
         network.eval()

@@ -1,4 +1,4 @@
-"""How well predicted scores agree with true ones.
+"""Rank correlation and other agreement of predicted scores with true ones, and confidence intervals.
 
 In all functions `truth` and `prediction` are `[architectures]`, in the same order, higher is better, and finite.
 N@K and Precision@K: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
@@ -25,7 +25,13 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the bounds of its confidence interval."""
+    """A figure and the bounds of its confidence interval.
+
+    Args:
+        value: The figure.
+        low: Lower bound.
+        high: Upper bound.
+    """
 
     value: float
     low: float
@@ -33,9 +39,12 @@ class Interval:
 
 
 def kendall_tau(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Return Kendall's tau-b, from -1 to 1; NaN where all of one side are equal, as no order is left to compare.
+    """Return Kendall's tau-b, from -1 to 1; NaN if all values of one side are equal, as there is no order to compare.
 
-    M. G. Kendall, "The treatment of ties in ranking problems", Biometrika 33(3), 1945.
+    M. G. Kendall, "The treatment of ties in ranking problems", Biometrika 33(3), 1945. With C concordant and D discordant pairs
+    out of N = n (n - 1) / 2, of which T are ties in truth and U in prediction,
+
+        tau_b = (C - D) / sqrt((N - T) (N - U)).
 
     Raises:
         ConfigurationError: The lengths differ, there are fewer than 2, or a number is NaN or infinite.
@@ -47,7 +56,7 @@ def kendall_tau(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Return Pearson's correlation, from -1 to 1; NaN where all of one side are equal.
+    """Return Pearson's correlation, from -1 to 1; NaN if all values of one side are equal.
 
     Raises:
         ConfigurationError: The lengths differ, there are fewer than 2, or a number is NaN or infinite.
@@ -57,7 +66,7 @@ def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def spearman(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Return Spearman's rank correlation, from -1 to 1, with mean ranks for ties; NaN where all of one side are equal.
+    """Return Spearman's rank correlation, from -1 to 1, with mean ranks for ties; NaN if all values of one side are equal.
 
     Raises:
         ConfigurationError: The lengths differ, there are fewer than 2, or a number is NaN or infinite.
@@ -75,7 +84,7 @@ def n_at_k(truth: ArrayLike, prediction: ArrayLike, k: float) -> int:
         k: An int is K; a float is the fraction of the architectures that K is, rounded down, but at least 1.
 
     Raises:
-        ConfigurationError: `k` is out of range, or the numbers do not suit, as for `kendall_tau`.
+        ConfigurationError: `k` is out of range, or the scores are not usable, as for `kendall_tau`.
     """
     true, predicted = _pair(truth, prediction)
     chosen = _chosen(true, predicted, _count(k, len(true)))
@@ -83,9 +92,9 @@ def n_at_k(truth: ArrayLike, prediction: ArrayLike, k: float) -> int:
 
 
 def precision_at_k(truth: ArrayLike, prediction: ArrayLike, fraction_or_k: float) -> float:
-    """Return Precision@K: the share of the K architectures predicted to be the best that are among the K truly best.
+    """Return Precision@K: the fraction of the K architectures predicted to be the best that are among the K truly best.
 
-    What is as good as the last of the K truly best counts as one of them.
+    An architecture that is as good as the last of the K truly best counts as one of them.
 
     Args:
         truth: `[architectures]`.
@@ -93,7 +102,7 @@ def precision_at_k(truth: ArrayLike, prediction: ArrayLike, fraction_or_k: float
         fraction_or_k: An int is K; a float is the fraction of the architectures that K is, rounded down, but at least 1.
 
     Raises:
-        ConfigurationError: K or the fraction is out of range, or the numbers do not suit, as for `kendall_tau`.
+        ConfigurationError: K or the fraction is out of range, or the scores are not usable, as for `kendall_tau`.
     """
     true, predicted = _pair(truth, prediction)
     count = _count(fraction_or_k, len(true))
@@ -104,10 +113,11 @@ def precision_at_k(truth: ArrayLike, prediction: ArrayLike, fraction_or_k: float
 def pearson_interval(truth: ArrayLike, prediction: ArrayLike, level: float = 0.95) -> Interval:
     """Return Pearson's correlation with the confidence interval of Fisher's z transform.
 
-    R. A. Fisher, "On the 'probable error' of a coefficient of correlation deduced from a small sample", Metron 1, 1921.
+    R. A. Fisher, "On the 'probable error' of a coefficient of correlation deduced from a small sample", Metron 1, 1921. With the
+    normal quantile z of the level, the bounds are tanh(artanh(r) -/+ z / sqrt(n - 3)).
 
     Raises:
-        ConfigurationError: There are fewer than 4 architectures, `level` is not between 0 and 1, or the numbers do not suit.
+        ConfigurationError: There are fewer than 4 architectures, `level` is not between 0 and 1, or the scores are not usable.
     """
     _check_level(level)
     true, predicted = _pair(truth, prediction)
@@ -128,20 +138,20 @@ def bootstrap_interval(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Return a metric with its percentile bootstrap interval: architectures are drawn again, with replacement.
+    """Return a metric with its percentile bootstrap interval, of architectures drawn with replacement.
 
     B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 
     Args:
-        function: Metric of (truth, prediction), such as `kendall_tau`. Resamples that it gives NaN for are left out.
+        function: Metric of (truth, prediction), such as `kendall_tau`. Resamples for which it is NaN are left out.
         truth: `[architectures]`.
         prediction: `[architectures]`.
-        rng: Where the resamples come from.
-        resamples: How many.
+        rng: Source of the resamples.
+        resamples: Number of resamples.
         level: Confidence, a fraction.
 
     Raises:
-        ConfigurationError: `resamples` is below 1, `level` is not between 0 and 1, or the numbers do not suit.
+        ConfigurationError: `resamples` is below 1, `level` is not between 0 and 1, or the scores are not usable.
     """
     _check_level(level)
     if resamples < 1:
@@ -156,7 +166,7 @@ def bootstrap_interval(
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the mean of independent values with the confidence interval of Student's t.
+    """Return the mean of n independent values with the confidence interval of Student's t, mean -/+ t s / sqrt(n).
 
     Raises:
         ConfigurationError: There are fewer than 2 values, one is NaN or infinite, or `level` is not between 0 and 1.
@@ -182,12 +192,12 @@ def anytime_auc(
     Args:
         budgets: `[points]`, MACs, strictly rising.
         accuracies: `[points]`, fractions.
-        max_budget: In MACs; the last of `budgets` when None.
+        max_budget: End of the area, in MACs; the last of `budgets` when None.
         chance: Accuracy before the first point, a fraction.
         rule: `steps`, `running_maximum` or `trapezoid`; see `AnytimeCurve`.
 
     Raises:
-        ConfigurationError: The curve or the budget is not one, see `AnytimeCurve`.
+        ConfigurationError: Budgets or accuracies are not usable, see `AnytimeCurve`.
     """
     macs, fractions = finite_pair("budgets", budgets, "accuracies", accuracies)
     return AnytimeCurve(macs.tolist(), fractions.tolist(), chance).auc(max_budget, rule)

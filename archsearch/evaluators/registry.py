@@ -1,4 +1,4 @@
-"""Evaluators by the texts that configurations and the command line use."""
+"""Evaluators by the strings that configurations and the command line use, such as `train:digits`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ from archsearch.spaces import SearchSpace
 
 
 def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Evaluator:
-    """Return the evaluator that a text names. One of a table that lacks architectures of the space has a space of those it holds.
+    """Return the evaluator that a string names.
+
+    If a table lacks architectures of the space, the evaluator's space is that of the architectures in the table.
 
     Args:
-        text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, or else an imported one), or
+        text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, else an imported one), or
             `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default).
         space: Space of the candidates.
         seed: Seed of trainings; a table needs none.
         options: Further arguments of the evaluator, such as `{"epochs": 12}`.
 
     Raises:
-        ConfigurationError: The text has another form, or an option is unknown.
+        ConfigurationError: The string has another form, or an option is unknown.
         TableError: The table cannot be used.
         DatasetError: The dataset is unknown.
+
+    Example:
+        >>> from archsearch import evaluators, spaces
+        >>> evaluators.from_text("train:digits", spaces.get("nasbench201"), options={"epochs": 2}).recipe.epochs
+        2
     """
     kind, separator, rest = text.partition(":")
     if not separator or not rest or kind not in ("train", "table"):
@@ -38,7 +45,7 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
         return _training(rest, space, {"seed": seed, **settings})
     table = _table(rest, space, settings)
     if table.is_partial:
-        # Whatever else is proposed could not be scored.
+        # Other architectures could not be scored.
         table.space = table.listed_space()
     return table
 
@@ -49,7 +56,7 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
 
     if fixed := set(options) & {"space", "dataset"}:
         raise ConfigurationError(
-            f"evaluator options: {', '.join(sorted(fixed))} cannot be given here; the text train:DATASET names the dataset, "
+            f"evaluator options: {', '.join(sorted(fixed))} cannot be given here; the string train:DATASET names the dataset, "
             "and the search the space."
         )
     check_name(dataset)

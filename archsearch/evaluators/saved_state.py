@@ -1,37 +1,36 @@
-"""Files of states: written whole, read without running what is in them."""
+"""Saved states: files written atomically and read without running code, and the checks before a state is loaded."""
 
 from __future__ import annotations
 
-import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
+from archsearch.atomic_file import written_atomically
+from archsearch.errors import ConfigurationError, RunError, first_line, one_line
 
-from archsearch.errors import ConfigurationError, RunError, first_line
+# torch is imported where a file is written or read: the Gaussian process, which checks its states here, does without.
+
+_CORRUPT = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""Kinds of errors that loading a corrupt state can raise."""
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state to a temporary name, then rename it, so that the file is never there in part.
+    """Write a state atomically, so that the file is never there in part.
 
     Raises:
-        RunError: It cannot be written. What was under its name before is still there.
+        RunError: It cannot be written. The former file of this name, if any, is still there.
     """
+    import torch
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(dict(state), file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with written_atomically(path) as temporary, temporary.open("wb") as file:
+            torch.save(dict(state), file)
     except (OSError, RuntimeError) as error:
-        # Where a file cannot be written, torch raises an error of its own in the course of the one that says why.
+        # If a file cannot be written, torch raises an error of its own while it handles the one that says why.
         why = error if isinstance(error, OSError) else error.__context__
         if not isinstance(why, OSError):
             raise
@@ -42,8 +41,10 @@ def read_state(path: Path) -> dict[str, Any]:
     """Return the state in a file, its tensors on the CPU.
 
     Raises:
-        ConfigurationError: There is no such file, it holds no state, or a bit of it is wrong.
+        ConfigurationError: There is no such file, it holds no state, or it is corrupt in a single bit.
     """
+    import torch
+
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -64,3 +65,45 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ConfigurationError(f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} holds something else.")
     return state
+
+
+@contextmanager
+def taking_over(owner: str) -> Iterator[None]:
+    """Turn any error that a corrupt saved state raises within the block into one ConfigurationError.
+
+    Args:
+        owner: Kind of object that loads the state, for the message.
+
+    Raises:
+        ConfigurationError: The state lacks a part, or a part does not fit the others.
+
+    Example:
+        >>> from archsearch.evaluators.saved_state import taking_over
+        >>> with taking_over("predictor"):
+        ...     weights = {"weights": [1.0]}["weights"]
+    """
+    try:
+        yield
+    except _CORRUPT as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
+        raise ConfigurationError(
+            f"state: expected what `state()` of the same {owner} returned; got one that is corrupt ({why}). Fit anew."
+        ) from error
+
+
+def check_identity(state: Mapping[str, Any], own: Mapping[str, Any], remedy: str) -> None:
+    """Raise ConfigurationError unless each entry of `own` is equal in a state.
+
+    Args:
+        state: What was saved.
+        own: Entries of the object that loads it, such as its space and version.
+        remedy: What to do, for the message.
+
+    Raises:
+        ConfigurationError: An entry differs; both sides are named.
+    """
+    for name, expected in own.items():
+        if state.get(name) != expected:
+            raise ConfigurationError(
+                f"state: expected one whose {name} is {expected!r}; got {one_line(state.get(name))}. {remedy}"
+            )

@@ -1,4 +1,4 @@
-"""What an evaluator of networks takes as the score: the accuracy of the last exit, or the area under the anytime curve."""
+"""The score of a network: the accuracy of its last exit, or the area under its anytime curve."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _CHANNELS = 16
 
 @dataclass(frozen=True)
 class ScoreObjective:
-    """The choice between accuracy and area, as evaluators take it.
+    """The choice between accuracy and area as the score.
 
     Args:
         name: `accuracy` (validation accuracy of the last exit) or `anytime` (area under the steps of the exits, see
             `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2, select by it). A network with one exit has
-            a curve too: guessing, then its accuracy. One whose first exit lies beyond the end fails, and is not trained.
-        max_budget: For `anytime` the end of the area, in MACs of one input, common to all candidates: without it, small networks
+            a curve too: chance, then its accuracy. A network whose first exit lies beyond the end fails, and is not trained.
+        max_budget: For `anytime`, the end of the area, in MACs of one input, common to all candidates: without it, small networks
             would win. Exits beyond it do not count. None takes `default_max_budget`.
 
     Raises:
-        ConfigurationError: The name is unknown, or the budget is not above 0, or there is one but nothing to take it for.
+        ConfigurationError: The name is unknown, the budget is not above 0, or it is given for `accuracy`.
     """
 
     name: str = ACCURACY
@@ -56,7 +56,7 @@ class ScoreObjective:
 
     @property
     def score_name(self) -> str:
-        """What the score is called."""
+        """Name of the score."""
         return AREA if self.is_anytime else "valid_accuracy"
 
     @property
@@ -69,7 +69,7 @@ class ScoreObjective:
         return float(self.max_budget or default_max_budget(input_shape, num_classes, scale))
 
     def settings(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> dict[str, object]:
-        """Return what fingerprints are to hold of it; nothing for accuracy, which was the only score once."""
+        """Return the entry for fingerprints; an empty one for accuracy, which was the only score once."""
         if not self.is_anytime:
             return {}
         return {"objective": {"name": self.name, "max_budget": self.budget(input_shape, num_classes, scale)}}
@@ -79,7 +79,7 @@ def default_max_budget(input_shape: Shape, num_classes: int, scale: Mapping[str,
     """Return the MACs of the last exit of the multi-scale dense network of the same width, for the same images.
 
     That is the published anytime network (G. Huang et al., ICLR 2018) with the `channels` of the candidates. It ends the areas of
-    all candidates and of the baselines alike. The cost of the largest network of a space would end far beyond most candidates,
+    all candidates and of the baselines. The cost of the largest network of a space would end far beyond most candidates,
     and their areas would be little more than the accuracy of the last exit.
 
     Args:
@@ -101,7 +101,7 @@ def exit_macs(plan: Plan, input_shape: Shape) -> tuple[float, ...]:
 
 
 def unreachable(macs: Sequence[float], max_budget: float) -> str:
-    """Return why a network has no area to speak of, if its first exit lies beyond the end; else an empty text."""
+    """Return the error of a network whose first exit lies beyond the end of the area, else an empty string."""
     if macs[0] <= max_budget:
         return ""
     return f"the first exit costs {macs[0]:,.0f} MACs, beyond max_budget, {max_budget:,.0f}; give a larger one."

@@ -1,4 +1,4 @@
-"""The evaluator that looks scores up in a benchmark table."""
+"""The evaluator that looks up scores in a benchmark table."""
 
 from __future__ import annotations
 
@@ -36,24 +36,35 @@ __all__ = ["TabularEvaluator", "embedded_tables", "installed_tables"]
 
 
 class TabularEvaluator(Evaluator):
-    """Scores candidates by one column of a table; the other numeric columns come along as metrics.
+    """Scores candidates by one column of a table; the other numeric columns become metrics.
 
-    A candidate is found by its text, or else by its key: structures that are equal share a row.
+    A candidate is found by its text form, else by its key: equal structures share a row.
 
-    A table that was imported stays in its file, is read column by column, and travels to other processes as a path. Any other
-    is held in memory and travels as it is.
+    An imported table stays in its file, is read column by column, and is pickled as a path. Any other table is held in memory and
+    pickled with its rows.
 
     Args:
         space: Space of the architectures.
         table: One row an architecture: the column `architecture` (or `arch`), `score`, and any further numeric columns.
-            A column `seconds` holds what each evaluation cost when it was made, and is charged to the search.
+            A column `seconds` holds the duration of each evaluation when it was made, which is charged to the search.
         score: Column to score by; higher is better.
-        name: What the table is called.
-        percent: Whether the score column is in percent and is to be divided by 100. None decides by its largest value, unless
-            the table was imported: then its accuracies are fractions.
+        name: Name of the table.
+        percent: Whether the score column is in percent and is to be divided by 100. None decides by its largest value; of an
+            imported table, accuracies are fractions.
 
     Raises:
         TableError: A column is missing, or the scores are not numbers.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import TabularEvaluator
+        >>> space = spaces.get("nasbench201")
+        >>> cell = space.from_genotype([3, 0, 1, 0, 0, 1])
+        >>> table = pa.table({"architecture": [str(cell)], "valid_accuracy": [0.91], "params": [73306]})
+        >>> [evaluation] = TabularEvaluator(space, table, "valid_accuracy").evaluate([cell])
+        >>> evaluation.score, evaluation.metrics["params"]
+        (0.91, 73306.0)
     """
 
     def __init__(
@@ -86,12 +97,12 @@ class TabularEvaluator(Evaluator):
 
         Args:
             space: Space of the architectures.
-            path: Of the file.
-            score: Column to score by; a table that was imported has one by default.
+            path: Path of the file.
+            score: Column to score by; an imported table has a default.
             percent: As for the constructor.
 
         Raises:
-            TableError: The file is missing or damaged, is not a whole Parquet file, or lacks a column.
+            TableError: The file is missing or corrupt, or lacks a column.
             ConfigurationError: The table was imported for another space.
         """
         path = Path(path)
@@ -131,7 +142,7 @@ class TabularEvaluator(Evaluator):
         """Return the evaluator of a table that `archsearch import` installed; see `installed_tables`.
 
         Raises:
-            TableError: There is none of that name, it is damaged, or it lacks the column.
+            TableError: There is none of that name, it is corrupt, or it lacks the column.
             ConfigurationError: The table is of another space.
         """
         path = installed_path(name)
@@ -174,10 +185,10 @@ class TabularEvaluator(Evaluator):
         return tuple(dict.fromkeys((*super().cost_names, *self._cost_columns)))
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """Return what is known of an architecture before its score is looked up.
+        """Return the costs of an architecture, known before its score is looked up.
 
-        The table's columns for which `is_cost` holds, but not the one that is scored by, come before what `space.cost` counts:
-        `params` and `macs` are counted only where the table does not have them.
+        They are the table's columns for which `is_cost` is True, except the score; `params` and `macs` are counted by
+        `space.cost` if the table does not have them.
         """
         row = int(self._content.find([architecture])[0])
         known = _finite(self._cost_columns, self._costs[row].tolist()) if row >= 0 else {}
@@ -199,7 +210,7 @@ class TabularEvaluator(Evaluator):
 
     @property
     def architectures(self) -> list[str]:
-        """The texts of the table's architectures, in its order."""
+        """The table's architectures in text form, in its order."""
         return list(self._content.texts)
 
     def column(self, name: str) -> NDArray[np.float64]:
@@ -241,7 +252,7 @@ class TabularEvaluator(Evaluator):
 
     @cached_property
     def _metrics(self) -> NDArray[np.float64]:
-        """All metrics, `[rows, metrics]`: the figures of an architecture lie side by side."""
+        """All metrics, `[rows, metrics]`; those of an architecture are contiguous in memory."""
         return self._matrix(self._content.metrics)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Checks of numbers that come in rows."""
+"""Checked conversion of arguments to vectors of finite numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def finite_vector(argument: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as float64 `[n]`.
 
     Raises:
-        ConfigurationError: They are not numbers in one row, or one is NaN or infinite.
+        ConfigurationError: They are not a vector of numbers, or one is NaN or infinite.
     """
     try:
         vector = np.asarray(values, dtype=np.float64)
@@ -32,10 +32,10 @@ def finite_vector(argument: str, values: ArrayLike) -> NDArray[np.float64]:
 def finite_pair(
     first_argument: str, first: ArrayLike, second_argument: str, second: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return two rows of numbers as float64, `[n]` each.
+    """Return two vectors of the same length as float64, `[n]` each.
 
     Raises:
-        ConfigurationError: One is not a row of finite numbers, or their lengths differ.
+        ConfigurationError: One is not a vector of finite numbers, or their lengths differ.
     """
     pair = finite_vector(first_argument, first), finite_vector(second_argument, second)
     if len(pair[0]) != len(pair[1]):
@@ -46,10 +46,10 @@ def finite_pair(
 
 
 def learnable_scores(scores: ArrayLike, number: int) -> NDArray[np.float64]:
-    """Return the scores of so many architectures as a vector from which an order can be learned.
+    """Return the scores of `number` architectures as a vector from which an order can be learned, `[number]`.
 
     Raises:
-        ConfigurationError: There are fewer than two different ones, one is NaN or infinite, or their number is another.
+        ConfigurationError: There are fewer than two different scores, one is NaN or infinite, or their number is not `number`.
     """
     vector = finite_vector("scores", scores)
     if len(vector) != number:

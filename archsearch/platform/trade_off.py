@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.non_domination import dominated_volume, non_dominated
+from archsearch.evaluators.pareto import dominated_volume, non_dominated
 from archsearch.platform import units
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers.goals import SCORE, Objective

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from archsearch.evaluators.non_domination import crowding_distances, non_domination_ranks
+from archsearch.evaluators.pareto import crowding_distances, non_domination_ranks
 
 
 def fitness(values: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:

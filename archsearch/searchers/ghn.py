@@ -137,12 +137,13 @@ class GHNRandomSearch(SurrogateSearcher):
 
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return dict(options)
-        if not isinstance(evaluator.dataset, str):
+        if not isinstance(evaluator.images.dataset, str):
             raise ConfigurationError(
                 "dataset: expected a dataset with a name, which actors can load; the evaluator has images in memory. Set the "
                 "searcher's option dataset, such as parquet:PATH."
             )
-        found: dict[str, Any] = {"dataset": evaluator.dataset, "root": evaluator.root, "scale": evaluator.scale, **options}
+        images = evaluator.images
+        found: dict[str, Any] = {"dataset": images.dataset, "root": images.root, "scale": evaluator.scale, **options}
         if evaluator.objective.is_anytime:
             area = {"objective": evaluator.objective.name, "max_budget": evaluator.objective.max_budget}
             found["model"] = {**area, **(options.get("model") or {})}

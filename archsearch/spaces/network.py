@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from archsearch.spaces.operators import Operator
 from archsearch.spaces.plan import Plan
-
-if TYPE_CHECKING:
-    from archsearch.spaces.architecture import Architecture
-    from archsearch.spaces.space import SearchSpace
 
 
 class OperatorModule(nn.Module):
@@ -62,32 +57,6 @@ class Network(nn.Module):
             buffers[name] = tuple(module._buffers.values())  # type: ignore[arg-type]
         logits = self.plan.apply(images, parameters, buffers, self.training)
         return logits[0] if len(logits) == 1 else list(logits)
-
-
-def stacked_network(
-    space: SearchSpace,
-    architecture: Architecture,
-    num_classes: int,
-    in_channels: int,
-    generators: Sequence[torch.Generator],
-    scale: Mapping[str, int],
-) -> Network:
-    """Return independent copies of one network side by side, each with the initial weights that it would have alone.
-
-    Args:
-        space: Space of the architecture; with several generators it must have the scale setting `replicas`.
-        architecture: What to build.
-        num_classes: Classes of each copy.
-        in_channels: Image channels of each copy.
-        generators: Source of the initial weights, one for each copy.
-        scale: Size settings of one copy.
-    """
-    copies = [space.build(architecture, num_classes, in_channels, generator, **scale) for generator in generators]
-    if len(copies) == 1:
-        return copies[0]
-    stack = space.build(architecture, num_classes, in_channels, None, **{**scale, "replicas": len(copies)})
-    take_side_by_side(stack, copies)
-    return stack
 
 
 @torch.no_grad()

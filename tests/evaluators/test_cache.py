@@ -26,6 +26,6 @@ def test_an_account_without_a_home_folder_has_one_for_temporary_files(monkeypatc
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.delenv("ARCHSEARCH_CACHE")
+    monkeypatch.delenv("ARCHSEARCH_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     assert cache_folder() == Path(tempfile.gettempdir()) / "archsearch"

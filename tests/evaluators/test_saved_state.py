@@ -1,5 +1,9 @@
+"""Files of states, and errors of corrupt or foreign ones."""
+
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsearch.errors import ConfigurationError
-from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
 
 
 def test_a_state_comes_back(tmp_path: Path) -> None:
@@ -43,3 +47,49 @@ def test_a_missing_file_and_something_else(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ConfigurationError, match="holds something else"):
         read_state(tmp_path / "list.pt")
+
+
+def test_a_file_that_cannot_be_written_keeps_the_former_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RunError, match=r"checkpoint: cannot write .*; choose another place"):
+        write_state(tmp_path / "file" / "state.pt", {})
+    path = tmp_path / "state.pt"
+    write_state(path, {"steps": 1})
+    with pytest.raises(AttributeError):  # no error of a file: what cannot be pickled
+        write_state(path, {"steps": lambda: 2})
+    assert read_state(path) == {"steps": 1}
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "state.pt"}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("weights"), "it lacks 'weights'"),
+        (RuntimeError("shapes differ:\n[2] and [3]"), "shapes differ:"),
+        (TypeError(), "TypeError"),
+    ],
+)
+def test_errors_of_a_corrupt_state_become_one(error: Exception, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught, taking_over("predictor"):
+        raise error
+    assert str(caught.value) == (
+        f"state: expected what `state()` of the same predictor returned; got one that is corrupt ({reason}). Fit anew."
+    )
+
+
+def test_other_errors_stay() -> None:
+    with pytest.raises(OSError, match="disk"), taking_over("predictor"):
+        raise OSError("disk")
+
+
+def test_an_identity_names_what_differs() -> None:
+    check_identity({"space": "a", "more": 1}, {"space": "a"}, "Fit anew.")
+    with pytest.raises(ConfigurationError, match=r"state: expected one whose space is 'a'; got 'b'\. Fit anew\."):
+        check_identity({"space": "b"}, {"space": "a"}, "Fit anew.")
+    with pytest.raises(ConfigurationError, match="got None"):
+        check_identity({}, {"version": 1}, "Fit anew.")
+
+
+def test_checks_of_states_need_no_torch() -> None:
+    code = "import sys, archsearch.evaluators.saved_state; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

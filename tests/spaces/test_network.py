@@ -5,11 +5,10 @@ import pickle
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.nasbench201 import NASBench201
-from archsearch.spaces.network import Network, stacked_network
+from archsearch.spaces.network import Network
 from archsearch.spaces.operators import GlobalAveragePool, Linear, conv_bn
 from archsearch.spaces.plan import PlanBuilder
 
@@ -20,14 +19,6 @@ SCALE = {"channels": 4, "cells_per_stage": 1}
 
 def images(seed: int = 0, size: int = 8) -> Tensor:
     return torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def copies(count: int) -> tuple[list[Network], Network]:
-    """Return networks of their own seeds, and their stack."""
-    architecture = SPACE.parse(TEXT)
-    alone = [SPACE.build(architecture, 5, 3, torch.Generator().manual_seed(seed), **SCALE) for seed in range(count)]
-    generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
-    return alone, stacked_network(SPACE, architecture, 5, 3, generators, SCALE)
 
 
 def two_exits() -> Network:
@@ -75,33 +66,6 @@ def test_evaluation_leaves_the_running_statistics_alone() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     network(images())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_stacked_copies_compute_what_each_computes_alone(count: int) -> None:
-    alone, stack = copies(count)
-    batches = [images(seed) for seed in range(count)]
-    for training in (True, False):
-        expected = torch.cat([network.train(training)(batch) for network, batch in zip(alone, batches, strict=True)], 1)
-        torch.testing.assert_close(stack.train(training)(torch.cat(batches, 1)), expected)
-
-
-def test_stacked_copies_get_the_gradients_that_each_gets_alone() -> None:
-    alone, stack = copies(2)
-    batches, labels = [images(1), images(2)], torch.tensor([0, 1, 2, 3])
-    for network, batch in zip(alone, batches, strict=True):
-        F.cross_entropy(network(batch), labels).backward()
-    left, right = stack(torch.cat(batches, 1)).chunk(2, dim=1)
-    (F.cross_entropy(left, labels) + F.cross_entropy(right, labels)).backward()
-    for target, *parts in zip(stack.parameters(), *(network.parameters() for network in alone), strict=True):
-        gradients = [torch.zeros_like(part) if part.grad is None else part.grad for part in parts]
-        actual = torch.zeros_like(target) if target.grad is None else target.grad
-        torch.testing.assert_close(actual, torch.cat(gradients), rtol=1e-3, atol=1e-5)
-
-
-def test_one_copy_is_the_network_itself() -> None:
-    alone, stack = copies(1)
-    assert torch.equal(stack(images()), alone[0](images()))
 
 
 @pytest.mark.parametrize("scale", [{"channels": 0}, {"channels": 2.5}, {"replicas": True}, {"cells_per_stage": -1}])

@@ -1,6 +1,6 @@
-"""How often which compute budget is given: the P(B) under which an anytime prediction is worth its expected accuracy.
+"""Distributions of compute budgets B, over which the accuracy of an anytime prediction is averaged.
 
-The expectation of a piecewise linear function needs two functions of the distribution only, both exact here:
+The expectation of a piecewise linear function needs only two functions of the distribution, both exact here:
 `P(B < x)` and `E[B; B < x]`, the mean of B where it is below x and 0 elsewhere.
 """
 
@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, first_line
 from archsearch.evaluators.vectors import finite_pair, finite_vector
 
 Vector = NDArray[np.float64]
 
 MACS, MILLISECONDS = "MACs", "ms"
 UNITS = (MACS, MILLISECONDS)
-"""What budgets and costs are counted in: multiply-accumulates of one input, or measured milliseconds."""
+"""Units of budgets and costs: multiply-accumulates of one input, or measured milliseconds."""
 
 _HEADINGS = ("budget", "weight")
 
@@ -36,8 +36,10 @@ class Budgets(ABC):
         unit: `MACs` or `ms`.
 
     Example:
-        >>> curve.expected(Budgets.uniform(0, 50e6))
-        >>> curve.expected(Budgets.weighted([1e6, 50e6], [0.9, 0.1]))
+        >>> from archsearch.evaluators import AnytimeCurve, Budgets
+        >>> curve = AnytimeCurve([10, 20], [0.6, 0.9], chance=0.1)
+        >>> curve.expected(Budgets.weighted([5, 15, 30], [1, 1, 2]))  # (0.1 + 0.6 + 2 * 0.9) / 4
+        0.625
     """
 
     unit: str
@@ -68,7 +70,7 @@ class Budgets(ABC):
 
         Args:
             budgets: `[n]`, in any order; equal ones add up.
-            weights: `[n]`, such as counts; None weighs all alike.
+            weights: `[n]`, such as counts; None gives all the same weight.
             unit: `MACs` or `ms`.
 
         Raises:
@@ -102,7 +104,7 @@ class Budgets(ABC):
         except OSError as error:
             raise ConfigurationError(f"path: cannot read {path} ({error}); give a histogram of budgets.") from error
         except (ValueError, TypeError) as error:
-            reason = " ".join(str(error).split())
+            reason = first_line(error)
             raise ConfigurationError(f"path: expected pairs of budget and weight in {path} ({reason}).") from error
         try:
             return cls.weighted([budget for budget, _ in pairs], [weight for _, weight in pairs], unit)

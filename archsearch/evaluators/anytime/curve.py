@@ -1,4 +1,4 @@
-"""Accuracy against compute budget.
+"""Anytime curves: accuracy against compute budget, and the area under them.
 
 Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image Classification", ICLR 2018, for anytime prediction;
 Zhang, Ren, Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, section 5.2, for the area as a score. The
@@ -21,37 +21,41 @@ from archsearch.evaluators.vectors import finite_pair
 
 STEPS, TRAPEZOID, RUNNING_MAXIMUM = "steps", "trapezoid", "running_maximum"
 AREA = "anytime_auc"
-"""The metric that is a network's area under the steps of its exits, up to a maximum budget that is common to all candidates."""
+"""Metric: the area under the steps of a network's exits, up to a maximum budget that is common to all candidates."""
 
 RULES = (STEPS, TRAPEZOID, RUNNING_MAXIMUM)
-"""What a budget between two points buys; see `AnytimeCurve`."""
+"""Rules for the accuracy at a budget between two points; see `AnytimeCurve`."""
 
 
 @dataclass(frozen=True)
 class AnytimeCurve:
-    """The accuracy that a budget buys, from points `(b_1, a_1), ..., (b_n, a_n)` with `b_1 < ... < b_n`.
+    """The accuracy A(b) at a compute budget b, from points `(b_1, a_1), ..., (b_n, a_n)` with `b_1 < ... < b_n`.
 
-    The points are the exits of one network, or the networks of a family. Accuracies need not rise. Three rules say what a
-    budget b buys. All give chance for `b < b_1`, and `a_n` for `b >= b_n`, as nothing is there to spend more on:
+    The points are the exits of one network, or the networks of a family. Accuracies need not rise. Three rules define A. All give
+    chance for `b < b_1`, and all but the second give `a_n` for `b >= b_n`, as there is no later exit:
 
     * `steps`: `A(b) = a_k` for `b_k <= b < b_(k+1)`. The last exit that is reached answers.
     * `running_maximum`: `A(b) = max(chance, a_1, ..., a_k)`. The exit that was best on other images answers.
-    * `trapezoid`: `A(b) = a_k + (a_(k+1) - a_k) (b - b_k) / (b_(k+1) - b_k)`. What a batch reaches on average when a share of
-      its images stops at either exit, and what plots with straight lines show. It needs two points at least.
+    * `trapezoid`: `A(b) = a_k + (a_(k+1) - a_k) (b - b_k) / (b_(k+1) - b_k)`. The mean accuracy of a batch of which a fraction
+      stops at either exit, and what plots with straight lines show. It needs at least two points.
 
     Args:
         budgets: `[points]`, in the unit, strictly rising. Kept as a tuple.
         accuracies: `[points]`, fractions. Kept as a tuple.
         chance: Accuracy of guessing, before the first point, a fraction.
-        unit: What budgets are counted in: `MACs` of one input, or measured milliseconds, `ms`.
+        unit: Unit of the budgets: `MACs` of one input, or measured milliseconds, `ms`.
 
     Raises:
         ConfigurationError: The lengths differ, budgets are negative or do not rise, an accuracy is no fraction, a number is
             NaN, or the unit is unknown.
 
     Example:
+        >>> from archsearch.evaluators import AnytimeCurve
         >>> curve = AnytimeCurve([1e6, 4e6], [0.6, 0.9], chance=0.1)
-        >>> curve.at([5e5, 2e6]), curve.auc(8e6), curve.expected(Budgets.log_uniform(1e5, 1e7))
+        >>> curve.at([5e5, 2e6]).tolist()
+        [0.1, 0.6]
+        >>> round(curve.auc(8e6), 4)  # (1 * 0.1 + 3 * 0.6 + 4 * 0.9) / 8
+        0.6875
     """
 
     budgets: Sequence[float]
@@ -95,7 +99,7 @@ class AnytimeCurve:
 
     @classmethod
     def of_exits(cls, costs: ArrayLike, accuracies: ArrayLike, chance: float = 0.0, unit: str = MACS) -> AnytimeCurve:
-        """Return the curve of a network's exits; of exits that come at no further cost the last one counts.
+        """Return the curve of a network's exits; of exits of equal cost the last one counts.
 
         Args:
             costs: `[exits]`, spent when each exit answers, never falling, such as those of `spaces.exits.exit_costs`.
@@ -117,7 +121,7 @@ class AnytimeCurve:
     def at(self, budget: Sequence[float] | NDArray[np.float64], rule: str = STEPS) -> NDArray[np.float64]: ...
 
     def at(self, budget: float | Sequence[float] | NDArray[np.float64], rule: str = STEPS) -> float | NDArray[np.float64]:
-        """Return what a budget buys: by default the accuracy of the last point that costs at most that, or chance.
+        """Return the accuracy at a budget: by default that of the last point that costs at most that, or chance.
 
         Args:
             budget: A number or several, `[n]`, in any order, in the unit of the curve.
@@ -137,7 +141,7 @@ class AnytimeCurve:
         return float(values) if wanted.ndim == 0 else values
 
     def expected(self, budgets: Budgets, rule: str = STEPS) -> float:
-        """Return the expected accuracy `E[A(B)]` when budgets come from a distribution; exact for each rule.
+        """Return the expected accuracy `E[A(B)]` for budgets B of a distribution; exact for each rule.
 
         With `F(x) = P(B < x)`, `b_0 = 0`, `a_0 = chance` and `b_(n+1)` infinite, it is the sum over k from 0 to n of
         `a_k (F(b_(k+1)) - F(b_k))`, `F(b_0)` being 0. The trapezoid adds, for k from 1 to n - 1, the slope of the line from point
@@ -182,12 +186,12 @@ class AnytimeCurve:
         return self.expected(Budgets.uniform(0.0, end, self.unit), rule)
 
     def compare(self, other: AnytimeCurve, over: Budgets | float | None = None, rule: str = STEPS) -> float:
-        """Return by how much this curve's expected accuracy exceeds another's, a fraction; negative where the other is better.
+        """Return this curve's expected accuracy minus that of another, a fraction.
 
         Args:
             other: A curve of the same task and unit.
-            over: A distribution of budgets, or a maximum budget to which both curves are cut. None is for curves that end at one
-                budget.
+            over: A distribution of budgets, or a maximum budget to which both curves are cut. None is for curves that end at the
+                same budget.
             rule: See the class.
 
         Raises:
@@ -218,7 +222,7 @@ class AnytimeCurve:
         return replace(self, budgets=self.budgets[:kept], accuracies=self.accuracies[:kept])
 
     def running_maximum(self) -> AnytimeCurve:
-        """Return the curve of the best point so far, or of guessing where that is better: `max(chance, a_1, ..., a_k)` at b_k."""
+        """Return the curve of the best point so far, or of chance if that is better: `max(chance, a_1, ..., a_k)` at b_k."""
         best = np.maximum.accumulate([self.chance, *self.accuracies])[1:]
         return replace(self, accuracies=best.tolist())
 
@@ -226,7 +230,7 @@ class AnytimeCurve:
         """Return the front: the best of all curves at each budget, `max over curves of A(b)` by the rule `steps`.
 
         Raises:
-            ConfigurationError: The curves differ in chance or unit, so they are about different things.
+            ConfigurationError: The curves differ in chance or unit.
         """
         for other in others:
             self._check_comparable(other)
@@ -241,7 +245,7 @@ class AnytimeCurve:
             raise ConfigurationError(f"other: expected a curve over {self.unit}; got one over {other.unit}.")
 
     def _ruled(self, rule: str) -> AnytimeCurve:
-        """Return the curve whose points the rule reads."""
+        """Return the curve whose points the rule uses; raise ConfigurationError for an unknown rule or too few points."""
         if rule not in RULES:
             raise ConfigurationError(unknown_name("rule", rule, RULES))
         if rule == TRAPEZOID and len(self.budgets) < 2:
@@ -254,7 +258,7 @@ class AnytimeCurve:
 def _check_ranges(
     cost_argument: str, costs: NDArray[np.float64], score_argument: str, scores: NDArray[np.float64], chance: float, unit: str
 ) -> None:
-    """Refuse negative costs, and scores or a chance that are no fractions."""
+    """Raise ConfigurationError for negative costs, and for scores or a chance outside 0..1."""
     if (costs < 0.0).any():
         raise ConfigurationError(f"{cost_argument}: expected {unit} from 0; got {costs.min()}.")
     fractions = np.append(scores, chance)

@@ -1,4 +1,4 @@
-"""At which confidence images leave a network with several exits, so that a batch keeps a budget on average.
+"""Confidence thresholds at which images leave a network with several exits, so that a batch keeps a mean budget.
 
 G. Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image Classification", ICLR 2018, section 3: budgeted batch
 classification.
@@ -21,10 +21,10 @@ _STEEPEST = 700.0  # exp of it is still a number
 
 
 def exit_shares(costs: Sequence[float], budget: float) -> Vector:
-    """Return the share of images for each exit, `[exits]`, whose mean cost is the budget.
+    """Return the fraction of images that leave at each exit, `[exits]`, such that their mean cost is the budget.
 
-    The shares are those of the paper: that of exit k is proportional to `r^k`, with the one `r` for which
-    `sum of share_k * cost_k = budget`. A small budget gives r near 0, an ample one r above 1.
+    The fractions are those of the paper: `q_k = r^k / (r^1 + ... + r^n)`, with the one r for which
+    `q_1 c_1 + ... + q_n c_n = budget`, where c_k is the cost of exit k. A small budget gives r near 0, an ample one r above 1.
 
     Args:
         costs: `[exits]`, spent when each exit answers, never falling.
@@ -46,10 +46,10 @@ def exit_shares(costs: Sequence[float], budget: float) -> Vector:
 
 
 def exit_thresholds(confidences: ArrayLike, costs: Sequence[float], budget: float) -> tuple[float, ...]:
-    """Return the confidence from which on an image leaves, for each exit but the last.
+    """Return the confidence at or above which an image leaves, for each exit but the last.
 
-    Each exit lets go those of which it is surest, as many as `exit_shares` wants. On the images at hand the mean cost does not
-    exceed the budget; on others it does so only as far as they are harder.
+    At each exit the most confident images leave, as many as `exit_shares` says. On the given images the mean cost does not exceed
+    the budget; on others it does only as far as they are harder.
 
     Args:
         confidences: `[exits, images]`, of images that the network was not trained on, such as the largest softmax.
@@ -57,7 +57,7 @@ def exit_thresholds(confidences: ArrayLike, costs: Sequence[float], budget: floa
         budget: Mean cost of an image.
 
     Returns:
-        `[exits - 1]` thresholds; infinity where nobody is to leave.
+        `[exits - 1]` thresholds; infinity for an exit where no image leaves.
 
     Raises:
         ConfigurationError: There is no image, the numbers of exits differ, or the budget is below the first exit's cost.
@@ -66,7 +66,7 @@ def exit_thresholds(confidences: ArrayLike, costs: Sequence[float], budget: floa
     if sure.ndim != 2 or len(sure) != len(costs) or not sure.size:
         raise ConfigurationError(f"confidences: expected [exits, images] for {len(costs)} exits; got {list(sure.shape)}.")
     images = sure.shape[1]
-    # So many are to have left at each exit, or more: then no image is dearer than the shares have it.
+    # The least number of images to have left at each exit; with more, the mean cost is lower.
     wanted = np.ceil(np.cumsum(exit_shares(costs, budget))[:-1] * images - 1e-9).astype(int)
     staying, thresholds = np.ones(images, dtype=bool), []
     for confidence, total in zip(sure, wanted.tolist(), strict=False):

@@ -1,4 +1,4 @@
-"""A trained network with several exits at work: it computes no more than a budget allows, or than an image needs."""
+"""Prediction by a trained network with several exits, within a budget or up to a confidence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from archsearch.spaces.plan import Plan, Step
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a batch was found to be, and at what cost.
+    """Logits of a batch, the exit that answered for each image, and its cost.
 
     Args:
         logits: `[batch, classes]`, of the exit that answered for each image.
@@ -41,7 +41,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Stage:
-    """What one exit needs beyond the exits before it.
+    """The steps that one exit needs beyond those of the exits before it.
 
     Args:
         steps: `(slot written, step)`, in the order of execution.
@@ -61,19 +61,26 @@ class AnytimeModel:
     settings: anytime prediction, and budgeted batch classification.
 
     Args:
-        network: Trained; it is used with its running statistics, and is not changed.
+        network: A trained network; it is used with its running statistics, and is not changed.
         costs: `[exits]`, spent when each exit of the network answers, never falling: MACs, or measured milliseconds.
-        exits: Numbers of the network's exits that may answer, rising; None takes all. The model's own exits are these.
+        exits: Numbers of the network's exits that may answer, rising, from 0; None takes all.
 
     Raises:
         ConfigurationError: There is not one cost for each exit, or costs are negative, fall, or are not finite; or the exits are
             not rising numbers of the network's.
 
     Example:
-        >>> model = AnytimeModel.counted(network, (3, 32, 32))
-        >>> model.predict(images, budget=5e6).classes
-        >>> thresholds = model.thresholds(validation_images, mean_budget=3e6)
-        >>> model.predict(images, threshold=thresholds).costs.mean()
+        >>> import torch
+        >>> from archsearch.evaluators import AnytimeModel
+        >>> from archsearch.evaluators.baselines import resnet_plan
+        >>> from archsearch.spaces.network import Network
+        >>> model = AnytimeModel.counted(Network(resnet_plan(10, 1, blocks=1)), (1, 8, 8))
+        >>> images = torch.zeros(4, 1, 8, 8)
+        >>> model.predict(images, budget=model.costs[0]).exits.tolist()
+        [0, 0, 0, 0]
+        >>> thresholds = model.thresholds(images, mean_budget=model.costs[1])
+        >>> model.predict(images, threshold=thresholds).logits.shape
+        torch.Size([4, 10])
     """
 
     def __init__(self, network: Network, costs: Sequence[float], exits: Sequence[int] | None = None) -> None:
@@ -108,14 +115,14 @@ class AnytimeModel:
     def predict(
         self, images: Tensor, *, budget: float | None = None, threshold: float | Sequence[float] | None = None
     ) -> Prediction:
-        """Return predictions; what they do not need is not computed.
+        """Return predictions; steps that they do not need are not executed.
 
         Args:
             images: `[batch, channels, height, width]`, normalised as in training, on the network's device.
-            budget: What an image may cost. The last exit within it answers for all images; only what this exit depends on is
-                executed, so earlier exits are left out.
+            budget: Largest cost of an image. The last exit within it answers for all images; only the steps that this exit
+                depends on are executed, so earlier classifiers are left out.
             threshold: An image leaves at the first exit whose largest softmax is at least that; one number for all exits, or one
-                for each but the last. Those that are left go on without it.
+                for each but the last. The remaining images go on without it.
 
         Raises:
             ConfigurationError: Both are given, the budget is below the first exit's cost, or the numbers of thresholds and exits
@@ -148,7 +155,7 @@ class AnytimeModel:
         Args:
             images: `[images, channels, height, width]` that the network was not trained on, such as those for validation.
             mean_budget: Mean cost of an image, in the unit of the costs.
-            batch_size: Images that are predicted at once.
+            batch_size: Images in one pass.
 
         Raises:
             ConfigurationError: The budget is below the first exit's cost, or there are no images.
@@ -159,15 +166,15 @@ class AnytimeModel:
 
     @torch.inference_mode()
     def improving(self, images: Tensor, labels: Tensor, batch_size: int = 1000) -> AnytimeModel:
-        """Return the model with those exits alone that are better than each cheaper one; the cheapest stays.
+        """Return the model with only those exits that are better than each cheaper one; the cheapest stays.
 
         A later exit may be worse than an earlier one. On the images given, the curve of this model is the `running_maximum` of
-        `AnytimeCurve`. Costs stay those of the whole network, though classifiers that are left out are not computed.
+        `AnytimeCurve`. Costs stay those of the whole network, although classifiers that are left out are not computed.
 
         Args:
             images: `[images, channels, height, width]` that the network was not trained on, such as those for validation.
             labels: `[images]` int64, their classes.
-            batch_size: Images that are predicted at once.
+            batch_size: Images in one pass.
 
         Raises:
             ConfigurationError: There are no images, or not one label for each.
@@ -209,7 +216,7 @@ class AnytimeModel:
         return self._prediction(torch.cat([logits for _, logits in found])[order], exits)
 
     def _run(self, stage: _Stage, slots: dict[int, Tensor]) -> Tensor:
-        """Execute a stage, leave in `slots` what later ones read, and return the logits."""
+        """Execute a stage, keep in `slots` the tensors that later stages read, and return the logits."""
         parameters, buffers = _tensors(self.network)
         for slot, step in stage.steps:
             inputs = [slots[source] for source in step.inputs]
@@ -225,7 +232,7 @@ class AnytimeModel:
 
 
 def _stages(plan: Plan) -> tuple[_Stage, ...]:
-    """Return the work of each exit, with steps in the order of their slots."""
+    """Return the stage of each exit, with steps in the order of their slots."""
     done = set[int]()
     work: list[list[tuple[int, Step]]] = []
     for output in plan.outputs:

@@ -1,6 +1,6 @@
-"""Networks with several exits that were designed by hand: what searched anytime networks are measured against.
+"""Hand-designed networks with several exits, the baselines of searched anytime networks.
 
-Each is a plan, so that its exits are counted, trained and executed as those of a candidate.
+Each is a plan, so that its exits are counted, trained and executed like those of a candidate.
 """
 
 from archsearch.evaluators.baselines.ensemble import ensemble_plan

@@ -1,4 +1,4 @@
-"""Separate networks that are executed one after the other, each prediction the mean of those so far.
+"""Ensembles with exits: networks executed one after the other, each exit the mean prediction so far.
 
 G. Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image Classification", ICLR 2018, section 5: ensembles of
 networks as a baseline of anytime prediction.
@@ -22,7 +22,7 @@ from archsearch.spaces.plan import Plan, Step
 class MeanPrediction(Operator):
     """The logarithm of the mean of softmaxes, `log((softmax(x_1) + ... + softmax(x_n)) / n)`; in training the last input.
 
-    In training each network of an ensemble so has its own loss, and learns as it would alone.
+    So each network of an ensemble has its own loss in training, and learns as it would alone.
 
     Shapes:
         inputs and output `[batch, classes]`.

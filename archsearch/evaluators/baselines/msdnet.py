@@ -1,4 +1,4 @@
-"""Multi-scale dense network: features at several scales from the first layer on, so that early exits see coarse ones.
+"""Multi-scale dense network (MSDNet): features at several scales in each layer, so that early exits see coarse ones.
 
 G. Huang, D. Chen, T. Li, F. Wu, L. van der Maaten, K. Q. Weinberger, "Multi-Scale Dense Networks for Resource Efficient Image
 Classification", ICLR 2018, arXiv 1703.09844, section 4. Sizes that the paper leaves open are those of the public PyTorch version
@@ -27,12 +27,12 @@ def msdnet_plan(
     factors: Sequence[int] = (1, 2, 4),
     classifier_channels: int | None = None,
 ) -> Plan:
-    """Return a multi-scale dense network; the default is the one that the paper has for anytime prediction on CIFAR.
+    """Return a multi-scale dense network; the default is that of the paper for anytime prediction on CIFAR.
 
     The stem gives features at each scale, scale s at `1 / 2^s` of the image's size. Each layer then adds to the features of every
     scale those of two convolutions, one over the features of this scale and one with stride 2 over those of the next finer one;
-    the finest has the first only. A convolution is 1x1 (the bottleneck), then 3x3, each with normalisation and ReLU. Exits hang
-    on the coarsest scale. The layers are cut into as many parts as there are scales. From part to part the finest scale ends;
+    the finest has the first only. A convolution is 1x1 (the bottleneck), then 3x3, each with normalisation and ReLU. Exits read
+    the coarsest scale. The layers are cut into as many parts as there are scales. With each part the finest scale ends;
     after the first layer of the new part a 1x1 convolution halves the channels of the others. What no exit needs is neither
     executed nor counted. Classifiers end with the mean over all positions, which for images of 32 x 32 is the paper's pooling.
 
@@ -46,7 +46,7 @@ def msdnet_plan(
         step: Layers between two classifiers.
         channels: Channels of the stem at the finest scale.
         growth: Channels that a layer adds at the finest scale; None takes 3 for each 8 of `channels` (6 of 16 in the paper).
-        factors: For each scale, finest first, how many times these channels it has.
+        factors: Multiples of these channels at each scale, finest first.
         classifier_channels: Channels of the two convolutions of a classifier; None takes 8 times `channels` (128 in the paper).
 
     Raises:

@@ -24,10 +24,10 @@ def resnet_plan(
     Args:
         num_classes: Classes of each exit.
         in_channels: Channels of the images.
-        blocks: Blocks of a stage.
+        blocks: Number of blocks in a stage.
         channels: Channels of the first stage.
-        stages: Stages.
-        exit_every: Blocks between two exits; that of all blocks leaves the last exit only.
+        stages: Number of stages.
+        exit_every: Blocks between two exits; the number of all blocks leaves the last exit only.
 
     Raises:
         ConfigurationError: A size is below 1.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from archsearch.errors import DatasetError
+from archsearch.errors import DatasetError, first_line
 from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -25,10 +25,10 @@ def load_cifar10(root: Path | None = None) -> Splits:
     """Return 45,000 training, 5,000 validation and the 10,000 test images of CIFAR-10.
 
     Args:
-        root: Folder with `cifar-10-batches-py` or its archive, else to download to. The cache folder when None.
+        root: Folder with `cifar-10-batches-py` or its archive, or to download to; the cache folder when None.
 
     Raises:
-        DatasetError: The files are not there and cannot be downloaded, or are damaged.
+        DatasetError: The files are not there and cannot be downloaded, or are corrupt.
     """
     from torchvision.datasets import CIFAR10
 
@@ -39,10 +39,10 @@ def load_cifar100(root: Path | None = None) -> Splits:
     """Return 45,000 training, 5,000 validation and the 10,000 test images of CIFAR-100, by its 100 fine classes.
 
     Args:
-        root: Folder with `cifar-100-python` or its archive, else to download to. The cache folder when None.
+        root: Folder with `cifar-100-python` or its archive, or to download to; the cache folder when None.
 
     Raises:
-        DatasetError: The files are not there and cannot be downloaded, or are damaged.
+        DatasetError: The files are not there and cannot be downloaded, or are corrupt.
     """
     from torchvision.datasets import CIFAR100
 
@@ -57,14 +57,14 @@ def _load(name: str, source: type[CIFAR10], root: Path | None) -> Splits:
         train, test = (_images(f"{name}/{part}", source(folder, train=part == "train")) for part in ("train", "test"))
     except (OSError, EOFError, RuntimeError) as error:
         raise DatasetError(
-            f"dataset {name}: expected the complete files in {folder / source.base_folder}; some are missing or damaged. "
+            f"dataset {name}: expected the complete files in {folder / source.base_folder}; some are missing or corrupt. "
             "Remove this folder to have it downloaded again, or use the dataset digits."
         ) from error
     return partition(name, train, test=test)
 
 
 def _download(name: str, source: type[CIFAR10], folder: Path) -> None:
-    """Download to a temporary folder and move the whole into place, as several processes may do so at once."""
+    """Download to a temporary folder and rename it, as several processes may do so at once."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
@@ -75,7 +75,7 @@ def _download(name: str, source: type[CIFAR10], folder: Path) -> None:
             with contextlib.suppress(OSError):  # another process was faster
                 (Path(temporary) / source.base_folder).replace(folder / source.base_folder)
     except (OSError, EOFError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = first_line(error)
         raise DatasetError(
             f"dataset {name}: expected {source.base_folder} or {source.filename} in {folder}, or a network to download it; got "
             f"{type(error).__name__}: {reason}. Give root= a folder that holds the files, or use the dataset digits."

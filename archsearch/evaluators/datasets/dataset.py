@@ -1,4 +1,4 @@
-"""Images and labels held in memory as two tensors."""
+"""Image datasets in memory: images and labels as two tensors, and their three parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from archsearch.errors import DatasetError
 
 _CHUNK = 4096
-"""Images widened at a time, to bound the memory."""
+"""Images converted at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class ImageDataset:
     """A set of labelled images.
 
     Args:
-        name: What it is called in tables and fingerprints, such as `digits/train`.
+        name: Name in messages and titles, such as `digits/train`.
         images: `[images, channels, height, width]` uint8.
         labels: `[images]` int64, from 0.
         classes: Name of each class.
@@ -69,14 +69,14 @@ class ImageDataset:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the content: 16 hexadecimal digits over shape, pixels and labels."""
+        """Identity of the content: 16 hexadecimal digits, a hash of shape, classes, pixels and labels."""
         digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
         digest.update(np.ascontiguousarray(self.images.numpy()).data)
         digest.update(np.ascontiguousarray(self.labels.numpy()).data)
         return digest.hexdigest()
 
     def take(self, indices: Sequence[int] | Tensor, name: str) -> ImageDataset:
-        """Return the images at `indices` as a set of its own."""
+        """Return the images at `indices` as a new dataset."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
         return ImageDataset(name, self.images[rows], self.labels[rows], self.classes)
 

@@ -1,4 +1,4 @@
-"""Image files to pixels."""
+"""Decoding of image files by Pillow."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archsearch.errors import DatasetError
+from archsearch.errors import DatasetError, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def decode(source: Path | bytes, place: str) -> Image:
-    """Return an image with 8 bits a channel: mode `L` when it is grey, else `RGB`; transparency is dropped.
+    """Return an image with 8 bits a channel: mode `L` if it is grey, else `RGB`; transparency is dropped.
 
     Args:
-        source: File, or the content of one, in any format that Pillow reads.
-        place: What to call it in a message.
+        source: Path or content of a file in any format that Pillow reads.
+        place: Name of the image in messages.
 
     Raises:
-        DatasetError: It is no image, is damaged, or has pixels that are not 8 or 16 bits.
+        DatasetError: It is no image, is corrupt, or has pixels that are not 8 or 16 bits.
     """
     from PIL import Image, ImageOps
 
@@ -28,7 +28,7 @@ def decode(source: Path | bytes, place: str) -> Image:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
             image: Image.Image = ImageOps.exif_transpose(opened)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
+        reason = first_line(error)
         raise DatasetError(
             f"{place}: expected an image, such as PNG or JPEG; got {type(error).__name__}: {reason}. Replace or remove it."
         ) from error
@@ -40,7 +40,7 @@ def decode(source: Path | bytes, place: str) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-    """Return a 16-bit grey image with 8 bits; Pillow's own conversion would cut off all above 255."""
+    """Return a 16-bit grey image with 8 bits; Pillow's conversion would clip all above 255."""
     import numpy as np
     from PIL import Image
 

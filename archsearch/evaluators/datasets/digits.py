@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn ships: 1,797 real 8x8 grey images, always there.
+"""The handwritten digits of scikit-learn: 1,797 grey images of 8 x 8 pixels, which need no download.
 
 E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (its test part).
 """

@@ -1,50 +1,65 @@
-"""The images that generated networks are trained and scored on."""
+"""Image classification tasks: a dataset, named or in memory, loaded and normalised once a process."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from archsearch.evaluators import datasets
-from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators.datasets.dataset import Splits
+from archsearch.evaluators.datasets.registry import check_name, load
+from archsearch.evaluators.datasets.resident import Resident, resident
 from archsearch.spaces.operators import Shape
+
+Part = Literal["train", "validation", "test"]
 
 
 class ImageTask:
-    """A dataset by name or at hand. Images are loaded once a process, when they are first needed, and stay on the device.
+    """A dataset to train and score networks on, by name or as splits in memory.
+
+    A named dataset is loaded when it is first needed, once a process, and only its name is pickled. Its normalised parts stay on
+    the device.
 
     Args:
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        root: Folder of downloaded datasets.
+        dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
+        root: Folder of downloaded datasets; for a relative path in the name, the folder that it starts from.
+
+    Raises:
+        ConfigurationError: The dataset is neither a string nor `Splits`.
+        DatasetError: The name is unknown.
     """
 
     def __init__(self, dataset: str | Splits, root: str | None = None) -> None:
-        name = dataset if isinstance(dataset, str) else "own"
+        if not isinstance(dataset, str | Splits):
+            raise ConfigurationError(
+                f"dataset: expected a name such as 'digits', or images as datasets.Splits(train, validation, test); got "
+                f"{type(dataset).__name__}."
+            )
+        self.dataset, self.root = dataset, root
+        self._digests: tuple[str, ...] = ()
         if isinstance(dataset, str):
-            datasets.check_name(dataset)
-        # Workers run in other folders: what a relative path starts from is settled here.
-        self.dataset, self.root = dataset, root or (str(Path.cwd()) if ":" in name else None)
-        self._digest: str | None = None
-        self._own: dict[torch.device, tuple[Resident, Resident]] = {}
+            check_name(dataset)
+            self.name = self.recipe_name = dataset
+            if ":" in dataset and not root:
+                self.root = str(Path.cwd())  # workers run in other folders, where a relative path would mean another file
+            self._own: _Images | None = None
+        else:
+            self.name, self.recipe_name = dataset.train.name.partition("/")[0], "own"
+            self._own = _Images(dataset)
 
-    @property
-    def recipe_name(self) -> str:
-        """The text under which recipes and sizes for the dataset are found."""
-        return self.dataset if isinstance(self.dataset, str) else "own"
-
-    @property
-    def name(self) -> str:
-        """What titles call the dataset."""
-        return self.dataset if isinstance(self.dataset, str) else self.dataset.train.name.partition("/")[0]
+    name: str
+    """Name of the dataset in titles."""
+    recipe_name: str
+    """Name under which default recipes and network sizes are found: that of the dataset, or `own`."""
 
     @property
     def splits(self) -> Splits:
-        """The images."""
-        return _load(self.dataset, self.root) if isinstance(self.dataset, str) else self.dataset
+        """The images; a named dataset is loaded now if no task of this process has loaded it."""
+        return self._images.splits
 
     @property
     def input_shape(self) -> Shape:
@@ -59,33 +74,54 @@ class ImageTask:
     @property
     def digest(self) -> str:
         """Identity of the training and validation images."""
-        if self._digest is None:
-            self._digest = "-".join(part.digest for part in self.splits[:2])
-        return self._digest
+        return "-".join(self._part_digests[:2])
+
+    @property
+    def full_digest(self) -> str:
+        """Identity of the images, those for testing included."""
+        return "-".join(self._part_digests)
+
+    def part(self, name: Part, device: torch.device) -> Resident:
+        """Return the images of a part on the device, normalised by the statistics of the training images."""
+        return self._images.on_device(name, device)
 
     def resident(self, device: torch.device) -> tuple[Resident, Resident]:
         """Return training and validation images, normalised, on the device."""
-        if isinstance(self.dataset, str):
-            return _resident(self.dataset, self.root, device)
-        if device not in self._own:
-            self._own[device] = _normalised(self.dataset, device)
-        return self._own[device]
+        return self.part("train", device), self.part("validation", device)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_own": {}}
+    @property
+    def _images(self) -> _Images:
+        return self._own if self._own is not None else _named(self.name, self.root)
+
+    @property
+    def _part_digests(self) -> tuple[str, ...]:
+        if not self._digests:
+            self._digests = tuple(part.digest for part in self.splits)
+        return self._digests
 
 
-def _normalised(splits: Splits, device: torch.device) -> tuple[Resident, Resident]:
-    mean, std = splits.train.statistics()
-    train, validation = (datasets.resident(part, mean, std, device) for part in splits[:2])
-    return train, validation
+class _Images:
+    """Splits, and their normalised parts on each device where they were needed; only the splits are pickled."""
+
+    def __init__(self, splits: Splits) -> None:
+        self.splits = splits
+        self._resident: dict[tuple[Part, torch.device], Resident] = {}
+
+    @cached_property
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel of the training images."""
+        return self.splits.train.statistics()
+
+    def on_device(self, name: Part, device: torch.device) -> Resident:
+        """Return a part on the device."""
+        if (name, device) not in self._resident:
+            self._resident[name, device] = resident(getattr(self.splits, name), *self.statistics, device)
+        return self._resident[name, device]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Images, (self.splits,)
 
 
 @lru_cache(maxsize=4)
-def _load(dataset: str, root: str | None) -> Splits:
-    return datasets.load(dataset, root)
-
-
-@lru_cache(maxsize=4)
-def _resident(dataset: str, root: str | None, device: torch.device) -> tuple[Resident, Resident]:
-    return _normalised(_load(dataset, root), device)
+def _named(name: str, root: str | None) -> _Images:
+    return _Images(load(name, root))

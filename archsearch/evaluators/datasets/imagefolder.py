@@ -1,4 +1,4 @@
-"""Folders of image files, one sub-folder a class."""
+"""Datasets in folders of image files, one sub-folder a class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archsearch.errors import DatasetError, did_you_mean
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import decode
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _VALIDATION = ("validation", "valid", "val")
@@ -25,11 +25,11 @@ def load_imagefolder(path: Path, size: int = 32) -> Splits:
 
     Args:
         path: Folder with one sub-folder a class; or with `train` and, as available, `validation` (or `valid`, `val`) and
-            `test`, each with one sub-folder a class. A tenth of the training images stands in for a part that is not there.
+            `test`, each with one sub-folder a class. A missing part is a tenth of the training images, split off.
         size: Side of the images, in pixels.
 
     Raises:
-        DatasetError: A folder is missing or empty, an image is broken, or there are too few images or classes.
+        DatasetError: A folder is missing or empty, an image is corrupt, or there are too few images or classes.
     """
     if not path.is_dir():
         raise DatasetError(f"imagefolder: expected a folder; got {path}, which is none. Check the path.")
@@ -48,7 +48,7 @@ def load_imagefolder(path: Path, size: int = 32) -> Splits:
 
 
 def _read(name: str, folder: Path, size: int, classes: tuple[str, ...] | None) -> ImageDataset:
-    """Return the images below the class folders; the folders name the classes where `classes` is None."""
+    """Return the images below the class folders; if `classes` is None, the folders name the classes."""
     folders = _folders(folder)
     if classes is None:
         classes = tuple(found.name for found in folders)

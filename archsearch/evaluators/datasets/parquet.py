@@ -1,4 +1,4 @@
-"""Parquet files with a column of encoded images and a column of labels, as Hugging Face's datasets write them."""
+"""Datasets in Parquet files with a column of encoded images and a column of labels, as of Hugging Face."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archsearch.errors import DatasetError
+from archsearch.errors import DatasetError, first_line
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import decode
-from archsearch.evaluators.datasets.partition import partition
+from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +35,12 @@ def load_parquet(path: Path, image: str = "image", label: str = "label") -> Spli
     Args:
         path: A file, or a folder with `train*.parquet` and, as available, `validation*.parquet` (or `val*`) and
             `test*.parquet`. For a file with `train` in its name, the one beside it with `test` in that place is the test set.
-            A tenth of the training images stands in for a part that is not there.
+            A missing part is a tenth of the training images, split off.
         image: Column of PNG or JPEG files as bytes, or of structs with the field `bytes`.
         label: Column of whole numbers or strings; their sorted distinct values in the training files are the classes.
 
     Raises:
-        DatasetError: A file or a column is missing, a file or an image is damaged, the images differ in shape, or there are
+        DatasetError: A file or a column is missing, a file or an image is corrupt, the images differ in shape, or there are
             too few images or classes.
     """
     columns = _Columns(image, label)
@@ -76,7 +76,7 @@ def _beside(path: Path) -> dict[str, list[Path]]:
 
 
 def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, NDArray[Any]]:
-    """Return the images `[images, channels, height, width]` of all files, and their labels as they stand."""
+    """Return the images `[images, channels, height, width]` of all files, and their labels as they are stored."""
     pixels: list[NDArray[np.uint8]] = []
     labels: list[NDArray[Any]] = []
     for file in files:
@@ -117,7 +117,7 @@ def _batches(file: Path, columns: _Columns) -> Iterator[tuple[int, pa.RecordBatc
                     yield first, batch.select([columns.image, columns.label])
                 first += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = first_line(error)
         raise DatasetError(
             f"{file}: expected a complete Parquet file; got {type(error).__name__}: {reason} Copy or download it again."
         ) from error

@@ -1,4 +1,4 @@
-"""The datasets by name."""
+"""Datasets by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED: dict[str, Callable[[Path | None], Splits]] = {
     "cifar100": load_cifar100,
 }
 _OPTIONS = {"imagefolder": ("size",), "parquet": ("image", "label")}
-"""What may follow the path, for the kinds that take one."""
+"""Options that may follow the path, for the kinds that have one."""
 
 
 def names() -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             `imagefolder:PATH?size=32` is the side in pixels that the images are brought to;
             `parquet:PATH?image=img&label=fine_label` names the two columns.
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
-            PATH the folder that it starts from. `digits` needs none.
+            PATH, the folder that it starts from. `digits` needs none.
 
     Raises:
         DatasetError: The name is unknown, or the images cannot be read or do not make a classification task.
@@ -48,7 +48,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
 
 
 def check_name(name: str) -> None:
-    """Refuse what `load` would refuse for its form, without reading any images.
+    """Raise DatasetError unless the name has a form that `load` accepts; no images are read.
 
     Raises:
         DatasetError: The name or an option is unknown, or the path is missing.

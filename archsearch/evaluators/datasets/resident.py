@@ -1,4 +1,4 @@
-"""A dataset that stays on the device: normalised once, then selected by index, without loading processes."""
+"""Normalised images that stay on the device and are selected by index, without data loader processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archsearch.evaluators.datasets.dataset import ImageDataset
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """The images of one part, ready to be fed to a network.
+    """The normalised images and labels of one part, on the device.
 
     Args:
         images: `[images, channels, height, width]`, normalised, on the device.
@@ -42,14 +42,14 @@ def resident(
     """Return a dataset's images as `(pixels / 255 - mean) / std`, and its labels, on a device.
 
     Args:
-        dataset: The part to put there.
+        dataset: The part.
         mean: `[channels]`, of the training part: `train.statistics()`.
         std: `[channels]`, of the training part.
-        device: Where it is to stay.
+        device: Device of the result.
         dtype: Floating type of the images; the arithmetic is done in float32.
 
     Raises:
-        ConfigurationError: Mean or deviation are not one positive-deviation pair a channel.
+        ConfigurationError: There is not one mean and one positive standard deviation for each channel.
     """
     channels = dataset.shape[0]
     if mean.shape != (channels,) or std.shape != (channels,) or not bool((std > 0).all()):
@@ -69,9 +69,9 @@ def batches(n: int, batch_size: int, generator: torch.Generator, device: torch.d
 
     Args:
         n: Number of images.
-        batch_size: Images a batch.
-        generator: Where the order comes from. One on the CPU gives the same order for every device.
-        device: Where the indices are needed; the generator's own device when None.
+        batch_size: Images in a batch.
+        generator: Source of the order. One on the CPU gives the same order for every device.
+        device: Device of the indices; that of the generator when None.
 
     Raises:
         ConfigurationError: `n` or `batch_size` is below 1.

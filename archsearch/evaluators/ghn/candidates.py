@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archsearch.evaluators.datasets.resident import Resident
-from archsearch.evaluators.failure import failure_text
+from archsearch.evaluators.devices import failure_text
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
 from archsearch.evaluators.ghn.model import GraphHyperNetwork, Weights, views
 from archsearch.evaluators.ghn.modules import Layout

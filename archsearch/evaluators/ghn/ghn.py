@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import ArchSearchError, ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
@@ -28,7 +27,7 @@ from archsearch.evaluators.ghn.survey import survey, training_space
 from archsearch.evaluators.ghn.trained import Learned
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
-from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.evaluators.saved_state import read_state, taking_over, write_state
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace

@@ -10,11 +10,10 @@ from typing import Any
 
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
-from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.datasets.resident import Resident
-from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.devices import cpu_threads, device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from archsearch.errors import ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import taking_over
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
@@ -22,7 +21,7 @@ from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.step_loop import Pace, Report, print_line, run_steps
-from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.evaluators.saved_state import read_state, taking_over, write_state
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
 from archsearch.evaluators.training.augmentation import augment
 from archsearch.evaluators.training.recipe import Recipe, default_recipe

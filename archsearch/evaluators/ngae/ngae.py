@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
@@ -23,6 +22,7 @@ from archsearch.evaluators.ngae.region import Region
 from archsearch.evaluators.ngae.settings import Settings, settings_of
 from archsearch.evaluators.ngae.targets import Scale, checked, joined
 from archsearch.evaluators.ngae.training import Epoch, train
+from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 Vector = NDArray[np.float64]

@@ -14,8 +14,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
-from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
+from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
-from archsearch.evaluators.damaged_state import check_identity, taking_over
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.form import Form
@@ -28,6 +27,7 @@ from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.structure import structure
 from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
+from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 

@@ -1,4 +1,4 @@
-"""Random crops, flips and holes of a whole batch at once, on the device where it is."""
+"""Augmentation of a batch of images on its device: random crops, flips, cutout."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool) ->
 
     Args:
         images: `[images, channels, height, width]`, not changed.
-        generator: On any device. One on the CPU draws the same whatever the device of the images.
+        generator: Source of random numbers, on any device. One on the CPU draws the same for images on any device.
         pad: Pixels of padding on each side, before the crop back to the given size.
         flip: Whether to mirror left and right.
 
     Returns:
-        As `images`. They are returned as they are, and nothing is drawn, when there is nothing to do.
+        Images of the same shape; `images` itself, and nothing is drawn, if `pad` is 0 and `flip` is False.
 
     Raises:
         ConfigurationError: `pad` is negative.
@@ -41,13 +41,13 @@ def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool) ->
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, mirrored: Tensor, pad: int) -> Tensor:
-    """Return the window of each zero-padded image that begins at its row and column, mirrored where asked for.
+    """Return the window of each zero-padded image that begins at its row and column, mirrored if chosen.
 
     Args:
         images: `[images, channels, height, width]`.
         rows: `[images]` int64, from 0 to 2 * pad.
         columns: `[images]` int64, from 0 to 2 * pad.
-        mirrored: `[images]` bool.
+        mirrored: `[images]` bool, whether to mirror left and right.
         pad: Pixels of padding on each side.
     """
     number, channels, height, width = images.shape
@@ -63,16 +63,16 @@ def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, mirrored: Tenso
 def cutout(images: Tensor, generator: torch.Generator, side: int) -> Tensor:
     """Return images with a random square of each set to zero, which for normalised images is the mean colour.
 
-    The middle of the square is any pixel, so that a part of it may lie outside. T. DeVries, G. Taylor, "Improved Regularization
+    The centre of the square is any pixel, so that a part of it may lie outside. T. DeVries, G. Taylor, "Improved Regularization
     of Convolutional Neural Networks with Cutout", arXiv 1708.04552, 2017; 16 pixels for CIFAR-10.
 
     Args:
         images: `[images, channels, height, width]`, not changed.
-        generator: On any device.
-        side: Of the square, in pixels.
+        generator: Source of random numbers, on any device.
+        side: Side of the square, in pixels.
 
     Returns:
-        As `images`. They are returned as they are, and nothing is drawn, when the side is 0.
+        Images of the same shape; `images` itself, and nothing is drawn, if the side is 0.
     """
     if side == 0:
         return images
@@ -91,19 +91,19 @@ def _within(middle: Tensor, size: int, side: int) -> Tensor:
 
 
 def resized_crop(images: Tensor, generator: torch.Generator, least: float) -> Tensor:
-    """Return a random window of each image, resized to the whole size, bilinear without antialiasing.
+    """Return a random window of each image, resized to the size of the image, bilinear without antialiasing.
 
-    The window has a share of the area drawn from U(least, 1) and a ratio of width to height drawn log-uniformly from 3/4 to
+    The window has a fraction of the area drawn from U(least, 1) and a ratio of width to height drawn log-uniformly from 3/4 to
     4/3; a side that would be longer than the image's is cut. C. Szegedy et al., "Going Deeper with Convolutions", CVPR
     2015, section 6, with `least` 0.08 for ImageNet.
 
     Args:
         images: `[images, channels, height, width]` floating, not changed.
-        generator: On any device.
-        least: Smallest share of the area, 0..1.
+        generator: Source of random numbers, on any device.
+        least: Smallest fraction of the area, 0..1.
 
     Returns:
-        As `images`. They are returned as they are, and nothing is drawn, when `least` is 0.
+        Images of the same shape; `images` itself, and nothing is drawn, if `least` is 0.
     """
     if least == 0.0:
         return images

@@ -1,4 +1,4 @@
-"""The auxiliary classifier: a second one, two thirds of the way up, that a network has while it is trained.
+"""The auxiliary classifier, at two thirds of the depth, that a network has in training only.
 
 C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015; in this form in B. Zoph et al., "Learning Transferable
 Architectures for Scalable Image Recognition", CVPR 2018, and H. Liu, K. Simonyan, Y. Yang, "DARTS", ICLR 2019 (`cnn/model.py` of
@@ -21,7 +21,7 @@ from archsearch.spaces.plan import Plan, Step
 _NAME = "auxiliary"
 _SIDE, _MIDDLE, _WIDE = 2, 128, 768
 _DEPTH, _NEAR_THE_END = 2 / 3, 0.9
-# Where the classifier stands does not depend on the size of the images, which a training does not know when it begins.
+# The place of the classifier does not depend on the size of the images, which a training does not know when it begins.
 _NOMINAL_SIDE = 256
 
 
@@ -66,46 +66,46 @@ class Flatten(Operator):
         return inputs[0].flatten(1)
 
 
-def auxiliary_classifier(channels: int, classes: int, copies: int = 1) -> Chain:
+def auxiliary_classifier(channels: int, classes: int, replicas: int = 1) -> Chain:
     """Return the classifier: means, a convolution to 128 channels, one over all positions to 768 (a linear layer here), logits.
 
     Args:
-        channels: Of the map that it reads, in one copy.
-        classes: Logits of one copy.
-        copies: Networks side by side.
+        channels: Channels of the feature map that it reads, in one replica.
+        classes: Number of classes.
+        replicas: Number of replicas in the network.
     """
     return Chain(
         (
             ("active", ReLU()),
             ("means", WindowMeans()),
-            ("middle", Convolution(channels, _MIDDLE, (1, 1), replicas=copies)),
-            ("middle_norm", BatchNorm(_MIDDLE, replicas=copies)),
+            ("middle", Convolution(channels, _MIDDLE, (1, 1), replicas=replicas)),
+            ("middle_norm", BatchNorm(_MIDDLE, replicas=replicas)),
             ("middle_active", ReLU()),
             ("positions", Flatten()),
-            ("wide", Linear(_MIDDLE * _SIDE * _SIDE, _WIDE, copies)),
-            ("wide_norm", BatchNorm(_WIDE, replicas=copies)),
+            ("wide", Linear(_MIDDLE * _SIDE * _SIDE, _WIDE, replicas)),
+            ("wide_norm", BatchNorm(_WIDE, replicas=replicas)),
             ("wide_active", ReLU()),
-            ("logits", Linear(_WIDE, classes, copies)),
+            ("logits", Linear(_WIDE, classes, replicas)),
         )
     )
 
 
 def add_auxiliary(network: Network, generators: Sequence[torch.Generator]) -> Plan:
-    """Give a network the parameters of an auxiliary classifier, and return the plan whose last exit it is.
+    """Add the parameters of an auxiliary classifier to a network, and return the plan whose last exit it is.
 
-    The network's own plan stays as it is. A network with several exits has classifiers on its way already: it gets none.
+    The network's own plan stays as it is. A network with several exits gets none: it has classifiers at several depths already.
 
     Args:
-        network: With one exit.
-        generators: Source of the initial weights, one for each copy that stands side by side in the network.
+        network: Network with one exit.
+        generators: Source of the initial weights, one for each replica in the network.
     """
-    plan, copies = network.plan, len(generators)
+    plan, replicas = network.plan, len(generators)
     if len(plan.outputs) > 1:
         return plan
     shapes = plan.shapes((plan.in_channels, _NOMINAL_SIDE, _NOMINAL_SIDE))
     slot = auxiliary_place(plan)
-    sizes = shapes[slot][0] // copies, shapes[plan.outputs[0]][0] // copies
-    module = OperatorModule(auxiliary_classifier(*sizes, copies), torch.Generator())
+    sizes = shapes[slot][0] // replicas, shapes[plan.outputs[0]][0] // replicas
+    module = OperatorModule(auxiliary_classifier(*sizes, replicas), torch.Generator())
     take_side_by_side(module, [OperatorModule(auxiliary_classifier(*sizes), generator) for generator in generators])
     network.steps[_NAME] = module.to(next(network.parameters()).device)
     step = Step(_NAME, module.operator, (slot,))
@@ -113,7 +113,7 @@ def add_auxiliary(network: Network, generators: Sequence[torch.Generator]) -> Pl
 
 
 def remove_auxiliary(network: Network) -> None:
-    """Take the parameters of the auxiliary classifier from a network, if it has one."""
+    """Remove the parameters of the auxiliary classifier from a network, if it has one."""
     if _NAME in network.steps:
         del network.steps[_NAME]
 

@@ -1,4 +1,4 @@
-"""Training of a network that no space holds, with the recipe of the candidates that it is compared with."""
+"""Training of a fixed network outside any search space, with the recipe of the candidates that it is compared with."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime.curve import AnytimeCurve
-from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.datasets.image_task import ImageTask
+from archsearch.evaluators.devices import cpu_threads, device_named
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import Recipe
 from archsearch.evaluators.training.scoring import exit_scores
@@ -21,12 +20,12 @@ from archsearch.spaces.plan import Plan
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A trained network and what its exits reach.
+    """A trained network and the anytime curves of its exits.
 
     Args:
-        network: On the device, in evaluation mode.
-        validation: Accuracy on the validation images against MACs, an exit a point.
-        test: Likewise on the test images.
+        network: The network, on the device, in evaluation mode.
+        validation: Accuracy on the validation images against MACs, one point an exit.
+        test: Accuracy on the test images against MACs.
     """
 
     network: Network
@@ -41,24 +40,24 @@ def trained(
 
     Args:
         plan: A network with one or several exits, such as `msdnet_plan(10, 3)`.
-        splits: Images, of `datasets.load`.
-        recipe: How to train.
-        seed: Of weights and batches.
+        splits: Images, as from `datasets.load`.
+        recipe: Settings of the training.
+        seed: Seed of initial weights and batches.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads.
 
     Raises:
-        ConfigurationError: There is no such device.
+        ConfigurationError: The device is unknown.
         TrainingDiverged: The loss became infinite or NaN.
     """
     weights, order = (torch.Generator().manual_seed(number) for number in (2 * seed, 2 * seed + 1))
-    place, chance = device_named(device), 1.0 / splits.train.num_classes
-    mean, std = splits.train.statistics()
-    images, *others = (datasets.resident(part, mean, std, place) for part in splits)
+    place, task = device_named(device), ImageTask(splits)
+    images, validation, test = task.part("train", place), task.part("validation", place), task.part("test", place)
     network = Network(plan, weights).to(place)
-    macs = [cost.macs for cost in exit_costs(plan, splits.train.shape)]
+    macs = [cost.macs for cost in exit_costs(plan, task.input_shape)]
     with cpu_threads(threads):
         train(network, images.images, images.labels, recipe, [order], mixed_precision=place.type == "cuda")
-        scores = [exit_scores(network, part.images, part.labels) for part in others]
-    validation, test = (AnytimeCurve.of_exits(macs, [float(each.accuracy) for each in part], chance) for part in scores)
-    return TrainedNetwork(network, validation, test)
+        scores = [exit_scores(network, part.images, part.labels) for part in (validation, test)]
+    chance = 1.0 / task.num_classes
+    curves = [AnytimeCurve.of_exits(macs, [float(each.accuracy) for each in part], chance) for part in scores]
+    return TrainedNetwork(network, validation=curves[0], test=curves[1])

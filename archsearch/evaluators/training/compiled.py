@@ -1,4 +1,4 @@
-"""Networks that PyTorch compiles when they are first used."""
+"""Compilation of networks by `torch.compile`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from archsearch.errors import ConfigurationError, first_line
 
 
 def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
-    """Return what maps images as the network does, compiled for the shapes that it meets, with the network's own parameters.
+    """Return the network's forward function, compiled at the first call with each shape; it uses the network's own parameters.
 
     Raises:
-        ConfigurationError: At the first use: this machine cannot compile, for want of a C++ compiler for example.
+        ConfigurationError: At the first call, if this machine cannot compile, for example because it has no C++ compiler.
     """
     compilation = torch.compile(network)
 

@@ -1,4 +1,4 @@
-"""Drop path: whole inputs of sums are left out at random while a network is trained."""
+"""Drop path: inputs of sums are left out at random in training."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ from archsearch.spaces.plan import Plan, Step
 
 @dataclass
 class DropRate:
-    """What the sums of one network share.
+    """Drop rate and random generators, shared by the sums of one network.
 
     Args:
-        generators: One for each copy that stands side by side in the network.
-        rate: Chance that an input is left out for an image, 0..1.
+        generators: Source of random numbers, one for each replica in the network.
+        rate: Probability that an input is left out for an image, 0..1.
     """
 
     generators: Sequence[torch.Generator]
     rate: float = 0.0
 
     def begin(self, rate: float, sources: Sequence[torch.Generator], rank: int = 0) -> None:
-        """Begin an epoch, with random numbers of its own that depend on the state of the sources.
+        """Begin an epoch, with new generators seeded from the sources.
 
         Args:
-            rate: Chance that an input is left out for an image, 0..1.
-            sources: One for each copy; a seed is drawn from each.
-            rank: Number of this process among those that train together: each leaves out others.
+            rate: Probability that an input is left out for an image, 0..1.
+            sources: Generators, one a replica; a seed is drawn from each.
+            rank: Number of this process among those that train together; each leaves out other inputs.
         """
         seeds = [int(torch.randint(2**62, (), generator=source, device=source.device)) for source in sources]
         self.rate, self.generators = rate, [torch.Generator().manual_seed(seed + rank) for seed in seeds]
 
 
 class DropPathSum(Operator):
-    """A sum whose inputs are left out, each for some images; those that stay are scaled to keep the mean.
+    """A sum whose inputs are left out at random, for each image separately, and scaled to keep the mean.
+
+    With the rate p, each input x that may be dropped is replaced by x m / (1 - p), where m is 0 with probability p, else 1.
 
     G. Larsson et al., "FractalNet", ICLR 2017; in this form, where all inputs of a sum may be left out at once, in B. Zoph et
     al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and DARTS.
 
     Args:
-        drop: The chance, and where random numbers come from.
-        may_drop: For each input whether it may be left out.
+        drop: Rate and generators.
+        may_drop: Whether each input may be left out.
     """
 
     def __init__(self, drop: DropRate, may_drop: tuple[bool, ...]) -> None:
@@ -65,7 +67,7 @@ class DropPathSum(Operator):
         return Sum().apply(inputs)
 
     def _dropped(self, x: Tensor) -> Tensor:
-        """Return the input without some images: other ones in each copy."""
+        """Return the input, set to zero for some images: other ones in each replica."""
         generators, keep = self._drop.generators, 1.0 - self._drop.rate
         drawn = [torch.rand(len(x), generator=generator, device=generator.device) < keep for generator in generators]
         mask = torch.stack(drawn, 1).to(x.device, x.dtype).div_(keep)

@@ -1,35 +1,29 @@
-"""The evaluator that trains candidates for real."""
+"""The evaluator that trains each candidate and scores it by validation accuracy."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
-from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime.curve import AREA
-from archsearch.evaluators.cpu_threads import cpu_threads
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.datasets.image_task import ImageTask
+from archsearch.evaluators.devices import cpu_threads, device_named, failure_text
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training.loop import TrainingDiverged, train
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale
+from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import Score, exit_scores
 from archsearch.spaces import Architecture, SearchSpace
-from archsearch.spaces.network import Network, stacked_network
-
-Part = tuple[Tensor, Tensor]
+from archsearch.spaces.network import Network
 
 # A backward pass costs about twice a forward pass.
 _PASSES = 3
@@ -48,17 +42,17 @@ class TrainingEvaluator(Evaluator):
 
     Args:
         space: Space of the candidates.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        recipe: How to train; None takes the one for the dataset.
+        dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
+        recipe: Settings of the training; None takes those for the dataset.
         seed: Seed of all candidates' trainings.
-        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Kind of score, `accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
-        repeats: Independent trainings of each candidate, made in one pass, whose mean is the score. Needs a space with the scale
-            setting `replicas`.
+        repeats: Number of replicas of each candidate, trained independently in one pass; the score is their mean. Needs a space
+            with the scale setting `replicas`.
         report_test: Whether to measure test accuracy too. No searcher sees it.
-        latency: Whether to measure how long a forward pass takes, on the device and with the threads of the training: metrics
-            such as `latency_ms_batch1`, milliseconds of a batch of 1 and of 64 (median, with quartiles `_low` and `_high`), and
-            for several exits curves such as `exit_latency_ms_batch1`. What else runs on the device slows it down.
+        latency: Whether to measure the time of a forward pass, on the device and with the threads of the training: metrics such
+            as `latency_ms_batch1`, milliseconds of a batch of 1 and of 64 (median, with quartiles `_low` and `_high`), and for
+            several exits curves such as `exit_latency_ms_batch1`. Other work on the device slows it down.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of one training.
         root: Folder of downloaded datasets.
@@ -68,6 +62,16 @@ class TrainingEvaluator(Evaluator):
     Raises:
         ConfigurationError: A setting is unknown or out of range.
         DatasetError: The dataset is unknown or cannot be read.
+
+    Example:
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import TrainingEvaluator
+        >>> space = spaces.get("nasbench201")
+        >>> cell = space.parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+        >>> evaluator = TrainingEvaluator(space, "digits", epochs=1, scale={"channels": 2, "cells_per_stage": 1})
+        >>> [evaluation] = evaluator.evaluate([cell])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
     def __init__(
@@ -89,27 +93,22 @@ class TrainingEvaluator(Evaluator):
         **changes: Any,
     ) -> None:
         super().__init__(space, seed)
-        name = dataset if isinstance(dataset, str) else "own"
-        self.objective = ScoreObjective(objective, max_budget)
-        self.recipe = (recipe or default_recipe(name)).with_changes(**changes)
-        fitting = {key: value for key, value in default_scale(name).items() if key in space.scale_defaults}
-        self.scale = space.checked_scale(fitting if scale is None else scale)
+        self.images, self.objective = ImageTask(dataset, root), ScoreObjective(objective, max_budget)
+        self.recipe = (recipe or default_recipe(self.images.recipe_name)).with_changes(**changes)
+        default = default_scale(self.images.recipe_name, space.scale_defaults)
+        self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
         for argument, value in (("repeats", repeats), ("threads", threads)):
             check_whole_number(argument, value)
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
-        # Workers run in other folders: what a relative path starts from is settled here.
-        self.dataset, self.root = dataset, root or (str(Path.cwd()) if ":" in name else None)
         self.repeats, self.report_test, self.latency = repeats, report_test, latency
         self.device, self.threads = device, threads
-        self._digest: str | None = None
-        self._own_parts: tuple[Part, Part, Part] | None = None
 
     @property
     def task(self) -> str:
-        return self.dataset if isinstance(self.dataset, str) else self.dataset.train.name.partition("/")[0]
+        return self.images.name
 
     @property
     def score_name(self) -> str:
@@ -125,30 +124,26 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def chance(self) -> float:
-        return 1.0 / self.splits().train.num_classes
+        return 1.0 / self.images.num_classes
 
     @property
     def cost_arguments(self) -> Mapping[str, Any]:
-        part = self.splits().train
-        return {"input_shape": part.shape, "num_classes": part.num_classes, **self.scale}
+        return {"input_shape": self.images.input_shape, "num_classes": self.images.num_classes, **self.scale}
 
     def splits(self) -> Splits:
         """Return the images; a named dataset is loaded once a process."""
-        return _load(self.dataset, self.root) if isinstance(self.dataset, str) else self.dataset
+        return self.images.splits
 
     def settings(self) -> Mapping[str, Any]:
         # Device and threads are left out: they change the seconds, not what is measured.
-        splits = self.splits()
-        if self._digest is None:
-            self._digest = "-".join(part.digest for part in splits)
         return {
             "space": self.space.name,
-            "dataset": self._digest,
+            "dataset": self.images.full_digest,
             "recipe": self.recipe.settings(),
             "scale": self.scale,
             "repeats": self.repeats,
             "report_test": self.report_test,
-            **self.objective.settings(splits.train.shape, splits.train.num_classes, self.scale),
+            **self.objective.settings(self.images.input_shape, self.images.num_classes, self.scale),
             # Only where it is measured is it a part of what is measured.
             **({"latency": {"device": self.device, "threads": self.threads}} if self.latency else {}),
         }
@@ -158,25 +153,18 @@ class TrainingEvaluator(Evaluator):
             return [self._evaluate(architecture) for architecture in architectures]
 
     def network(self, architecture: Architecture) -> Network:
-        """Return the untrained network of a candidate (all repeats side by side), with its own initial weights."""
-        train_part = self.splits().train
+        """Return the untrained network of a candidate, all replicas side by side, each with initial weights of its own."""
+        return self._stacked(architecture, self._generators(architecture, "weights"))
+
+    def _stacked(self, architecture: Architecture, generators: Sequence[torch.Generator]) -> Network:
+        channels = self.images.input_shape[0]
+        return stacked_network(self.space, architecture, self.images.num_classes, channels, generators, self.scale)
+
+    def _generators(self, architecture: Architecture, use: str) -> list[torch.Generator]:
+        """Return a source of random numbers for each replica of a candidate and this use."""
         key = self.space.key(architecture)
-        generators = [
-            torch.Generator().manual_seed(derived_seed(self.seed, key, repeat, "weights")) for repeat in range(self.repeats)
-        ]
-        arguments = (architecture, train_part.num_classes, train_part.shape[0])
-        return stacked_network(self.space, *arguments, generators, self.scale)
-
-    def _parts(self) -> tuple[Part, Part, Part]:
-        device = device_named(self.device)
-        if isinstance(self.dataset, str):
-            return _resident(self.dataset, self.root, device)
-        if self._own_parts is None:
-            self._own_parts = _normalised(self.dataset, device)
-        return self._own_parts
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_own_parts": None}
+        seeds = [derived_seed(self.seed, key, replica, use) for replica in range(self.repeats)]
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def _evaluate(self, architecture: Architecture) -> Evaluation:
         started = time.perf_counter()
@@ -194,29 +182,29 @@ class TrainingEvaluator(Evaluator):
         return Evaluation(architecture, key, metrics[self.score_name], metrics, seconds, None, curves)
 
     def _train(self, architecture: Architecture) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        (images, labels), validation, test = self._parts()
-        key = self.space.key(architecture)
-        network = self.network(architecture).to(images.device)
-        generators = [
-            torch.Generator().manual_seed(derived_seed(self.seed, key, repeat, "batches")) for repeat in range(self.repeats)
-        ]
-        history: list[list[Score]] = []
+        device = device_named(self.device)
+        images, validation = self.images.part("train", device), self.images.part("validation", device)
+        network = self.network(architecture).to(device)
+        history: list[list[Score]] = []  # by epoch, then by exit
         train(
             network,
-            images,
-            labels,
+            images.images,
+            images.labels,
             self.recipe,
-            generators,
-            on_epoch=lambda epoch: history.append(exit_scores(network, *validation, self.repeats)),
-            mixed_precision=images.device.type == "cuda",
+            self._generators(architecture, "batches"),
+            on_epoch=lambda epoch: history.append(exit_scores(network, validation.images, validation.labels, self.repeats)),
+            mixed_precision=device.type == "cuda",
         )
-        metrics = self._metrics(architecture, history[-1][-1], len(labels))
+        metrics = self._metrics(architecture, history[-1][-1], len(images))
         curves = {"valid_accuracy": tuple(_accuracy(epoch[-1]) for epoch in history)}
-        final = exit_scores(network, *test, self.repeats) if self.report_test else []
+        final: list[Score] = []
+        if self.report_test:
+            test = self.images.part("test", device)
+            final = exit_scores(network, test.images, test.labels, self.repeats)
         if final:
             metrics |= {"test_accuracy": _accuracy(final[-1]), "test_loss": float(final[-1].loss.mean())}
         if self.latency:
-            times, exit_times = self._latencies(architecture, images.device)
+            times, exit_times = self._latencies(architecture, device)
             metrics, curves = {**metrics, **times}, {**curves, **exit_times}
         return self._with_exits(architecture, metrics, curves, history[-1], final)
 
@@ -235,10 +223,9 @@ class TrainingEvaluator(Evaluator):
     def _latencies(
         self, architecture: Architecture, device: torch.device
     ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        """Return metrics and curves of the latency of one copy, untrained: it does not depend on the weights."""
-        part = self.splits().train
-        single = stacked_network(self.space, architecture, part.num_classes, part.shape[0], [torch.Generator()], self.scale)
-        return latency_figures(single.to(device), part.shape)
+        """Return metrics and curves of the latency of one replica, untrained: it does not depend on the weights."""
+        single = self._stacked(architecture, [torch.Generator()])
+        return latency_figures(single.to(device), self.images.input_shape)
 
     def _with_exits(
         self,
@@ -261,32 +248,14 @@ class TrainingEvaluator(Evaluator):
         return metrics, {**curves, "exit_macs": macs}
 
     def _exit_macs(self, architecture: Architecture) -> tuple[float, ...]:
-        part = self.splits().train
-        return exit_macs(self.space.plan(architecture, part.num_classes, part.shape[0], **self.scale), part.shape)
+        shape = self.images.input_shape
+        return exit_macs(self.space.plan(architecture, self.images.num_classes, shape[0], **self.scale), shape)
 
     @property
     def _max_budget(self) -> float:
-        part = self.splits().train
-        return self.objective.budget(part.shape, part.num_classes, self.scale)
+        return self.objective.budget(self.images.input_shape, self.images.num_classes, self.scale)
 
 
 def _accuracy(score: Score) -> float:
-    """Return the mean accuracy of all copies."""
+    """Return the mean accuracy of all replicas."""
     return float(score.accuracy.mean())
-
-
-def _normalised(splits: Splits, device: torch.device) -> tuple[Part, Part, Part]:
-    """Return images as normalised floats and labels of each part, on the device."""
-    mean, std = splits.train.statistics()
-    parts = [datasets.resident(part, mean, std, device) for part in splits]
-    return tuple((part.images, part.labels) for part in parts)  # type: ignore[return-value]
-
-
-@lru_cache(maxsize=4)
-def _load(dataset: str, root: str | None) -> Splits:
-    return datasets.load(dataset, root)
-
-
-@lru_cache(maxsize=4)
-def _resident(dataset: str, root: str | None, device: torch.device) -> tuple[Part, Part, Part]:
-    return _normalised(_load(dataset, root), device)

@@ -1,4 +1,4 @@
-"""Weights that a training begins with, such as those of a hypernetwork."""
+"""Initial weights given for a training, such as those of a hypernetwork."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from archsearch.errors import ConfigurationError
 
 
 def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put weights into a network by the names of its parameters; it keeps its own for all others.
+    """Copy weights into a network by parameter name; all other parameters stay as they are.
 
     Raises:
-        ConfigurationError: There is no parameter of a name, or it has another shape.
+        ConfigurationError: The network has no parameter of a name, or it has another shape.
     """
     remedy = "Give those of this architecture, at the same scale."
     known = network.state_dict()
@@ -28,7 +28,7 @@ def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def identity(weights: Mapping[str, Tensor] | None) -> dict[str, str]:
-    """Return what tells a training that begins with these weights from others; nothing for none."""
+    """Return the entry for the identity of a training that starts with these weights; an empty one for none."""
     if not weights:
         return {}
     digest = hashlib.blake2b(digest_size=8)

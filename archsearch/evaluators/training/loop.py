@@ -1,4 +1,4 @@
-"""Training of one network, or of several independent copies of it in one pass."""
+"""Epoch-by-epoch training of a network, or of several replicas in one pass, with SGD."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archsearch.evaluators.datasets.resident import batches
 from archsearch.evaluators.training.augmentation import augment, cutout, resized_crop
 from archsearch.evaluators.training.compiled import compiled
 from archsearch.evaluators.training.plan import TrainingPlan
-from archsearch.evaluators.training.processes import Processes, apart
+from archsearch.evaluators.training.processes import Processes, without_gradient_sync
 from archsearch.evaluators.training.recipe import Recipe
 from archsearch.evaluators.training.scoring import exits_of
 from archsearch.evaluators.training.weight_average import WeightAverage
@@ -41,9 +41,10 @@ def train(
         network: As for `Training`.
         images: As for `Training.run_epoch`.
         labels: As for `Training.run_epoch`.
-        recipe: How to train.
+        recipe: Settings of the training.
         generators: As for `Training`.
-        on_epoch: Called after each epoch with its number from 1, while the network has the weights that count.
+        on_epoch: Called after each epoch with its number from 1, while the network has the weights to score: the averaged ones
+            if the recipe averages them.
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
 
     Raises:
@@ -58,19 +59,19 @@ def train(
 
 
 class Training:
-    """The training of a network, epoch by epoch, whose state can be stored in between.
+    """The training of a network, epoch by epoch, whose state can be saved after each epoch.
 
     Args:
-        network: Maps `[batch, copies * channels, height, width]` to logits `[batch, copies * classes]`, or to a list of them,
+        network: Maps `[batch, replicas * channels, height, width]` to logits `[batch, replicas * classes]`, or to a list of them,
             one for each exit; the losses of all exits are then summed (as in MSDNet: G. Huang et al., ICLR 2018).
-        recipe: How to train.
-        generators: One for each copy: order of the images, augmentation, drop path. Copies share nothing.
+        recipe: Settings of the training.
+        generators: Source of random numbers, one a replica: order of the images, augmentation, drop path.
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
-        processes: Those that train together. Each calls the same with the same seeds, and works on its share of every batch;
-            normalisation sees one share at a time.
+        processes: Processes that train the same network. Each makes the same calls with the same seeds and works on its share of
+            every batch; batch normalisation sees one share at a time.
 
     Raises:
-        ConfigurationError: The recipe has what several copies, this network, or this machine cannot have.
+        ConfigurationError: The recipe has a setting that does not work with several replicas, this network, or this machine.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Training:
     ) -> None:
         if recipe.gradient_clip and len(generators) > 1:
             raise ConfigurationError(
-                f"gradient_clip: expected 0 for {len(generators)} copies in one pass, which share nothing; got "
+                f"gradient_clip: expected 0 for {len(generators)} replicas in one pass, which share nothing; got "
                 f"{recipe.gradient_clip}. Train one at a time."
             )
         self.network, self.recipe, self.generators = network, recipe, generators
@@ -111,7 +112,7 @@ class Training:
         return self.epoch >= self.recipe.epochs
 
     def run_epoch(self, images: Tensor, labels: Tensor) -> float:
-        """Run the next epoch and return its mean loss, that of all exits and copies together.
+        """Run the next epoch and return its mean loss, summed over all exits and replicas.
 
         Args:
             images: `[images, channels, height, width]`, normalised, on the network's device.
@@ -149,26 +150,26 @@ class Training:
         return size
 
     def _step(self, batch: Tensor, labels: Tensor) -> Tensor:
-        """Take one step and return the loss before it: the part of it that this process has.
+        """Take one step and return this process's part of the loss before it.
 
         Args:
-            batch: `[batch, copies * channels, height, width]`.
-            labels: `[batch, copies]`.
+            batch: `[batch, replicas * channels, height, width]`.
+            labels: `[batch, replicas]`.
         """
         recipe, processes, number = self.recipe, self._processes, self._processes.number
         parts = number * recipe.accumulate
         self._optimizer.zero_grad()
         total = torch.zeros((), device=batch.device)
         shares = list(zip(batch.tensor_split(parts), labels.tensor_split(parts), strict=True))[processes.rank :: number]
-        shares = [share for share in shares if len(share[0])]  # there may be fewer images than parts
+        shares = [share for share in shares if len(share[0])]  # some are empty if there are fewer images than parts
         for index, (part, truth) in enumerate(shares, start=1):
-            with apart(self._shared, index < len(shares)):
+            with without_gradient_sync(self._shared, index < len(shares)):
                 with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
                     exits = exits_of(self._forward(part))
                 loss = self._loss(exits, truth)
                 if parts > 1:
                     loss = loss * (len(part) / len(batch))
-                # Gradients are averaged over processes where they are to be summed.
+                # DDP averages gradients over processes; times their number, the average is the sum.
                 (loss * number).backward()
             total += loss.detach()
         if recipe.gradient_clip:
@@ -187,7 +188,7 @@ class Training:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Give the network the averaged weights for a while, where the recipe averages them."""
+        """Give the network the averaged weights within the block, if the recipe averages them."""
         if self._average is None:
             yield
             return
@@ -198,14 +199,14 @@ class Training:
             self._average.swap()
 
     def finish(self) -> None:
-        """Leave the network with the weights that count, and without what is there for training only."""
+        """Leave the network with its final weights (the averaged ones if there are), without the auxiliary classifier."""
         if self._average is not None:
             self._average.swap()
             self._average = None
         self._plan.remove()
 
     def state(self) -> dict[str, Any]:
-        """Return all that the rest of the training depends on, after an epoch: tensors and plain data."""
+        """Return all that the remaining epochs depend on, as tensors and plain data."""
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
@@ -215,7 +216,7 @@ class Training:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned, of a training with the same network and recipe."""
+        """Continue from what `state` of a training with the same network and recipe returned."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self._average is not None:
@@ -226,16 +227,20 @@ class Training:
 
 
 def _learning_rate(recipe: Recipe, epoch: int, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step; epochs and steps count from 0."""
+    """Return the learning rate of a step; epochs and steps count from 0.
+
+    With the peak rate r, decay d, E epochs of S steps: `exponential` is r d^epoch, and `cosine` is
+    r (1 + cos(pi step / (E S))) / 2, where `step` counts on through all epochs.
+    """
     if recipe.schedule == "exponential":
         return float(recipe.learning_rate * recipe.decay**epoch)
     return 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * step / (recipe.epochs * steps_per_epoch)))
 
 
 def _batch(images: Tensor, rows: Tensor, recipe: Recipe, generators: Sequence[torch.Generator]) -> Tensor:
-    """Return the images at `rows` (`[copies, batch]`) as `[batch, copies * channels, height, width]`."""
-    copies = [_augmented(images[chosen], generator, recipe) for chosen, generator in zip(rows, generators, strict=True)]
-    batch = torch.cat(copies, dim=1) if len(copies) > 1 else copies[0]
+    """Return the images at `rows` (`[replicas, batch]`) as `[batch, replicas * channels, height, width]`."""
+    parts = [_augmented(images[chosen], generator, recipe) for chosen, generator in zip(rows, generators, strict=True)]
+    batch = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
     return batch.contiguous(memory_format=torch.channels_last) if recipe.channels_last else batch
 
 
@@ -246,7 +251,7 @@ def _augmented(images: Tensor, generator: torch.Generator, recipe: Recipe) -> Te
 
 
 def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the sum over copies of the mean cross-entropy, so that each copy has the gradients that it would have alone."""
-    batch, copies = labels.shape
-    flat = logits.float().view(batch * copies, -1)
-    return F.cross_entropy(flat, labels.reshape(-1), label_smoothing=label_smoothing) * copies
+    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone."""
+    batch, replicas = labels.shape
+    flat = logits.float().view(batch * replicas, -1)
+    return F.cross_entropy(flat, labels.reshape(-1), label_smoothing=label_smoothing) * replicas

@@ -1,4 +1,4 @@
-"""What a network executes while it is trained, and not otherwise: drop path, an auxiliary classifier."""
+"""The plan that a network executes in training only, with drop path and an auxiliary classifier."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from archsearch.spaces.network import Network
 
 
 class TrainingPlan:
-    """The plan of a network in training; the network has its own at all other times.
+    """The plan of a network in training; outside `epoch` the network executes its own plan.
 
     Args:
-        network: Parameters of an auxiliary classifier are added to it, until `remove`.
-        recipe: Says what there is.
-        generators: Source of random numbers, one for each copy that stands side by side in the network.
+        network: Network to train. Parameters of an auxiliary classifier are added to it, until `remove`.
+        recipe: Its `drop_path` and `auxiliary` decide what is added.
+        generators: Source of random numbers, one for each replica in the network.
 
     Raises:
-        ConfigurationError: The recipe needs a network of a search space, whose steps are known, and this is another.
+        ConfigurationError: The recipe has drop path or an auxiliary classifier, but the network is none of a search space.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, generators: Sequence[torch.Generator]) -> None:
@@ -45,10 +45,10 @@ class TrainingPlan:
 
     @contextmanager
     def epoch(self, progress: float, rank: int) -> Iterator[None]:
-        """Let the network execute this plan for an epoch.
+        """Let the network execute this plan within the block, for one epoch.
 
         Args:
-            progress: Share of the training that is done, 0..1.
+            progress: Fraction of the training that is done, 0..1.
             rank: Number of this process among those that train together.
         """
         if self._network is None:
@@ -63,6 +63,6 @@ class TrainingPlan:
             self._network.plan = own
 
     def remove(self) -> None:
-        """Take from the network what it needs no longer."""
+        """Remove the parameters of the auxiliary classifier from the network."""
         if self._network is not None:
             remove_auxiliary(self._network)

@@ -1,4 +1,4 @@
-"""Several processes that train one model: each works on its own share, gradients are averaged."""
+"""Data-parallel training of one model by several processes, whose gradients are averaged (DDP)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from archsearch.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes of a training.
+    """Rank of this process and number of processes of a training.
 
     Args:
-        rank: Number of this one, from 0. The first one reports and writes checkpoints.
-        number: How many there are.
+        rank: Number of this process, from 0. The first one reports and writes checkpoints.
+        number: Number of processes.
     """
 
     rank: int = 0
@@ -27,10 +27,10 @@ class Processes:
 
     @classmethod
     def of_group(cls) -> Processes:
-        """Return those of the default process group of `torch.distributed`.
+        """Return the processes of the default process group of `torch.distributed`.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: There is no process group.
         """
         if not (distributed.is_available() and distributed.is_initialized()):
             raise ConfigurationError(
@@ -41,7 +41,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that reports and writes."""
+        """Whether this process reports and writes checkpoints."""
         return self.rank == 0
 
     def shared(self, model: nn.Module, device: torch.device) -> nn.Module:
@@ -60,9 +60,14 @@ class Processes:
 
 
 @contextmanager
-def apart(model: nn.Module, while_: bool) -> Iterator[None]:
-    """Leave gradients as they are in this process for a while: for all parts of a batch but the last."""
-    if while_ and isinstance(model, DistributedDataParallel):
+def without_gradient_sync(model: nn.Module, when: bool) -> Iterator[None]:
+    """Skip DDP's all-reduce of gradients within the block: for all micro-batches of a step but the last.
+
+    Args:
+        model: As `Processes.shared` returned it. Without DDP there is nothing to skip.
+        when: Whether to skip it.
+    """
+    if when and isinstance(model, DistributedDataParallel):
         with model.no_sync():
             yield
     else:

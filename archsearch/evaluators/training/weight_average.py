@@ -1,4 +1,4 @@
-"""Moving averages of the weights of a network in training."""
+"""Exponential moving average of the weights of a network in training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 
 
 class WeightAverage:
-    """An exponential moving average of weights and running statistics.
+    """An exponential moving average of the weights and running statistics of a network.
 
-    Early on the decay is lower, `(1 + steps) / (10 + steps)`, so that the first weights are soon forgotten (as in TensorFlow's
-    `ExponentialMovingAverage` with `num_updates`).
+    After step t, average = d average + (1 - d) weights with d = min(decay, (1 + t) / (10 + t)): early on the decay is lower, so
+    that the first weights are soon forgotten (as in TensorFlow's `ExponentialMovingAverage` with `num_updates`).
 
     Args:
-        network: Whose weights are averaged.
-        decay: Weight of the average so far in each step, 0..1.
+        network: Network whose weights are averaged.
+        decay: Weight of the old average in each step, 0..1.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -26,7 +26,7 @@ class WeightAverage:
         self._average = [tensor.clone() for tensor in self._current]
 
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step to the average."""
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
         torch._foreach_lerp_(self._average, self._current, 1.0 - decay)
@@ -43,7 +43,7 @@ class WeightAverage:
         return {"steps": self._steps, "tensors": self._average}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Load what `state` returned."""
         self._steps = state["steps"]
         for average, stored in zip(self._average, state["tensors"], strict=True):
             average.copy_(stored)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import check_whole_number, memory_errors
-from archsearch.evaluators import Recipe, datasets, recipes
+from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
-from archsearch.evaluators.training.recipe import default_scale
+from archsearch.evaluators.training.recipe import default_scale, recipe_named
 from archsearch.platform.training.final_training import REMEDY, FinalTraining, Parts, measured
 from archsearch.platform.training.progress import EpochProgress
 from archsearch.platform.training.trained_model import TrainedModel, TrainingData
@@ -51,7 +51,7 @@ def retrain(
         space: Space of the architecture.
         architecture: What to train.
         dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
-        recipe: Name of a recipe (`recipes.names()`), or a recipe.
+        recipe: Name of a recipe (`recipe_names()`), or a recipe.
         seed: Seed of weights, order and augmentation.
         scale: Size of the network; None takes the one for the dataset.
         checkpoint: File to store the training in after each epoch, and to go on from.
@@ -80,7 +80,7 @@ def retrain(
     """
     check_whole_number("workers", workers)
     name = dataset if isinstance(dataset, str) else dataset.train.name.partition("/")[0]
-    made = recipes.get(recipe, name).with_changes(**changes)
+    made = recipe_named(recipe, name).with_changes(**changes)
     size = space.checked_scale(default_size(space, name) if scale is None else scale)
     splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
     data = TrainingData.of(name, splits, with_validation)

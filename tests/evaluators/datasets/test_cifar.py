@@ -121,5 +121,5 @@ def test_without_files_or_network_the_error_says_what_to_do(name: str, tmp_path:
 def test_damaged_files_in_the_root_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = _publish(CIFAR10, tmp_path, monkeypatch)
     (base / "test_batch").write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"cifar-10-batches-py; some are missing or damaged\. Remove this folder"):
+    with pytest.raises(DatasetError, match=r"cifar-10-batches-py; some are missing or corrupt\. Remove this folder"):
         load("cifar10", tmp_path)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from archsearch.errors import DatasetError
-from archsearch.evaluators.datasets import ImageDataset, load
+from archsearch.evaluators.datasets import ImageDataset
 
 
 def _dataset(images: int = 6, channels: int = 3, side: int = 5) -> ImageDataset:
@@ -65,19 +64,3 @@ def test_shapes_types_and_labels_that_do_not_fit_are_refused() -> None:
         ImageDataset("toy", one.images, one.labels[:5], one.classes)
     with pytest.raises(DatasetError, match="from 0 to 0"):
         ImageDataset("toy", one.images, one.labels, ("cat",))
-
-
-def test_digits_are_the_real_images_in_their_stored_split() -> None:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    splits = load("digits")
-    assert [len(part) for part in splits] == [901, 449, 447]
-    assert splits.train.shape == (1, 8, 8)
-    everything = torch.cat([part.images for part in splits]).flatten(1).numpy()
-    expected = np.rint(bunch.images * (255 / 16)).astype(np.uint8).reshape(len(bunch.images), -1)
-    assert sorted(map(bytes, everything)) == sorted(map(bytes, expected))
-    for part in splits:
-        shares = torch.bincount(part.labels, minlength=10) / len(part)
-        overall = np.bincount(bunch.target) / len(bunch.target)
-        assert np.abs(shares.numpy() - overall).max() < 0.005

@@ -50,7 +50,7 @@ def test_it_reads_a_map_of_the_last_stage_two_thirds_of_the_way_up(name: str, se
         assert isinstance(plan.steps[slot - 1].operator, Sum | Concatenate)
 
 
-def test_the_place_is_the_same_for_all_sizes_of_images_and_many_copies() -> None:
+def test_the_place_is_the_same_for_all_sizes_of_images_and_many_replicas() -> None:
     space = spaces.get("nasbench201")
     architecture = space.sample(np.random.default_rng(1))
     places = {auxiliary_place(space.plan(architecture, 10, 3, **scale)) for scale in ({}, {"channels": 5}, {"replicas": 3})}

@@ -46,7 +46,7 @@ def test_nothing_is_left_out_at_inference_or_at_rate_zero() -> None:
     assert torch.equal(generator.get_state(), state)
 
 
-def test_copies_lose_what_they_would_lose_alone() -> None:
+def test_replicas_lose_what_they_would_lose_alone() -> None:
     images = torch.rand(50, 2, 3, 3)
     seeds = (3, 4)
     together = DropRate([torch.Generator().manual_seed(seed) for seed in seeds], 0.5)

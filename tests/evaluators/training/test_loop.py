@@ -1,4 +1,4 @@
-"""The training loop against a plain one, and copies side by side against each alone."""
+"""The training loop against a plain one, and replicas against each network alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
 from archsearch.evaluators.training.loop import Training, TrainingDiverged, train
+from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import score
 from archsearch.spaces.nasbench201 import NASBench201
-from archsearch.spaces.network import Network, stacked_network
+from archsearch.spaces.network import Network
 
 SPACE = NASBench201()
 CELL = SPACE.parse("|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
@@ -107,7 +108,7 @@ def test_learning_rate_falls_to_zero_along_a_cosine() -> None:
         Recipe(epochs=2, batch_size=16, auxiliary=0.4, drop_path=0.3),
     ],
 )
-def test_copies_side_by_side_equal_each_copy_alone(recipe: Recipe) -> None:
+def test_replicas_equal_each_network_alone(recipe: Recipe) -> None:
     (images, labels), (held_out, truth) = make_images(), make_images(30, seed=9)
     seeds = [3, 1, 4]
     recipe = recipe.with_changes(learning_rate=0.02)
@@ -117,10 +118,10 @@ def test_copies_side_by_side_equal_each_copy_alone(recipe: Recipe) -> None:
         train(model, images, labels, recipe, [generator(seed)])
     for stacked, *parts in zip(together.parameters(), *(model.parameters() for model in alone), strict=True):
         torch.testing.assert_close(stacked, torch.cat(parts), rtol=1e-4, atol=1e-4)
-    scores, singles = score(together, held_out, truth, copies=3), [score(model, held_out, truth) for model in alone]
+    scores, singles = score(together, held_out, truth, replicas=3), [score(model, held_out, truth) for model in alone]
     torch.testing.assert_close(scores.loss, torch.cat([single.loss for single in singles]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(scores.accuracy, torch.cat([single.accuracy for single in singles]), rtol=0, atol=1e-4)
-    assert len(set(scores.loss.tolist())) == 3, "the copies differ"
+    assert len(set(scores.loss.tolist())) == 3, "the replicas differ"
 
 
 def test_loss_falls() -> None:
@@ -155,19 +156,6 @@ def test_infinite_loss_ends_the_training() -> None:
     with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 1 of 3; lower learning_rate."):
         train(linear(), images * 1e30, labels, Recipe(epochs=3, batch_size=16), [generator(0)], on_epoch=epochs.append)
     assert epochs == []
-
-
-def test_scores_equal_those_of_each_image_and_copy() -> None:
-    images, labels = make_images(23)
-    model = network([0, 1])
-    before = copy.deepcopy(model.state_dict())
-    found = score(model, images, labels, copies=2, batch_size=10)
-    model.eval().requires_grad_(False)
-    for place in range(2):
-        logits = torch.stack([model(image.repeat(2, 1, 1)[None])[0, CLASSES * place : CLASSES * (place + 1)] for image in images])
-        assert float(found.accuracy[place]) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
-        assert float(found.loss[place]) == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-4)
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()), "scoring changes nothing"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="mixed precision is used on CUDA devices only")
@@ -297,8 +285,8 @@ def test_channels_last_changes_the_storage_alone() -> None:
         torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
 
 
-def test_what_copies_or_other_networks_cannot_have_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="gradient_clip: expected 0 for 2 copies in one pass"):
+def test_what_replicas_or_other_networks_cannot_have_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="gradient_clip: expected 0 for 2 replicas in one pass"):
         Training(network([0, 1]), Recipe(gradient_clip=5.0), [generator(0), generator(1)])
     with pytest.raises(ConfigurationError, match="drop_path: expected the network of a search space"):
         Training(linear(), Recipe(drop_path=0.1), [generator(0)])

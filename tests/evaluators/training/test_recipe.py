@@ -1,4 +1,4 @@
-"""Recipes: ranges, changes, defaults of datasets."""
+"""Recipes: ranges, changes, defaults of datasets, names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.training.recipe import RECIPES, SCALES, default_recipe, default_scale
+from archsearch.evaluators.training.recipe import RECIPES, SCALES, default_recipe, default_scale, recipe_named, recipe_names
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,11 @@ def test_datasets_have_recipes_and_scales_of_their_own() -> None:
     assert default_scale("cifar10") == {}
 
 
+def test_default_scale_has_the_settings_that_a_space_knows() -> None:
+    assert default_scale("digits", {"channels", "nodes"}) == {"channels": 8}
+    assert default_scale("cifar10", {"channels"}) == {}
+
+
 def test_default_scale_is_a_copy() -> None:
     default_scale("digits")["channels"] = 999
     assert default_scale("digits") == SCALES["digits"]
@@ -88,3 +93,25 @@ def test_later_settings_count_only_where_they_do_something() -> None:
     changed = Recipe(cutout=8, nesterov=False).settings()
     assert {name: changed[name] for name in changed if name not in first} == {"cutout": 8, "nesterov": False}
     assert Recipe(**changed) == Recipe(cutout=8, nesterov=False)
+
+
+def test_the_published_settings() -> None:
+    cifar, mobile = recipe_named("cifar"), recipe_named("imagenet-mobile")
+    assert (cifar.epochs, cifar.batch_size, cifar.learning_rate, cifar.momentum) == (600, 96, 0.025, 0.9)
+    assert (cifar.weight_decay, cifar.cutout, cifar.drop_path, cifar.gradient_clip) == (3e-4, 16, 0.2, 5.0)
+    assert (mobile.epochs, mobile.learning_rate, mobile.decay, mobile.weight_decay) == (250, 0.1, 0.97, 3e-5)
+    assert (mobile.schedule, mobile.label_smoothing) == ("exponential", 0.1)
+
+
+def test_the_short_one_suits_the_images() -> None:
+    assert recipe_named("short", "digits") == default_recipe("digits").with_changes(epochs=2 * default_recipe("digits").epochs)
+    assert recipe_named("short", "parquet:images.parquet").flip
+    assert not recipe_named("short", "digits").flip
+
+
+def test_names_and_recipes() -> None:
+    own = Recipe(epochs=3)
+    assert recipe_named(own, "digits") is own
+    assert all(isinstance(recipe_named(name, "digits"), Recipe) for name in recipe_names())
+    with pytest.raises(ConfigurationError, match=r"recipe: expected one of cifar, imagenet-mobile, short; got 'cifra'. Did you"):
+        recipe_named("cifra")
