@@ -1,22 +1,20 @@
 """Random search and regularized evolution on the NAS-Bench tables, beside what is known of them.
 
-    ARCHSEARCH_DATA=... python benchmarks/known_searches.py                 # all searches, a bare loop, no Tune
-    ARCHSEARCH_DATA=... python benchmarks/known_searches.py --seeds 20      # fewer seeds
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.comparisons.known_searches                 # all searches, a bare loop, no Tune
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.comparisons.known_searches --seeds 20      # fewer seeds
 
 The folder holds nasbench101.parquet and nasbench201.parquet. The searchers are the package's own, asked one candidate at a
-time; only the loop around them is bare, because hundreds of searches would spend their time in Tune. Finished searches are kept
-in --parts and are not repeated. On NAS-Bench-201 the known figures count texts; here isomorphic cells count once.
+time; only the loop around them is bare, because hundreds of searches would spend their time in Tune. On NAS-Bench-201 the known
+figures count strings; here isomorphic cells count once.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -26,10 +24,13 @@ from archsearch.searchers import ArchitectureSearcher, RandomSearch, Regularized
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks import frame
+from benchmarks.frame import Row, Rows, Script
 
+RANKS = (10, 3, 2, 1)
 COUNTS = (50, 100, 150, 200, 300, 400, 1000, 5000)
 
-# Best test accuracy (%) after so many distinct evaluations, mean over seeds, as measured before on the same tables.
+# Best test accuracy (%) after COUNTS distinct evaluations, mean over seeds, as measured before on the same tables.
 KNOWN_CURVES = {
     "nasbench101 random, uniform": (93.439, 93.570, 93.633, 93.673, 93.726, 93.760, 93.859, 94.003),
     "nasbench101 random, raw": (93.586, 93.675, 93.747, 93.785, 93.843, 93.893, 94.025, 94.209),
@@ -37,7 +38,7 @@ KNOWN_CURVES = {
     "nasbench201 random, by one run": (93.57, 93.77, None, 93.87, None, 93.94, 94.06, None),
     "nasbench201 evolution, 20/10, by one run": (93.90, 94.09, None, 94.18, None, 94.28, 94.297, None),
 }
-# Median number of distinct evaluations until one of the so many best.
+# Median number of distinct evaluations until one of the best 10, 3, 2 or 1.
 KNOWN_RANKS = {
     "nasbench101 evolution, 100/10": {10: "196", 3: "292", 2: "925"},
     "nasbench201 random": {1: "4,611 to 4,694"},
@@ -47,7 +48,7 @@ KNOWN_RANKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Scores to search by and accuracies to report, by text."""
+    """Scores to search by, accuracies (%) to report and their ranks, by the text form of the architecture."""
 
     space: SearchSpace
     scores: dict[str, float]
@@ -76,7 +77,7 @@ def table(space: SearchSpace, texts: list[str], scores: NDArray[np.floating], re
 
 
 def evaluations(searcher: ArchitectureSearcher, scores: dict[str, float]) -> Iterator[str]:
-    """Yield the texts in the order in which a searcher proposes and hears of them, one at a time."""
+    """Yield text forms of architectures in the order in which a searcher proposes them; it is told their scores one at a time."""
     trial = 0
     while isinstance(suggestion := searcher.suggest(str(trial)), dict):
         texts = suggestion["candidates"]
@@ -86,7 +87,7 @@ def evaluations(searcher: ArchitectureSearcher, scores: dict[str, float]) -> Ite
         trial += 1
 
 
-def run(make: Callable[[int], ArchitectureSearcher], known: Table, seed: int, until_rank: int) -> dict[str, list[float]]:
+def run(make: Callable[[int], ArchitectureSearcher], known: Table, seed: int, until_rank: int) -> dict[str, list[Any]]:
     """Return the reported accuracy of the best-scored after each of COUNTS, and the evaluations until the best ranks."""
     best_score, best, curve = -np.inf, 0.0, []
     first: dict[int, float] = {}
@@ -94,14 +95,14 @@ def run(make: Callable[[int], ArchitectureSearcher], known: Table, seed: int, un
     for count, text in enumerate(evaluations(make(seed), known.scores), start=1):
         if known.scores[text] > best_score:
             best_score, best = known.scores[text], known.reported[text]
-        for rank in (10, 3, 2, 1):
+        for rank in RANKS:
             if known.ranks[text] <= rank:
                 first.setdefault(rank, float(count))
         if count in COUNTS:
             curve.append(best)
         if until_rank and until_rank in first:
             break
-    return {"curve": curve, "first": [first.get(rank, np.nan) for rank in (10, 3, 2, 1)]}
+    return {"curve": curve, "first": [first.get(rank) for rank in RANKS]}
 
 
 def searches(data: Path) -> Iterator[tuple[str, Callable[[], Table], Callable[[int], ArchitectureSearcher], int]]:
@@ -111,12 +112,15 @@ def searches(data: Path) -> Iterator[tuple[str, Callable[[], Table], Callable[[i
     first_thousand = {"num_candidates": 1000, "batch_size": 1}
     whole = {"num_candidates": 15_625, "batch_size": 1}
 
+    @cache
     def table101() -> Table:
         return nasbench101(data)
 
+    @cache
     def by_run() -> Table:
         return nasbench201(data, "cifar10_valid_run")
 
+    @cache
     def by_test() -> Table:
         return nasbench201(data, "cifar10_test")
 
@@ -135,58 +139,55 @@ def searches(data: Path) -> Iterator[tuple[str, Callable[[], Table], Callable[[i
     yield "nasbench201 evolution, 20/10", by_test, lambda seed: RegularizedEvolution(cells201, seed, **sizes201, **whole), 1
 
 
-def collect(
-    name: str, known: Callable[[], Table], make: Callable[[int], ArchitectureSearcher], stop: int, seeds: int, parts: Path
-):
-    """Return curves `[seeds, counts]` and first evaluations `[seeds, ranks]`, running the seeds that are not in `parts`."""
-    path = parts / f"{name.replace(' ', '-').replace(',', '').replace('/', '-')}.npz"
-    stored = dict(np.load(path)) if path.exists() else {}
-    held: Table | None = None
-    started = time.perf_counter()
-    for seed in range(seeds):
-        if f"curve{seed}" in stored:
-            continue
-        held = held or known()
-        result = run(make, held, seed, stop)
-        stored |= {f"{key}{seed}": np.array(value) for key, value in result.items()}
-        np.savez(path, **stored)
-        print(f"\r{name}: {seed + 1}/{seeds}, {time.perf_counter() - started:.0f} s", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return [stored[f"curve{seed}"] for seed in range(seeds)], np.array([stored[f"first{seed}"] for seed in range(seeds)])
+def run_all(script: Script, rows: Rows) -> None:
+    """Run the searches that are not in the file yet."""
+    folder = frame.data("nasbench101.parquet", "nasbench201.parquet")
+    for name, known, make, stop in searches(folder):
+        if script.arguments.only in name:
+            for seed in script.seeds:
+                rows.get(
+                    lambda known=known, make=make, seed=seed, stop=stop: run(make, known(), seed, stop), search=name, seed=seed
+                )
 
 
-def show(name: str, curves: list[NDArray[np.float64]], first: NDArray[np.float64]) -> None:
-    print(f"\n{name} ({len(curves)} seeds)")
-    if name in KNOWN_CURVES:
-        known = [f"{value:.3f}" if value else "-" for value in KNOWN_CURVES[name]]
-        length = min(len(curve) for curve in curves)
-        table = np.array([curve[:length] for curve in curves])
-        errors = table.std(axis=0, ddof=1) / np.sqrt(len(table))
-        print("  evaluations  " + "".join(f"{count:>16,}" for count in COUNTS[:length]))
-        print("  known        " + "".join(f"{value:>16}" for value in known[:length]))
-        print(
-            "  here         "
-            + "".join(f"{mean:>9.3f} +-{error:.3f}" for mean, error in zip(table.mean(axis=0), errors, strict=True))
-        )
-    for rank, known_median in KNOWN_RANKS.get(name, {}).items():
-        counts = first[:, (10, 3, 2, 1).index(rank)]
-        reached = np.where(np.isnan(counts), np.inf, counts)
-        low, median, high = np.quantile(reached, [0.25, 0.5, 0.75], method="lower")
-        print(f"  rank <= {rank}: median {median:,.0f} evaluations (quartiles {low:,.0f} to {high:,.0f}); known {known_median}")
+def report(rows: Rows) -> None:
+    """Print the tables, with the known figures above ours."""
+    found = {name: rows.select(search=name) for name in dict.fromkeys(row["search"] for row in rows.all())}
+    columns = ["best so far, test accuracy %, after distinct evaluations", "seeds", *(f"{count:,}" for count in COUNTS)]
+    lines: list[list[object]] = []
+    for name in (name for name in found if name in KNOWN_CURVES):
+        lines.append([f"{name}: known", None, *(f"{value:.3f}" if value else None for value in KNOWN_CURVES[name])])
+        lines.append([f"{name}: here", len(found[name]), *curve(found[name])])
+    frame.table(columns, lines)
+    first = [
+        [f"{name}, rank {rank}", len(found[name]), known, until(found[name], rank)]
+        for name in found
+        for rank, known in KNOWN_RANKS.get(name, {}).items()
+    ]
+    frame.table(["distinct evaluations until a rank", "seeds", "known", "here: median (quartiles)"], first)
+
+
+def curve(rows: list[Row]) -> list[str | None]:
+    """Return mean and standard error after each of COUNTS, as far as all searches went."""
+    length = min(len(row["curve"]) for row in rows)
+    values = np.array([row["curve"][:length] for row in rows])
+    errors = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros(length)
+    means = values.mean(axis=0)
+    shown = [f"{mean:.3f} +- {error:.3f}" for mean, error in zip(means, errors, strict=True)]
+    return [*shown, *[None] * (len(COUNTS) - length)]
+
+
+def until(rows: list[Row], rank: int) -> str:
+    """Return median and quartiles of the evaluations until a rank."""
+    counts = [row["first"][RANKS.index(rank)] for row in rows]
+    return frame.quartiles([np.inf if count is None else count for count in counts], method="lower")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--parts", type=Path, default=Path("benchmarks/known-searches-parts"))
-    parser.add_argument("--only", default="", help="only the searches whose name holds this text")
-    arguments = parser.parse_args()
-    if "ARCHSEARCH_DATA" not in os.environ:
-        raise SystemExit("ARCHSEARCH_DATA: name the folder with nasbench101.parquet and nasbench201.parquet.")
-    arguments.parts.mkdir(parents=True, exist_ok=True)
-    for name, known, make, stop in searches(Path(os.environ["ARCHSEARCH_DATA"])):
-        if arguments.only in name:
-            show(name, *collect(name, known, make, stop, arguments.seeds, arguments.parts))
+    script = Script(__file__, __doc__, seeds=100)
+    script.argument("--only", default="", help="only the searches whose name contains this string")
+    script.parse()
+    script.run(lambda rows: run_all(script, rows), report)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,32 @@
-"""What goes beyond the GATES of the paper, each measured alone: does it rank better than the default preset?
+"""Additions to the GATES of the paper, each measured alone: does it rank better than the default preset?
 
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_extras.py              # some ten minutes on one core
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_extras.py --print      # what is there so far
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.extras     # some ten minutes on one core
 
-The folder holds nasbench101.parquet and nasbench201.parquet. Targets are those of gates_kendall.py; tested are 5,000 rows of the
+The folder holds nasbench101.parquet and nasbench201.parquet. Targets are those of gates/kendall.py; tested are 5,000 rows of the
 pool that training rows are drawn from, so that the test rows of that script play no part in choosing.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from gates_kendall import TESTED, Data, load, spread
 from numpy.typing import NDArray
-from rows import read, write
 from scipy.stats import rankdata
 
 from archsearch.evaluators import Predictor, metrics
+from benchmarks.frame import Row, Rows, Script, average, data, table
+from benchmarks.gates.kendall import TESTED, Data, load
 
 SIZES = (("nasbench201", 78), ("nasbench201", 390), ("nasbench101", 190))
 SUBSETS, CHECKED, UNLABELLED = 6, 5000, 2000
 COSTS = {"nasbench101": ("params", "flops"), "nasbench201": ("params_cifar10", "flops_cifar10")}
 Vector = NDArray[np.float64]
-Rows = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 
 
 class Split:
@@ -37,24 +34,24 @@ class Split:
 
     Args:
         name: The benchmark.
-        data: Its table.
+        bench: Its table.
         size: Architectures to learn from.
         subset: Number of the subset, and seed of the predictor.
     """
 
-    def __init__(self, name: str, data: Data, size: int, subset: int) -> None:
-        pool = len(data.scores) - TESTED if name == "nasbench101" else (len(data.scores) + 1) // 2
-        order = np.random.default_rng([1, subset]).permutation(len(data.scores) if name == "nasbench201" else pool)[:pool]
-        self.name, self.data, self.seed = name, data, subset
+    def __init__(self, name: str, bench: Data, size: int, subset: int) -> None:
+        pool = len(bench.scores) - TESTED if name == "nasbench101" else (len(bench.scores) + 1) // 2
+        order = np.random.default_rng([1, subset]).permutation(len(bench.scores) if name == "nasbench201" else pool)[:pool]
+        self.name, self.data, self.seed = name, bench, subset
         self.learned, self.checked, self.others = np.split(order[: size + CHECKED + UNLABELLED], [size, size + CHECKED])
 
-    def fitted(self, rows: Rows, warm: Predictor | None = None, targets: Vector | None = None, **options: Any) -> Predictor:
+    def fitted(self, rows: Numbers, warm: Predictor | None = None, targets: Vector | None = None, **options: Any) -> Predictor:
         """Return a predictor that learned some rows."""
         predictor = warm or Predictor(self.data.space, seed=self.seed, **options)
         scores = self.data.scores[rows] if targets is None else targets[rows]
         return predictor.fit(self.data.batch[rows], scores, warm=warm is not None, epochs=200)
 
-    def predicted(self, predictor: Predictor, rows: Rows | None = None) -> Vector:
+    def predicted(self, predictor: Predictor, rows: Numbers | None = None) -> Vector:
         """Return predictions of some rows; None takes those that are checked."""
         return predictor.predict(self.data.batch[self.checked if rows is None else rows])
 
@@ -106,9 +103,8 @@ def ranks(values: Vector) -> Vector:
 def column(name: str, cost: int | str) -> Vector:
     """Return a column of a benchmark's table: a cost by its place, or any by its name."""
     title = cost if isinstance(cost, str) else COSTS[name][cost]
-    return np.asarray(
-        pq.read_table(Path(os.environ["ARCHSEARCH_DATA"]) / f"{name}.parquet", columns=[title])[title].to_numpy(), float
-    )
+    file = f"{name}.parquet"
+    return np.asarray(pq.read_table(data(file) / file, columns=[title])[title].to_numpy(), float)
 
 
 def with_costs(split: Split) -> Vector:
@@ -139,54 +135,43 @@ def wanted() -> Iterator[tuple[str, int, int, str]]:
                     yield name, size, subset, method
 
 
-def run(path: Path) -> None:
+def run(rows: Rows) -> None:
     """Measure what is not in the file yet."""
-    done = {(row["space"], row["size"], row["subset"], row["method"]) for row in read(path)}
-    tables: dict[str, Data] = {}
+    held = cache(load)
+
+    def measured(name: str, size: int, subset: int, method: str) -> dict[str, float]:
+        split = Split(name, held(name), size, subset)
+        truth, predicted = split.data.scores[split.checked], METHODS[method](split)
+        precision = metrics.precision_at_k(truth, predicted, 0.01)
+        return {"tau": metrics.kendall_tau(truth, predicted), "precision": precision}
+
     for name, size, subset, method in wanted():
-        if (name, size, subset, method) in done:
-            continue
-        data = tables.setdefault(name, load(name)) if name not in tables else tables[name]
-        split = Split(name, data, size, subset)
-        truth, predicted = data.scores[split.checked], METHODS[method](split)
-        row = {"space": name, "size": size, "subset": subset, "method": method, "tau": metrics.kendall_tau(truth, predicted)}
-        row["precision"] = metrics.precision_at_k(truth, predicted, 0.01)
-        write(path, row)
-        print(f"{name} {size} subset {subset} {method}: tau {row['tau']:.4f}, P@1 % {row['precision']:.2f}", flush=True)
+        rows.get(partial(measured, name, size, subset, method), space=name, size=size, subset=subset, method=method)
 
 
-def report(rows: list[dict[str, Any]]) -> None:
-    """Print the table as Markdown: differences to the default are those on the same subsets."""
-    print("\n| | " + " | ".join(f"{name}, {size}: tau, difference, P@1 %" for name, size in SIZES) + " |")
-    print("| --- |" + " --- |" * len(SIZES))
-    for method in METHODS:
-        cells = []
-        for name, size in SIZES:
-            base = {
-                row["subset"]: row["tau"] for row in rows if (row["space"], row["size"], row["method"]) == (name, size, "default")
-            }
-            found = [row for row in rows if (row["space"], row["size"], row["method"]) == (name, size, method)]
-            gains = [row["tau"] - base[row["subset"]] for row in found if row["subset"] in base]
-            if not found:
-                cells.append("")
-                continue
-            interval = metrics.mean_interval(gains) if len(gains) > 1 and method != "default" else None
-            gain = f", {interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})" if interval else ""
-            precision = np.mean([row["precision"] for row in found])
-            cells.append(f"{spread([row['tau'] for row in found]).split(' ')[0]}{gain}, {precision:.2f}")
-        print(f"| {method} | " + " | ".join(cells) + " |")
+def report(rows: Rows) -> None:
+    """Print the table; differences to the default are those on the same subsets."""
+    columns = ["", *(f"{name}, {size}: tau, difference, P@1 %" for name, size in SIZES)]
+    table(columns, ([method, *(line(rows, name, size, method) for name, size in SIZES)] for method in METHODS))
+
+
+def line(rows: Rows, name: str, size: int, method: str) -> str:
+    """Return tau, the gain over the default with its 95 % interval, and the precision at 1 % of a method."""
+    base = {row["subset"]: row["tau"] for row in rows.select(space=name, size=size, method="default")}
+    found: list[Row] = rows.select(space=name, size=size, method=method)
+    if not found:
+        return ""
+    gains = [row["tau"] - base[row["subset"]] for row in found if row["subset"] in base]
+    gain = f", {average(gains, 3, signed=True)}" if len(gains) > 1 and method != "default" else ""
+    tau, precision = (np.mean([row[figure] for row in found]) for figure in ("tau", "precision"))
+    return f"{tau:.3f}{gain}, {precision:.2f}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path("runs/gates_extras.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the table of what is there")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.parse()
     torch.set_num_threads(1)
-    if not arguments.print:
-        arguments.results.parent.mkdir(parents=True, exist_ok=True)
-        run(arguments.results)
-    report(read(arguments.results))
+    script.run(run, report)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,37 @@
-"""How well predictors rank the cells of NAS-Bench-101 and NAS-Bench-201, beside the published figures.
+"""Kendall's tau of predictors on the cells of NAS-Bench-101 and NAS-Bench-201, beside the published figures.
 
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_kendall.py --quick            # 190 and 381 cells, three random subsets
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_kendall.py                    # ten random subsets, up to 3,812 cells
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_kendall.py --sizes 381262 --presets default --epochs 40
-    ARCHSEARCH_DATA=FOLDER python benchmarks/gates_kendall.py --print            # what is there so far
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall --quick       # 190 and 381 cells, three random subsets
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall               # ten random subsets, up to 3,812 cells
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall --sizes 381262 --presets default --epochs 40
 
-The folder holds nasbench101.parquet and nasbench201.parquet. Each figure is written to a file as it comes; a run that is
-stopped goes on where it was. NAS-Bench-101 has the split of the paper: the last 42,362 cells of the record are tested, training
-takes the first n of the others, or n drawn at random. The target is the mean test accuracy after 108 epochs, where the paper has
-the mean validation accuracy. NAS-Bench-201 is split into random halves; the target is the CIFAR-10 test accuracy after 200
-epochs.
+The folder holds nasbench101.parquet and nasbench201.parquet. NAS-Bench-101 has the split of the paper: the last 42,362 cells of
+the record are tested, training takes the first n of the others, or n drawn at random. The target is the mean test accuracy after
+108 epochs, where the paper has the mean validation accuracy. NAS-Bench-201 is split into random halves; the target is the
+CIFAR-10 test accuracy after 200 epochs.
 
 With the preset `paper` tau is the mean over the last five epochs, as in the paper; otherwise it is that of the last one. How
-well the best are found is printed by gates_topk.py from the same file.
+well the best are found is printed by gates/topk.py from the same file.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from rows import read, write
 
 from archsearch.evaluators import Predictor, metrics
 from archsearch.spaces import GraphBatch, SearchSpace
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks.frame import Row, Rows, Script, average, data, table
 
 TESTED = 42_362
 FIRST = 0  # the "subset" of NAS-Bench-101 that takes the first rows; the random ones count from 1
@@ -64,7 +61,7 @@ PUBLISHED: dict[tuple[str, str, str], tuple[float, ...]] = {
     ("nasbench201", "mlp", "hinge"): (0.0974, 0.3959, 0.5388, 0.8229, 0.8703),
     ("nasbench201", "lstm", "hinge"): (0.5550, 0.6407, 0.7268, 0.8791, 0.9002),
 }
-# Measured though no tau is published: for gates_topk.py, and the other losses.
+# Measured though no tau is published: for gates/topk.py, and the other losses.
 UNPUBLISHED = (
     ("nasbench101", "mlp", "mse"),
     ("nasbench101", "lstm", "mse"),
@@ -120,25 +117,22 @@ class Data:
 
 def load(name: str) -> Data:
     """Read a benchmark from the folder of tables."""
-    folder = os.environ.get("ARCHSEARCH_DATA")
-    if not folder:
-        raise SystemExit("ARCHSEARCH_DATA is unset; set it to the folder with the benchmark tables")
-    table = pq.read_table(Path(folder) / f"{name}.parquet")
-    operators = np.array(table["ops"].to_pylist(), dtype=np.int64)
+    columns = pq.read_table(data(f"{name}.parquet") / f"{name}.parquet")
+    operators = np.array(columns["ops"].to_pylist(), dtype=np.int64)
     if name == "nasbench201":
         cells = NASBench201()
-        return Data(cells, cells.encode_genotypes(operators), table["cifar10_test"].to_numpy().astype(np.float64) / 100.0)
+        return Data(cells, cells.encode_genotypes(operators), columns["cifar10_test"].to_numpy().astype(np.float64) / 100.0)
     space = NASBench101()
-    batch = space.encode_adjacency(table["adjacency"].to_numpy(), operators)
-    return Data(space, batch, table["test_acc"].to_numpy().astype(np.float64) / 100.0)
+    batch = space.encode_adjacency(columns["adjacency"].to_numpy(), operators)
+    return Data(space, batch, columns["test_acc"].to_numpy().astype(np.float64) / 100.0)
 
 
-def measure(cell: Cell, data: Data) -> dict[str, Any]:
+def measure(cell: Cell, bench: Data) -> dict[str, Any]:
     """Fit and test one cell of the tables."""
-    train, test = data.rows(cell)
-    predictor = Predictor(data.space, cell.encoder, cell.loss, cell.subset, preset=cell.preset, members=cell.members)
-    known, unknown = (predictor.prepare(data.batch[rows]) for rows in (train, test))
-    truth, scores = data.scores[test], data.scores[train]
+    train, test = bench.rows(cell)
+    predictor = Predictor(bench.space, cell.encoder, cell.loss, cell.subset, preset=cell.preset, members=cell.members)
+    known, unknown = (predictor.prepare(bench.batch[rows]) for rows in (train, test))
+    truth, scores = bench.scores[test], bench.scores[train]
     predictor.fit(known, scores, epochs=1)  # what is made at the first use is not measured
     epochs = cell.epochs or predictor.settings.epochs
     parts = [epochs - LAST_EPOCHS + 1, *[1] * (LAST_EPOCHS - 1)] if cell.preset == "paper" else [epochs]
@@ -150,7 +144,6 @@ def measure(cell: Cell, data: Data) -> dict[str, Any]:
         predicted = predictor.predict(unknown)
         taus.append(metrics.kendall_tau(truth, predicted))
     return {
-        **asdict(cell),
         "tau": float(np.mean(taus)),
         "n_at_5": metrics.n_at_k(truth, predicted, 5),
         "n_at_10": metrics.n_at_k(truth, predicted, 10),
@@ -184,81 +177,65 @@ def subsets(size: int, first: int, options: argparse.Namespace) -> int:
     return 3 if size <= LARGE else first
 
 
-def run(wanted: Iterable[Cell], path: Path) -> None:
-    """Measure the cells that are not in the file yet, and append each to it."""
-    done = {_identity(row) for row in read(path)}
-    tables: dict[str, Data] = {}
+def run(wanted: Iterable[Cell], rows: Rows) -> None:
+    """Measure the wanted cells of the tables."""
+    held: dict[str, Data] = {}
+
+    def measured(cell: Cell) -> dict[str, Any]:
+        if cell.space not in held:
+            held.clear()  # one table at a time
+            held[cell.space] = load(cell.space)
+        return measure(cell, held[cell.space])
+
     for cell in wanted:
-        if _identity(asdict(cell)) in done:
-            continue
-        if cell.space not in tables:
-            tables = {cell.space: load(cell.space)}
-        row = measure(cell, tables[cell.space])
-        write(path, row)
-        print(
-            f"{cell.space} {cell.encoder} {cell.loss} {cell.preset} x{cell.members} n={cell.size} subset {cell.subset}: "
-            f"tau {row['tau']:.4f}, {row['seconds_per_epoch']:.4f} s an epoch",
-            flush=True,
-        )
+        rows.get(partial(measured, cell), **asdict(cell))
 
 
-def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in Cell.__dataclass_fields__)
+def report(found: Rows) -> None:
+    """Print the tables."""
+    rows = found.all()
+    columns = ("cells", "encoder, loss", "preset", "published", "authors' code", "first n", "random subsets", "s an epoch")
+    for name in SIZES:
+        groups = sorted({_group(row) for row in rows if row["space"] == name})
+        of_space = [row for row in rows if row["space"] == name]
+        table(columns, [line(name, group, of_space) for group in groups], title=f"{name}: Kendall's tau")
 
 
-def report(rows: list[dict[str, Any]]) -> None:
-    """Print the tables as Markdown."""
-    for name, sizes in SIZES.items():
-        print(f"\n### {name}: Kendall's tau\n")
-        print("| cells | encoder, loss | preset | published | authors' code here | first n | random subsets | s an epoch |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        for group in sorted({_group(row) for row in rows if row["space"] == name}):
-            size, preset, encoder, loss, members, epochs = group
-            place, key = sizes.index(size), (name, encoder, loss)
-            found = {row["subset"]: row for row in rows if row["space"] == name and _group(row) == group}
-            published = f"{PUBLISHED[key][place]:.4f}"[1:] if key in PUBLISHED else ""
-            measured = ", ".join(MEASURED[key][place]) if place < len(MEASURED.get(key, ())) else ""
-            first = f"{found[FIRST]['tau']:.3f}"[1:] if FIRST in found else ""
-            who = f"{encoder}, {loss}" + (f", {members} members" if members > 1 else "") + (f", {epochs} epochs" * bool(epochs))
-            random = [row["tau"] for subset, row in found.items() if subset != FIRST]
-            seconds = min(row["seconds_per_epoch"] for row in found.values())
-            print(f"| {size:,} | {who} | {preset} | {published} | {measured} | {first} | {spread(random)} | {seconds:.4f} |")
+def line(name: str, group: tuple[Any, ...], rows: list[Row]) -> list[str]:
+    """Return a line of the table: published figures, those of the authors' code, and ours."""
+    size, preset, encoder, loss, members, epochs = group
+    place, key = SIZES[name].index(size), (name, encoder, loss)
+    found = {row["subset"]: row for row in rows if _group(row) == group}
+    published = f"{PUBLISHED[key][place]:.4f}" if key in PUBLISHED else ""
+    measured = ", ".join(MEASURED[key][place]) if place < len(MEASURED.get(key, ())) else ""
+    first = f"{found[FIRST]['tau']:.3f}" if FIRST in found else ""
+    who = f"{encoder}, {loss}" + (f", mean of {members}" if members > 1 else "") + (f", {epochs} epochs" if epochs else "")
+    random = average((row["tau"] for subset, row in found.items() if subset != FIRST), digits=3, deviation=True)
+    seconds = min(row["seconds_per_epoch"] for row in found.values())
+    return [f"{size:,}", who, preset, published, measured, first, random, f"{seconds:.4f}"]
 
 
 def _group(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("size", "preset", "encoder", "loss", "members", "epochs"))
 
 
-def spread(values: list[float]) -> str:
-    """Return mean, standard deviation, the 95 % interval of the mean, and how many there are."""
-    if len(values) < 2:
-        return ", ".join(f"{value:.3f}"[1:] for value in values)
-    interval = metrics.mean_interval(values)
-    low, high = (f"{bound:.3f}"[1:] for bound in (interval.low, interval.high))
-    return f"{interval.value:.3f} ± {np.std(values, ddof=1):.3f} ({low} to {high}; {len(values)})"[1:]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("spaces", nargs="*", default=list(SIZES), help="nasbench101, nasbench201, or both (the default)")
-    parser.add_argument("--presets", nargs="+", default=["default", "paper"], help="paper, default, or both (the default)")
-    parser.add_argument("--sizes", nargs="+", type=int, help="numbers of training cells (default: all up to 4,000)")
-    parser.add_argument("--encoders", nargs="+", help="only these")
-    parser.add_argument("--losses", nargs="+", help="only these")
-    parser.add_argument("--quick", action="store_true", help="the two smallest sizes and three random subsets")
-    parser.add_argument("--subsets", type=int, default=10, help="random subsets of the two smallest sizes (default: 10)")
-    parser.add_argument("--members", type=int, default=5, help="members of an ensemble that is measured too (default: 5)")
-    parser.add_argument("--epochs", type=int, default=0, help="epochs of a fit (default: the preset's, 200)")
-    parser.add_argument("--results", type=Path, default=Path("runs/gates_kendall.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the tables of what is there")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("spaces", nargs="*", default=list(SIZES), help="nasbench101, nasbench201, or both (the default)")
+    script.argument("--presets", nargs="+", default=["default", "paper"], help="paper, default, or both (the default)")
+    script.argument("--sizes", nargs="+", type=int, help="numbers of training cells (default: all up to 4,000)")
+    script.argument("--encoders", nargs="+", help="only these")
+    script.argument("--losses", nargs="+", help="only these")
+    script.argument("--quick", action="store_true", help="the two smallest sizes and three random subsets")
+    script.argument("--subsets", type=int, default=10, help="random subsets of the two smallest sizes (default: 10)")
+    script.argument("--members", type=int, default=5, help="networks of an ensemble that is measured too (default: 5)")
+    script.argument("--epochs", type=int, default=0, help="epochs of a fit (default: the preset's, 200)")
+    arguments = script.parse()
     torch.set_num_threads(1)
-    if not arguments.print:
-        arguments.results.parent.mkdir(parents=True, exist_ok=True)
-        limit = SMALL if arguments.quick else LARGE
-        sizes = arguments.sizes or [size for sizes in SIZES.values() for size in sizes if size <= limit]
-        run(cells(arguments.spaces, sizes, arguments.presets, arguments), arguments.results)
-    report(read(arguments.results))
+    limit = SMALL if arguments.quick else LARGE
+    sizes = arguments.sizes or [size for sizes in SIZES.values() for size in sizes if size <= limit]
+    wanted = list(cells(arguments.spaces, sizes, arguments.presets, arguments))
+    script.run(lambda rows: run(wanted, rows), report)
 
 
 if __name__ == "__main__":

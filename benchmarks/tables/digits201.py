@@ -1,11 +1,11 @@
-"""Make the table `digits201`: every distinct NAS-Bench-201 cell, trained for real on scikit-learn's digits.
+"""The table `digits201`: every distinct NAS-Bench-201 cell, trained for real on scikit-learn's digits.
 
-    python benchmarks/make_digits201.py train --first-seed 2 --seeds 2    # adds seeds; hours; stop and start it at will
-    python benchmarks/make_digits201.py assemble                          # writes the table of the package
+    python -m benchmarks.tables.digits201 train --first-seed 2 --seeds 2    # adds seeds; hours; stop and start it at will
+    python -m benchmarks.tables.digits201 assemble                          # writes the table of the package
 
-The folder `benchmarks/digits201-parts` holds what the table of the package was assembled from.
-Each of the 6,466 cells is trained with several seeds at once, as independent copies side by side in one network.
-Parts of 50 cells are written whole, so that nothing is trained twice after a stop.
+The folder `benchmarks/tables/digits201-parts` holds what the table of the package was assembled from.
+Each of the 6,466 cells is trained with several seeds at once, as independent replicas side by side in one stacked network.
+Parts of 50 cells are written atomically, so that nothing is trained twice after a stop.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from archsearch.spaces.network import stacked_network
 CELLS_PER_PART = 50
 SCALE = {"channels": 4, "cells_per_stage": 1}
 RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.1)
-TABLE = Path(__file__).parent.parent / "archsearch" / "evaluators" / "tables" / "digits201.parquet"
+TABLE = Path(__file__).parents[2] / "archsearch" / "evaluators" / "tables" / "digits201.parquet"
 FIGURES = ("valid_accuracy", "valid_loss", "test_accuracy", "test_loss")
 
 
@@ -73,7 +73,7 @@ def train_cell(cell: Architecture, seeds: range, data: list[tuple[torch.Tensor, 
 
 
 def work(folder: Path, parts: list[int], seeds: range) -> None:
-    """Train the cells of some parts, one part after the other, each written whole."""
+    """Train the cells of some parts, one part after the other, each written atomically."""
     torch.set_num_threads(1)
     splits = load("digits")
     mean, std = splits.train.statistics()
@@ -91,11 +91,11 @@ def work(folder: Path, parts: list[int], seeds: range) -> None:
 
 
 def run(folder: Path, workers: int, seeds: range) -> None:
-    """Train all parts that are missing in several processes, and say how far they are."""
+    """Train all parts that are missing in several processes, and print how many are done."""
     folder.mkdir(parents=True, exist_ok=True)
     num_parts = -(-len(distinct_cells()) // CELLS_PER_PART)
     pattern = f"seeds{seeds.start}-{seeds.stop - 1}-part*.parquet"
-    # An interleaved order makes any prefix of the run a fair sample of the space.
+    # A random order makes the parts that are done at any time a fair sample of the space.
     order = [int(part) for part in np.random.default_rng(0).permutation(num_parts)]
     todo = [part for part in order if not (folder / pattern.replace("*", f"{part:03d}")).exists()]
     context = multiprocessing.get_context("spawn")
@@ -178,7 +178,9 @@ def _report(histories: dict[str, np.ndarray], num_seeds: int) -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tables.digits201", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=("train", "assemble"))
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "digits201-parts")
     parser.add_argument("--workers", type=int, default=2)

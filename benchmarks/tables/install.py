@@ -1,6 +1,6 @@
-"""Installs the NAS-Bench tables of a folder of Parquet files, under the names by which searches know tables.
+"""Import of the NAS-Bench tables of a folder of Parquet files, as table:nasbench101 and table:nasbench201.
 
-    ARCHSEARCH_DATA=FOLDER python benchmarks/install_tables.py    # table:nasbench101 and table:nasbench201
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.tables.install
 
 It writes each table as a file with a column of architectures, all accuracies as fractions, and imports that as `archsearch import
 table` does. ARCHSEARCH_CACHE names the folder that they are installed in.
@@ -8,7 +8,7 @@ table` does. ARCHSEARCH_CACHE names the folder that they are installed in.
 
 from __future__ import annotations
 
-import os
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from archsearch.platform.command_line import main as archsearch
 from archsearch.spaces.nasbench101.space import NASBench101
+from benchmarks.frame import data
 
 
 def fractions(rows: pa.Table, columns: dict[str, str]) -> dict[str, pa.ChunkedArray]:
@@ -39,12 +40,14 @@ def nasbench201(folder: Path) -> pa.Table:
 
 
 def main() -> None:
-    folder = os.environ.get("ARCHSEARCH_DATA")
-    if not folder:
-        raise SystemExit("ARCHSEARCH_DATA is unset; set it to the folder with the benchmark tables")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tables.install", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
+    folder = data("nasbench101.parquet", "nasbench201.parquet")
     for read in (nasbench101, nasbench201):
         name = read.__name__
-        table = read(Path(folder))
+        table = read(folder)
         with tempfile.TemporaryDirectory() as place:
             file = f"{place}/{name}.parquet"
             pq.write_table(table, file)
