@@ -1,23 +1,20 @@
 """Anytime networks at one maximum budget: chosen by a graph hypernetwork, drawn at random, and designed by hand.
 
-    python benchmarks/anytime.py                        # digits; about an hour on one core, in pieces
-    python benchmarks/anytime.py --print                # the tables of what is there so far
-    python benchmarks/anytime.py --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 --device cuda
-    python benchmarks/anytime.py --dataset parquet:FOLDER/cifar10_train.parquet --side 16 --channels 4 --epochs 4 --steps 400 \
-        --rank 150 --seeds 3                            # CIFAR-10 at a size for processors; about an hour on one core
+    python -m benchmarks.anytime.comparison             # digits; about an hour on one core, in pieces
+    python -m benchmarks.anytime.comparison --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 --device cuda
+    python -m benchmarks.anytime.comparison --dataset parquet:FOLDER/cifar10_train.parquet --side 16 --channels 4 --epochs 4 \
+        --steps 400 --rank 150 --seeds 3                # CIFAR-10 at a size for processors; about an hour on one core
 
 After section 5.2 of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019), figures 3 and 4. A hypernetwork ranks random
 networks of the space `anytime` by the area under their curve of accuracy against MACs; the first ten are trained, and so are
 ten random ones. Multi-scale dense networks, residual networks with exits and ensembles of small networks are trained with the
 same recipe, three sizes of each, as wide as the budget allows. Areas end at the last exit of the published multi-scale dense
 network with the channels of the candidates. The best of each kind by validation is trained again with other seeds; the areas
-compared are those on test images. Each training is a line of a file and is not made again, so that the program may be stopped at
-any time.
+compared are those on test images.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import time
@@ -25,27 +22,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rows import read, write
-from scipy.stats import ttest_ind
 from torch.nn.functional import avg_pool2d
 
 from archsearch.evaluators import GHN, AnytimeCurve, TrainingEvaluator, datasets
 from archsearch.evaluators.baselines import ensemble_plan, msdnet_plan, resnet_plan
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.pareto import pareto_front
 from archsearch.evaluators.score_objective import default_max_budget
-from archsearch.evaluators.training.baseline import trained
+from archsearch.evaluators.training.baseline import trained as trained_baseline
 from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import Architecture
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.plan import Plan
+from benchmarks.frame import Row, Script, average, difference, table
 
 SEARCHED = ("ghn", "random")
 TRAINED = 10  # networks of each of them
@@ -54,14 +48,15 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)  # of the maximum budget
 
 
 class Comparison:
-    """What all trainings have in common, and their rows in the file.
+    """Data, recipe and budget that all trainings share, and their rows in the file.
 
     Args:
-        arguments: Of the command line.
+        script: The script, with its arguments.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self.arguments, self.space = arguments, Anytime()
+    def __init__(self, script: Script) -> None:
+        arguments = script.arguments
+        self.arguments, self.space, self.all_rows = arguments, Anytime(), script.rows
         self.splits: Splits = smaller(datasets.load(arguments.dataset), arguments.side)
         changes = {"epochs": arguments.epochs} if arguments.epochs else {}
         self.recipe: Recipe = default_recipe(arguments.dataset).with_changes(**changes)
@@ -76,24 +71,22 @@ class Comparison:
         }
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """Rows of these settings."""
-        return [row for row in read(self.arguments.results) if row["settings"] == json.loads(json.dumps(self.settings))]
+        return self.all_rows.select(settings=self.settings)
 
-    def row(self, kind: str, name: str, seed: int) -> dict[str, Any]:
+    def row(self, kind: str, name: str, seed: int) -> Row | None:
         """Return the row of a training, which is made if it is not there yet."""
-        for row in self.rows:
-            if (row["kind"], row["name"], row["seed"]) == (kind, name, seed):
-                return row
+        return self.all_rows.get(partial(self.trained, kind, name, seed), kind=kind, seed=seed, name=name, settings=self.settings)
+
+    def trained(self, kind: str, name: str, seed: int) -> dict[str, Any]:
+        """Return areas and exits of a training, on validation and test images."""
         started = time.perf_counter()
         curves = self.searched(name, seed) if kind in SEARCHED else self.designed(kind, name, seed)
-        row = {"settings": self.settings, "kind": kind, "name": name, "seed": seed, "chance": curves[0].chance}
-        row["seconds"] = time.perf_counter() - started
+        found = {"chance": curves[0].chance, "seconds": time.perf_counter() - started}
         for part, curve in zip(("valid", "test"), curves, strict=True):
-            row |= {part: curve.auc(self.budget), f"{part}_exits": [list(curve.budgets), list(curve.accuracies)]}
-        write(self.arguments.results, row)
-        print(f"{kind} {seed}: {row['valid']:.4f} {row['test']:.4f} in {row['seconds']:.0f} s; {name[:60]}", flush=True)
-        return row
+            found |= {part: curve.auc(self.budget), f"{part}_exits": [list(curve.budgets), list(curve.accuracies)]}
+        return found
 
     def searched(self, text: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
         scale, common = {"channels": self.arguments.channels}, {"recipe": self.recipe, "device": self.arguments.device}
@@ -108,7 +101,7 @@ class Comparison:
         return valid, test
 
     def designed(self, kind: str, name: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
-        found = trained(self.baselines()[kind][name], self.splits, self.recipe, seed, device=self.arguments.device)
+        found = trained_baseline(self.baselines()[kind][name], self.splits, self.recipe, seed, device=self.arguments.device)
         return found.validation, found.test
 
     def baselines(self) -> dict[str, dict[str, Plan]]:
@@ -139,7 +132,7 @@ class Comparison:
         return ensemble_plan([resnet_plan(self.classes, self.shape[0], channels=each, **plain) for each in widths])
 
     def names(self, kind: str) -> list[str]:
-        """Return the networks of a kind: architectures as text, or names of designs."""
+        """Return the networks of a kind: text forms of architectures, or names of designs."""
         if kind in SEARCHED:
             return self.ranked() if kind == "ghn" else [str(architecture) for architecture in self.drawn(0, TRAINED)]
         return list(self.baselines()[kind])
@@ -150,7 +143,7 @@ class Comparison:
 
     def ranked(self) -> list[str]:
         """Return the networks that the hypernetwork ranks first; training and ranking are kept beside the file."""
-        folder = self.arguments.results.with_suffix("")
+        folder = self.arguments.out.with_suffix("")
         digest = hashlib.blake2b(json.dumps(self.settings, sort_keys=True).encode(), digest_size=4).hexdigest()
         found = folder / f"{digest}.json"
         if not found.exists():
@@ -179,89 +172,69 @@ def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]
         yield space.sample(rng)
 
 
-def compute(comparison: Comparison) -> None:
+def compute(comparison: Comparison, seeds: int) -> None:
     """Train all networks with one seed, and the best of each kind with the others."""
     for kind in comparison.arguments.kinds:
-        first = [comparison.row(kind, name, 0) for name in comparison.names(kind)]
+        first = [row for name in comparison.names(kind) if (row := comparison.row(kind, name, 0)) is not None]
+        if not first:
+            continue
         best = max(first, key=lambda row: row["valid"])["name"]
-        for seed in range(1, comparison.arguments.seeds + 1):
+        for seed in range(1, seeds + 1):
             comparison.row(kind, best, seed)
 
 
 def report(comparison: Comparison) -> None:
-    """Print the tables as Markdown."""
+    """Print the tables."""
     rows = comparison.rows
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in dict.fromkeys(row["kind"] for row in rows)}
+    first = {kind: [row for row in found if row["seed"] == 0] for kind, found in kinds.items()}
     budget = comparison.budget
-    print(f"\n### {comparison.arguments.dataset}, areas up to {budget / 1e6:.3g} M MACs\n")
-    print("| networks | trained | mean area, validation % | mean area, test % | best by validation, test % |")
-    print("| --- | -: | -: | -: | -: |")
-    for kind, found in kinds.items():
-        first = [row for row in found if row["seed"] == 0]
-        best = max(first, key=lambda row: row["valid"])
-        means = (interval([row[part] for row in first]) for part in ("valid", "test"))
-        print(f"| {kind} | {len(first)} | {' | '.join(means)} | {100 * best['test']:.2f} |")
-    if {"ghn", "random"} <= set(kinds):
-        ghn, random = ([row["test"] for row in kinds[kind] if row["seed"] == 0] for kind in ("ghn", "random"))
-        if min(len(ghn), len(random)) > 1:
-            found = ttest_ind(ghn, random, equal_var=False).confidence_interval(0.95)
-            gain = 100 * (np.mean(ghn) - np.mean(random))
-            print(f"\nChosen less random: {gain:+.2f} points (95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}).")
-    shares = " | ".join(f"{100 * share:.3g} %" for share in SHARES)
-    print(
-        "\n| the best of each | seeds | area, test % | with improving exits | last exit, M MACs "
-        f"| test accuracy % at a share of the budget: {shares} |"
-    )
-    print(f"| --- | -: | -: | -: | -: |{' -: |' * len(SHARES)}")
-    for kind, found in kinds.items():
-        again = [row for row in found if row["seed"] > 0]
-        if again:
-            print(again_line(kind, again, budget), flush=True)
+    lines = []
+    for kind, found in first.items():
+        best = max(found, key=lambda row: row["valid"])
+        means = (average(100 * row[part] for row in found) for part in ("valid", "test"))
+        lines.append([kind, len(found), *means, f"{100 * best['test']:.2f}"])
+    title = f"{comparison.arguments.dataset}, areas up to {budget / 1e6:.3g} M MACs"
+    table(["networks", "trained", "mean area, validation %", "mean area, test %", "best by validation, test %"], lines, title)
+    if set(SEARCHED) <= set(kinds):
+        gain = difference(*([100 * row["test"] for row in first[kind]] for kind in SEARCHED))
+        print(f"\nChosen less random, points of area (95 % interval): {gain}.")
+    shares = [f"test accuracy % at {100 * share:.3g} % of the budget" for share in SHARES]
+    columns = ["the best of each", "seeds", "area, test %", "with improving exits", "last exit, M MACs", *shares]
+    again = {kind: [row for row in found if row["seed"] > 0] for kind, found in kinds.items()}
+    table(columns, (again_line(kind, found, budget) for kind, found in again.items() if found))
 
 
-def again_line(kind: str, rows: list[dict[str, Any]], budget: float) -> str:
+def again_line(kind: str, rows: list[Row], budget: float) -> list[str]:
     """Return the line of a network that was trained with several seeds."""
     curves = [AnytimeCurve.of_exits(row["test_exits"][0], row["test_exits"][1], row["chance"]) for row in rows]
     accuracies = 100 * np.mean([curve.at([share * budget for share in SHARES]) for curve in curves], axis=0)
-    areas = interval([row["test"] for row in rows]), interval([improving(row).auc(budget) for row in rows])
-    cells = [kind, str(len(rows)), *areas, f"{curves[0].budgets[-1] / 1e6:.3g}"]
-    return f"| {' | '.join([*cells, *(f'{accuracy:.2f}' for accuracy in accuracies)])} |"
+    areas = average(100 * row["test"] for row in rows), average(100 * improving(row).auc(budget) for row in rows)
+    shown = [f"{accuracy:.2f}" for accuracy in accuracies]
+    return [kind, str(len(rows)), *areas, f"{curves[0].budgets[-1] / 1e6:.3g}", *shown]
 
 
-def improving(row: dict[str, Any]) -> AnytimeCurve:
+def improving(row: Row) -> AnytimeCurve:
     """Return the curve on test images of the exits that were better on validation images than each cheaper one."""
     (budgets, accuracies), better = row["test_exits"], pareto_front(*row["valid_exits"])
     return AnytimeCurve.of_exits([budgets[each] for each in better], [accuracies[each] for each in better], row["chance"])
 
 
-def interval(shares: list[float]) -> str:
-    """Return a mean in percent, with its 95 % interval where there are several."""
-    if len(shares) < 2:
-        return f"{100 * shares[0]:.2f}"
-    found = mean_interval(shares)
-    return f"{100 * found.value:.2f} +- {100 * (found.high - found.value):.2f}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="digits", help="as datasets.load takes it (default: digits)")
-    parser.add_argument("--side", type=int, help="pixels a side that images are brought to (default: as they are)")
-    parser.add_argument("--channels", type=int, default=8, help="of the candidates (default: 8)")
-    parser.add_argument("--epochs", type=int, help="of each training (default: those of the dataset's recipe)")
-    parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
-    parser.add_argument("--rank", type=int, default=300, help="random networks that it ranks (default: 300)")
-    parser.add_argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="what to train (default: all)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", type=Path, default=Path("runs/anytime.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the tables of what is there")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("--dataset", default="digits", help="as datasets.load takes it (default: digits)")
+    script.argument("--side", type=int, help="pixels a side to which images are averaged (default: as they are)")
+    script.argument("--channels", type=int, default=8, help="of the candidates (default: 8)")
+    script.argument("--epochs", type=int, help="of each training (default: those of the dataset's recipe)")
+    script.argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
+    script.argument("--rank", type=int, default=300, help="random networks that it ranks (default: 300)")
+    script.argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
+    script.argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what to train (default: all)")
+    script.argument("--device", default="auto")
+    arguments = script.parse()
     torch.set_num_threads(1)
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    comparison = Comparison(arguments)
-    if not arguments.print:
-        compute(comparison)
-    report(comparison)
+    comparison = Comparison(script)
+    script.run(lambda rows: compute(comparison, arguments.seeds), lambda rows: report(comparison))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
-"""Cells that were found cheaply against random cells and networks designed by hand, at equal MACs and trained alike.
+"""Cells that were found cheaply against random cells and networks designed by hand, at equal MACs and equally trained.
 
-    ARCHSEARCH_DATA=FOLDER python benchmarks/transfer.py             # some forty minutes on one core, in pieces
-    ARCHSEARCH_DATA=FOLDER python benchmarks/transfer.py --print     # the tables of what is there so far
-    ARCHSEARCH_DATA=FOLDER python benchmarks/transfer.py --macs 4e7 --epochs 200 --device cuda
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.comparisons.transfer             # some forty minutes on one core, in pieces
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.comparisons.transfer --macs 4e7 --epochs 200 --device cuda
 
 The folder holds cifar10_train.parquet and cifar10_test.parquet. Three cells of NAS-Bench-201 of each kind are trained on these
 images, once each: the best that evolution finds by 300 look-ups of the table digits201, that is cells found on another and
 smaller problem; the first three of 300 random cells by a graph hypernetwork trained on these images; random ones.
 ResNet-20 and torchvision's MobileNetV2, whose stem has stride 1 because the images are small, are trained with three seeds. All
-networks are as wide as the budget allows. Settings of the training are those of the platform's ranking for natural images. Each
-training is a line of a file and is not made again.
+networks are as wide as the budget allows. Settings of the training are those of the platform's ranking for natural images.
 
 Last, the mobile network of the first cell found on digits: built for 224 x 224 pixels and 1,000 classes under 600 million MACs;
 one epoch of the recipe `imagenet-mobile` runs on a folder of enlarged images.
@@ -18,7 +16,6 @@ one epoch of the recipe `imagenet-mobile` runs on a folder of enlarged images.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from functools import partial
@@ -28,10 +25,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ghn_correlation import trained
 from PIL import Image
-from rows import read, write
-from scipy.stats import ttest_ind
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import mobilenet_v2
@@ -41,7 +35,6 @@ from archsearch.evaluators import GHN, datasets
 from archsearch.evaluators.baselines import resnet_plan
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
-from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.evaluators.training.scoring import exit_scores
@@ -50,6 +43,9 @@ from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network
 from archsearch.spaces.network_size import MOBILE_MACS, largest_channels
 from archsearch.spaces.strided_stem import StridedStem
+from benchmarks import frame
+from benchmarks.frame import Row, Rows, Script, average, difference
+from benchmarks.ghn.correlation import trained
 
 SEEDS = 3
 SPACE = NASBench201()
@@ -74,14 +70,14 @@ def found_on_digits(folder: Path) -> list[str]:
 def found_by_ghn(arguments: argparse.Namespace) -> list[str]:
     """Return the first three of 300 random cells by a hypernetwork trained on the images."""
     ghn = GHN(SPACE, arguments.dataset, 0, scale={"channels": 8, "cells_per_stage": 1}, device=arguments.device)
-    trained("ghn 0", ghn, arguments.steps, arguments.results.with_suffix(""))
+    trained("ghn 0", ghn, arguments.steps, arguments.out.with_suffix(""))
     outcomes = [outcome for outcome in ghn.evaluate(random_cells(300, 1)) if outcome.ok]
     ranked = sorted(outcomes, key=lambda outcome: outcome.metrics["valid_loss"])
     return [str(outcome.architecture) for outcome in ranked[:SEEDS]]
 
 
 def random_cells(count: int, seed: int) -> list[Architecture]:
-    """Return different random cells."""
+    """Return distinct random cells."""
     rng, found = np.random.default_rng([seed, 2018]), dict[str, Architecture]()
     while len(found) < count:
         cell = SPACE.sample(rng)
@@ -89,15 +85,16 @@ def random_cells(count: int, seed: int) -> list[Architecture]:
     return list(found.values())
 
 
-def chosen(arguments: argparse.Namespace) -> dict[str, list[str]]:
+def chosen(arguments: argparse.Namespace, rows: Rows) -> dict[str, list[str]] | None:
     """Return the cells of each kind; they are found once and kept in the file."""
-    for row in read(arguments.results):
-        if row["kind"] == "cells":
-            return row["cells"]
-    groups = (found_on_digits(arguments.results.parent), found_by_ghn(arguments), [str(each) for each in random_cells(SEEDS, 0)])
-    cells = dict(zip(CELLS, groups, strict=True))
-    write(arguments.results, {"kind": "cells", "cells": cells})
-    return cells
+
+    def found() -> dict[str, Any]:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        groups = found_on_digits(arguments.out.parent), found_by_ghn(arguments), [str(each) for each in random_cells(SEEDS, 0)]
+        return {"cells": dict(zip(CELLS, groups, strict=True))}
+
+    row = rows.get(found, kind="cells")
+    return row["cells"] if row else None
 
 
 def cell_network(cell: Architecture, macs: float, generator: torch.Generator) -> Network:
@@ -141,34 +138,39 @@ def counted_macs(network: nn.Module) -> float:
     return counter.get_total_flops() / 2
 
 
-def made_networks(arguments: argparse.Namespace) -> dict[tuple[str, int, str], Any]:
+def made_networks(cells: dict[str, list[str]], macs: float) -> dict[tuple[str, int, str], Any]:
     """Return what makes each network, by group, seed and text form."""
     networks: dict[tuple[str, int, str], Any] = {}
-    for group, texts in chosen(arguments).items():
+    for group, texts in cells.items():
         for seed, text in enumerate(texts):
             generator = torch.Generator().manual_seed(seed)
-            networks[group, seed, text] = partial(cell_network, SPACE.parse(text), arguments.macs, generator)
+            networks[group, seed, text] = partial(cell_network, SPACE.parse(text), macs, generator)
     for seed in range(SEEDS):
-        networks["ResNet-20", seed, ""] = partial(resnet20, arguments.macs, torch.Generator().manual_seed(seed))
-        networks["MobileNetV2", seed, ""] = partial(mobilenet, arguments.macs, seed)
+        networks["ResNet-20", seed, ""] = partial(resnet20, macs, torch.Generator().manual_seed(seed))
+        networks["MobileNetV2", seed, ""] = partial(mobilenet, macs, seed)
     # One seed of all groups after the other, so that a program that is stopped leaves whole comparisons.
     return dict(sorted(networks.items(), key=lambda entry: entry[0][1]))
 
 
-def compute(arguments: argparse.Namespace) -> None:
+def compute(arguments: argparse.Namespace, rows: Rows) -> None:
     """Train what is not in the file yet."""
+    cells = chosen(arguments, rows)
+    if cells is None:
+        return
     splits = datasets.load(arguments.dataset)
     recipe = default_recipe(arguments.dataset).with_changes(epochs=arguments.epochs)
-    networks = made_networks(arguments)
-    known = {(row["group"], row["seed"]) for row in trainings(arguments)}
-    for (group, seed, text), make in networks.items():
-        if (group, seed) not in known:
-            figures = measured(make(), splits, recipe, seed, arguments.device)
-            row = {"kind": "training", "macs_allowed": arguments.macs, "epochs": arguments.epochs, "group": group, "seed": seed}
-            write(arguments.results, row | {"architecture": text} | figures)
-            print(f"{group}, seed {seed}: test {100 * figures['test_accuracy']:.2f} %, {figures['seconds']:.0f} s", flush=True)
-    if not any(row["kind"] == "mobile" for row in read(arguments.results)):
-        write(arguments.results, mobile(SPACE.parse(chosen(arguments)[CELLS[0]][0])))
+    fixed = {"kind": "training", "macs_allowed": arguments.macs, "epochs": arguments.epochs}
+    for (group, seed, text), make in made_networks(cells, arguments.macs).items():
+        rows.get(
+            lambda make=make, seed=seed, text=text: {
+                "architecture": text,
+                **measured(make(), splits, recipe, seed, arguments.device),
+            },
+            **fixed,
+            group=group,
+            seed=seed,
+        )
+    rows.get(lambda: mobile(SPACE.parse(cells[CELLS[0]][0])), kind="mobile")
 
 
 def measured(network: nn.Module, splits: Splits, recipe: Recipe, seed: int, device: str) -> dict[str, float]:
@@ -205,7 +207,6 @@ def mobile(cell: Architecture) -> dict[str, Any]:
             progress=False,
         )
     row = {
-        "kind": "mobile",
         "architecture": str(cell),
         "channels": channels,
         "macs": float(cost.macs),
@@ -224,64 +225,44 @@ def image_folder(folder: Path) -> None:
             image.save(folder / str(label) / f"{number}.png")
 
 
-def trainings(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the rows of trainings with these settings."""
-    rows = [row for row in read(arguments.results) if row["kind"] == "training"]
-    return [row for row in rows if (row["macs_allowed"], row["epochs"]) == (arguments.macs, arguments.epochs)]
-
-
-def report(arguments: argparse.Namespace) -> None:
-    """Print the tables as Markdown."""
-    rows = trainings(arguments)
-    print(
-        f"\n| below {arguments.macs / 1e6:g} M MACs, {arguments.epochs} epochs | trainings | test %, 95 % interval "
-        "| cells found on digits less these, points | validation % | M MACs | thousand parameters | s each |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    first = [100 * row["test_accuracy"] for row in rows if row["group"] == CELLS[0]]
-    for group in (*CELLS, *DESIGNED):
-        found = [row for row in rows if row["group"] == group]
-        if not found:
-            continue
-        tests = [100 * row["test_accuracy"] for row in found]
-        shown, less = f"{np.mean(tests):.2f}", f"{np.mean(first) - np.mean(tests):+.2f}" if group != CELLS[0] else ""
-        if min(len(first), len(tests)) > 1:
-            mean, gap = mean_interval(tests), ttest_ind(first, tests, equal_var=False).confidence_interval()
-            shown += f" ({mean.low:.2f} to {mean.high:.2f})"
-            less += f" ({gap.low:+.2f} to {gap.high:+.2f})" if less else ""
-        valid, macs, params, seconds = (
-            np.mean([row[name] for row in found]) for name in ("valid_accuracy", "macs", "params", "seconds")
-        )
+def report(arguments: argparse.Namespace, rows: Rows) -> None:
+    """Print the tables."""
+    trained_rows = rows.select(kind="training", macs_allowed=arguments.macs, epochs=arguments.epochs)
+    groups = {group: [row for row in trained_rows if row["group"] == group] for group in (*CELLS, *DESIGNED)}
+    lines = [line(group, found, groups[CELLS[0]]) for group, found in groups.items() if found]
+    columns = ["networks", "trainings", "test %", f"cells {CELLS[0]} less these, points", "validation %", "M MACs"]
+    title = f"below {arguments.macs / 1e6:g} M MACs, {arguments.epochs} epochs"
+    frame.table([*columns, "thousand parameters", "s each"], lines, title)
+    for row in rows.select(kind="mobile"):
         print(
-            f"| {group} | {len(found)} | {shown} | {less} | {100 * valid:.2f} | {macs / 1e6:.2f} | {params / 1e3:.0f} "
-            f"| {seconds:.0f} |"
+            f"\nMobile network of {row['architecture']}: {row['channels']} channels, {row['macs'] / 1e6:.1f} M MACs, "
+            f"{row['params'] / 1e6:.2f} M parameters; one epoch on 4 classes in {row['seconds']:.0f} s, "
+            f"loss {row['train_loss']:.3f}."
         )
-    for row in read(arguments.results):
-        if row["kind"] == "mobile":
-            print(
-                f"\nMobile network of {row['architecture']}: {row['channels']} channels, {row['macs'] / 1e6:.1f} M MACs, "
-                f"{row['params'] / 1e6:.2f} M parameters; one epoch on 4 classes in {row['seconds']:.0f} s, "
-                f"loss {row['train_loss']:.3f}."
-            )
+
+
+def line(group: str, rows: list[Row], first: list[Row]) -> list[str]:
+    """Return the line of a group of networks, with their distance to the first group."""
+    tests, ours = ([100 * row["test_accuracy"] for row in each] for each in (rows, first))
+    valid, macs, params, seconds = (
+        np.mean([row[name] for row in rows]) for name in ("valid_accuracy", "macs", "params", "seconds")
+    )
+    less = difference(ours, tests) if group != CELLS[0] else ""
+    costs = f"{macs / 1e6:.2f}", f"{params / 1e3:.0f}", f"{seconds:.0f}"
+    return [group, str(len(rows)), average(tests), less, f"{100 * valid:.2f}", *costs]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--macs", type=float, default=4e6, help="of one image, an upper limit (default: 4e6)")
-    parser.add_argument("--epochs", type=int, default=12, help="of the trainings (default: 12)")
-    parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", type=Path, default=Path("runs/transfer.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the tables of what is there")
-    arguments = parser.parse_args()
-    if "ARCHSEARCH_DATA" not in os.environ:
-        raise SystemExit("ARCHSEARCH_DATA: name the folder with cifar10_train.parquet and cifar10_test.parquet.")
-    arguments.dataset = f"parquet:{Path(os.environ['ARCHSEARCH_DATA']) / 'cifar10_train.parquet'}"
+    script = Script(__file__, __doc__)
+    script.argument("--macs", type=float, default=4e6, help="of one image, an upper limit (default: 4e6)")
+    script.argument("--epochs", type=int, default=12, help="of the trainings (default: 12)")
+    script.argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
+    script.argument("--device", default="auto")
+    arguments = script.parse()
+    folder = frame.data("cifar10_train.parquet", "cifar10_test.parquet")
+    arguments.dataset = f"parquet:{folder / 'cifar10_train.parquet'}"
     torch.set_num_threads(1)
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    if not arguments.print:
-        compute(arguments)
-    report(arguments)
+    script.run(lambda rows: compute(arguments, rows), lambda rows: report(arguments, rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How fast a graph hypernetwork generates and scores networks, batched, one by one, and node by node.
+"""Speed of a graph hypernetwork in generating and scoring networks: batched, one by one, and node by node.
 
-    python benchmarks/ghn_speed.py                       # the size for digits, one thread, about two minutes
-    python benchmarks/ghn_speed.py --paper --batch 32    # 18 blocks of 17 nodes, 32 channels; some GB of memory
-    python benchmarks/ghn_speed.py --device cuda         # on a GPU
+    python -m benchmarks.ghn.speed                       # the size for digits, one thread, about two minutes
+    python -m benchmarks.ghn.speed --paper --batch 32    # 18 blocks of 17 nodes, 32 channels; some GB of memory
+    python -m benchmarks.ghn.speed --device cuda         # on a GPU
 
 The candidates are blocks of 17 nodes (two inputs and 15 operators) with 5 forward-backward propagations, as published. `plain` is
 the slow twin of the tests: it updates one node of one candidate at a time, and calls the hypernetwork once for each parameter.
@@ -12,11 +12,11 @@ Published: .08 s a candidate for weights and a batch of images, 14 s for all 5,0
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,6 +34,7 @@ from archsearch.evaluators.ghn.scoring import EvaluationSpec, score
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.survey import survey
 from archsearch.spaces.cells import Cells
+from benchmarks.frame import Rows, Script, least_seconds, table
 
 SIZES = {"digits": {"blocks": 3, "channels": 8}, "paper": {"blocks": 18, "channels": 32}}
 TRIES = 3
@@ -63,17 +64,14 @@ class World:
 
 def seconds(work: Callable[[], Any], device: torch.device, tries: int = TRIES) -> float:
     """Return the least time of a few tries: of the CPU, or of the clock where a GPU works."""
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    taken = []
-    for _ in range(tries):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        started = clock()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        taken.append(clock() - started)
-    return min(taken)
+
+    def clock() -> float:
+        if device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return least_seconds(work, tries, clock)
 
 
 def plain_weights(model: GraphHyperNetwork, layout: Layout, plain: ModuleType) -> list[Tensor]:
@@ -88,8 +86,8 @@ def plain_weights(model: GraphHyperNetwork, layout: Layout, plain: ModuleType) -
     return made
 
 
-def generation(world: World, batch: int, singles: int, plain: ModuleType) -> None:
-    """Print candidates a second for propagation and generation."""
+def generation(world: World, batch: int, singles: int, plain: ModuleType) -> dict[str, Any]:
+    """Return milliseconds a candidate for propagation and generation in three ways, and those of the parts of the batched way."""
     layouts = [world.layout(world.space, architecture) for architecture in world.architectures]
     model, device = world.model, world.device
     tensors = tensors_for(model, layouts[:batch])
@@ -110,23 +108,19 @@ def generation(world: World, batch: int, singles: int, plain: ModuleType) -> Non
     single = seconds(lambda: [generated(model, [layout]) for layout in layouts[:singles]], device) / singles
     with torch.no_grad():
         slow = seconds(lambda: [plain_weights(model, layout, plain) for layout in layouts[:singles]], device, 1) / singles
-    print(f"\n### Propagation and generation, {batch} candidates of 17 nodes, {world.scale}\n")
-    print("| way | candidates a second | ms a candidate | times the plain twin |\n| --- | --- | --- | --- |")
-    for name, each in ((f"batched, {batch}", batched), ("one by one", single), ("plain twin", slow)):
-        print(f"| {name} | {1 / each:,.1f} | {1e3 * each:.2f} | {slow / each:,.1f} |")
-    print("\n| part of the batched way | ms a candidate |\n| --- | --- |")
-    for name, each in parts.items():
-        print(f"| {name} | {1e3 * each / batch:.2f} |")
-    inner = parts["graph network"] + parts["hypernetwork"] + parts["views of the buffer"]
-    print(f"\nThe graph network's share of propagation and generation: {100 * parts['graph network'] / inner:.0f} %", flush=True)
+    ways = {f"batched, {batch}": batched, "one by one": single, "plain twin": slow}
+    return {
+        "ways": {name: 1e3 * each for name, each in ways.items()},
+        "parts": {name: 1e3 * each / batch for name, each in parts.items()},
+    }
 
 
 def plan_of(world: World, architecture: Any) -> Any:
     return world.space.plan(architecture, 10, world.shape[0], **world.scale)
 
 
-def evaluation(world: World, batch: int, images: int) -> None:
-    """Print seconds a candidate for scoring networks on validation images, beside those of making their weights."""
+def evaluation(world: World, batch: int, images: int) -> dict[str, float]:
+    """Return milliseconds a candidate for scoring networks on validation images, without and with making their weights."""
     layouts = [world.layout(world.space, architecture) for architecture in world.architectures[:batch]]
     weights = generated(world.model, layouts)
     batches = image_batches(world, images)
@@ -138,10 +132,31 @@ def evaluation(world: World, batch: int, images: int) -> None:
 
     per = seconds(run, device, 2) / len(layouts)
     whole = seconds(lambda: (generated(world.model, layouts), run()), device, 2) / len(layouts)
-    number = sum(map(len, batches))
-    print(f"\n### Scoring on {number} images, {world.scale}\n")
-    print(f"Networks' own passes {1e3 * per:.1f} ms a candidate; with their weights made {1e3 * whole:.1f} ms, ", end="")
-    print(f"{whole / per:.2f} times as long: {1 / whole:,.1f} candidates a second.", flush=True)
+    return {"images": sum(map(len, batches)), "passes": 1e3 * per, "with_weights": 1e3 * whole}
+
+
+def report(rows: Rows) -> None:
+    """Print the tables."""
+    for row in rows.select(part="generation"):
+        slow = row["ways"]["plain twin"]
+        lines = [[name, f"{1e3 / each:,.1f}", f"{each:.2f}", f"{slow / each:,.1f}"] for name, each in row["ways"].items()]
+        title = f"Propagation and generation, candidates of 17 nodes, size {row['size']}, {row['device']}"
+        table(["way", "candidates a second", "ms a candidate", "times the plain twin (aim: 50)"], lines, title)
+        table(["part of the batched way", "ms a candidate"], [[name, f"{each:.2f}"] for name, each in row["parts"].items()])
+        inner = sum(row["parts"][name] for name in ("graph network", "hypernetwork", "views of the buffer"))
+        share = 100 * row["parts"]["graph network"] / inner
+        print(f"\nThe graph network's share of propagation and generation: {share:.0f} %", flush=True)
+    lines = [
+        [
+            row["size"],
+            row["images"],
+            f"{row['passes']:.1f}",
+            f"{row['with_weights']:.1f}",
+            f"{row['with_weights'] / row['passes']:.2f}",
+        ]
+        for row in rows.select(part="scoring")
+    ]
+    table(["scoring, size", "images", "ms a candidate: passes", "with weights made", "ratio (aim: 2)"], lines)
 
 
 def image_batches(world: World, images: int) -> Sequence[Any]:
@@ -157,7 +172,7 @@ def image_batches(world: World, images: int) -> Sequence[Any]:
 
 def load_plain() -> ModuleType:
     """Return the slow twin that the tests use."""
-    path = Path(__file__).parents[1] / "tests" / "evaluators" / "ghn" / "plain.py"
+    path = Path(__file__).parents[2] / "tests" / "evaluators" / "ghn" / "plain.py"
     spec = importlib.util.spec_from_file_location("ghn_plain", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -167,19 +182,31 @@ def load_plain() -> ModuleType:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--paper", action="store_true", help="the published size instead of that for digits")
-    parser.add_argument("--batch", type=int, default=256, help="candidates at once (default: 256)")
-    parser.add_argument("--singles", type=int, default=4, help="candidates of the slow ways (default: 4)")
-    parser.add_argument("--scored", type=int, default=16, help="candidates that are scored (default: 16)")
-    parser.add_argument("--images", type=int, default=0, help="images that score; 0 takes the digits' 449, or 500 of noise")
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("--paper", action="store_true", help="the published size instead of that for digits")
+    script.argument("--batch", type=int, default=256, help="candidates at once (default: 256)")
+    script.argument("--singles", type=int, default=4, help="candidates of the slow ways (default: 4)")
+    script.argument("--scored", type=int, default=16, help="candidates that are scored (default: 16)")
+    script.argument("--images", type=int, default=0, help="images that score; 0 takes the digits' 449, or 500 of noise")
+    script.argument("--device", default="cpu")
+    arguments = script.parse()
     torch.set_num_threads(1)
     size = "paper" if arguments.paper else "digits"
-    world = World(size, max(arguments.batch, arguments.singles, arguments.scored), torch.device(arguments.device))
-    generation(world, arguments.batch, arguments.singles, load_plain())
-    evaluation(world, arguments.scored, arguments.images or (500 if arguments.paper else 0))
+    batch, singles, scored = arguments.batch, arguments.singles, arguments.scored
+
+    @cache
+    def world() -> World:
+        return World(size, max(batch, singles, scored), torch.device(arguments.device))
+
+    def measure(rows: Rows) -> None:
+        fixed = {"size": size, "device": arguments.device}
+        rows.get(
+            lambda: generation(world(), batch, singles, load_plain()), part="generation", **fixed, batch=batch, singles=singles
+        )
+        images = arguments.images or (500 if arguments.paper else 0)
+        rows.get(lambda: evaluation(world(), scored, images), part="scoring", **fixed, scored=scored, asked=images)
+
+    script.run(measure, report)
 
 
 if __name__ == "__main__":

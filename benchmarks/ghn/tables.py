@@ -1,34 +1,34 @@
-"""How well a GHN on CIFAR-10 images ranks the cells of NAS-Bench-201 and NAS-Bench-101, whose trained accuracies are published.
+"""Ranking of the cells of NAS-Bench-201 and NAS-Bench-101, whose trained accuracies are published, by a GHN on CIFAR-10 images.
 
-    ARCHSEARCH_DATA=FOLDER python benchmarks/ghn_tables.py                      # both tables; two hours on one core, in pieces
-    ARCHSEARCH_DATA=FOLDER python benchmarks/ghn_tables.py --benches nasbench201 --only ghn
-    ARCHSEARCH_DATA=FOLDER python benchmarks/ghn_tables.py --print              # what is there so far
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.ghn.tables                      # both tables; two hours on one core, in pieces
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.ghn.tables --benches nasbench201 --only ghn
 
-A variant of the correlation protocol of the GHN paper (section 5.3) that needs no training for its truth: 100 random cells with
-the published test accuracies after the benchmark's full training on CIFAR-10, all of them and the better 50. The networks that
-are scored here are small (8 channels, one cell a stage) and learn from the 16,000 images of the folder, less those that score
-them. Each score is a line of a file; models in training are kept beside it, so that the program may be stopped at any time.
-Settings were chosen on other cells.
+The folder holds nasbench101.parquet, nasbench201.parquet, cifar10_train.parquet and cifar10_test.parquet. A variant of the
+correlation protocol of the GHN paper (section 5.3) that needs no training for its truth: 100 random cells with the published test
+accuracies after the benchmark's full training on CIFAR-10, all of them and the better 50. The networks that are scored here are
+small (8 channels, one cell a stage) and learn from the 16,000 images of the folder, less those that score them. Models in
+training are kept beside the file of rows. Settings were chosen on other cells.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from ghn_correlation import PUBLISHED, correlations, trained
-from rows import read, write
 
 from archsearch.evaluators import GHN, Evaluator, OneShot, SGDSteps
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks import frame
+from benchmarks.frame import Rows, Script
+from benchmarks.ghn.correlation import CORRELATIONS, PUBLISHED, correlations, trained
 
 CELLS, CELL_SEED = 100, 20_181_013
 # Channels and cells of the small networks, by benchmark.
@@ -53,7 +53,7 @@ def population(bench: str, folder: Path) -> tuple[SearchSpace, list[Architecture
 
 def methods(space: SearchSpace, bench: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Evaluator]]]:
     """Yield name and evaluator of what is compared."""
-    images = f"parquet:{Path(os.environ['ARCHSEARCH_DATA']) / 'cifar10_train.parquet'}"
+    images = f"parquet:{frame.data('cifar10_train.parquet') / 'cifar10_train.parquet'}"
     shared: dict[str, Any] = {"scale": SCALES[bench], "device": arguments.device}
     for seed in range(SEEDS):
         yield f"ghn {seed}", lambda seed=seed: GHN(space, images, seed, **shared)
@@ -63,69 +63,60 @@ def methods(space: SearchSpace, bench: str, arguments: argparse.Namespace) -> It
         yield f"sgd {steps} 0", lambda steps=steps: SGDSteps(space, images, steps, 1, **shared)
 
 
-def compute(bench: str, arguments: argparse.Namespace) -> None:
+def compute(bench: str, arguments: argparse.Namespace, rows: Rows) -> None:
     """Score what is not in the file yet."""
-    space, architectures, _ = population(bench, Path(os.environ["ARCHSEARCH_DATA"]))
-    folder = arguments.results.with_suffix("") / bench
+    space, architectures, _ = population(bench, frame.data(f"{bench}.parquet"))
+    folder = arguments.out.with_suffix("") / bench
     for name, make in methods(space, bench, arguments):
-        known = {row["cell"] for row in read(arguments.results) if (row["bench"], row["method"]) == (bench, name)}
-        missing = [at for at in range(CELLS) if at not in known]
-        if not missing or (arguments.only and name.rpartition(" ")[0] not in arguments.only):
+        if arguments.only and name.rpartition(" ")[0] not in arguments.only:
             continue
-        evaluator, initial = make(), 0.0
-        if isinstance(evaluator, GHN | OneShot):
-            initial = trained(name, evaluator, arguments.steps, folder)
-        for at in missing:
-            [found] = evaluator.evaluate([architectures[at]])
-            row = {"bench": bench, "method": name, "cell": at, "initial": initial, "seconds": found.seconds}
-            row |= {"accuracy": found.score, "loss": found.metrics.get("valid_loss")} if found.ok else {"error": found.error}
-            write(arguments.results, row)
-        print(f"{bench}, {name}: done", flush=True)
+
+        @cache
+        def ready(name: str = name, make: Callable[[], Evaluator] = make) -> tuple[Evaluator, float]:
+            evaluator = make()
+            trains = isinstance(evaluator, GHN | OneShot)
+            return evaluator, trained(name, evaluator, arguments.steps, folder) if trains else 0.0
+
+        def scored(cell: int, ready: Callable[[], tuple[Evaluator, float]] = ready) -> dict[str, Any]:
+            evaluator, initial = ready()
+            [found] = evaluator.evaluate([architectures[cell]])
+            outcome = {"accuracy": found.score, "loss": found.metrics.get("valid_loss")} if found.ok else {"error": found.error}
+            return {"initial": initial, "seconds": found.seconds, **outcome}
+
+        for cell in range(CELLS):
+            rows.get(partial(scored, cell), bench=bench, method=name, cell=cell)
 
 
-def report(bench: str, rows: list[dict[str, Any]], folder: Path) -> None:
-    """Print the table of a benchmark as Markdown."""
-    space, architectures, truth = population(bench, folder)
-    print(f"\n### {bench}\n")
-    print(
-        "| method, ranked by | initial s | s each | Rand-100: Pearson | Spearman | Kendall | Top-50: Pearson | Spearman "
-        "| published Rand, Top |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name in dict.fromkeys(row["method"] for row in rows):
-        found = {row["cell"]: row for row in rows if row["method"] == name and "accuracy" in row}
+def report(bench: str, rows: Rows) -> None:
+    """Print the table of a benchmark."""
+    space, architectures, truth = population(bench, frame.data(f"{bench}.parquet"))
+    lines: list[list[object]] = []
+    for name in dict.fromkeys(row["method"] for row in rows.select(bench=bench)):
+        found = {row["cell"]: row for row in rows.select(bench=bench, method=name) if "accuracy" in row}
         if len(found) < CELLS:
             continue
-        ordered = [found[at] for at in range(CELLS)]
-        cost = f"{ordered[0]['initial']:.0f} | {np.mean([row['seconds'] for row in ordered]):.3f}"
-        published = ", ".join(PUBLISHED.get(name.rpartition(" ")[0], ("", "")))
+        ordered = [found[cell] for cell in range(CELLS)]
+        cost = f"{ordered[0]['initial']:.0f}", f"{np.mean([row['seconds'] for row in ordered]):.3f}"
+        published = ", ".join(PUBLISHED.get(name.rpartition(" ")[0], ()))
         accuracy, loss = (np.array([row[figure] for row in ordered]) for figure in ("accuracy", "loss"))
-        print(f"| {name}, accuracy | {cost} | {correlations(truth, accuracy)} | {published} |")
-        print(f"| {name}, loss | | | {correlations(truth, -loss)} | |")
+        lines.append([f"{name}, accuracy", *cost, *correlations(truth, accuracy), published])
+        lines.append([f"{name}, loss", None, None, *correlations(truth, -loss), None])
     costs = [space.cost(architecture, **SCALES[bench]) for architecture in architectures]
     for name in ("params", "macs"):
-        print(
-            f"| {name} | 0 | 0 | {correlations(truth, np.array([float(getattr(cost, name)) for cost in costs]))} | |", flush=True
-        )
+        lines.append([name, 0, 0, *correlations(truth, np.array([float(getattr(cost, name)) for cost in costs])), None])
+    frame.table(CORRELATIONS, lines, title=f"{bench}: {CELLS} random cells")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benches", nargs="+", choices=COLUMNS, default=list(COLUMNS))
-    parser.add_argument("--only", nargs="+", help="only these: ghn, ghn-paper, one-shot, sgd")
-    parser.add_argument("--steps", type=int, default=1500, help="of hypernetworks and one-shot networks (default: 1500)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", type=Path, default=Path("runs/ghn_tables.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the tables of what is there")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("--benches", nargs="+", choices=COLUMNS, default=list(COLUMNS))
+    script.argument("--only", nargs="+", help="only these: ghn, ghn-paper, one-shot, sgd")
+    script.argument("--steps", type=int, default=1500, help="of hypernetworks and one-shot networks (default: 1500)")
+    script.argument("--device", default="auto")
+    arguments = script.parse()
     torch.set_num_threads(1)
-    if "ARCHSEARCH_DATA" not in os.environ:
-        raise SystemExit("ARCHSEARCH_DATA: name the folder with the tables and cifar10_train.parquet.")
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
     for bench in arguments.benches:
-        if not arguments.print:
-            compute(bench, arguments)
-        report(bench, [row for row in read(arguments.results) if row["bench"] == bench], Path(os.environ["ARCHSEARCH_DATA"]))
+        script.run(lambda rows, bench=bench: compute(bench, arguments, rows), lambda rows, bench=bench: report(bench, rows))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,29 @@
-"""Does a training that begins with a hypernetwork's weights learn faster than one from random weights?
+"""Trainings that begin with a hypernetwork's weights against trainings that begin with random weights.
 
-    python benchmarks/ghn_warm_start.py              # 8 architectures of 7 nodes on digits; some minutes on one core
-    python benchmarks/ghn_warm_start.py --print      # the table of what is there so far
+    python -m benchmarks.ghn.warm_start              # 8 architectures of 7 nodes on digits; some minutes on one core
 
 Random architectures are trained twice with the same images in the same order: from the initial weights of their operators, and
 from those that a hypernetwork generates for them. Accuracies are those on the validation images after some epochs of one
-training, whose learning rate falls over all of them. Each training is a line of a file and is not made again.
+training, whose learning rate falls over all of them.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
+from functools import cache
 
 import numpy as np
 import torch
-from ghn_correlation import trained
-from rows import read, write
 
 from archsearch.evaluators import GHN, datasets
-from archsearch.evaluators.metrics import mean_interval
 from archsearch.evaluators.training.initial_weights import begin_with
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import default_recipe
 from archsearch.evaluators.training.scoring import score
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
+from benchmarks.frame import Rows, Script, average, table
+from benchmarks.ghn.correlation import trained
 
 STARTS = ("random weights", "generated weights")
 EPOCHS = (1, 2, 5, 10)
@@ -59,45 +56,48 @@ def curve(architecture: Architecture, weights: dict[str, torch.Tensor], seed: in
     return accuracies
 
 
-def compute(arguments: argparse.Namespace) -> None:
+def compute(arguments: argparse.Namespace, rows: Rows) -> None:
     """Train what is not in the file yet."""
-    ghn = GHN(SPACE, "digits", 0, scale=SCALE)
-    trained("ghn 0", ghn, arguments.steps, arguments.results.with_suffix(""))
-    known = {(row["seed"], row["start"]) for row in read(arguments.results)}
+
+    @cache
+    def ghn() -> GHN:
+        model = GHN(SPACE, "digits", 0, scale=SCALE)
+        trained("ghn 0", model, arguments.steps, arguments.out.with_suffix(""))
+        return model
+
+    def training(architecture: Architecture, start: str, seed: int) -> dict[str, list[float]]:
+        weights = {} if start == STARTS[0] else ghn().generate(architecture)
+        return {"valid": curve(architecture, weights, seed)}
+
     for seed, architecture in enumerate(drawn(arguments.architectures)):
-        for start, weights in zip(STARTS, ({}, ghn.generate(architecture)), strict=True):
-            if (seed, start) not in known:
-                row = {"seed": seed, "start": start, "steps": arguments.steps, "valid": curve(architecture, weights, seed)}
-                write(arguments.results, row)
-        print(f"architecture {seed}: done", flush=True)
+        for start in STARTS:
+            rows.get(
+                lambda architecture=architecture, start=start, seed=seed: training(architecture, start, seed),
+                seed=seed,
+                start=start,
+                steps=arguments.steps,
+            )
 
 
-def report(rows: list[dict[str, Any]]) -> None:
-    """Print the table as Markdown; intervals are of the mean over architectures, each compared with itself."""
-    curves = {start: {row["seed"]: row["valid"] for row in rows if row["start"] == start} for start in STARTS}
+def report(arguments: argparse.Namespace, rows: Rows) -> None:
+    """Print the table; intervals are of the mean over architectures, each compared with itself."""
+    curves = {start: {row["seed"]: row["valid"] for row in rows.select(start=start, steps=arguments.steps)} for start in STARTS}
     both = sorted(set(curves[STARTS[0]]) & set(curves[STARTS[1]]))
-    print(f"\n| {len(both)} architectures: after | random weights % | generated weights % | difference, points, 95 % interval |")
-    print("| --- | --- | --- | --- |")
-    for epoch in EPOCHS if len(both) > 1 else ():
+    lines = []
+    for epoch in EPOCHS if both else ():
         cold, warm = (100 * np.array([curves[start][seed][epoch - 1] for seed in both]) for start in STARTS)
-        gap = mean_interval(warm - cold)
-        print(
-            f"| {epoch} epochs | {cold.mean():.2f} | {warm.mean():.2f} | {gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) |"
-        )
+        lines.append([f"{epoch} epochs", f"{cold.mean():.2f}", f"{warm.mean():.2f}", average(warm - cold, signed=True)])
+    columns = [f"{len(both)} architectures: after", "random weights %", "generated weights %", "difference, points"]
+    table(columns, lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--architectures", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
-    parser.add_argument("--results", type=Path, default=Path("runs/ghn_warm_start.jsonl"), help="where the figures are kept")
-    parser.add_argument("--print", action="store_true", help="only print the table of what is there")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("--architectures", type=int, default=8)
+    script.argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
+    arguments = script.parse()
     torch.set_num_threads(1)
-    arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    if not arguments.print:
-        compute(arguments)
-    report(read(arguments.results))
+    script.run(lambda rows: compute(arguments, rows), lambda rows: report(arguments, rows))
 
 
 if __name__ == "__main__":

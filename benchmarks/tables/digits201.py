@@ -14,7 +14,6 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ import torch
 from scipy.stats import kendalltau
 
 from archsearch import spaces
+from archsearch.atomic_file import written_atomically
 from archsearch.evaluators.datasets import load, resident
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.recipe import Recipe
@@ -85,9 +85,8 @@ def work(folder: Path, parts: list[int], seeds: range) -> None:
         if not path.exists():
             chunk = cells[part * CELLS_PER_PART : (part + 1) * CELLS_PER_PART]
             rows = [train_cell(cell, seeds, data) for cell in chunk]
-            temporary = path.with_suffix(f".tmp{os.getpid()}")
-            pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
-            temporary.rename(path)
+            with written_atomically(path) as temporary:
+                pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd")
 
 
 def run(folder: Path, workers: int, seeds: range) -> None:
