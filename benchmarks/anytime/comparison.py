@@ -1,7 +1,8 @@
 """Anytime networks at one maximum budget: chosen by a graph hypernetwork, drawn at random, and designed by hand.
 
     python -m benchmarks.anytime.comparison             # digits; about an hour on one core, in pieces
-    python -m benchmarks.anytime.comparison --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 --device cuda
+    python -m benchmarks.anytime.comparison --dataset parquet:FOLDER/cifar10_train.parquet --channels 16 --steps 5000 \
+        --device cuda
     python -m benchmarks.anytime.comparison --dataset parquet:FOLDER/cifar10_train.parquet --side 16 --channels 4 --epochs 4 \
         --steps 400 --rank 150 --seeds 3                # CIFAR-10 at a size for processors; about an hour on one core
 

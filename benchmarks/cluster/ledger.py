@@ -1,29 +1,32 @@
-"""How the ledger's costs grow with what it holds: writing, reading, compaction, and the overhead of a batch.
+"""Costs of the ledger by the number of its evaluations: writing, reading, compaction, and the overhead of a batch.
 
-    python benchmarks/ledger.py                    # 1,000 to 100,000 evaluations; about five minutes
-    python benchmarks/ledger.py --rows 1000,10000
+    python -m benchmarks.cluster.ledger                    # 1,000 to 100,000 evaluations; about five minutes
+    python -m benchmarks.cluster.ledger --evaluations 1000 10000
 
 Each size is measured in a process of its own. Seconds are CPU seconds of that process beside seconds on the clock, because the
-clock of a shared machine tells little; writing waits for the disk (two fsyncs a part).
+clock of a shared machine says little; writing waits for the disk (two fsyncs a part).
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.trials.trial import evaluate_batch
 from archsearch.evaluators import Evaluation, TabularEvaluator
 from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks.frame import Rows, Script, table
 
 SPACE = NASBench201()
+OPERATIONS = ("read", "entries", "known", "compact", "read again")
 PER_BATCH, BATCHES = 100, 30
 
 
@@ -37,7 +40,7 @@ def made_up(number: int) -> Evaluation:
 
 
 def append(folder: str, batch: int, size: int) -> float:
-    """Write a part and return the seconds. It has a ledger of its own: one that writes many merges them as they add up."""
+    """Write a part by a new ledger and return the seconds; a ledger that writes many parts merges them as they add up."""
     ledger = Ledger(folder, SPACE, "e")
     rows = [(place, made_up(batch * size + place)) for place in range(size)]
     return timed(lambda: ledger.append("run", batch, rows))[0]
@@ -56,7 +59,7 @@ def resident() -> float:
 
 
 def batch_overhead(ledger: Ledger, evaluator: TabularEvaluator) -> float:
-    """Return milliseconds that a batch of look-ups takes beside the look-ups, fsyncs included: the median of some."""
+    """Return the median milliseconds that a batch of look-ups takes beside the look-ups, fsyncs included."""
     candidates = evaluator.architectures[:PER_BATCH]
     architectures = [SPACE.parse(text) for text in candidates]
     taken = []
@@ -69,8 +72,8 @@ def batch_overhead(ledger: Ledger, evaluator: TabularEvaluator) -> float:
     return 1e3 * sorted(taken)[BATCHES // 2]
 
 
-def measure(rows: int, parts: int) -> None:
-    """Print one line."""
+def measure(rows: int, parts: int) -> dict[str, Any]:
+    """Return the costs of a ledger of a size."""
     evaluator = TabularEvaluator.embedded("digits201", space=SPACE)
     evaluator.evaluate([SPACE.parse(text) for text in evaluator.architectures[:PER_BATCH]])
     size = rows // parts
@@ -86,26 +89,44 @@ def measure(rows: int, parts: int) -> None:
         compact = timed(ledger.compact)
         again = timed(ledger.read)
         files = len([*Path(folder).rglob("*.parquet")])
-    cells = [f"{clock:8.2f}{cpu:7.2f}" for clock, cpu in (read, entries, known, compact, again)]
-    print(f"{rows:7,}{parts:8,}{1e3 * write / parts:9.1f}{''.join(cells)}{files:7}{memory:7.0f}{overhead:8.1f}", flush=True)
+    operations = dict(zip(OPERATIONS, (read, entries, known, compact, again), strict=True))
+    return {"write_ms": 1e3 * write / parts, "operations": operations, "files": files, "megabytes": memory, "batch_ms": overhead}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="1000,10000,100000", help="evaluations, with commas between them")
-    parser.add_argument("--one", nargs=2, type=int, help=argparse.SUPPRESS)
-    parsed = parser.parse_args(arguments)
-    if parsed.one:
-        measure(*parsed.one)
+def in_a_process(rows: int, parts: int) -> dict[str, Any]:
+    """Return what `measure` returns in a new process."""
+    command = [sys.executable, "-m", "benchmarks.cluster.ledger", "--one", str(rows), str(parts)]
+    root = Path(__file__).parents[2]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root).stdout)
+    return found
+
+
+def report(rows: Rows) -> None:
+    """Print the table."""
+    columns = ["evaluations", "parts", "write, ms a part", *(f"{operation}, s (CPU s)" for operation in OPERATIONS)]
+    lines = []
+    for row in rows.all():
+        times = [f"{clock:.2f} ({cpu:.2f})" for clock, cpu in row["operations"].values()]
+        left = row["files"], f"{row['megabytes']:.0f}", f"{row['batch_ms']:.1f}"
+        lines.append([f"{row['evaluations']:,}", f"{row['parts']:,}", f"{row['write_ms']:.1f}", *times, *left])
+    table([*columns, "parts left", "MB read", "ms a batch"], lines)
+
+
+def main() -> None:
+    script = Script(__file__, __doc__)
+    script.argument("--evaluations", nargs="+", type=int, default=[1000, 10_000, 100_000], help="sizes (default: 1000 to 100000)")
+    script.argument("--one", nargs=2, type=int, metavar=("EVALUATIONS", "PARTS"), help="print the costs of one size as JSON")
+    arguments = script.parse()
+    if arguments.one:
+        print(json.dumps(measure(*arguments.one)))
         return
-    print(f"{'':7}{'':8}{'write':>9}{'read':>15}{'entries':>15}{'known':>15}{'compact':>15}{'read again':>15}", end="")
-    print(f"{'parts':>7}{'MB':>7}{'batch':>8}")
-    units = f"{'s':>8}{'CPU s':>7}" * 5
-    print(f"{'rows':>7}{'parts':>8}{'ms/part':>9}{units}{'left':>7}{'read':>7}{'ms':>8}", flush=True)
-    for rows in map(int, parsed.rows.split(",")):
-        for parts in (rows // 100, rows // 10):
-            subprocess.run([sys.executable, __file__, "--one", str(rows), str(parts)], check=True)
+
+    def run(rows: Rows) -> None:
+        for size in arguments.evaluations:
+            for parts in (size // 100, size // 10):
+                rows.get(lambda size=size, parts=parts: in_a_process(size, parts), evaluations=size, parts=parts)
+
+    script.run(run, report)
 
 
 if __name__ == "__main__":

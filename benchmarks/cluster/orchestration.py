@@ -1,34 +1,40 @@
-"""What Ray Tune, batches and MLflow cost a search that looks scores up in a table.
+"""Costs of Ray Tune, batches and MLflow in a search that looks scores up in a table.
 
-    python benchmarks/orchestration.py            # rates, tracking; about three minutes
-    python benchmarks/orchestration.py --training # also the share of time inside training in the default run
-    python benchmarks/orchestration.py --growth   # only how costs grow, from 1,000 to 100,000 candidates
+    python -m benchmarks.cluster.orchestration                          # rates, tracking; about three minutes
+    python -m benchmarks.cluster.orchestration --parts training         # share of time inside training in the default run
+    python -m benchmarks.cluster.orchestration --parts growth           # costs from 1,000 to 100,000 candidates
 
 All figures are of one run on one machine; compare the ratios.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from archsearch import cluster, evaluators, searchers, spaces
 from archsearch.platform import run_search
 from archsearch.spaces import Architecture
+from benchmarks.frame import Rows, Script, table
 
 CANDIDATES = 5000
 PER_TRIAL_CANDIDATES = 60
 REPEATS = 3
+WAYS = (
+    "bare loop, no Tune",
+    f"Tune, batches, {CANDIDATES:,} candidates, first to last outcome",
+    "the same, start of the worker included",
+    f"Tune, one candidate a trial, 2 at once, {PER_TRIAL_CANDIDATES} candidates",
+)
 
 
 def bare_loop(evaluator: evaluators.Evaluator, seed: int) -> float:
-    """Return candidates a second of a loop that drives the searcher without Tune, in the batches that Tune would carry."""
+    """Return candidates a second of a loop that drives the searcher without Tune, in the batches of a Tune run."""
     searcher = searchers.RandomSearch(evaluator.space, seed, num_candidates=CANDIDATES)
     started, trial = time.perf_counter(), 0
     while isinstance(suggestion := searcher.suggest(str(trial)), dict):
@@ -68,8 +74,9 @@ def through_tune(
     return candidates / total, steady
 
 
-def rates(evaluator: evaluators.Evaluator) -> None:
-    """Print candidates a second of each way."""
+def rates() -> dict[str, float]:
+    """Return the median candidates a second of each way."""
+    evaluator = evaluators.TabularEvaluator.embedded("digits201", space=spaces.get("nasbench201"))
     cluster.connect(num_cpus=2)
     bare, whole, steady, single = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,20 +86,11 @@ def rates(evaluator: evaluators.Evaluator) -> None:
             whole.append(total)
             steady.append(running)
             single.append(through_tune(evaluator, Path(folder), seed, PER_TRIAL_CANDIDATES, 1, 2)[1])
-    per_trial = statistics.median(single)
-    print(f"\n{'way':58}{'candidates/s':>14}{'x one per trial':>17}   (median of {REPEATS})")
-    for name, values in (
-        ("bare loop, no Tune", bare),
-        (f"Tune, batches, {CANDIDATES} candidates, first to last outcome", steady),
-        (f"Tune, batches, {CANDIDATES} candidates, start of workers included", whole),
-        (f"Tune, one candidate a trial, 2 at once, {PER_TRIAL_CANDIDATES} candidates", single),
-    ):
-        print(f"{name:58}{statistics.median(values):14.1f}{statistics.median(values) / per_trial:17.1f}")
-    print("aim: 1,000 candidates/s through Tune, and 100 times one candidate a trial (3 to 4 a second expected)")
+    return {name: statistics.median(rates) for name, rates in zip(WAYS, (bare, steady, whole, single), strict=True)}
 
 
-def tracking() -> None:
-    """Print what MLflow adds to a table search, its store made before."""
+def tracking() -> dict[str, float]:
+    """Return the seconds of a table search with MLflow, its store made before, and without; the report is included."""
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         settings = {"evaluator": "table:digits201", "searcher": "random", "storage": folder, "progress": False, "reuse": False}
@@ -103,23 +101,20 @@ def tracking() -> None:
                 started = time.perf_counter()
                 run_search(**settings, num_candidates=CANDIDATES, name=f"{len(where)}-{repeat}", tracking=where, seed=repeat)
                 times[where].append(time.perf_counter() - started)
-        on, off = statistics.median(times[uri]), statistics.median(times["off"])
-    print(f"\ntable search of {CANDIDATES} candidates, report included: {on:.2f} s with MLflow, {off:.2f} s without")
-    print(f"MLflow costs {on / off - 1:+.1%}; aim: under 2 %")
+    return {"with": statistics.median(times[uri]), "without": statistics.median(times["off"])}
 
 
-def training() -> None:
-    """Print the share of wall time inside training in the default run, from Ray's start to the last outcome."""
+def training() -> dict[str, float]:
+    """Return the share of wall time inside training in the default run, from Ray's start to the last outcome."""
     with tempfile.TemporaryDirectory() as folder:
         result = run_search(storage=folder, tracking="off")
     costs, workers = result.summary.costs, result.summary.settings["workers"]
     share = costs["evaluating"] / (workers * costs["trials"])
-    wall = f"{workers} workers x {costs['trials']:.0f} s"
-    print(f"\ndefault run: {costs['total']:.0f} s in all; inside training {share:.1%} of {wall}; aim: 90 %")
+    return {"share": share, "workers": workers, "trials": costs["trials"], "total": costs["total"]}
 
 
 class Parity(evaluators.Evaluator):
-    """Scores an architecture by its genes, in no time: what is left are the costs of the search itself."""
+    """Scores an architecture by its genes in no time, so that only the costs of the search itself are left."""
 
     @property
     def task(self) -> str:
@@ -136,13 +131,12 @@ class Parity(evaluators.Evaluator):
         return [evaluators.Evaluation(each, self.space.key(each), score, more, seconds=1e-4) for each, score, more in rows]
 
 
-def growth() -> None:
-    """Print what a candidate costs in longer and longer searches: searcher, Tune, ledger, MLflow and report.
+def growth() -> dict[str, Any]:
+    """Return the costs of longer and longer searches: searcher, Tune, ledger, MLflow and report.
 
-    CPU time is that of the driver with all its threads; the clock of a shared machine tells less.
+    CPU time is that of the driver with all its threads; the clock of a shared machine says less.
     """
-    columns = ("seconds", 10), ("in trials", 10), ("CPU s", 10), ("CPU microseconds a candidate", 30), ("driver MB", 11)
-    print(f"\n{'searcher':12}{'candidates':>11}" + "".join(f"{name:>{width}}" for name, width in columns), flush=True)
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         settings: dict[str, Any] = {"space": "enas12", "evaluator": Parity(spaces.get("enas12")), "storage": folder}
         settings |= {"progress": False, "reuse": False, "tracking": f"sqlite:///{folder}/mlflow.db"}
@@ -157,25 +151,69 @@ def growth() -> None:
                 result = run_search(**settings, searcher=searcher, num_candidates=candidates, name=name)
                 clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
                 each, memory = 1e6 * (cpu - fixed) / candidates, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                times = f"{clock:10.1f}{result.summary.costs['trials']:10.1f}{cpu:10.1f}{each:30.0f}"
-                print(f"{searcher:12}{candidates:11,}{times}{memory:11.0f}", flush=True)
-    print("aim: flat")
+                costs = {"seconds": clock, "trials": result.summary.costs["trials"], "cpu": cpu}
+                found.append({"searcher": searcher, "candidates": candidates, **costs, "each": each, "megabytes": memory})
+                print(found[-1], flush=True)
+    return {"searches": found}
+
+
+def report(rows: Rows) -> None:
+    """Print the tables, with the aims beside what was measured."""
+    for row in rows.select(part="rates"):
+        single = row[WAYS[-1]]
+        aims = (None, "1,000 a second, 100 times", None, "3 to 4 a second expected")
+        lines = [[way, f"{row[way]:,.1f}", f"{row[way] / single:,.1f}", aim] for way, aim in zip(WAYS, aims, strict=True)]
+        table([f"way, median of {REPEATS}", "candidates a second", "times one candidate a trial", "aim"], lines)
+    lines = [
+        [
+            f"MLflow in a table search of {CANDIDATES:,} candidates",
+            f"{row['with']:.2f} s",
+            f"{row['without']:.2f} s without",
+            f"{row['with'] / row['without'] - 1:+.1%}",
+            "under 2 %",
+        ]
+        for row in rows.select(part="tracking")
+    ]
+    lines += [
+        [
+            "time inside training in the default run",
+            f"{row['total']:.0f} s in all",
+            f"{row['workers']} workers x {row['trials']:.0f} s",
+            f"{row['share']:.1%}",
+            "90 %",
+        ]
+        for row in rows.select(part="training")
+    ]
+    if lines:
+        table(["", "seconds", "beside", "share", "aim"], lines)
+    columns = ["searcher", "candidates", "seconds", "in trials", "CPU s", "CPU microseconds a candidate (aim: flat)", "driver MB"]
+    for row in rows.select(part="growth"):
+        costs = [
+            [each["searcher"], f"{each['candidates']:,}", *(f"{each[name]:,.1f}" for name in ("seconds", "trials", "cpu"))]
+            + [f"{each['each']:,.0f}", f"{each['megabytes']:,.0f}"]
+            for each in row["searches"]
+        ]
+        table(columns, costs)
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "rates": rates,
+    "tracking": tracking,
+    "training": training,
+    "growth": growth,
+}
 
 
 def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--training", action="store_true", help="also run the default search (minutes)")
-    parser.add_argument("--growth", action="store_true", help="only measure searches of 1,000 to 100,000 candidates")
-    arguments = parser.parse_args()
-    if arguments.growth:
-        growth()
-        return
-    evaluator = evaluators.TabularEvaluator.embedded("digits201", space=spaces.get("nasbench201"))
-    rates(evaluator)
-    tracking()
-    if arguments.training:
-        training()
+    script = Script(__file__, __doc__)
+    script.argument("--parts", nargs="+", choices=PARTS, default=["rates", "tracking"], help="(default: rates tracking)")
+    arguments = script.parse()
+
+    def run(rows: Rows) -> None:
+        for part in arguments.parts:
+            rows.get(PARTS[part], part=part)
+
+    script.run(run, report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Measure how many architectures a second each search space draws, mutates, names, encodes and counts, on one core.
+"""Architectures a second that each search space draws, mutates, names, encodes and counts, on one core.
 
-    python benchmarks/spaces.py                        # all spaces, about a minute
-    python benchmarks/spaces.py nasbench101 --count 2000
+    python -m benchmarks.spaces.throughput                        # all spaces, about a minute
+    python -m benchmarks.spaces.throughput nasbench101 --count 2000
 
 Architectures are drawn before the clock starts. `key` may find an architecture in the cache of its space; `keys` names a
 whole population and does not. `encode arrays` takes genotypes as one integer array, where a space offers that.
@@ -12,7 +12,6 @@ then opened in a new process (on Linux, for its memory).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -35,6 +34,7 @@ from archsearch.evaluators.tables.draft import TableDraft
 from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces.nasbench101.enumeration import all_codes, enumerate_cells
 from archsearch.spaces.space import SearchSpace
+from benchmarks.frame import Rows, Script, data, least_seconds, table
 
 TARGETS = {
     **{(name, "cost"): 2_000 for name in spaces.names()},
@@ -47,26 +47,54 @@ LIMIT = 3.0  # seconds after which a measurement of single calls ends
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("spaces", nargs="*", default=spaces.names(), help="names of spaces; all by default")
-    parser.add_argument("--count", type=int, default=1000, help="architectures a measurement (default: 1000)")
-    arguments = parser.parse_args()
+    script = Script(__file__, __doc__)
+    script.argument("spaces", nargs="*", default=spaces.names(), help="names of spaces; all by default")
+    script.argument("--count", type=int, default=1000, help="architectures a measurement (default: 1000)")
+    arguments = script.parse()
     torch.set_num_threads(1)
-    print(f"{'space':14}{'operation':16}{'a second':>14}{'target':>12}")
-    for name in arguments.spaces:
-        for operation, speed in measured(spaces.get(name), arguments.count):
-            target = TARGETS.get((name, operation))
-            print(f"{name:14}{operation:16}{speed:14,.0f}{f'{target:,}' if target else '':>12}", flush=True)
-    if "nasbench101" in arguments.spaces:
-        print(f"\nall cells of nasbench101 listed, encoded and named: {enumeration_seconds():.1f} s")
-        if data := os.environ.get("ARCHSEARCH_DATA"):
-            print_table_figures(Path(data) / "nasbench101.parquet")
-        else:
-            print("the table of nasbench101 is not measured: ARCHSEARCH_DATA is unset")
+
+    def measure(rows: Rows) -> None:
+        for name in arguments.spaces:
+            rows.get(
+                lambda name=name: {"a_second": dict(measured(spaces.get(name), arguments.count))},
+                space=name,
+                count=arguments.count,
+            )
+        if "nasbench101" in arguments.spaces:
+            rows.get(lambda: {"seconds": enumeration_seconds()}, figure="enumeration")
+            if os.environ.get("ARCHSEARCH_DATA"):
+                source = data("nasbench101.parquet") / "nasbench101.parquet"
+                rows.get(lambda: table_figures(source), figure="table")
+
+    script.run(measure, report)
+
+
+def report(rows: Rows) -> None:
+    """Print the tables, with the aims beside what was measured."""
+    lines = [
+        [row["space"], operation, f"{speed:,.0f}", f"{aim:,}" if (aim := TARGETS.get((row["space"], operation))) else None]
+        for row in rows.all()
+        for operation, speed in row.get("a_second", {}).items()
+    ]
+    table(["space", "operation", "a second", "aim"], lines)
+    costs = [
+        ["all cells listed, encoded and named", f"{row['seconds']:.1f} s", "60 s"] for row in rows.select(figure="enumeration")
+    ]
+    for row in rows.select(figure="table"):
+        costs.append([f"table of {row['rows']:,} rows, imported", f"{row['imported']:.0f} s", ""])
+        for name, label, aim in (
+            ("opening", "opened", f"{OPENING_TARGET:g} s, {MEMORY_TARGET} MB"),
+            ("first", "opened, and all columns read by a first look-up", ""),
+        ):
+            seconds, megabytes = row[name]
+            costs.append([label, f"{seconds:.2f} s, {megabytes:.0f} MB", aim])
+        costs += [[f"look-ups, {size} a batch", f"{speed:,.0f} a second", ""] for size, speed in row["look-ups"].items()]
+    if costs:
+        table(["NAS-Bench-101", "here", "aim"], costs)
 
 
 def measured(space: SearchSpace, count: int) -> Iterator[tuple[str, float]]:
-    """Yield operations and how many architectures a second each handles."""
+    """Yield operations and the architectures a second that each handles."""
     rng = np.random.default_rng(0)
     space.mutate(space.sample(rng), rng)  # what is made at the first use is not measured
     yield "sample", one_by_one(lambda _: space.sample(rng), range(count))
@@ -85,7 +113,7 @@ def measured(space: SearchSpace, count: int) -> Iterator[tuple[str, float]]:
 
 
 def one_by_one(use: Callable[[Any], object], items: Any) -> float:
-    """Return how many items a second are used, each by a call; ends early at `LIMIT`."""
+    """Return the items a second that are used, each by a call; ends early at `LIMIT`."""
     start, done = time.perf_counter(), 0
     for item in items:
         use(item)
@@ -96,13 +124,8 @@ def one_by_one(use: Callable[[Any], object], items: Any) -> float:
 
 
 def at_once(use: Callable[[], object], count: int) -> float:
-    """Return how many items a second one call uses: the better of two calls."""
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        use()
-        seconds.append(time.perf_counter() - start)
-    return count / min(seconds)
+    """Return the items a second of one call that uses all of them: the better of two calls."""
+    return count / least_seconds(use, 2, time.perf_counter)
 
 
 def enumeration_seconds() -> float:
@@ -119,22 +142,16 @@ def enumeration_seconds() -> float:
     return seconds
 
 
-def print_table_figures(source: Path) -> None:
-    """Import the whole table and print what it costs to open it and to look cells up."""
+def table_figures(source: Path) -> dict[str, Any]:
+    """Import the whole table and return what opening it and looking cells up costs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nasbench101.parquet"
         draft = whole_draft(source)
         start = time.perf_counter()
         write_layout(check(draft, spaces.get("nasbench101")), draft, path)
-        print(f"\ntable of {len(draft.rows):,} rows: imported in {time.perf_counter() - start:.0f} s")
+        imported = time.perf_counter() - start
         done = subprocess.run([sys.executable, "-c", _OPENING, str(path)], capture_output=True, text=True, check=True)
-    figures = json.loads(done.stdout)
-    opened = (("opened", figures["opening"]), ("opened, and all columns read by a first look-up", figures["first"]))
-    for what, (seconds, megabytes) in opened:
-        aims = f"(targets {OPENING_TARGET:g} s, {MEMORY_TARGET} MB)" if what == "opened" else ""
-        print(f"  {what}: {seconds:.2f} s, {megabytes:.0f} MB {aims}")
-    for size, speed in figures["look-ups"].items():
-        print(f"  look-ups a second, {size} a batch: {speed:,.0f}")
+    return {"rows": len(draft.rows), "imported": imported, **json.loads(done.stdout)}
 
 
 def whole_draft(source: Path) -> TableDraft:
