@@ -189,8 +189,12 @@ def report(rows: Rows) -> None:
     columns = ["searcher", "candidates", "seconds", "in trials", "CPU s", "CPU microseconds a candidate (aim: flat)", "driver MB"]
     for row in rows.select(part="growth"):
         costs = [
-            [each["searcher"], f"{each['candidates']:,}", *(f"{each[name]:,.1f}" for name in ("seconds", "trials", "cpu"))]
-            + [f"{each['each']:,.0f}", f"{each['megabytes']:,.0f}"]
+            [
+                each["searcher"],
+                f"{each['candidates']:,}",
+                *(f"{each[name]:,.1f}" for name in ("seconds", "trials", "cpu")),
+                *(f"{each[name]:,.0f}" for name in ("each", "megabytes")),
+            ]
             for each in row["searches"]
         ]
         table(columns, costs)

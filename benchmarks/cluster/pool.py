@@ -1,14 +1,13 @@
-"""What a pool of resident models costs and gains, beside the bare model.
+"""Throughput and overhead of a pool of resident models, beside the bare model.
 
-    python benchmarks/pool.py                     # all sections; some five minutes
-    python benchmarks/pool.py --only throughput   # one section; may be repeated
+    python -m benchmarks.cluster.pool                     # all sections; some five minutes
+    python -m benchmarks.cluster.pool --only throughput   # one section
 
 All figures are of one run on one machine; compare the ratios. The machine should have two idle cores.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import statistics
 import tempfile
@@ -31,6 +30,7 @@ from archsearch.evaluators.surrogate import Surrogate
 from archsearch.searchers import GATESEvolution
 from archsearch.spaces.graph import GraphBatch
 from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks.frame import Rows, Script, table
 
 CANDIDATES = 10_000
 ROUNDS = 15
@@ -59,7 +59,7 @@ class GraphNetwork(Surrogate):
 
 
 class Multiplier(Surrogate):
-    """Multiplies by the number of the state, so that a score tells which state gave it; candidates take time by sleeping."""
+    """Multiplies by the number of the state, so that a score shows which state gave it; candidates take time by sleeping."""
 
     number, seconds = 0, 1e-4
 
@@ -73,7 +73,7 @@ class Multiplier(Surrogate):
 
 
 class Sleeper(Surrogate):
-    """Takes so many seconds a candidate, without work."""
+    """Sleeps for the seconds that each candidate names."""
 
     def score(self, batch: np.ndarray) -> np.ndarray:
         time.sleep(float(batch.sum()))
@@ -106,17 +106,16 @@ def _score_side(_: int) -> None:
     _side["model"].score(_side["batch"])
 
 
-def throughput() -> None:
-    """One actor beside the bare model, two beside one, and two bare processes beside one: the machine's own limit.
+def throughput() -> dict[str, Any]:
+    """Measure one actor beside the bare model, two beside one, and two bare processes beside one: the machine's own limit.
 
-    The ways take turns, and ratios are of neighbours, so that other work on the machine weighs on all alike.
+    The ways take turns, and ratios are of neighbours, so that other work on the machine weighs on all equally.
     """
     batch = candidates()
-    for width in (64, 256):
-        _throughput(width, batch)
+    return {"models": [_throughput(width, batch) for width in (64, 256)]}
 
 
-def _throughput(width: int, batch: GraphBatch) -> None:
+def _throughput(width: int, batch: GraphBatch) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {}
     model, context = partial(GraphNetwork, width), multiprocessing.get_context("spawn")
     with (
@@ -134,31 +133,38 @@ def _throughput(width: int, batch: GraphBatch) -> None:
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 seconds.setdefault(name, []).append(seconds_of(way))
-    _print_throughput(width, seconds, cold)
 
-
-def _print_throughput(width: int, seconds: dict[str, list[float]], cold: float) -> None:
     def ratio(name: str, base: str, work: int = 1) -> float:
         pairs = zip(seconds[name], seconds[base], strict=True)
         return statistics.median(work * reference / own for own, reference in pairs)
 
     rate = {name: CANDIDATES / statistics.median(values) for name, values in seconds.items()}
     rate |= {"one, cold": CANDIDATES / cold, "two bare": 2 * rate["two bare"]}
-    model = f"{1e6 / rate['bare']:.0f} microseconds a candidate (width {width})"
-    print(f"\n{CANDIDATES} candidates, {model}, one thread each, median of {ROUNDS} rounds")
-    print(f"{'way':52}{'candidates/s':>16}{'ratio':>8}{'aim':>8}")
-    for label, name, found, aim in (
-        ("bare model", "bare", 1.0, ""),
-        ("pool of one actor, beside the bare model", "one", ratio("one", "bare"), "0.80"),
-        ("the same, first call: speed not known yet", "one, cold", rate["one, cold"] / rate["bare"], ""),
-        ("pool of two actors, beside one", "two", ratio("two", "one"), "1.70"),
-        ("two bare processes, beside one: the machine's limit", "two bare", ratio("two bare", "bare", 2), ""),
-    ):
-        print(f"{label:52}{rate[name]:16,.0f}{found:8.2f}{aim:>8}")
+    ratios = {"bare": 1.0, "one": ratio("one", "bare"), "one, cold": rate["one, cold"] / rate["bare"]}
+    ratios |= {"two": ratio("two", "one"), "two bare": ratio("two bare", "bare", 2)}
+    return {"width": width, "rates": rate, "ratios": ratios}
 
 
-def switching() -> None:
-    """States that are published all the time, under calls that are made all the time."""
+def print_throughput(row: dict[str, Any]) -> None:
+    for model in row["models"]:
+        rate, ratios = model["rates"], model["ratios"]
+        lines = [
+            [label, f"{rate[name]:,.0f}", f"{ratios[name]:.2f}", aim]
+            for label, name, aim in (
+                ("bare model", "bare", None),
+                ("pool of one actor, beside the bare model", "one", "0.80"),
+                ("the same, first call: speed not known yet", "one, cold", None),
+                ("pool of two actors, beside one", "two", "1.70"),
+                ("two bare processes, beside one: the machine's limit", "two bare", None),
+            )
+        ]
+        candidate = f"{1e6 / rate['bare']:.0f} microseconds a candidate (width {model['width']})"
+        title = f"{CANDIDATES:,} candidates, {candidate}, one thread each, median of {ROUNDS} rounds"
+        table(["way", "candidates a second", "ratio", "aim"], lines, title)
+
+
+def switching() -> dict[str, Any]:
+    """Publish states all the time, while calls are made all the time."""
     sizes, total, wrong, lost = 400, 0, 0, 0
     versions_seen: set[int] = set()
     with ModelPool.start(Multiplier, actors=2, cpus=0, chunk_seconds=0.02) as pool:
@@ -182,22 +188,36 @@ def switching() -> None:
                 versions_seen.update(answer.versions.tolist())
         publisher.join()
         counts = pool.counts
-    bound = counts.longest_chunk + counts.longest_load
-    print(f"\n{SWITCHES} states published under load, 2 actors: {counts.switches} loads, {len(versions_seen)} versions answered")
-    print(f"{total:,} answers: {wrong} of another version than they say, {lost} lost or doubled; aim: 0 and 0")
-    print(
-        f"longest wait {1e3 * counts.longest_wait:.0f} ms; longest chunk {1e3 * counts.longest_chunk:.0f} ms plus longest load "
-        f"{1e3 * counts.longest_load:.0f} ms = {1e3 * bound:.0f} ms; aim: not longer (ratio {counts.longest_wait / bound:.2f})"
-    )
+    return {
+        "loads": counts.switches,
+        "versions": len(versions_seen),
+        "answers": total,
+        "wrong": wrong,
+        "lost": lost,
+        "wait_ms": 1e3 * counts.longest_wait,
+        "chunk_ms": 1e3 * counts.longest_chunk,
+        "load_ms": 1e3 * counts.longest_load,
+    }
 
 
-def many_actors() -> None:
-    """Real actors that sleep: what the driver's thread can serve.
+def print_switching(row: dict[str, Any]) -> None:
+    bound = row["chunk_ms"] + row["load_ms"]
+    lines = [
+        ["answers", f"{row['answers']:,} of {row['versions']} versions, {row['loads']:,} loads", None],
+        ["of another version than they say", row["wrong"], 0],
+        ["lost or doubled", row["lost"], 0],
+        ["longest wait, ms", f"{row['wait_ms']:.0f}", f"longest chunk {row['chunk_ms']:.0f} + longest load = {bound:.0f}"],
+    ]
+    table(["", "here", "aim"], lines, f"{SWITCHES:,} states published under load, 2 actors")
+
+
+def many_actors() -> dict[str, Any]:
+    """Measure how many real actors, which sleep, the driver's thread can serve.
 
     What loads the driver is the rate of chunks, so a few actors with short chunks stand for more actors with chunks of a
     quarter of a second, the default.
     """
-    print(f"\n{'actors':>7}{'chunk':>9}{'chunks/s':>10}{'busy':>7}{'driver CPU a chunk':>20}{'as actors of 0.25 s':>21}")
+    found = []
     for actors in (2, 16, 64):
         with ModelPool.start(Sleeper, actors=actors, cpus=0, chunk_size=1, start_seconds=600) as pool:
             pool.score(np.full(40 * actors, 0.25))  # until all are there
@@ -207,14 +227,37 @@ def many_actors() -> None:
                 pool.score(np.full(number, seconds))
                 wall, cpu = time.perf_counter() - started, time.process_time() - cpu
                 busy = (pool.counts.busy_seconds - before.busy_seconds) / (actors * wall)
-                stands_for = number / wall * 0.25 / busy
-                print(f"{actors:7}{seconds:8.2f}s{number / wall:10.0f}{busy:7.0%}{1e3 * cpu / number:17.2f} ms{stands_for:21.0f}")
-    print("aim: 64 actors are kept busy; the driver stops keeping up where `busy` falls below 90 %")
+                rate = number / wall
+                found.append({"actors": actors, "chunk": seconds, "rate": rate, "busy": busy, "cpu_ms": 1e3 * cpu / number})
+    return {"pools": found}
 
 
-def busy_caller() -> None:
-    """Actors that sleep, while the caller's own thread waits, and while it keeps the interpreter busy."""
-    print(f"\n{'4 actors, chunks of':20}{'busy, caller waits':>20}{'busy, caller spins':>20}{'ratio':>8}")
+def print_many_actors(row: dict[str, Any]) -> None:
+    lines = [
+        [
+            each["actors"],
+            f"{each['chunk']:.2f}",
+            f"{each['rate']:.0f}",
+            f"{each['busy']:.0%}",
+            f"{each['cpu_ms']:.2f}",
+            f"{each['rate'] * 0.25 / each['busy']:.0f}",
+        ]
+        for each in row["pools"]
+    ]
+    columns = [
+        "actors",
+        "s a chunk",
+        "chunks a second",
+        "busy",
+        "driver CPU ms a chunk",
+        "stands for actors with chunks of .25 s",
+    ]
+    table(columns, lines, "Aim: 64 actors are kept busy; the driver stops keeping up where `busy` falls below 90 %")
+
+
+def busy_caller() -> dict[str, Any]:
+    """Measure actors that sleep, while the caller's own thread waits, and while it keeps the interpreter busy."""
+    found = []
     with ModelPool.start(Sleeper, actors=4, cpus=0, chunk_size=1) as pool:
         pool.score(np.full(80, 0.1))  # until all are there
         for seconds in (0.25, 0.1, 0.05, 0.02):
@@ -226,11 +269,19 @@ def busy_caller() -> None:
                     sum(range(1000))
                 future.result()
                 shares.append((pool.counts.busy_seconds - before) / (4 * (time.perf_counter() - started)))
-            print(f"{seconds:18.2f} s{shares[0]:20.0%}{shares[1]:20.0%}{shares[1] / shares[0]:8.2f}")
+            found.append([seconds, *shares])
+    return {"shares": found}
+
+
+def print_busy_caller(row: dict[str, Any]) -> None:
+    lines = [
+        [f"{seconds:.2f}", f"{waits:.0%}", f"{spins:.0%}", f"{spins / waits:.2f}"] for seconds, waits, spins in row["shares"]
+    ]
+    table(["4 actors, s a chunk", "busy, caller waits", "busy, caller spins", "ratio"], lines)
 
 
 class InProcess:
-    """What a stage of a surrogate search asks of a pool, without processes."""
+    """The calls that a stage of a surrogate search makes on a pool, answered in this process."""
 
     def __init__(self, surrogate: Any) -> None:
         self._surrogate = surrogate
@@ -276,8 +327,8 @@ def through_tune(searcher: GATESEvolution, evaluator: TabularEvaluator, folder: 
     return times
 
 
-def search() -> None:
-    """What pool, Tune and ledger add to a search in which a resident predictor scores some 5,000 candidates.
+def search() -> dict[str, Any]:
+    """Measure what pool, Tune and ledger add to a search in which a resident predictor scores some 5,000 candidates.
 
     Both ways make the same proposals, because the search is deterministic. The time is from the first outcome of a candidate that
     the predictor chose to the last outcome: the start of Ray, pool and worker, and the first use of torch, are left out.
@@ -292,8 +343,7 @@ def search() -> None:
     }
     settings["batch_size"] = 10
     torch.set_num_threads(1)
-    ratios = []
-    print(f"\n{'GATES search':34}{'bare loop':>12}{'pool and Tune':>15}{'ratio':>9}")
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(4):
             bare, other = (GATESEvolution(evaluator.space, seed, **settings) for _ in range(2))
@@ -302,29 +352,48 @@ def search() -> None:
             assert [row.evaluation.key for row in other.history] == [row.evaluation.key for row in bare.history]
             seconds = [way[-1] - way[2] for way in times]
             if seed:  # the first round loads what the later ones use
-                ratios.append(seconds[1] / seconds[0])
-                print(f"{f'seed {seed}, candidates 30 to 120':34}{seconds[0]:10.2f} s{seconds[1]:13.2f} s{ratios[-1]:9.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f}; aim: at most 1.10")
+                found.append([seed, *seconds])
+    return {"seconds": found}
 
 
-SECTIONS: dict[str, Callable[[], None]] = {
-    "search": search,
-    "throughput": throughput,
-    "switching": switching,
-    "many-actors": many_actors,
-    "busy-caller": busy_caller,
+def print_search(row: dict[str, Any]) -> None:
+    ratios = [tune / bare for _, bare, tune in row["seconds"]]
+    lines: list[list[object]] = [
+        [f"seed {seed}, candidates 30 to 120", f"{bare:.2f}", f"{tune:.2f}", f"{tune / bare:.2f}", None]
+        for seed, bare, tune in row["seconds"]
+    ]
+    lines.append(["median", None, None, f"{statistics.median(ratios):.2f}", "at most 1.10"])
+    table(["GATES search", "bare loop, s", "pool and Tune, s", "ratio", "aim"], lines)
+
+
+SECTIONS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
+    "search": (search, print_search),
+    "throughput": (throughput, print_throughput),
+    "switching": (switching, print_switching),
+    "many-actors": (many_actors, print_many_actors),
+    "busy-caller": (busy_caller, print_busy_caller),
 }
 
 
 def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=sorted(SECTIONS), help="run this section; may be repeated")
-    arguments = parser.parse_args()
-    connect(num_cpus=2)
-    for name, section in SECTIONS.items():
-        if not arguments.only or name in arguments.only:
-            section()
+    script = Script(__file__, __doc__)
+    script.argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections (default: all)")
+    arguments = script.parse()
+
+    def measured(section: str) -> dict[str, Any]:
+        connect(num_cpus=2)
+        return SECTIONS[section][0]()
+
+    def run(rows: Rows) -> None:
+        for section in SECTIONS:
+            if section in arguments.only:
+                rows.get(partial(measured, section), section=section)
+
+    def report(rows: Rows) -> None:
+        for row in rows.all():
+            SECTIONS[row["section"]][1](row)
+
+    script.run(run, report)
 
 
 if __name__ == "__main__":

@@ -115,8 +115,16 @@ def main() -> None:
     script.argument("--device", default="auto")
     arguments = script.parse()
     torch.set_num_threads(1)
-    for bench in arguments.benches:
-        script.run(lambda rows, bench=bench: compute(bench, arguments, rows), lambda rows, bench=bench: report(bench, rows))
+
+    def run(rows: Rows) -> None:
+        for bench in arguments.benches:
+            compute(bench, arguments, rows)
+
+    def show(rows: Rows) -> None:
+        for bench in arguments.benches:
+            report(bench, rows)
+
+    script.run(run, show)
 
 
 if __name__ == "__main__":
