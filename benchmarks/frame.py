@@ -58,7 +58,7 @@ class Rows:
         repeat: Fields of the rows to measure again; None measures what the file lacks.
     """
 
-    def __init__(self, path: Path, command: Sequence[str] = (), repeat: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, command: Sequence[str] = (), repeat: Mapping[str, str] | None = None) -> None:
         self.path, self.command, self.repeat = path, command, repeat
         self._size, self._rows = -1, list[Row]()
 
@@ -85,7 +85,7 @@ class Rows:
         known = found[-1] if found else None
         if self.repeat is None:
             return known if known is not None else self.add(measure(), **identity)
-        if all(identity.get(name) == value for name, value in self.repeat.items()):
+        if all(str(identity.get(name)) == value for name, value in self.repeat.items()):
             print(f"recorded: {_line(known) if known else 'nothing'}\nrepeated: {_line({**identity, **measure()})}", flush=True)
         return known
 
@@ -166,7 +166,7 @@ class Script:
     def rows(self) -> Rows:
         """Rows of the file of `--out`."""
         pairs = [pair.partition("=") for pair in self.arguments.repeat or ()]
-        repeat = {name: _value(text) for name, _, text in pairs} if pairs else None
+        repeat = {name: value for name, _, value in pairs} if pairs else None
         return Rows(self.arguments.out, ("python", "-m", self.module, *self._changed()), repeat)
 
     def _changed(self) -> list[str]:
@@ -193,13 +193,6 @@ class Script:
         if rows.repeat is None:
             report(rows)
             print(f"\nCommands that repeat a row: python -m {self.module} --commands --out {self.arguments.out}", flush=True)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:

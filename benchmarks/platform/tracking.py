@@ -2,7 +2,7 @@
 
     python -m benchmarks.platform.tracking                 # all; about twenty minutes
     python -m benchmarks.platform.tracking --parts overhead --candidates 1000 10000 --repeats 5
-    python -m benchmarks.platform.tracking --parts pages   # needs a browser: pip install '.[browser]', playwright install chromium
+    python -m benchmarks.platform.tracking --parts pages   # needs a browser: playwright install chromium
 
 The searches that are measured cost as little as they can, so that the share of the tracker is as large as it can be: random
 search in a table, or with an evaluator that takes no time where a table would be too small. Stores are made before. On a busy
