@@ -85,7 +85,7 @@ class Settings:
 
 
 PRESETS = {
-    # What trains fastest to the same quality; benchmarks/ngae_table1.py and ngae_speed.py say how fast and to which.
+    # What trains fastest to the same quality; benchmarks/ngae/table1.py and speed.py measure both.
     "default": Settings(),
     # The authors' sizes and training: J. Li et al., arXiv 2006.10310, and what their programs set where the paper is silent.
     "paper": Settings(

@@ -16,7 +16,7 @@ def settings_of(preset: str, form: Form) -> Settings:
 
     `paper` is what the authors of GATES used: layers and heads by space, scores as targets of a regression. `default` reads
     counted properties of the graph besides (see `structure`), and depths of nodes, with fewer layers; see
-    benchmarks/gates_kendall.py for what that gives.
+    benchmarks/gates/kendall.py for what that gives.
 
     Raises:
         ConfigurationError: There is no preset of that name.

@@ -1,0 +1,1 @@
+"""Benchmark scripts, by area; run from the repository root as `python -m benchmarks.AREA.SCRIPT`."""

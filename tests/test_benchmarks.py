@@ -1,0 +1,223 @@
+"""The benchmark scripts start, and their frame resumes, repeats and prints rows."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "benchmarks").rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text()
+)
+
+
+@pytest.fixture(autouse=True)
+def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+
+
+@pytest.fixture
+def frame() -> ModuleType:
+    return importlib.import_module("benchmarks.frame")
+
+
+@pytest.fixture
+def measured() -> Iterator[int]:
+    """Numbers that a measurement would give, each another one."""
+    return iter(range(100))
+
+
+def run(module: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    """Run a script in this process, as `python -m` does."""
+    monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
+    for name in [name for name in sys.modules if name.startswith("benchmarks.") and name != "benchmarks.frame"]:
+        monkeypatch.delitem(sys.modules, name)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+@pytest.mark.parametrize("module", SCRIPTS)
+def test_each_script_explains_itself(module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(module, monkeypatch, "--help")
+    assert ended.value.code == 0
+    usage, _, description = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith(f"usage: python -m {module} ")
+    assert f"python -m {module}" in description
+
+
+def test_the_results_name_every_script_that_measures() -> None:
+    texts = "".join(path.read_text() for path in (ROOT / "benchmarks" / "results").glob("*.md"))
+    files = {module.removeprefix("benchmarks.").replace(".", "/") + ".py" for module in SCRIPTS} - {"tables/install.py"}
+    assert {file for file in files if f"`{file}" not in texts} == set()
+
+
+def test_every_verdict_leads_to_a_section() -> None:
+    links = re.findall(r"\]\((results/\w+\.md)#([\w-]+)\)", (ROOT / "benchmarks" / "RESULTS.md").read_text())
+    headings = {
+        (file, re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-"))
+        for file, _ in links
+        for heading in re.findall(r"^## (.+)$", (ROOT / "benchmarks" / file).read_text(), re.MULTILINE)
+    }
+    assert len(links) > 50
+    assert set(links) <= headings
+
+
+class TestRows:
+    def test_a_row_is_measured_once(self, frame: ModuleType, measured: Iterator[int], tmp_path: Path) -> None:
+        path = tmp_path / "new" / "rows.jsonl"
+        rows = frame.Rows(path)
+        first = [rows.get(lambda: {"tau": next(measured)}, space="a", seed=seed) for seed in (0, 1)]
+        again = [frame.Rows(path).get(lambda: {"tau": next(measured)}, space="a", seed=seed) for seed in (1, 0)]
+        assert [row["tau"] for row in first] == [0, 1]
+        assert [row["tau"] for row in again] == [1, 0]
+        assert rows.all() == frame.Rows(path).all() == first
+
+    def test_the_identity_counts_and_nothing_else(self, frame: ModuleType, measured: Iterator[int], tmp_path: Path) -> None:
+        rows = frame.Rows(tmp_path / "rows.jsonl")
+        for settings in ({"sizes": (1, 2)}, {"sizes": (1, 3)}, {"sizes": [1, 2]}):
+            rows.get(lambda: {"value": next(measured)}, method="a, b", settings=settings)
+        assert [row["value"] for row in rows.select(method="a, b")] == [0, 1]
+        assert rows.select(settings={"sizes": (1, 3)}) == rows.all()[1:]
+        assert rows.select(unknown=None) == []
+
+    def test_a_row_that_was_cut_short_is_measured_again(self, frame: ModuleType, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        for seed in (0, 1):
+            frame.Rows(path).get(lambda: {"found": {"3": 1}}, seed=seed)
+        content = path.read_bytes()
+        for length in range(content.index(b"\n") + 2, len(content) - 1):
+            path.write_bytes(content[:length])
+            assert [row["seed"] for row in frame.Rows(path).all()] == [0]
+            frame.Rows(path).get(lambda: {"found": {"3": 2}}, seed=1)
+            assert [row["found"]["3"] for row in frame.Rows(path).all()] == [1, 2]
+
+    def test_rows_of_another_process_are_seen(self, frame: ModuleType, tmp_path: Path) -> None:
+        ours, theirs = (frame.Rows(tmp_path / "rows.jsonl") for _ in range(2))
+        theirs.get(lambda: {"value": 1}, seed=0)
+        assert ours.get(lambda: pytest.fail("measured twice"), seed=0)["value"] == 1
+        theirs.get(lambda: {"value": 2}, seed=1)
+        assert len(ours.all()) == 2
+
+    def test_repeating_writes_nothing(
+        self, frame: ModuleType, measured: Iterator[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "rows.jsonl"
+        for architecture in ("[[1, 2]]", "x=1"):
+            frame.Rows(path).get(lambda: {"value": next(measured)}, architecture=architecture, seed=0)
+        before = path.read_bytes()
+        rows = frame.Rows(path, repeat={"architecture": "x=1", "seed": "0"})
+        found = [rows.get(lambda: {"value": 7}, architecture=architecture, seed=0) for architecture in ("[[1, 2]]", "x=1", "y")]
+        assert [row and row["value"] for row in found] == [0, 1, None]
+        assert path.read_bytes() == before
+        assert capsys.readouterr().out.splitlines()[-2:] == [
+            "recorded: architecture x=1, seed 0, value 1",
+            "repeated: architecture x=1, seed 0, value 7",
+        ]
+
+
+class TestScript:
+    def made(self, frame: ModuleType) -> Any:
+        script = frame.Script(str(ROOT / "benchmarks" / "gates" / "made_up.py"), "Made up.", seeds=3)
+        script.argument("spaces", nargs="*", default=["a", "b"])
+        script.argument("--only", nargs="+", default=["x y", "z"])
+        script.argument("--quick", action="store_true")
+        script.argument("--macs", type=float, default=4e6)
+        return script
+
+    def test_defaults(self, frame: ModuleType) -> None:
+        script = self.made(frame)
+        arguments = script.parse([])
+        assert arguments.out == Path("runs/gates_made_up.jsonl")
+        assert list(script.seeds) == [0, 1, 2]
+
+    def test_the_printed_command_repeats_the_row(
+        self, frame: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, values = tmp_path / "rows.jsonl", iter((0.5, 0.5, 0.75))
+
+        def started(*words: str) -> None:
+            script = self.made(frame)
+            arguments = script.parse(words)
+
+            def measure(rows: Any) -> None:
+                for name in arguments.only:
+                    for seed in script.seeds:
+                        rows.get(lambda: {"macs": arguments.macs, "value": next(values)}, name=name, seed=seed)
+
+            script.run(measure, lambda rows: frame.table(["seeds"], [[len(rows.all())]]))
+
+        started("a", "--first", "4", "--seeds", "2", "--only", "x y", "--macs", "1e5", "--quick", "--out", str(out))
+        assert "| 2 |" in capsys.readouterr().out
+        started("--commands", "--out", str(out))
+        command = capsys.readouterr().out.splitlines()[-1]
+        assert command.startswith("python -m benchmarks.gates.made_up a ")
+        started(*shlex.split(command)[3:])
+        assert capsys.readouterr().out.splitlines() == [
+            "recorded: name x y, seed 5, macs 1e+05, value 0.5",
+            "repeated: name x y, seed 5, macs 1e+05, value 0.75",
+        ]
+
+    def test_printing_measures_nothing(self, frame: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        script = self.made(frame)
+        script.parse(["--print", "--out", str(tmp_path / "rows.jsonl")])
+        script.run(lambda rows: pytest.fail("measured"), lambda rows: frame.table(["a"], [[None]], "title"))
+        assert capsys.readouterr().out.startswith("\n### title\n\n| a |\n| --- |\n|  |\n")
+
+    def test_repeat_takes_names_and_values(self, frame: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            self.made(frame).parse(["--repeat", "seed"])
+        assert "--repeat takes NAME=VALUE; got seed" in capsys.readouterr().err
+
+
+def test_statistics(frame: ModuleType) -> None:
+    assert [frame.average([]), frame.average([1.239]), frame.average([1.0], signed=True)] == ["", "1.24", "+1.00"]
+    assert frame.average([1.0, 2.0, 3.0]) == "2.00 (-0.48 to 4.48)"
+    assert frame.average([1.0, 2.0, 3.0], 1, deviation=True) == "2.0 +- 1.0 (-0.5 to 4.5; 3)"
+    assert frame.difference([3.0], [1.0]) == "+2.00"
+    assert frame.difference([], [1.0]) == ""
+    assert frame.difference([3.0, 4.0, 5.0], [1.0, 2.0, 3.0]) == "+2.00 (-0.27 to +4.27)"
+    assert frame.quartiles([5, 1, 3, float("inf")], most=100) == "5 (3 to > 100)"
+
+
+def test_missing_data_is_named(frame: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARCHSEARCH_DATA", raising=False)
+    with pytest.raises(SystemExit, match=r"ARCHSEARCH_DATA is unset; set it to the folder with a\.parquet"):
+        frame.data("a.parquet")
+    monkeypatch.setenv("ARCHSEARCH_DATA", str(tmp_path))
+    (tmp_path / "a.parquet").touch()
+    assert frame.data("a.parquet") == tmp_path
+    with pytest.raises(SystemExit, match=r"lacks b\.parquet"):
+        frame.data("a.parquet", "b.parquet")
+
+
+def test_a_script_resumes_and_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rows.jsonl"
+    for _ in range(2):
+        run("benchmarks.spaces.throughput", monkeypatch, "nasbench201", "--count", 5, "--out", out)
+        assert re.search(r"\| nasbench201 \| encode arrays \| [\d,]+ \| 200,000 \|", capsys.readouterr().out)
+        assert len(out.read_text().splitlines()) == 1
+
+
+def test_a_script_prints_published_figures_beside_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    cell = {"space": "nasbench201", "preset": "paper", "encoder": "gates", "loss": "hinge", "size": 78, "members": 1, "epochs": 0}
+    figures = {"n_at_5": 3, "n_at_10": 2, "precision": {"0.01": 0.25}, "seconds_per_epoch": 0.01, "tau": 0.75}
+    out.write_text("".join(json.dumps({**cell, "subset": subset, **figures}) + "\n" for subset in (1, 2)))
+    run("benchmarks.gates.kendall", monkeypatch, "--print", "--out", out)
+    assert "| 78 | gates, hinge | paper | 0.7401 | .765 ± .027 |  | 0.750 +- 0.000" in capsys.readouterr().out
+    run("benchmarks.gates.topk", monkeypatch, out)
+    assert "| 78 | gates, hinge, `paper` | 1, 1 | 2 | 3 (3 to 3) | 2 (2 to 2) |" in capsys.readouterr().out
