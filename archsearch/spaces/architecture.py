@@ -21,6 +21,7 @@ class Cell:
         ArchitectureError: An edge does not run forwards or leaves the cell, or the number of operators does not fit.
 
     Example:
+        >>> from archsearch.spaces import Cell
         >>> Cell(3, edges=((0, 1), (1, 2)), node_operators=("input", "conv3x3", "output")).num_nodes
         3
     """
@@ -51,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A point of a search space: immutable, hashable and a few hundred bytes.
+    """A point of a search space, immutable and hashable.
 
     Args:
         space: Name of its search space.

@@ -3,9 +3,11 @@
 Example:
     A test file for a custom space; pytest collects the inherited tests.
 
-    >>> class TestMySpace(SpaceConformance):
+    >>> from archsearch.spaces.cells import Cells
+    >>> from archsearch.spaces.conformance import SpaceConformance
+    >>> class TestSmallCells(SpaceConformance):
     ...     def make_space(self):
-    ...         return MySpace()
+    ...         return Cells(nodes=5)
 """
 
 from __future__ import annotations

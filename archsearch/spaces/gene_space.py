@@ -32,6 +32,7 @@ class GeneSpace(SearchSpace):
         ConfigurationError: A gene has no alternatives, or two that are written as the same word.
 
     Example:
+        >>> from archsearch.spaces import Cell, GeneSpace
         >>> from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, conv_bn_relu
         >>> class OneLayer(GeneSpace):
         ...     name = "one-layer"

@@ -23,9 +23,11 @@ class Graph:
         adjacency: `[nodes, nodes]` bool; `adjacency[u, v]` is the edge from u to v, and u < v.
 
     Example:
+        >>> from archsearch.spaces import Cell
+        >>> from archsearch.spaces.graph import lower
         >>> graph = lower(Cell(3, ((0, 1), (1, 2)), node_operators=("input", "conv3x3", "output")))
-        >>> graph.operators, graph.adjacency.sum()
-        (('input', 'conv3x3', 'output'), np.int64(2))
+        >>> graph.operators, graph.adjacency.tolist()
+        (('input', 'conv3x3', 'output'), [[False, True, False], [False, False, True], [False, False, False]])
     """
 
     operators: tuple[str, ...]

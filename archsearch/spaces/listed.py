@@ -118,6 +118,7 @@ def listed(space: SearchSpace, architectures: Sequence[str | Architecture] | Rea
 
     Example:
         >>> from archsearch import spaces
+        >>> from archsearch.spaces.listed import listed
         >>> space = spaces.get("nasbench201")
         >>> listed(space, [space.from_genotype([gene] * 6) for gene in (0, 3, 4)]).size
         3

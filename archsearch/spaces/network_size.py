@@ -33,6 +33,7 @@ def largest_channels(
 
     Example:
         >>> from archsearch import spaces
+        >>> from archsearch.spaces.network_size import largest_channels
         >>> space = spaces.get("nasbench201")
         >>> largest_channels(space, space.from_genotype([3] * 6), macs=220e6, input_shape=(3, 32, 32), num_classes=10)
         15

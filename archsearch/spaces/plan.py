@@ -112,6 +112,7 @@ class PlanBuilder(Builder):
 
     Example:
         >>> from archsearch.spaces.operators import GlobalAveragePool, Linear, conv_bn
+        >>> from archsearch.spaces.plan import PlanBuilder
         >>> build = PlanBuilder(in_channels=3)
         >>> x = build.add("stem", conv_bn(3, 16, 3), build.input)
         >>> x = build.add("pool", GlobalAveragePool(), x)

@@ -32,7 +32,8 @@ def get(name: str) -> SearchSpace:
         ConfigurationError: No space has this name.
 
     Example:
-        >>> get("enas12")
+        >>> from archsearch import spaces
+        >>> spaces.get("enas12")
         ENAS(layers=12)
     """
     if name in _registered:

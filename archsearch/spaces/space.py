@@ -35,6 +35,7 @@ class SearchSpace(ABC):
     architecture's network; everything else is derived. `GeneSpace` is simpler to subclass.
 
     Example:
+        >>> import numpy as np
         >>> from archsearch import spaces
         >>> space = spaces.get("nasbench201")
         >>> architecture = space.sample(np.random.default_rng(0))
@@ -46,7 +47,8 @@ class SearchSpace(ABC):
     operators: ClassVar[tuple[str, ...]]
     num_inputs: ClassVar[int] = 1
     scale_defaults: ClassVar[Mapping[str, int]] = {}
-    constrained: ClassVar[bool] = False  # some genotypes are invalid or give the same architecture
+    # Whether some genotypes are invalid or give the same architecture; a mutation may then change several genes.
+    constrained: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -37,6 +37,7 @@ class StridedStem(SearchSpace):
 
     Example:
         >>> from archsearch import spaces
+        >>> from archsearch.spaces.strided_stem import StridedStem
         >>> space = StridedStem(spaces.get("nasbench201"))
         >>> space.cost(space.from_genotype([3] * 6), (3, 224, 224), 1000).params
         1601520

@@ -136,7 +136,7 @@ HARD = {
 
 @pytest.mark.timeout(60)  # without its cuts the search would not end
 @pytest.mark.parametrize("original", HARD.values(), ids=HARD)
-def test_symmetric_graphs_are_renumbered_alike(original: Graph) -> None:
+def test_renumbered_symmetric_graphs_have_one_form(original: Graph) -> None:
     form = canonical_form(original)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(original.operators))

@@ -51,7 +51,7 @@ def test_the_count_is_that_of_the_plan_and_of_a_sum_by_hand(size: tuple[int, int
     assert cost == Cost(params, macs)
 
 
-def test_blocks_are_told_apart_by_function_arguments_and_shapes() -> None:
+def test_blocks_are_distinguished_by_function_arguments_and_shapes() -> None:
     count = CostCounter((4, 8, 8))
     costs = []
     for make, inputs, arguments in (

@@ -36,7 +36,7 @@ from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import EDGES
 from archsearch.spaces.space import SearchSpace
 
-OWN_SPACE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "own_space.py"))["Feedforward"]
+CUSTOM_SPACE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "own_space.py"))["Feedforward"]
 SECONDS = float(os.environ.get("ARCHSEARCH_FUZZ_SECONDS", "0"))
 SPACES: Mapping[str, SearchSpace] = {
     **{name: spaces.get(name) for name in spaces.names()},
@@ -46,7 +46,7 @@ SPACES: Mapping[str, SearchSpace] = {
     "cells of chains": Cells(nodes=9, in_degree="one"),
     "cells of pairs": Cells(nodes=6, in_degree="two"),
     "enas of 2 layers": ENAS(layers=2),
-    "own space": OWN_SPACE(),
+    "custom space": CUSTOM_SPACE(),
     "nasbench101, uniform": NASBench101(sampler="uniform"),
 }
 LISTED = {"nasbench101, uniform"}  # lists all cells first, which takes as long as the whole usual run
@@ -310,7 +310,7 @@ PROPERTIES: tuple[Callable[[SearchSpace, st.DataObject], str], ...] = (
 
 
 def examine(name: str, law: Callable[[SearchSpace, st.DataObject], str], examples: int, random_seed: int | None) -> Counter[str]:
-    """Run a property on examples, always the same ones without a seed, and return what became of them."""
+    """Run a property on examples, always the same ones without a seed, and return their outcomes."""
     counts: Counter[str] = Counter()
 
     @settings(

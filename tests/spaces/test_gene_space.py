@@ -1,4 +1,4 @@
-"""Spaces of one's own: all is derived from genes, a graph rule and a network, also where genes are refused or idle."""
+"""Custom spaces: everything is derived from genes, a graph rule and a network, even if genes are refused or have no effect."""
 
 from __future__ import annotations
 

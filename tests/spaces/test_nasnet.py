@@ -121,7 +121,7 @@ def test_the_order_of_pairs_and_steps_does_not_matter(pairs: Sequence[Pair], wis
 @settings(deadline=None, max_examples=30)
 @given(pairs=pairs_of_a_cell, seed=st.integers(0, 2**32 - 1))
 def test_keys_are_equal_where_graphs_are_isomorphic(pairs: Sequence[Pair], seed: int) -> None:
-    """The canonical form of the lowered graphs is the slow twin of the key."""
+    """The canonical form of the lowered graphs is a slow reference for the key."""
     rng, architecture = np.random.default_rng(seed), architecture_of(pairs)
     neighbours = [SPACE.mutate(architecture, rng) for _ in range(6)]
     for other in [*neighbours, *(SPACE.mutate(neighbour, rng) for neighbour in neighbours)]:
@@ -129,7 +129,7 @@ def test_keys_are_equal_where_graphs_are_isomorphic(pairs: Sequence[Pair], seed:
         assert fast == (SearchSpace.key(SPACE, other) == SearchSpace.key(SPACE, architecture))
 
 
-def test_many_cells_of_few_operators_are_told_apart_as_their_graphs_are() -> None:
+def test_many_cells_of_few_operators_have_keys_that_differ_as_their_graphs_do() -> None:
     rng = np.random.default_rng(0)
     population = []
     for _ in range(300):

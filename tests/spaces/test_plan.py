@@ -11,7 +11,7 @@ from torch import Tensor
 from archsearch.errors import ConfigurationError
 from archsearch.spaces import Cost
 from archsearch.spaces.builder import Builder
-from archsearch.spaces.operators import Convolution, GlobalAveragePool, Identity, Linear, Operator, Shape, Sum, conv_bn
+from archsearch.spaces.operators import Convolution, GlobalAveragePool, Identity, Linear, Operator, Shape, Sum, Tensors, conv_bn
 from archsearch.spaces.plan import Plan, PlanBuilder, initial_parameters
 
 IMAGES = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -109,13 +109,7 @@ class Watch(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         output = 2 * inputs[0]
         self.held.append(sum(reference() is not None for reference in self.outputs))
         self.outputs.append(weakref.ref(output))

@@ -29,12 +29,12 @@ def test_names_are_sorted() -> None:
     assert spaces.names() == sorted(spaces.names())
 
 
-def test_an_unknown_name_is_met_with_the_nearest() -> None:
+def test_an_unknown_name_is_answered_by_the_most_similar_one() -> None:
     with pytest.raises(ConfigurationError, match=r"space: expected one of .*; got 'nasbench210'\. Did you mean 'nasbench201'\?"):
         spaces.get("nasbench210")
 
 
-def test_an_own_space_is_found_by_name() -> None:
+def test_a_custom_space_is_found_by_name() -> None:
     spaces.register("own", Own)
     assert isinstance(spaces.get("own"), Own)
     assert "own" in spaces.names()

@@ -1,4 +1,4 @@
-"""What a search space derives from its choices, its cells and its network."""
+"""The methods that a search space derives from its choices, cells and network."""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ def skeleton_cost(cell: Cell, input_shape: Shape, num_classes: int, *, channels:
     for stack in range(stacks):
         here = channels << stack
         for times, entering in ((1, before), (cells_per_stack - 1, here)):
-            costs += [(times, _block_cost(*block, height, width)) for block in _blocks(cell, entering, here)]
+            for entering_block, leaving_block, kernel in _blocks(cell, entering, here):
+                costs.append((times, _block_cost(entering_block, leaving_block, kernel, height, width)))
         height, width, before = -(-height // 2), -(-width // 2), here
     costs.append((1, _cost(_classifier(before, num_classes), (before,))))
     return Cost(sum(times * params for times, (params, _) in costs), sum(times * macs for times, (_, macs) in costs))

@@ -252,7 +252,7 @@ class Truncate(nn.Module):
 class Upsample(nn.Module):
     """Repeats each position, and cuts the result to the size that halving the images would give.
 
-    `source` and `target` tell how much smaller than the images the input and the output are.
+    `source` and `target` are the ratios of the image size to the sizes of the input and the output.
     """
 
     def __init__(self, source: int, target: int) -> None:

@@ -36,7 +36,7 @@ def test_encoding_equals_the_general_way() -> None:
     assert np.array_equal(fast.adjacency, slow.adjacency)
 
 
-def test_genotypes_and_integers_are_encoded_alike(cells: Cells) -> None:
+def test_genotypes_and_integers_have_the_same_encoding(cells: Cells) -> None:
     rows = np.random.default_rng(0).choice(len(cells.adjacency), 100)
     architectures = [SPACE.from_adjacency(cells.adjacency[row], cells.operators[row]) for row in rows]
     expected = SPACE.encode(architectures)
