@@ -28,6 +28,10 @@ class ImageTask:
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
         root: Folder of downloaded datasets; for a relative path in the name, the folder that it starts from.
 
+    Attributes:
+        name: Name of the dataset in titles.
+        recipe_name: Name under which default recipes and network sizes are found: that of the dataset, or `own`.
+
     Raises:
         ConfigurationError: The dataset is neither a string nor `Splits`.
         DatasetError: The name is unknown.
@@ -44,17 +48,12 @@ class ImageTask:
         if isinstance(dataset, str):
             check_name(dataset)
             self.name = self.recipe_name = dataset
+            self._own: _Images | None = None
             if ":" in dataset and not root:
                 self.root = str(Path.cwd())  # workers run in other folders, where a relative path would mean another file
-            self._own: _Images | None = None
         else:
             self.name, self.recipe_name = dataset.train.name.partition("/")[0], "own"
             self._own = _Images(dataset)
-
-    name: str
-    """Name of the dataset in titles."""
-    recipe_name: str
-    """Name under which default recipes and network sizes are found: that of the dataset, or `own`."""
 
     @property
     def splits(self) -> Splits:

@@ -32,7 +32,7 @@ def load_imagefolder(path: Path, size: int = 32) -> Splits:
         DatasetError: A folder is missing or empty, an image is corrupt, or there are too few images or classes.
     """
     if not path.is_dir():
-        raise DatasetError(f"imagefolder: expected a folder; got {path}, which is none. Check the path.")
+        raise DatasetError(f"imagefolder: expected a folder; got {path}, which is not one. Check the path.")
     name = path.resolve().name
     if not (path / "train").is_dir() or not _folders(path / "train"):
         return partition(name, _read(f"{name}/train", path, size, None))
@@ -40,11 +40,9 @@ def load_imagefolder(path: Path, size: int = 32) -> Splits:
     if len(validation) > 1:
         raise DatasetError(f"imagefolder: expected one folder of validation images in {path}; got {_listed(validation)}.")
     train = _read(f"{name}/train", path / "train", size, None)
-    own = [
-        _read(f"{name}/{part}", folder, size, train.classes) if folder.is_dir() else None
-        for part, folder in (("validation", validation[0] if validation else path / _VALIDATION[0]), ("test", path / "test"))
-    ]
-    return partition(name, train, *own)
+    folders = {"validation": validation[0] if validation else path / _VALIDATION[0], "test": path / "test"}
+    parts = {part: _read(f"{name}/{part}", folder, size, train.classes) for part, folder in folders.items() if folder.is_dir()}
+    return partition(name, train, validation=parts.get("validation"), test=parts.get("test"))
 
 
 def _read(name: str, folder: Path, size: int, classes: tuple[str, ...] | None) -> ImageDataset:
