@@ -200,7 +200,7 @@ def test_images_at_hand_have_no_name_that_actors_could_load() -> None:
         ({"mutants": -1}, "mutants: expected a whole number"),
         ({"rank_by": "los"}, "rank_by: expected one of loss, score; got 'los'. Did you mean 'loss'"),
         ({"chunk_size": True}, "chunk_size: expected a whole number"),
-        ({"dataset": np.zeros(3)}, "dataset: expected a text"),
+        ({"dataset": np.zeros(3)}, "dataset: expected a string"),
         ({"preset": "papr"}, "preset: expected one of"),
         ({"scale": {"chanels": 4}}, "no setting 'chanels'"),
         ({"model": {"hiden": 4}}, "no setting 'hiden'"),

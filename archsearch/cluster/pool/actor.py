@@ -70,7 +70,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The actor has not the state that was asked for; send the request again with the state."""
+    """The actor does not have the requested state; send the request again with the state."""
 
 
 @dataclass(frozen=True, slots=True)
