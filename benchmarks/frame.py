@@ -196,11 +196,14 @@ class Script:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a Markdown table; None is an empty cell."""
+    """Print a Markdown table, if there are rows; None is an empty cell."""
+    lines = list(rows)
+    if not lines:
+        return
     if title:
         print(f"\n### {title}")
     print(f"\n| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
-    for row in rows:
+    for row in lines:
         print(f"| {' | '.join('' if cell is None else str(cell) for cell in row)} |", flush=True)
 
 

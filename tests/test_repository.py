@@ -81,3 +81,13 @@ def test_the_citation_is_complete() -> None:
     for paper in citation["references"]:
         module, _, name = paper["notes"].rpartition(" ")[2].rpartition(".")
         assert hasattr(importlib.import_module(module), name)
+
+
+def test_the_changelog_names_module_paths_that_exist() -> None:
+    rows = re.findall(r"^  \| (`.+`.*) \| (`.+`) \|$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    paths: list[str] = []
+    for _, after in rows:
+        for name in re.findall(r"`([\w.]+)`", after):
+            paths.append(paths[-1].rpartition(".")[0] + name if name.startswith(".") else name)
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / "archsearch" / f"{path.replace('.', '/')}.py").exists()] == []

@@ -160,7 +160,7 @@ class Comparison:
 
 
 def smaller(splits: Splits, side: int | None) -> Splits:
-    """Return images of so many pixels a side, each the mean of as many pixels; None leaves them."""
+    """Return images that are averaged to `side` pixels a side; None leaves them as they are."""
     if side is None:
         return splits
     window = splits.train.shape[1] // side

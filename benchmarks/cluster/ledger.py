@@ -3,7 +3,7 @@
     python -m benchmarks.cluster.ledger                    # 1,000 to 100,000 evaluations; about five minutes
     python -m benchmarks.cluster.ledger --evaluations 1000 10000
 
-Each size is measured in a process of its own. Seconds are CPU seconds of that process beside seconds on the clock, because the
+Each size is measured in a new process. Seconds are CPU seconds of that process beside seconds on the clock, because the
 clock of a shared machine says little; writing waits for the disk (two fsyncs a part).
 """
 

@@ -148,7 +148,7 @@ def made_networks(cells: dict[str, list[str]], macs: float) -> dict[tuple[str, i
     for seed in range(SEEDS):
         networks["ResNet-20", seed, ""] = partial(resnet20, macs, torch.Generator().manual_seed(seed))
         networks["MobileNetV2", seed, ""] = partial(mobilenet, macs, seed)
-    # One seed of all groups after the other, so that a program that is stopped leaves whole comparisons.
+    # One seed of all groups after the other, so that a program that is stopped leaves complete comparisons.
     return dict(sorted(networks.items(), key=lambda entry: entry[0][1]))
 
 

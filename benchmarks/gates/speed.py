@@ -6,7 +6,7 @@
 The folder holds nasbench101.parquet and nasbench201.parquet. Times are CPU seconds of the process, the least of a few tries, so
 that other work on the machine counts little. Seconds an epoch are those of the training loop alone; a fit is all of `fit`, on
 graphs that are prepared, with the 200 epochs of the preset where that takes less than `--longest` seconds. Peak memory is that of
-a process of its own, above what it has once everything is imported.
+a new process, above what it has once everything is imported.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def scored(data: Data, preset: str) -> float:
 
 
 def peak(name: str, preset: str, size: int) -> float:
-    """Return megabytes that a fit of two epochs adds, in a process of its own."""
+    """Return megabytes that a fit of two epochs adds in a new process."""
     command = [sys.executable, "-m", "benchmarks.gates.speed", name, "--presets", preset, "--memory", str(size)]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     return float(json.loads(found.stdout))

@@ -110,7 +110,7 @@ def report(bench: str, rows: Rows) -> None:
 def main() -> None:
     script = Script(__file__, __doc__)
     script.argument("--benches", nargs="+", choices=COLUMNS, default=list(COLUMNS))
-    script.argument("--only", nargs="+", help="only these: ghn, ghn-paper, one-shot, sgd")
+    script.argument("--only", nargs="+", help="only these: ghn, ghn-paper, one-shot, 'sgd 10', 'sgd 100'")
     script.argument("--steps", type=int, default=1500, help="of hypernetworks and one-shot networks (default: 1500)")
     script.argument("--device", default="auto")
     arguments = script.parse()

@@ -129,7 +129,7 @@ def nasbench(script: Script, rows: Rows) -> None:
 
 def report(rows: Rows) -> None:
     """Print the tables, with the published figures above ours."""
-    lines = [[name, *figures.split("|")] for name, figures in PUBLISHED.items()]
+    lines = [[name, *map(str.strip, figures.split("|"))] for name, figures in PUBLISHED.items()]
     lines += [[row["method"], f"{row['rmse']:.3f}", f"{row['pearson']:.3f}"] for row in rows.select(bench="enas6")]
     table(["ENAS, 1,902 test rows", "RMSE / sd", "r"], lines)
     means = []
@@ -137,8 +137,11 @@ def report(rows: Rows) -> None:
         for name in METHODS:
             found = rows.select(bench=bench, method=name)
             if found:
-                averages = (np.mean([row.get(figure, np.nan) for row in found]) for figure in ("rmse", "pearson", "tau"))
-                means.append([f"{bench}, {name}", len(found), *(f"{value:.3f}" for value in averages)])
+                averages = [
+                    f"{np.mean([row[figure] for row in found]):.3f}" if figure in found[0] else "(predicts ranks)"
+                    for figure in ("rmse", "pearson", "tau")
+                ]
+                means.append([f"{bench}, {name}", len(found), *averages])
     table([f"{LEARNED:,} architectures learned, {TESTED:,} tested", "seeds", "RMSE / sd", "r", "tau"], means)
 
 

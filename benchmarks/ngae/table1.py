@@ -112,7 +112,9 @@ def check(model: NGAE, seed: int, epoch: int, shown: Epoch, train: Table, test: 
 
 def report(rows: Rows) -> None:
     """Print the table: means over seeds."""
-    lines: list[list[object]] = [[f"{name}: published", *figures.split("|"), None] for name, figures in PUBLISHED.items()]
+    lines: list[list[object]] = [
+        [f"{name}: published", *map(str.strip, figures.split("|")), None] for name, figures in PUBLISHED.items()
+    ]
     checkpoints = [each for row in rows.all() for each in row["checkpoints"]]
     for epoch in sorted({each["epoch"] for each in checkpoints}):
         found = [each for each in checkpoints if each["epoch"] == epoch]

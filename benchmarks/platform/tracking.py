@@ -88,7 +88,7 @@ def measured(tracking: str, name: str, seed: int, settings: dict[str, Any]) -> t
     """Return seconds on the clock, CPU seconds of this process, and seconds in which the search waited for the tracker."""
     with waiting() as waits:
         clock, cpu = time.perf_counter(), time.process_time()
-        # A storage of its own: what a search finds in the ledger would be read.
+        # A separate storage: a search does not evaluate what the ledger of its storage holds.
         run_search(**{**settings, "storage": settings["storage"] / name}, tracking=tracking, name=name, seed=seed)
         return time.perf_counter() - clock, time.process_time() - cpu, sum(waits)
 
@@ -126,7 +126,7 @@ def overhead(candidates: int, repeats: int) -> dict[str, Any]:
 
 
 def processes(repeats: int) -> dict[str, float]:
-    """Return the seconds of the command in a process of its own, where MLflow has to be imported, too."""
+    """Return the seconds of the command in a new process, where MLflow has to be imported, too."""
     times: dict[str, list[float]] = {"auto": [], "off": []}
     with tempfile.TemporaryDirectory() as folder:
         options = ["--table", "digits201", "--searcher", "random", "--candidates", "1000", "--no-reuse", "--quiet"]
