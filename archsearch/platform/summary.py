@@ -95,7 +95,7 @@ class SearchSummary:
         return values
 
     @property
-    def weighs(self) -> bool:
+    def is_multi_objective(self) -> bool:
         """Whether several objectives were asked for."""
         return len(self.settings.get("objectives", ())) > 1
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 DPI = 150
 
 
+def picture_name(rank: int) -> str:
+    """Return where the report keeps the picture of one of the best architectures."""
+    return f"top/rank-{rank:02d}.png"
+
+
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as PNG and SVG and return the two paths.
 

@@ -18,9 +18,9 @@ from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.pictures import picture_name
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.summary import SearchSummary, flat
-from archsearch.platform.tracking.run_summary import picture_name
 from archsearch.platform.trade_off import front_table, hypervolume, reference_point
 from archsearch.spaces import SearchSpace
 
@@ -137,7 +137,7 @@ def _story(
             "No candidate on the Pareto front is beaten by another one that needs no more multiply-accumulates (MACs)."
         )
         yield shown["trade_off"]
-    if summary.weighs and rows:
+    if summary.is_multi_objective and rows:
         yield from _trade_off(summary)
     if "trust" in shown:
         yield html.heading("How far the surrogate could be trusted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,11 @@ class Point:
     value: float
     step: int
     timestamp: int
+
+
+def milliseconds_now() -> int:
+    """Return the time of now as a `Point` has it: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 class SearchCurve:

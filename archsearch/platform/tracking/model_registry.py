@@ -6,19 +6,17 @@ import json
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, first_line
 from archsearch.platform.summary import flat
 from archsearch.platform.tracking import model_registry_loader
-from archsearch.platform.tracking.curves import Point
+from archsearch.platform.tracking.curves import Point, milliseconds_now
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.store import check_tracking
-from archsearch.platform.tracking.tracker import default_uri, shown
+from archsearch.platform.tracking.store import check_tracking, tracking_uri, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -81,18 +79,20 @@ def register_model(
             return register_model(model.export(temporary), name, tracking, parent)
     folder = Path(model)
     content = _content(folder)
-    uri = default_uri() if tracking == "auto" else tracking
+    uri = tracking_uri(tracking)
     try:
         run = _training_run(content, uri, parent)
         client = run.connect()
-        run.log_points([Point(key, value, 0, _now()) for key, value in content["training"]["metrics"].items()])
+        run.log_points([Point(key, value, 0, milliseconds_now()) for key, value in content["training"]["metrics"].items()])
         with tempfile.TemporaryDirectory() as copies:
             run.log_artifacts(_copied(folder, _PEOPLE, Path(copies)))
         version = _register(client, run, folder, content, name)
         run.finish("FINISHED")
     except Exception as error:  # those of databases and of servers have no common class
-        reason = " ".join(str(error).split())[:300]
-        raise RunError(f"register: MLflow at {shown(uri)} does not take the model ({reason}); it is in {folder}.") from error
+        reason = first_line(error)[:300]
+        raise RunError(
+            f"register: MLflow at {without_credentials(uri)} does not take the model ({reason}); it is in {folder}."
+        ) from error
     return RegisteredModel(name, version, str(run.run_id), run.uri)
 
 
@@ -221,7 +221,3 @@ def _copied(folder: Path, names: tuple[str, ...], target: Path) -> Path:
         if (folder / name).exists():
             shutil.copy(folder / name, target)
     return target
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

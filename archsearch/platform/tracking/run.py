@@ -7,16 +7,15 @@ import json
 import logging
 import re
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from archsearch.logger_levels import raised_level
 from archsearch.platform.ranking import RankedRow
 from archsearch.platform.tracking.curves import CURVES, Point
 from archsearch.platform.tracking.saved_view import VIEW_TAG
+from archsearch.platform.tracking.store import check_contact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +26,7 @@ _METRICS, _ENTITIES = 1000, 50
 _PARAM_LENGTH, _TAG_LENGTH, _NAME_LENGTH = 6000, 8000, 250
 _FINALISTS = 5
 _FINALIST = "archsearch.finalist"
-_CONTACT_SECONDS = 3.0
+_MIGRATION_LOGGERS = ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration")
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +72,8 @@ class MlflowRun:
         if self._client is None:
             from mlflow import MlflowClient
 
-            with _quiet():
+            # A new database logs dozens of lines on migrations.
+            with raised_level(logging.WARNING, *_MIGRATION_LOGGERS):
                 client = MlflowClient(tracking_uri=self.uri)
                 self._experiment_id = _experiment_id(client, self.experiment, self.uri)
             self.run_id = self._take_up(client) or self._create(client)
@@ -183,43 +183,6 @@ def cut(value: Any, length: int) -> str:
     """Return a value as text of at most `length` characters."""
     text = str(value)
     return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def check_contact(uri: str) -> None:
-    """Do nothing where a server answers, whatever it says, or where `uri` names no server.
-
-    MLflow itself tries an unreachable server for minutes before it gives up, and is told otherwise only through the
-    environment of the whole process.
-
-    Raises:
-        OSError: No answer within three seconds.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    try:
-        urllib.request.urlopen(f"{parts.scheme}://{host}/health", timeout=_CONTACT_SECONDS).close()
-    except urllib.error.HTTPError:
-        return
-    except urllib.error.URLError as error:
-        # A certificate that only MLflow is told to trust is an answer, too.
-        if "certificate" not in str(error.reason).lower():
-            raise ConnectionError(f"no answer from {parts.scheme}://{host} ({error.reason})") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what MLflow says while it makes a new store: dozens of lines on migrations."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration")]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
 
 
 def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.report.advantage import advantage
+from archsearch.platform.report.pictures import picture_name
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.tracking.curves import anytime_curve, common_budget
 from archsearch.platform.trade_off import front, hypervolume
@@ -40,7 +41,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
-    if _has_objectives(summary) and (summary.weighs or summary.percent):
+    if _has_objectives(summary) and (summary.is_multi_objective or summary.percent):
         metrics |= {"hypervolume": hypervolume(summary), "pareto_size": len(front(summary))}
     metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
     if gpus_per_worker and "evaluating" in summary.costs:
@@ -101,11 +102,6 @@ def _picture(row: RankedRow, report: Path | None) -> dict[str, str] | None:
     if report is None or not (report / name).exists():
         return None
     return {"type": "image", "filepath": name, "compressed_filepath": name}
-
-
-def picture_name(rank: int) -> str:
-    """Return where the report keeps the picture of one of the best architectures."""
-    return f"top/rank-{rank:02d}.png"
 
 
 def searcher_settings(searcher: ArchitectureSearcher, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archsearch.errors import ConfigurationError
+from archsearch.logger_levels import raised_level
 
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+# It logs that measuring begins and ends, which would break the live line of the search.
+_LOGGER = "mlflow.system_metrics.system_metrics_monitor"
 
 
 def check_system_metrics(tracking: str) -> None:
@@ -50,24 +52,12 @@ class SystemMonitor:
             return
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        with _quiet():
+        with raised_level(logging.WARNING, _LOGGER):
             self._monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self._uri)
             self._monitor.start()
 
     def stop(self) -> None:
         """Send what was measured, and end."""
         if self._monitor is not None:
-            with _quiet():
+            with raised_level(logging.WARNING, _LOGGER):
                 self._monitor.finish()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back that MLflow begins and ends, which would break the live line of the search."""
-    each = logging.getLogger("mlflow.system_metrics.system_metrics_monitor")
-    before = each.level
-    each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        each.setLevel(before)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from archsearch.errors import first_line
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.tracking.curves import (
@@ -22,10 +21,12 @@ from archsearch.platform.tracking.curves import (
     anytime_curve,
     anytime_points,
     budget_points,
+    milliseconds_now,
 )
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
 from archsearch.platform.tracking.saved_view import view_of
+from archsearch.platform.tracking.store import default_uri, without_credentials
 from archsearch.platform.tracking.system_metrics import SystemMonitor
 from archsearch.platform.tracking.unsent import forget_unsent, unsent_points, write_unsent
 from archsearch.searchers import Observation
@@ -121,7 +122,7 @@ class Tracker:
         A resumed search records its earlier outcomes again: points that the run has already are left out.
         """
         with self._lock:
-            self._points += self._curve.extend(observations, _now())
+            self._points += self._curve.extend(observations, milliseconds_now())
         began = self._call_began
         if began is not None and time.monotonic() - began > _SLOW_SECONDS:
             # MLflow repeats a call for minutes before it gives up.
@@ -131,7 +132,7 @@ class Tracker:
         """Take further figures, such as the trust in a surrogate, at the present number of candidates."""
         finite = {key: value for key, value in values.items() if math.isfinite(value)}
         with self._lock:
-            self._points += [Point(key, value, self._curve.count, _now()) for key, value in finite.items()]
+            self._points += [Point(key, value, self._curve.count, milliseconds_now()) for key, value in finite.items()]
 
     def log_artifacts(self, directory: Path) -> None:
         """Copy the folder of the report into the run."""
@@ -156,7 +157,9 @@ class Tracker:
         """
         with self._lock:
             if status == "FINISHED" and (summary is None or self._curve.count == summary.num_candidates):
-                self._points += self._curve.end(_now())  # elsewhere this step would be one that other runs do not have
+                self._points += self._curve.end(
+                    milliseconds_now()
+                )  # elsewhere this step would be one that other runs do not have
             if summary is not None:
                 self._points += self._final_points(summary, status)
         if summary is not None:
@@ -164,7 +167,7 @@ class Tracker:
             tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
             self._add("note", lambda run: run.log_tags(tags))
             if status == "FINISHED":
-                view = view_of(summary, _now())
+                view = view_of(summary, milliseconds_now())
                 self._add("saved view", lambda run: run.log_view(view))
             self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
         if (system := self._system) is not None:
@@ -179,12 +182,12 @@ class Tracker:
 
     def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
         metrics = final_metrics(summary, self._gpus_per_worker)
-        points = [Point(key, value, len(summary.evaluations), _now()) for key, value in metrics.items()]
+        points = [Point(key, value, len(summary.evaluations), milliseconds_now()) for key, value in metrics.items()]
         curve = anytime_curve(summary) if status == "FINISHED" else None
         if curve is None:
             return points
-        points += [*anytime_points(curve, _now()), *budget_points(_now())]
-        return points + (anytime_points(summary.exits, _now(), EXITS_ACCURACY) if summary.exits else [])
+        points += [*anytime_points(curve, milliseconds_now()), *budget_points(milliseconds_now())]
+        return points + (anytime_points(summary.exits, milliseconds_now(), EXITS_ACCURACY) if summary.exits else [])
 
     def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
         with self._lock:
@@ -229,7 +232,7 @@ class Tracker:
         try:
             call(*arguments)
         except Exception as error:  # whatever the store does, the search goes on
-            self._warn(" ".join(str(error).split())[:300])
+            self._warn(first_line(error)[:300])
             return False
         finally:
             self._call_began = None
@@ -238,7 +241,7 @@ class Tracker:
     def _warn(self, reason: str) -> None:
         if not self._warned:
             self._warned = True
-            store = shown(self._run.uri)
+            store = without_credentials(self._run.uri)
             logger.warning(
                 "MLflow at %s does not take the run (%s); the search goes on, and what is to be logged is kept", store, reason
             )
@@ -251,22 +254,7 @@ class Tracker:
             return None
         path = write_unsent(self._directory, self._run, status, points, tasks)
         if path is not None:
-            where = shown(self._run.uri)
+            where = without_credentials(self._run.uri)
             again = f"archsearch resume {self._directory}"
             logger.warning("MLflow at %s did not take everything; the rest is in %s; send it with: %s", where, path, again)
         return path
-
-
-def default_uri() -> str:
-    """Return the store of the environment (MLFLOW_TRACKING_URI), else `mlflow.db` in the current folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-
-
-def shown(uri: str) -> str:
-    """Return an address without the user's name and password."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -21,8 +21,7 @@ from archsearch.evaluators import AnytimeCurve, Evaluation
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.tracking import run as mlflow_run
 from archsearch.platform.tracking.curves import ANYTIME_STEPS
-from archsearch.platform.tracking.setup import NoTracker
-from archsearch.platform.tracking.tracker import Tracker, shown
+from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import Observation
 
 NAN = float("nan")
@@ -391,17 +390,3 @@ def test_a_tracker_tells_the_run_once_it_is_there(uri: str, tmp_path: Path) -> N
     assert tracker.run_id is not None
     tracker.finish()
     assert told == [tracker.run_id]
-
-
-def test_no_tracker_takes_everything() -> None:
-    tracker = NoTracker()
-    tracker.start()
-    tracker.record(outcomes([0.5]))
-    tracker.finish("FINISHED")
-    assert tracker.run_id is None
-
-
-def test_addresses_are_shown_without_passwords() -> None:
-    assert shown("https://me:secret@host:5000/x") == "https://host:5000/x"
-    assert shown("postgresql://me:secret@host/db") == "postgresql://host/db"
-    assert shown("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
