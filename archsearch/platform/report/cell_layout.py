@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node: its index in the graph, what is written in it, its centre and its width."""
+    """A drawn node: its index in the graph, its label, its centre and its width."""
 
     node: int
     label: str
@@ -56,8 +56,8 @@ class Route:
     Args:
         source: Node that it leaves.
         target: Node that it enters.
-        points: Way points. Between points 0 and 1, 2 and 3, ... it bends in the free space between two layers; between 1 and
-            2, 3 and 4, ... it passes a layer straight down, in a lane that is free of boxes.
+        points: Way points. From point 0 to 1, 2 to 3, ... the line bends in the free space between two layers; from 1 to 2, 3 to
+            4, ... it crosses a layer vertically, in a lane without boxes.
     """
 
     source: int
@@ -67,14 +67,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A drawn cell.
+    """The layout of a cell.
 
     Args:
         boxes: The nodes on a path from an input to the output; inputs and outputs alone where there is no path.
         routes: One arrow an edge.
         width: Inches.
         height: Inches.
-        unused: Number of operators left out.
+        unused: Number of operators that are not drawn.
     """
 
     boxes: tuple[Box, ...]
@@ -86,7 +86,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What takes room in a layer: the box of `node`, or the lane in which the edges of `node` pass."""
+    """A horizontal interval of a layer: the box of `node`, or the lane in which the edges that leave `node` cross the layer."""
 
     node: int
     layer: int
@@ -122,7 +122,7 @@ def lay_out(graph: Graph) -> Layout:
 
 
 def used_nodes(graph: Graph) -> set[int]:
-    """Return the nodes on a path from an input to the output that no `none` interrupts."""
+    """Return the nodes on a path from an input to the output that contains no `none` operator."""
     size = len(graph.operators)
     open_ = [name != "none" for name in graph.operators]
     forward = {node for node in range(size) if graph.operators[node] == INPUT}
@@ -146,13 +146,13 @@ def _labels(graph: Graph, nodes: list[int]) -> dict[int, str]:
 
 
 def _box_width(slot: Slot, labels: dict[int, str], links: Links) -> float:
-    """Return a width with room for the text and for each arrow head."""
+    """Return a width that fits the label and each arrow head."""
     ports = max(sum(link[side] == slot for link in links) for side in (0, 1)) if links else 0
     return max(0.8, _CHARACTER * len(labels[slot.node]) + _PADDING, _PORT * (ports + 1))
 
 
 def _row_heights(order: Order, links: Links, places: dict[Slot, float]) -> list[float]:
-    """Return the y of each layer; the space between two layers grows with the widest step between them."""
+    """Return the y coordinate of each layer; the gap between two layers grows with the longest horizontal step between them."""
     heights = [BOX_HEIGHT / 2]
     for layer in range(len(order) - 1):
         reach = max((abs(places[u] - places[v]) for u, v in links if u.layer == layer), default=0.0)
@@ -181,14 +181,14 @@ def _routes(
 
 
 def _ports(others: list[Slot], own: Slot, places: dict[Slot, float], widths: dict[Slot, float]) -> dict[Slot, float]:
-    """Return where on the side of `own` the lines to the neighbouring slots start, in the order of the neighbours."""
+    """Return the x coordinates at which the lines from neighbouring slots meet the box `own`, in the order of the neighbours."""
     unique = sorted(set(others), key=places.__getitem__)
     step = min(0.3, (widths[own] - _PORT) / max(1, len(unique)))
     return {slot: places[own] + step * (index - (len(unique) - 1) / 2) for index, slot in enumerate(unique)}
 
 
 def _layers_of(graph: Graph, nodes: list[int], edges: list[tuple[int, int]]) -> dict[int, int]:
-    """Return the longest distance from an input; outputs stand in the last layer."""
+    """Return the layer of each node: its longest distance from an input; outputs are in the last layer."""
     layers = dict.fromkeys(nodes, 0)
     for source, target in sorted(edges):
         layers[target] = max(layers[target], layers[source] + 1)
@@ -199,7 +199,7 @@ def _layers_of(graph: Graph, nodes: list[int], edges: list[tuple[int, int]]) -> 
 def _slots_of(nodes: list[int], edges: list[tuple[int, int]], layers: dict[int, int]) -> tuple[Order, Links]:
     """Return the slots of each layer, and the links between slots of neighbouring layers.
 
-    All edges of one source share one lane, so a cell with many long edges keeps few lines.
+    All edges of one source share a lane, so that a cell with many long edges has few lines.
     """
     order: Order = [[] for _ in range(1 + max(layers.values(), default=0))]
     for node in nodes:
@@ -216,7 +216,7 @@ def _slots_of(nodes: list[int], edges: list[tuple[int, int]], layers: dict[int, 
 
 
 def _chain_of(source: int, target: int, layers: dict[int, int]) -> list[Slot]:
-    """Return the slots that an edge takes: its source, the lanes, its target."""
+    """Return the slots along an edge: the box of its source, lanes, the box of its target."""
     lanes = [Slot(source, layer, lane=True) for layer in range(layers[source] + 1, layers[target])]
     return [Slot(source, layers[source], lane=False), *lanes, Slot(target, layers[target], lane=False)]
 
@@ -230,7 +230,7 @@ def _neighbours(links: Links, down: bool) -> dict[Slot, list[Slot]]:
 
 
 def _crossings(order: Order, links: Links) -> int:
-    """Return how many pairs of links between neighbouring layers cross."""
+    """Return the number of pairs of links that cross."""
     position = {slot: index for row in order for index, slot in enumerate(row)}
     total = 0
     for layer in range(len(order) - 1):
@@ -241,7 +241,7 @@ def _crossings(order: Order, links: Links) -> int:
 
 
 def _few_crossings(order: Order, links: Links) -> Order:
-    """Return the order with the fewest _crossings that sweeps from several starts come by."""
+    """Return the order with the fewest crossings among those that barycentre sweeps from several starts visit."""
     rng = np.random.default_rng(0)
     best, fewest = order, _crossings(order, links)
     for start in range(_STARTS):
@@ -259,7 +259,7 @@ def _few_crossings(order: Order, links: Links) -> Order:
 
 
 def _sweep(order: Order, links: Links, down: bool) -> None:
-    """Sort each layer, in place, by the mean place of its neighbours in the layer before (`down`) or after."""
+    """Sort each layer, in place, by the mean position of its neighbours in the layer before (`down`) or after."""
     near = _neighbours(links, down)
     for row in range(1, len(order)) if down else range(len(order) - 2, -1, -1):
         fixed = {slot: index for index, slot in enumerate(order[row - 1 if down else row + 1])}
@@ -271,7 +271,7 @@ def _sweep(order: Order, links: Links, down: bool) -> None:
 
 
 def _places_of(order: Order, links: Links, widths: dict[Slot, float]) -> dict[Slot, float]:
-    """Return the x of each slot: near the mean of its neighbours, in order, without overlap, from 0 rightwards."""
+    """Return the x coordinate of each slot, from 0: close to the mean of its neighbours, in order, without overlap."""
     offsets = {}
     places: dict[Slot, float] = {}
     for row in order:
@@ -301,7 +301,7 @@ def _mean(neighbours: list[Slot], slot: Slot, places: dict[Slot, float]) -> floa
 
 
 def _spaced(wish: NDArray[np.float64], offset: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the places nearest to `wish` (weighted least squares) that keep the distances of `offset`."""
+    """Return the x coordinates closest to `wish` (weighted least squares) whose differences are at least those of `offset`."""
     from scipy.optimize import isotonic_regression
 
     if len(wish) == 0:

@@ -86,7 +86,7 @@ def test_the_report_leaves_tables_and_pictures(make_summary: Any, tmp_path: Path
 def test_the_report_of_a_search_that_failed_says_why(make_summary: Any, tmp_path: Path) -> None:
     errors = ["CUDA error 12 at 0x1f\ntrace", "CUDA error 7 at 0x2f\ntrace", "no data"]
     page = read(write_report(make_summary([NAN] * 3, errors), SPACE, tmp_path))
-    assert "No candidate was scored" in page.words
+    assert "No candidate has a score" in page.words
     assert "3 of 3 candidates have no score" in page.words
     assert "CUDA error 12" in page.words and "trace" not in page.words
     assert len(page.pictures) == 1
@@ -100,7 +100,7 @@ def test_the_report_of_one_candidate_without_costs(make_summary: Any, tmp_path: 
 
 
 def test_the_report_of_an_empty_search(make_summary: Any, tmp_path: Path) -> None:
-    assert "No candidate was scored" in read(write_report(make_summary([]), SPACE, tmp_path)).words
+    assert "No candidate has a score" in read(write_report(make_summary([]), SPACE, tmp_path)).words
 
 
 def test_a_report_can_be_written_again(make_summary: Any, tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_the_report_tells_what_the_surrogate_was_worth(make_summary: Any, tmp_pa
     course = [(5, {"surrogate/stages": 1.0}), (10, {"surrogate/trust_tau": 0.1}), (15, {"surrogate/trust_tau": 0.62})]
     summary = make_summary([0.5, 0.6])
     page = read(write_report(summary, SPACE, tmp_path, course=course))
-    assert "How far the surrogate could be trusted" in page.words
-    assert "was 0.62: of two candidates it named the better one in about 81 % of cases" in page.words
+    assert "How well the surrogate ranked candidates" in page.words
+    assert "is 0.62: of two candidates, the surrogate ranked the better one higher in about 81 % of cases" in page.words
     assert (tmp_path / "figures" / "trust.png").exists()
-    assert "surrogate could be trusted" not in read(write_report(summary, SPACE, tmp_path, course=course[:1])).words
+    assert "How well the surrogate ranked" not in read(write_report(summary, SPACE, tmp_path, course=course[:1])).words
 
 
 def test_the_report_tells_how_to_go_on(make_summary: Any, tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_the_report_tells_how_to_go_on(make_summary: Any, tmp_path: Path) -> Non
     assert line not in read(write_report(make_summary([NAN], ["lost"]), SPACE, tmp_path)).words
 
 
-def test_what_the_first_evaluations_foretold_stands_beside_what_was_paid(make_summary: Any, tmp_path: Path) -> None:
+def test_the_cost_predicted_from_the_first_evaluations_is_beside_the_actual_cost(make_summary: Any, tmp_path: Path) -> None:
     summary = make_summary([0.5] * 10, columns={"seconds": [10.0] * 5 + [20.0] * 5})
-    assert "foretold by the first 5" in read(write_report(summary, SPACE, tmp_path)).words
+    assert "predicted from the first 5" in read(write_report(summary, SPACE, tmp_path)).words
 
 
 def test_tables_scroll_in_a_box_of_their_own(make_summary: Any, tmp_path: Path) -> None:
