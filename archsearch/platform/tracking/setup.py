@@ -1,4 +1,4 @@
-"""The tracker that the settings of a search ask for."""
+"""Creates the tracker of a search from its settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def open_tracker(
     """Return the started tracker of a search, or None where tracking is off. It continues the MLflow run noted in the folder.
 
     Args:
-        configuration: The settings; `tracking` says where to.
+        configuration: The settings, with the store in `tracking`.
         space: Name of the space.
-        searcher: What proposes; its settings are logged with their defaults, so that charts over them have all runs.
-        evaluator: What scores the candidates.
+        searcher: The searcher; its settings are logged including defaults, so that charts over them have all runs.
+        evaluator: The evaluator.
         folder: Folder of the run.
     """
     if configuration.tracking == "off":
@@ -35,11 +35,11 @@ def open_tracker(
     options = searcher_settings(searcher, configuration.searcher_options)
     tracker = Tracker(
         tracking_uri(configuration.tracking),
-        f"{space}/{evaluator.task}",
-        folder.name,
-        tags,
-        {**configuration.as_dict(), "searcher_options": options},
-        folder.tracking_id,
+        experiment=f"{space}/{evaluator.task}",
+        run_name=folder.name,
+        tags=tags,
+        params={**configuration.as_dict(), "searcher_options": options},
+        run_id=folder.tracking_id,
         directory=folder.path,
         gpus_per_worker=configuration.gpus_per_worker,
         system_metrics=configuration.system_metrics,

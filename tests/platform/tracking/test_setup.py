@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from archsearch import evaluators, searchers, spaces
 from archsearch.platform.configuration import SearchConfiguration
@@ -14,9 +16,8 @@ from archsearch.platform.tracking.setup import open_tracker
 
 
 @pytest.mark.parametrize("tracking", ["off", "database"])
-def test_a_search_is_tracked_unless_tracking_is_off(tracking: str, tmp_path: Path) -> None:
-    mlflow = pytest.importorskip("mlflow")
-    uri = tracking if tracking == "off" else f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_a_search_is_tracked_unless_tracking_is_off(tracking: str, mlflow_store: Path, tmp_path: Path) -> None:
+    uri = tracking if tracking == "off" else f"sqlite:///{shutil.copy(mlflow_store, tmp_path)}"
     space = spaces.get("nasbench201")
     settings: dict[str, Any] = {"evaluator": "table:digits201", "tracking": uri, "storage": str(tmp_path), "study": "mine"}
     configuration = SearchConfiguration(name="r", **settings)
@@ -30,7 +31,7 @@ def test_a_search_is_tracked_unless_tracking_is_off(tracking: str, tmp_path: Pat
     assert tracker is not None
     run_id = tracker.run_id
     tracker.finish("KILLED")
-    run = mlflow.MlflowClient(uri).get_run(run_id)
+    run = MlflowClient(uri).get_run(str(run_id))
     assert run.data.tags["study"] == "mine"
     assert run.data.params["searcher_options.tournament_size"] == "10"  # a default
     assert folder.tracking_id == run_id
