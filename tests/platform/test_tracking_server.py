@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from archsearch import spaces
 from archsearch.evaluators import Evaluation
-from archsearch.platform.tracking import run as mlflow_run
+from archsearch.platform.tracking import store as store_module
 from archsearch.platform.tracking.model_registry import register_model
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.platform.training.retraining import retrain
@@ -118,7 +118,7 @@ def test_a_server_that_stops_answering_in_mid_search(
     server.kill() if how == "killed" else server.signal(signal.SIGSTOP)
     started = time.monotonic()
     tracker.record(outcomes([0.2, 0.3]))
-    assert time.monotonic() - started < mlflow_run._CONTACT_SECONDS  # the search does not wait
+    assert time.monotonic() - started < store_module._CONTACT_SECONDS  # the search does not wait
     until(lambda: "cannot log to MLflow" in caplog.text)
     assert history(server.store, run_id) == {1: 0.1}
     server.start() if how == "killed" else server.signal(signal.SIGCONT)

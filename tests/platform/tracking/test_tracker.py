@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from archsearch import spaces
 from archsearch.evaluators import AnytimeCurve, Evaluation
 from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.tracking import store
+from archsearch.platform.tracking import store as store_module
 from archsearch.platform.tracking.curves import ANYTIME_STEPS
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import Observation
@@ -236,7 +236,7 @@ def late_server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
     monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", uri)
     monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
-    monkeypatch.setattr(store, "_CONTACT_SECONDS", 60.0)  # the server may be slow on a busy machine
+    monkeypatch.setattr(store_module, "_CONTACT_SECONDS", 60.0)  # the server may be slow on a busy machine
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     running = []
     with socket.socket() as reserved:
