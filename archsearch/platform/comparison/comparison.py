@@ -19,12 +19,12 @@ from archsearch.platform.trade_off import hypervolume
 
 @dataclass(frozen=True)
 class MethodOutcome:
-    """What one searcher reached over all seeds.
+    """Results of one searcher over all seeds.
 
     Args:
-        searcher: Its name.
-        results: One search a seed.
-        costs: Their course by seconds, one a seed.
+        searcher: Name of the searcher.
+        results: One search per seed.
+        costs: One cost curve per seed.
     """
 
     searcher: str
@@ -33,22 +33,22 @@ class MethodOutcome:
 
     @property
     def curves(self) -> list[NDArray[np.float64]]:
-        """The scores of each search in order of proposal."""
+        """Scores of each search in order of proposal, `[candidates]` each."""
         return [result.summary.scores for result in self.results]
 
     def best(self, metric: str = "score") -> Interval:
-        """Return the mean over seeds, with its 95 % interval, of a figure of each search's best architecture."""
+        """Return the mean over seeds, with its 95 % interval, of a metric of each search's best architecture."""
         values = [found.score if metric == "score" else found.metrics[metric] for found in self._bests()]
         return over_seeds(values) or Interval(math.nan, math.nan, math.nan)
 
     @property
     def hypervolume(self) -> Interval:
-        """Mean over seeds, with its 95 % interval, of the volume that each search's front dominates."""
+        """Mean over seeds, with its 95 % interval, of the hypervolume of each search's Pareto front."""
         return over_seeds([hypervolume(result.summary) for result in self.results]) or Interval(math.nan, math.nan, math.nan)
 
     @property
     def test_metric(self) -> str | None:
-        """The test accuracy among the metrics, if there is one."""
+        """`test_accuracy` if the searches have that metric, else None."""
         names = self.results[0].evaluations.column_names
         return "test_accuracy" if "test_accuracy" in names else None
 
@@ -66,9 +66,9 @@ class Comparison:
     """Searchers compared at an equal number of candidates, and at equal cost.
 
     Args:
-        study: Name under which their MLflow runs stand together (tag `study`).
-        outcomes: One for each searcher, best first.
-        folder: Where the figure and the tables are.
+        study: Name shared by the MLflow runs of all searches (tag `study`).
+        outcomes: One per searcher, best first.
+        folder: Folder of the figure and the tables.
     """
 
     study: str
@@ -76,7 +76,7 @@ class Comparison:
     folder: Path
 
     def table(self) -> str:
-        """Return mean and interval of each searcher at an equal number of candidates as aligned text."""
+        """Return mean and interval of each searcher at an equal number of candidates as a plain-text table."""
         summary = self.outcomes[0].results[0].summary
         factor, unit = (100.0, " (%)") if summary.percent else (1.0, "")
         test = self.outcomes[0].test_metric
@@ -93,34 +93,36 @@ class Comparison:
 
     @property
     def costs_known(self) -> bool:
-        """Whether it is known of all searches what their evaluations cost."""
+        """Whether all searches have recorded the cost of their evaluations."""
         return all(curve.evaluating > 0.0 for outcome in self.outcomes for curve in outcome.costs)
 
     @property
     def cost(self) -> float:
-        """Seconds that each search has taken at least, those of its surrogate included: where they compare at equal cost."""
+        """Budget of the comparison at equal cost: seconds of the cheapest search, including those of its surrogate."""
         return common_cost([curve for outcome in self.outcomes for curve in outcome.costs])
 
     def at_cost(self, seconds: float | None = None) -> tuple[AtCost, ...]:
-        """Return what each searcher had found at a cost, best first.
+        """Return the results of each searcher within a cost, best first.
 
         Args:
-            seconds: The cost; None takes `cost`.
+            seconds: The cost, seconds; None takes `cost`.
         """
         budget = self.cost if seconds is None else seconds
         rows = [at_cost(outcome.searcher, outcome.costs, budget) for outcome in self.outcomes]
         return tuple(sorted(rows, key=lambda row: -row.best.value if row.best else math.inf))
 
     def cost_table(self) -> str:
-        """Return mean and interval of each searcher at equal cost as aligned text; a sentence where costs are not known."""
+        """Return mean and interval of each searcher at equal cost as a plain-text table, or a sentence if costs are not known."""
         if not self.costs_known:
-            return "At equal cost they do not compare: what scores them does not say what an evaluation costs (column `seconds`)."
+            return (
+                "They cannot be compared at equal cost: the evaluator does not say what an evaluation costs (column `seconds`)."
+            )
         summary = self.outcomes[0].results[0].summary
         factor, unit = (100.0, " (%)") if summary.percent else (1.0, "")
         test = self.outcomes[0].test_metric
         heads = ["searcher", "seeds", f"best {summary.score_name}{unit}", "95 % interval"]
         heads += ["its test accuracy (%)", "95 % interval"] if test else []
-        rows = [[*heads, "candidates", "own s", "s of all"]]
+        rows = [[*heads, "candidates", "searcher s", "whole search s"]]
         seeds = str(len(self.outcomes[0].results))
         totals = {outcome.searcher: float(np.mean([curve.total for curve in outcome.costs])) for outcome in self.outcomes}
         for row in self.at_cost():

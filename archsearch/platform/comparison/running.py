@@ -1,4 +1,4 @@
-"""Several searchers, several seeds, one budget."""
+"""Runs a comparison: several searchers, several seeds each, equal budgets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
@@ -33,21 +34,21 @@ def compare(
     progress: bool = True,
     **settings: Any,
 ) -> Comparison:
-    """Run several searchers with the seeds 0 .. `seeds - 1` at an equal number of candidates.
+    """Run several searchers with the seeds 0 to `seeds - 1`, and compare them at equal numbers of candidates and equal cost.
 
-    A search that is there already, from an earlier call with the same study, is resumed instead of repeated.
+    A search that an earlier call with the same study has begun is resumed, not repeated.
 
     Args:
         searchers: Names of searchers; None takes those of the preset, or random search and evolution.
-        seeds: Searches of each; None takes the preset's, or 3.
-        study: Name of the comparison; None makes one.
+        seeds: Number of searches of each; None takes the preset's, or 3.
+        study: Name of the comparison; None generates one.
         preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
         progress: Whether to show a live line for each search.
-        **settings: As for `SearchConfiguration`. An option of one searcher is named with it:
+        **settings: Fields of `SearchConfiguration`. The name of an option of one searcher begins with the searcher's:
             `searcher_options={"evolution.population_size": 50}`.
 
     Raises:
-        ConfigurationError: A setting cannot be used; nothing was run.
+        ConfigurationError: A setting is invalid; nothing has been run.
 
     Example:
         >>> comparison = compare(preset="papers", evaluator="table:digits201", num_candidates=60, seeds=2)
@@ -80,7 +81,7 @@ def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, s
     for seed in range(seeds):
         for searcher in searchers:
             name, options = f"{searcher}-s{seed}-{study}", _options(searcher, base, study)
-            # The comparison has its own figure; a report for each search would take longer than the search.
+            # The comparison has a figure; a report of each search could take longer than the search.
             changes: dict[str, Any] = {
                 "searcher": searcher,
                 "seed": seed,
@@ -93,13 +94,13 @@ def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, s
     for searcher, results in found.items():
         costs = [cost_curve(result.summary, RunFolder(result.folder).spent()) for result in results]
         outcomes.append(MethodOutcome(searcher, tuple(results), tuple(costs)))
-    weighs = len(base.objectives) > 1
-    return sorted(outcomes, key=lambda outcome: -(outcome.hypervolume if weighs else outcome.best()).value)
+    multi_objective = len(base.objectives) > 1
+    return sorted(outcomes, key=lambda outcome: -(outcome.hypervolume if multi_objective else outcome.best()).value)
 
 
 def _options(searcher: str, base: SearchConfiguration, study: str) -> dict[str, Any]:
-    """Return the options of one searcher: those for all, and those that carry its name."""
-    # A hypernetwork that another search has trained would cost nothing here.
+    """Return the options of one searcher: those for all searchers, and those whose name begins with its own."""
+    # A hypernetwork cached by a search outside the comparison would cost nothing here.
     chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-ghn"))} if searcher == "ghn" else {}
     given = base.searcher_options
     shared = {name: value for name, value in given.items() if "." not in name}
@@ -135,12 +136,15 @@ def _write(comparison: Comparison) -> None:
     series = {outcome.searcher: outcome.curves for outcome in comparison.outcomes}
     figure = best_so_far(series, "candidates evaluated", summary.score_name.replace("_", " "), summary.percent)
     save(figure, comparison.folder / "best_so_far")
-    (comparison.folder / "table.txt").write_text(f"{comparison.table()}\n\n{comparison.cost_table()}\n")
+    with written_atomically(comparison.folder / "table.txt", durable=False) as path:
+        path.write_text(f"{comparison.table()}\n\n{comparison.cost_table()}\n")
     rows = [
         {"searcher": outcome.searcher, "seed": result.summary.seed, "run": result.name, "score": result.best.score}
         | {name: value for name, value in result.best.metrics.items() if value is not None}
         for outcome in comparison.outcomes
         for result in outcome.results
     ]
-    pq.write_table(pa.Table.from_pylist(rows), comparison.folder / "best.parquet")
-    (comparison.folder / "settings.json").write_text(json.dumps(summary.settings, indent=2, default=str) + "\n")
+    with written_atomically(comparison.folder / "best.parquet", durable=False) as path:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    with written_atomically(comparison.folder / "settings.json", durable=False) as path:
+        path.write_text(json.dumps(summary.settings, indent=2, default=str) + "\n")

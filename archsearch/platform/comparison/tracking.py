@@ -1,4 +1,4 @@
-"""The MLflow run of a comparison: mean and spread of each searcher."""
+"""MLflow run of a comparison: mean and 95 % interval of each searcher."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 def track_comparison(comparison: Comparison, tracking: str) -> None:
-    """Write mean, interval and mean curve of each searcher to one MLflow run, with the figure; trouble is reported, not raised.
+    """Write means, intervals and mean curves of all searchers to one MLflow run, with the figure; log errors, do not raise them.
 
     Args:
-        comparison: What to write.
+        comparison: The comparison.
         tracking: MLflow tracking URI, `auto` or `off`.
     """
     if tracking == "off":
@@ -44,7 +44,7 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
             run.log_points(points[start : start + 1000])
         run.log_artifacts(comparison.folder)
         run.finish("FINISHED")
-    except Exception as error:  # the searches are done and their results written: nothing may be lost to the tracker
+    except Exception as error:  # the results are already in the folder
         reason = first_line(error)[:300]
         logger.warning(
             "MLflow at %s does not take the comparison (%s); it is in %s", without_credentials(uri), reason, comparison.folder
@@ -52,10 +52,7 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:
-    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates.
-
-    What each had found at equal cost is there too, where it is known what evaluations cost.
-    """
+    """Return mean and 95 % interval of each searcher's best, its mean best-so-far curve, and results at equal cost if known."""
     now = milliseconds_now()
     points = _at_equal_cost(comparison, now) if comparison.costs_known else []
     for outcome in comparison.outcomes:
