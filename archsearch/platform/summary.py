@@ -28,7 +28,7 @@ class SearchSummary:
         searcher: Name of the searcher.
         evaluator: The evaluator as text, such as `train:digits`.
         seed: Seed of the search.
-        num_candidates: Number of candidates asked for.
+        num_candidates: Number of candidates that the search was to propose.
         score_name: Name of the score, such as `valid_accuracy`.
         percent: Whether the score is an accuracy as a fraction, to be shown in percent.
         evaluations: One row per candidate: `candidate`, `architecture`, `key`, `score` (NaN if failed), `seconds`, `error` (null

@@ -49,7 +49,7 @@ def draw_architecture(space: SearchSpace, architecture: Architecture, title: str
 
     Args:
         space: The space of the architecture.
-        architecture: What to draw.
+        architecture: The architecture.
         title: Title, wrapped to the width of the drawing; None for none.
     """
     from matplotlib.figure import Figure
