@@ -109,7 +109,7 @@ def best_so_far_of(summary: SearchSummary) -> Figure:
     for axes in lower:
         seconds, unit = scales.time_axis(np.cumsum(summary.paid))
         _draw_course(axes, seconds, scores, summary)
-        axes.set(xlabel=f"evaluation time paid ({unit})", xlim=(0, 1.02 * float(seconds.max())))
+        axes.set(xlabel=f"time spent on evaluations ({unit})", xlim=(0, 1.02 * float(seconds.max())))
     _head(figure, upper, f"Best so far: {summary.searcher} on {summary.space}, {summary.task}")
     return figure
 

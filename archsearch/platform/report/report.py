@@ -37,6 +37,8 @@ _DRAWN, _DRAWN_DPI = 10, 80
 _COSTS = {
     "evaluating": "evaluations of this session, sum over workers",
     "proposing": "proposing candidates",
+    "fitting": "fitting the surrogate",
+    "ranking": "ranking candidates by the surrogate",
     "ray_start": "starting Ray",
     "trials": "running trials",
     "tracking": "opening the tracker",
@@ -168,6 +170,8 @@ def _sections(
         yield html.heading("Latent space of the last stage")
         yield from (shown[name] for name in method)
     yield html.heading("Cost of the search")
+    table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
+    yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
     yield _costs(summary)
     if forecast := forecast_table(summary):
         yield html.paragraph("Cost predicted from the first evaluations, against the actual cost:")
@@ -238,7 +242,7 @@ def _trade_off(summary: SearchSummary) -> Iterator[Html]:
     start = ", ".join(f"{name} {value:g}" for name, value in reference_point(summary).items())
     yield html.paragraph(
         f"Objectives: {goals}. The Pareto front has {len(rows)} {'candidate' if len(rows) == 1 else 'candidates'}: no other "
-        "candidate is at least as good in all objectives and better in one. Hypervolume of the front: "
+        "candidate is at least as good as one of them in all objectives and better in one. Hypervolume of the front: "
         f"{hypervolume(summary):.4f}, relative to the reference point ({start}); objectives to be lowered are divided by their "
         "value there."
     )

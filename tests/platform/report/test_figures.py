@@ -69,7 +69,7 @@ def test_the_course_counts_candidates_and_only_seconds_that_were_paid(make_summa
     assert line(upper, "best so far")[0] == [1, 2, 3, 4]
     assert line(upper, "best so far")[1] == pytest.approx([20, 20, 50, 50])
     assert line(lower, "best so far")[0] == [10, 20, 20, 30]
-    assert lower.get_xlabel() == "evaluation time paid (seconds)"
+    assert lower.get_xlabel() == "time spent on evaluations (seconds)"
     assert upper.get_ylabel() == "validation accuracy (%)"
 
 
