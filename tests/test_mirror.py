@@ -104,7 +104,6 @@ COVERED_ELSEWHERE = {
     "platform/training/final_training.py": "platform/training/test_retraining.py",
     "platform/training/progress.py": "platform/training/test_retraining.py",
     "platform/training/trained_model.py": "platform/training/test_retraining.py",
-    "searchers/conformance_loop.py": "searchers/test_conformance.py",
     "searchers/fitness.py": "searchers/test_evolution.py",
     "searchers/ngae_surrogate.py": "searchers/test_ngae.py",
     "searchers/observation.py": "searchers/test_searcher.py",

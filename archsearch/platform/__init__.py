@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archsearch.platform.comparison.running import Comparison, compare
+    from archsearch.platform.comparison.comparison import Comparison
+    from archsearch.platform.comparison.running import compare
     from archsearch.platform.configuration import SearchConfiguration
     from archsearch.platform.export_run import finished_run
     from archsearch.platform.result import Found, SearchResult
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "comparison.running",
+    "Comparison": "comparison.comparison",
     "Found": "result",
     "RegisteredModel": "tracking.model_registry",
     "SearchConfiguration": "configuration",

@@ -232,7 +232,7 @@ def _show(result: Any) -> int:
     from archsearch.platform.trade_off import front_table, hypervolume
 
     print(format_ranked(result.summary, result.summary.settings["top"]))
-    if result.summary.weighs and len(front := front_table(result.summary)) > 1:
+    if result.summary.is_multi_objective and len(front := front_table(result.summary)) > 1:
         print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
         print(aligned(front))
         print(f"Hypervolume: {hypervolume(result.summary):.4f}")

@@ -1,4 +1,4 @@
-"""The best candidates of a search, ranked: for the terminal, for files and for the report."""
+"""Ranking of the best candidates of a search, for terminal, files and report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from archsearch.atomic_file import written_atomically
 from archsearch.platform import units
 from archsearch.platform.summary import SearchSummary
 
@@ -21,18 +22,18 @@ _WIDTH = 110
 
 @dataclass(frozen=True, slots=True)
 class RankedRow:
-    """One of the best candidates. `None` where a figure was not recorded.
+    """One of the best candidates; `None` where a metric was not recorded.
 
     Args:
-        rank: From 1, best first.
-        candidate: Its place in the order of proposal, from 0.
-        architecture: Its text.
-        key: Its canonical identity.
-        score: Higher is better; a fraction for accuracies.
-        test_accuracy: A fraction.
-        params: Learned numbers.
+        rank: Rank from 1, best first.
+        candidate: Index in the order of proposal, from 0.
+        architecture: The architecture as text.
+        key: Canonical key of the architecture.
+        score: Score, higher is better; a fraction for accuracies.
+        test_accuracy: Test accuracy, a fraction.
+        params: Number of trainable parameters.
         macs: Multiply-accumulates of one input.
-        seconds: What its evaluation cost.
+        seconds: Cost of the evaluation, seconds.
     """
 
     rank: int
@@ -47,11 +48,11 @@ class RankedRow:
 
 
 def ranked_rows(table: pa.Table, top: int) -> list[RankedRow]:
-    """Return the `top` candidates with the highest scores, one a key; of equal scores the earlier candidate stands first.
+    """Return the `top` candidates with the highest scores, one per key; of equal scores the earlier candidate is first.
 
     Args:
         table: Evaluations, as in `SearchSummary`.
-        top: Largest number of rows.
+        top: Maximum number of rows.
     """
     scores = table.column("score").to_numpy()
     fine = np.isfinite(scores) & ~table.column("error").is_valid().to_numpy()
@@ -89,9 +90,9 @@ def _row(table: pa.Table, index: int, rank: int) -> RankedRow:
 
 
 def ranked_table(table: pa.Table, top: int, percent: bool) -> list[list[str]]:
-    """Return the ranking as texts: a heading, then one row a candidate, the architecture last.
+    """Return the ranking as strings: a heading, then one row per candidate, the architecture last.
 
-    Columns of which nothing is known are left out.
+    Columns without any value are left out.
     """
     rows = ranked_rows(table, top)
     columns: dict[str, list[str]] = {
@@ -108,15 +109,15 @@ def ranked_table(table: pa.Table, top: int, percent: bool) -> list[list[str]]:
 
 
 def format_ranked(summary: SearchSummary, top: int = 10) -> str:
-    """Return the ranking as aligned plain text; see `aligned`."""
+    """Return the ranking as a plain-text table; see `aligned`."""
     cells = ranked_table(summary.evaluations, top, summary.percent)
-    return aligned(cells) if len(cells) > 1 else f"No candidate was scored ({len(summary.evaluations)} tried)."
+    return aligned(cells) if len(cells) > 1 else f"No candidate has a score ({len(summary.evaluations)} evaluated)."
 
 
 def aligned(cells: list[list[str]]) -> str:
-    """Return a heading and rows of texts as aligned plain text, no wider than 110 columns.
+    """Return a heading and rows as a plain-text table, at most 110 characters wide.
 
-    The last column holds architectures; one that does not fit beside the figures stands below them, on lines of its own.
+    The last column contains architectures; if one does not fit, all are printed below their rows, on separate lines.
     """
     heading, *rows = cells
     *names, last = heading
@@ -142,17 +143,17 @@ def _block(text: str) -> list[str]:
 
 
 def write_csv(rows: list[RankedRow], path: Path) -> None:
-    """Write rows with full precision; fractions stay fractions."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write rows as CSV with full precision; accuracies stay fractions."""
+    with written_atomically(path, durable=False) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(RankedRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
 
 
 def failures(table: pa.Table) -> list[tuple[str, int]]:
-    """Return the reasons of failed evaluations with their numbers, most frequent first.
+    """Return the reasons of failed evaluations with their counts, most frequent first.
 
-    Reasons that differ in numbers only, such as sizes or addresses, count as one, shown as its first occurrence.
+    Reasons that differ only in numbers, such as sizes or addresses, count as one, and the first of them is returned.
     """
     scored = pc.fill_null(pc.is_finite(table.column("score")), False)
     failed = pc.or_(table.column("error").is_valid(), pc.invert(scored))

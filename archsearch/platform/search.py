@@ -22,7 +22,7 @@ from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.curves import exit_curve
-from archsearch.platform.tracking.setup import NoTracker, open_tracker
+from archsearch.platform.tracking.setup import open_tracker
 from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import ArchitectureSearcher, Observation
@@ -159,7 +159,8 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
-    tracker.record(searcher.history)
+    if tracker is not None:
+        tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
     course: list[tuple[int, dict[str, float]]] = []
@@ -173,10 +174,13 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
         spent = took
         progress.take(observations)
-        tracker.record(observations)
-        if (figures := searcher.figures) and (not course or figures != course[-1][1]):
-            tracker.record_values(figures)
-            course.append((len(searcher.history), figures))
+        figures = searcher.figures
+        changed = figures if figures and (not course or figures != course[-1][1]) else {}
+        if changed:
+            course.append((len(searcher.history), changed))
+        if tracker is not None:
+            tracker.record(observations)
+            tracker.record_values(changed)
 
     searcher.on_outcomes = take
     status = "FAILED"
@@ -190,7 +194,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         searcher.close()
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
-        result = _result(search, known, costs, tracker.run_id)
+        result = _result(search, known, costs, tracker.run_id if tracker is not None else None)
         _publish(result, tracker, status, searcher, course)
     if status == "KILLED":
         raise SearchStopped(
@@ -200,21 +204,22 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     return result
 
 
-def _publish(
-    result: SearchResult, tracker: Tracker | NoTracker, status: str, searcher: ArchitectureSearcher, course: Course
-) -> None:
+def _publish(result: SearchResult, tracker: Tracker | None, status: str, searcher: ArchitectureSearcher, course: Course) -> None:
     """Write the report, or its tables alone, and send them to MLflow."""
     from archsearch.platform.report.report import write_report, write_tables
 
     summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
     if len(summary.evaluations):
         if summary.settings["report"]:
-            tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
+            if tracker is not None:
+                tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
             write_report(summary, result.space, folder, top, searcher.details, course)
         else:
             write_tables(summary, folder, top)
-        tracker.log_artifacts(folder)
-    tracker.finish(status, summary, top)
+        if tracker is not None:
+            tracker.log_artifacts(folder)
+    if tracker is not None:
+        tracker.finish(status, summary, top)
 
 
 def _take_history(search: Search) -> Mapping[str, Evaluation]:

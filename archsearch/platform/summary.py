@@ -1,4 +1,4 @@
-"""What a finished search hands to its report and to the tracker."""
+"""Summary of a search as plain data, for its report and its tracker."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from archsearch.searchers.goals import SCORE
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """One search, told in plain data.
+    """A search as plain data.
 
     Args:
         name: Name of the run.
         space: Name of the search space.
-        task: Name of the dataset or table that candidates were scored on.
+        task: Name of the dataset or table that scores come from.
         searcher: Name of the searcher.
-        evaluator: Text of the evaluator.
+        evaluator: The evaluator as text, such as `train:digits`.
         seed: Seed of the search.
-        num_candidates: Number of candidates asked for.
-        score_name: What the score is, for example `valid_accuracy`.
-        percent: Whether the score is an accuracy fraction, shown in percent.
-        evaluations: One row a candidate: `candidate`, `architecture`, `key`, `score` (NaN when failed), `seconds`, `error` (null
-            when fine), `reused` (not paid), then one float64 column a metric.
-        settings: Plain data: everything needed to reproduce.
+        num_candidates: Number of candidates that the search was to propose.
+        score_name: Name of the score, such as `valid_accuracy`.
+        percent: Whether the score is an accuracy as a fraction, to be shown in percent.
+        evaluations: One row per candidate: `candidate`, `architecture`, `key`, `score` (NaN if failed), `seconds`, `error` (null
+            if none), `reused` (whether it came from the ledger), then one float64 column per metric.
+        settings: All settings as plain data, enough to reproduce the search.
         costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
         version: Version of archsearch.
-        command: The line that resumes or reproduces the search.
-        chance: Chance accuracy, a fraction.
-        groups: Scores by how the candidates were chosen, the searcher's own choice first; see `ArchitectureSearcher.groups`.
+        command: Command that resumes the search.
+        chance: Accuracy of guessing, a fraction.
+        groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
+            `ArchitectureSearcher.groups`.
         exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
     """
 
@@ -62,25 +63,25 @@ class SearchSummary:
 
     @property
     def score_label(self) -> str:
-        """The score's name for people, with its unit."""
+        """Human-readable name of the score, with its unit."""
         return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """What was to be raised or lowered; of a search for the score alone: the score, and fewer MACs."""
+        """Objectives of the search; for a single-objective search: a higher score and fewer MACs."""
         texts = [str(text).strip() for text in self.settings.get("objectives", ())]
         aims = [Objective(text.lstrip("+-").strip(), not text.startswith("-")) for text in texts]
         named = [replace(aim, name=self._metric(aim.name)) for aim in aims]
         return tuple(named) if len(named) > 1 else (Objective(SCORE), Objective("macs", False))
 
     def _metric(self, name: str) -> str:
-        """Return the metric that an objective names; see `goals_for`."""
+        """Return the metric of an objective's name; see `goals_for`."""
         if name == "accuracy" and self.score_name == AREA:
             return "valid_accuracy"
         return SCORE if name in (SCORE, "accuracy", "anytime", self.score_name) else name
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or missing altogether."""
+        """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or does not exist."""
         table = self.evaluations
         if name not in table.column_names:
             return np.full(len(table), math.nan)
@@ -89,14 +90,14 @@ class SearchSummary:
         return values
 
     def in_order(self, name: str) -> list[Any]:
-        """Return a column of any kind in order of proposal."""
+        """Return a column of any type in order of proposal."""
         order = np.argsort(self.evaluations.column("candidate").to_numpy(), kind="stable")
         values: list[Any] = self.evaluations.column(name).take(pa.array(order)).to_pylist()
         return values
 
     @property
-    def weighs(self) -> bool:
-        """Whether several objectives were asked for."""
+    def is_multi_objective(self) -> bool:
+        """Whether the search has several objectives."""
         return len(self.settings.get("objectives", ())) > 1
 
     @property
@@ -109,18 +110,18 @@ class SearchSummary:
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
-        """Accuracies in order of proposal, `[candidates]`: the scores, unless these are areas under anytime curves."""
+        """Accuracies in order of proposal, `[candidates]`: the scores, unless they are areas under anytime curves."""
         return self.scores if self.score_name != AREA else self.column("valid_accuracy")
 
     @property
     def paid(self) -> NDArray[np.float64]:
-        """Seconds paid for each candidate in order of proposal, `[candidates]`; 0 for reused ones."""
+        """Cost of each evaluation in order of proposal, `[candidates]`, seconds; 0 for reused ones."""
         seconds = np.nan_to_num(self.column("seconds"), nan=0.0, posinf=0.0, neginf=0.0)
         return np.where(self.column("reused") == 1.0, 0.0, seconds)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as dotted names and texts; texts stay as they are, other values are written as JSON."""
+    """Yield nested settings as dotted names and strings: string values as they are, others as JSON."""
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{prefix}{name}.")

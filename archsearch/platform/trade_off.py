@@ -1,4 +1,4 @@
-"""The trade-off between the objectives of a search: its Pareto front, and the volume that the front dominates."""
+"""Pareto front and hypervolume of the objectives of a search."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Objectives = tuple[Objective, ...]
 
 
 def objective_values(summary: SearchSummary, objectives: Objectives) -> NDArray[np.float64]:
-    """Return the figures in order of proposal, `[candidates, objectives]`, with signs such that larger is better.
+    """Return the values of objectives in order of proposal, `[candidates, objectives]`, negated where lower is better.
 
-    All are NaN where the evaluation failed or lacks one.
+    A row is NaN if the evaluation failed or lacks one of the values.
 
     Raises:
-        ConfigurationError: The search has no such figure.
+        ConfigurationError: The search has no such metric.
     """
     for objective in objectives:
         if objective.name != SCORE and objective.name not in summary.evaluations.column_names:
@@ -38,11 +38,11 @@ def objective_values(summary: SearchSummary, objectives: Objectives) -> NDArray[
 
 
 def front(summary: SearchSummary, objectives: Objectives | None = None) -> NDArray[np.int64]:
-    """Return the candidates that no other beats in all objectives, by rising score; of equals the first proposed.
+    """Return the indices of the Pareto-optimal candidates, by rising score; of candidates with equal values only the first.
 
     Args:
         summary: The search.
-        objectives: None takes those of the search.
+        objectives: Objectives; None takes those of the search.
     """
     values = objective_values(summary, objectives or summary.objectives)
     rows = np.flatnonzero(np.isfinite(values).all(axis=1))
@@ -51,11 +51,11 @@ def front(summary: SearchSummary, objectives: Objectives | None = None) -> NDArr
 
 
 def reference_point(summary: SearchSummary) -> dict[str, float]:
-    """Return the figures from which the volume of the front is measured, by objective.
+    """Return the reference point of the hypervolume, by objective.
 
-    The score counts from chance on. A figure to be lowered counts below its constraint, or else below the power of ten at or
-    above the largest one seen, and one to be raised counts from 0 on: the same for nearly all searches of one task, so that
-    their volumes compare.
+    It is the chance accuracy for the score and 0 for other objectives to be raised. For an objective to be lowered it is the
+    upper limit of its constraint, else the smallest power of ten that is at least the largest value seen. It is thus equal for
+    nearly all searches of a task, so that their hypervolumes compare.
     """
     reference = {}
     for objective in summary.objectives:
@@ -71,12 +71,12 @@ def reference_point(summary: SearchSummary) -> dict[str, float]:
 
 
 def hypervolume(summary: SearchSummary, reference: Mapping[str, float] | None = None) -> float:
-    """Return the volume between a reference and the front; larger is better.
+    """Return the volume that the Pareto front dominates, bounded by a reference point; larger is better.
 
     Args:
         summary: The search.
-        reference: A figure for each objective. None takes `reference_point`, and gives figures to be lowered as shares of it, so
-            that a network of accuracy 1 without any cost would reach 1 less chance.
+        reference: A value for each objective. None takes `reference_point` and divides objectives to be lowered by their value
+            there, so that a network of accuracy 1 and cost 0 would reach 1 - chance.
 
     Raises:
         ConfigurationError: The reference lacks an objective, or names another.
@@ -95,7 +95,7 @@ def hypervolume(summary: SearchSummary, reference: Mapping[str, float] | None = 
 
 
 def front_table(summary: SearchSummary) -> list[list[str]]:
-    """Return the front as texts: a heading, then one row a candidate, the architecture last."""
+    """Return the Pareto front as strings: a heading, then one row per candidate, the architecture last."""
     rows, objectives = front(summary), summary.objectives
     columns = {
         _heading(each, summary): [_shown(value, each, summary) for value in _figures(summary, each)[rows]] for each in objectives

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Human-readable numbers: counts, durations and scores."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 
 
 def quantity(value: float | None) -> str:
-    """Return a count such as parameters or MACs with three digits and k, M or G; `-` where it is not known."""
+    """Return a count, such as parameters or MACs, with three digits and k, M or G; `-` if it is not known."""
     if value is None or not math.isfinite(value):
         return "-"
-    # 0.9995 rounds up to the next unit, which keeps the texts at three digits.
+    # From 0.9995 on, three digits would round to 1000, so that the next unit is taken.
     for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= 0.9995 * scale or (unit == " M" and abs(value) >= 1e5):
             return f"{_three_digits(value / scale)}{unit}"
@@ -22,7 +22,7 @@ def _three_digits(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time such as `0.35 s`, `4.2 min`, `1.5 h` or `3.1 days`; `-` where it is not known."""
+    """Return a time such as `0.35 s`, `4.2 min`, `1.5 h` or `3.1 days`; `-` if it is not known."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
     for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
@@ -32,7 +32,7 @@ def duration(seconds: float | None) -> str:
 
 
 def score(value: float | None, percent: bool) -> str:
-    """Return a score: an accuracy in percent with two digits, another score with four; `-` where it is not known."""
+    """Return a score: an accuracy in percent with two decimals, another score with four digits; `-` if it is not known."""
     if value is None or not math.isfinite(value):
         return "-"
     return f"{100 * value:.2f}" if percent else f"{value:.4g}"

@@ -54,7 +54,7 @@ def test_the_terminal_table_is_aligned_and_not_too_wide(make_summary: Any) -> No
     lines = format_ranked(long).splitlines()
     assert max(map(len, lines)) <= 110
     assert sum(line.count("x") for line in lines) == 300
-    assert format_ranked(make_summary([NAN], ["broken"])) == "No candidate was scored (1 tried)."
+    assert format_ranked(make_summary([NAN], ["broken"])) == "No candidate has a score (1 evaluated)."
 
 
 def test_failures_that_differ_in_numbers_are_one_reason(make_summary: Any) -> None:

@@ -26,7 +26,7 @@ def test_the_front_of_the_objectives(summary: Any) -> None:
 
 def test_a_search_for_the_score_alone_weighs_macs(make_summary: Any) -> None:
     summary = make_summary([0.9, 0.8], columns={"macs": pa.array([4e6, 2e6])}, settings={"objectives": ["score"]})
-    assert not summary.weighs
+    assert not summary.is_multi_objective
     assert front(summary).tolist() == [1, 0]
     assert reference_point(summary) == {"score": 0.1, "macs": 1e7}
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.cluster.jobs.upload import Upload
 from archsearch.errors import ConfigurationError, RunError, first_line
+from archsearch.logger_levels import raised_level
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -93,7 +94,7 @@ class JobServer:
         Raises:
             ConfigurationError: The server refuses the job.
         """
-        with tempfile.TemporaryDirectory() as folder, _quiet():
+        with tempfile.TemporaryDirectory() as folder, raised_level(logging.ERROR, *_CHATTY):
             package, working = upload.stage(Path(folder))
             environment = {"py_modules": [str(package)], "working_dir": str(working), "env_vars": dict(_ENVIRONMENT)}
             try:
@@ -126,7 +127,7 @@ class JobServer:
 
         lost = 0.0
         while lost < _LOST_SECONDS:
-            with _quiet(), suppress(RuntimeError, OSError, aiohttp.ClientError):
+            with raised_level(logging.ERROR, *_CHATTY), suppress(RuntimeError, OSError, aiohttp.ClientError):
                 asyncio.run(copy())
             answer = self.state(job)
             if answer is not None and answer.exit_code is not None:
@@ -203,7 +204,7 @@ def _client(address: str) -> JobSubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
     try:
-        with _without_environment(), _quiet():
+        with _without_environment(), raised_level(logging.ERROR, *_CHATTY):
             return JobSubmissionClient(address)
     except authentication_error() as error:
         raise ConfigurationError(f"address: the job server at {address} does not accept {TOKEN_HINT}") from error
@@ -221,19 +222,6 @@ def _without_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _is_own(host: str) -> bool:

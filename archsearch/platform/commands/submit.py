@@ -21,7 +21,7 @@ from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import make_parts
 from archsearch.platform.run_folder import run_name
-from archsearch.platform.tracking.tracker import default_uri, shown
+from archsearch.platform.tracking.store import default_uri, without_credentials
 from archsearch.searchers import get as get_searcher
 
 _SETTINGS = "search.yaml"
@@ -57,7 +57,7 @@ def submit_search(
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
     upload = Upload(package_files(), {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)})
-    _say(f"Storage:   {settings.storage}\nTracking:  {shown(settings.tracking)}")
+    _say(f"Storage:   {settings.storage}\nTracking:  {without_credentials(settings.tracking)}")
     command = f"run {_SETTINGS}" + (" --quiet" if quiet else "")
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)
 

@@ -24,9 +24,9 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
     Raises:
         ConfigurationError: The store is a file that does not exist.
     """
-    from archsearch.platform.tracking.tracker import default_uri
+    from archsearch.platform.tracking.store import tracking_uri
 
-    uri = default_uri() if tracking == "auto" else tracking
+    uri = tracking_uri(tracking)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigurationError(
             f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run"

@@ -1,1 +1,1 @@
-"""Several searches with the same budgets, compared. Read `running.py` first."""
+"""Comparison of searchers: several searches each, with equal budgets. Read `running.py` first."""

@@ -1,4 +1,4 @@
-"""Comparisons that are ready to run: searchers with the settings that suit their budget."""
+"""Presets of comparisons: searchers with settings that suit the budget."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PAPERS = ("ghn", "gates", "ngae", "evolution", "optuna", "random")
 
 @dataclass(frozen=True)
 class Preset:
-    """What a comparison is made of.
+    """Settings of a comparison.
 
     Args:
         searchers: Names, in the order in which they run.
-        seeds: Searches of each.
+        seeds: Number of searches of each.
         settings: Further settings, as `compare` takes them.
     """
 
@@ -28,15 +28,15 @@ class Preset:
 
 
 def preset(name: str, settings: Mapping[str, Any], searchers: Sequence[str] | None = None) -> Preset:
-    """Return a preset, completed by the user's settings, which come first.
+    """Return a preset, overridden and completed by the user's settings.
 
     Args:
-        name: Its name: `papers`.
-        settings: As `compare` takes them.
-        searchers: Those to take; None takes all of the preset.
+        name: Name of the preset: `papers`.
+        settings: The user's settings, as `compare` takes them.
+        searchers: Names of searchers; None takes all of the preset.
 
     Raises:
-        ConfigurationError: There is no such preset, or it needs a setting that is not there.
+        ConfigurationError: There is no such preset, or a setting that it needs is missing.
     """
     if name not in _PRESETS:
         raise ConfigurationError(unknown_name("preset", name, _PRESETS))
@@ -44,10 +44,10 @@ def preset(name: str, settings: Mapping[str, Any], searchers: Sequence[str] | No
 
 
 def _papers(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Preset:
-    """Return the methods of three papers beside evolution, TPE and random search, in minutes on two cores.
+    """Return the methods of three papers, evolution, TPE and random search, with sizes for minutes on two cores.
 
-    A table answers at once, so that 100 candidates and five seeds are affordable; of trainings it is 24 and three. The first
-    random stage of each method is cut to leave most of the budget to what it learned from them.
+    With a table it is 100 candidates and five seeds, with trainings 24 and three. The initial random stage of each method is
+    short, so that it can use most of the budget for what it has learned.
     """
     evaluator = str(settings.get("evaluator", "train:digits"))
     trains = evaluator.startswith("train:")
@@ -74,8 +74,8 @@ def _papers(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Pre
 def _check_images(evaluator: str, options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     if not evaluator.startswith("train:") and "dataset" not in options and not {"dataset", "ghn.dataset"} & set(given):
         raise ConfigurationError(
-            f"ghn.dataset: a hypernetwork learns from images, and {evaluator} does not say of which it is; "
-            "give --set ghn.dataset=cifar10 or --set ghn.dataset=parquet:PATH, or leave it out with --searchers."
+            f"ghn.dataset: a hypernetwork is trained on images, and {evaluator} does not say on which; give "
+            "--set ghn.dataset=cifar10 or --set ghn.dataset=parquet:PATH, or name searchers without ghn: --searchers."
         )
 
 

@@ -1,35 +1,32 @@
-"""The MLflow run of a comparison: mean and spread of each searcher."""
+"""MLflow run of a comparison: mean and 95 % interval of each searcher."""
 
 from __future__ import annotations
 
 import logging
-import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archsearch import __version__
+from archsearch.errors import first_line
+from archsearch.platform.comparison.comparison import Comparison
 from archsearch.platform.report.figures import running_best
-from archsearch.platform.tracking.curves import Point, on_candidate_grid
+from archsearch.platform.tracking.curves import Point, milliseconds_now, on_candidate_grid
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.tracker import default_uri, shown
-
-if TYPE_CHECKING:
-    from archsearch.platform.comparison.running import Comparison
+from archsearch.platform.tracking.store import tracking_uri, without_credentials
 
 logger = logging.getLogger(__name__)
 
 
 def track_comparison(comparison: Comparison, tracking: str) -> None:
-    """Write mean, interval and mean curve of each searcher to one MLflow run, with the figure; trouble is reported, not raised.
+    """Write means, intervals and mean curves of all searchers to one MLflow run, with the figure; log errors, do not raise them.
 
     Args:
-        comparison: What to write.
+        comparison: The comparison.
         tracking: MLflow tracking URI, `auto` or `off`.
     """
     if tracking == "off":
         return
-    uri = default_uri() if tracking == "auto" else tracking
+    uri = tracking_uri(tracking)
     summary = comparison.outcomes[0].results[0].summary
     tags = {
         "study": comparison.study,
@@ -47,24 +44,23 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
             run.log_points(points[start : start + 1000])
         run.log_artifacts(comparison.folder)
         run.finish("FINISHED")
-    except Exception as error:  # the searches are done and their results written: nothing may be lost to the tracker
-        reason = " ".join(str(error).split())[:300]
-        logger.warning("MLflow at %s does not take the comparison (%s); it is in %s", shown(uri), reason, comparison.folder)
+    except Exception as error:  # the results are already in the folder
+        reason = first_line(error)[:300]
+        logger.warning(
+            "MLflow at %s does not take the comparison (%s); it is in %s", without_credentials(uri), reason, comparison.folder
+        )
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:
-    """Return mean and 95 % interval of each searcher's best, and its mean best-so-far after each number of candidates.
-
-    What each had found at equal cost is there too, where it is known what evaluations cost.
-    """
-    now = time.time_ns() // 1_000_000
+    """Return mean and 95 % interval of each searcher's best, its mean best-so-far curve, and results at equal cost if known."""
+    now = milliseconds_now()
     points = _at_equal_cost(comparison, now) if comparison.costs_known else []
     for outcome in comparison.outcomes:
         for metric in filter(None, ("score", outcome.test_metric)):
             interval = outcome.best(metric)
             for name, value in (("mean", interval.value), ("low", interval.low), ("high", interval.high)):
                 points.append(Point(f"comparison/{outcome.searcher}/best_{metric}_{name}", value, 0, now))
-        if any(result.summary.weighs for result in outcome.results):
+        if any(result.summary.is_multi_objective for result in outcome.results):
             volume = outcome.hypervolume
             for name, value in (("mean", volume.value), ("low", volume.low), ("high", volume.high)):
                 points.append(Point(f"comparison/{outcome.searcher}/hypervolume_{name}", value, 0, now))

@@ -1,1 +1,1 @@
-"""The HTML report of a search and its figures. Read `report.py` first."""
+"""The HTML report of a search, its figures and the drawings of architectures. Read `report.py` first."""

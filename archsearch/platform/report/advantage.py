@@ -1,4 +1,4 @@
-"""What a searcher's choice was worth: the scores of candidates that it chose beside those of candidates drawn at random."""
+"""Scores of the candidates that a searcher chose, compared with those of candidates drawn at random."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ from archsearch.platform.summary import SearchSummary
 
 
 def choice_table(summary: SearchSummary) -> list[list[str]]:
-    """Return heading and rows: how candidates were chosen, their number, mean score and best score; empty without groups."""
+    """Return heading and rows: how candidates were chosen, their number, mean score and best score.
+
+    Empty if the search did not compare groups of candidates.
+    """
     rows = [
         [name, str(len(scores)), units.score(float(np.mean(scores)), summary.percent), units.score(max(scores), summary.percent)]
         for name, scores in summary.groups.items()
         if scores
     ]
-    return [["chosen", "candidates", f"mean {summary.score_label}", "best"], *rows] if rows else []
+    return [["how chosen", "candidates", f"mean {summary.score_label}", "best"], *rows] if rows else []
 
 
 def advantage(summary: SearchSummary, level: float = 0.95) -> Interval | None:
-    """Return by how much the mean score of the first group exceeds that of the second, with Welch's interval.
+    """Return the mean score of the first group minus that of the second, with the interval of Welch's t-test.
 
-    None where there are no two groups of at least two scores. Scores are those of single trainings: the interval is about these
-    candidates' means, not about other searches.
+    None unless there are two groups of at least two scores. Scores are those of single trainings: the interval covers the means
+    of these candidates, not other searches.
+
+    Args:
+        summary: The search.
+        level: Confidence level, a fraction.
     """
     if len(summary.groups) < 2:
         return None
@@ -42,7 +49,7 @@ def advantage(summary: SearchSummary, level: float = 0.95) -> Interval | None:
 
 
 def choice_sentence(summary: SearchSummary) -> str:
-    """Return the advantage in words; empty where there is none to tell."""
+    """Return `advantage` as a sentence; empty where it is None or its interval is not finite."""
     found = advantage(summary)
     if found is None or not math.isfinite(found.low):
         return ""
@@ -55,6 +62,6 @@ def choice_sentence(summary: SearchSummary) -> str:
 
 
 def choice_text(summary: SearchSummary) -> str:
-    """Return table and sentence for a terminal; empty without groups."""
+    """Return table and sentence as plain text for a terminal; empty without groups."""
     table = choice_table(summary)
     return "\n".join(part for part in (aligned(table), choice_sentence(summary)) if part) if table else ""

@@ -1,4 +1,4 @@
-"""Axes that people read without arithmetic: ticks, units and limits."""
+"""Axes of figures: ticks at round numbers, human-readable units, limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 
 
 def plain(axes: Axes) -> None:
-    """Leave the left and lower border and a light grid."""
+    """Remove the upper and right border, and add a light grid."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(color="#e4e4e4", linewidth=0.7)
@@ -27,13 +27,13 @@ def plain(axes: Axes) -> None:
 
 
 def say(axes: Axes, text: str) -> None:
-    """Write a sentence into axes that have nothing else to show."""
+    """Write a sentence into axes without data."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=11, color="#555555")
     axes.set(xticks=[], yticks=[])
 
 
 def counts(axes: Axes, last: int) -> None:
-    """Let the x axis count from 1 to `last` in whole numbers, on a logarithmic scale where there are many."""
+    """Scale the x axis for integers from 1 to `last`, logarithmically from 30 on."""
     from matplotlib.ticker import MaxNLocator
 
     if last < LOG_FROM:
@@ -46,7 +46,7 @@ def counts(axes: Axes, last: int) -> None:
 
 
 def log_macs(axes: Axes, low: float, high: float) -> None:
-    """Make the x axis logarithmic from `low` to `high` MACs, with ticks such as `0.5 M`."""
+    """Scale the x axis logarithmically from `low` to `high` MACs, with ticks such as `0.5 M`."""
     axes.set_xscale("log")
     margin = max(1.02, (high / low) ** 0.04)
     axes.set_xlim(low / margin, high * margin)
@@ -56,13 +56,13 @@ def log_macs(axes: Axes, low: float, high: float) -> None:
 
 
 def macs_text(value: float) -> str:
-    """Return MACs such as `0.5 M`, without zeros at the end."""
+    """Return MACs such as `0.5 M`, without trailing zeros."""
     number, space, unit = units.quantity(value).partition(" ")
     return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit
 
 
 def time_axis(seconds: Values) -> tuple[Values, str]:
-    """Return times in the unit that suits the longest one, and the name of the unit."""
+    """Convert times to the unit that suits the longest one; return them and the name of the unit."""
     longest = seconds.max(initial=0.0)
     for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if longest >= 2 * size:
@@ -71,9 +71,9 @@ def time_axis(seconds: Values) -> tuple[Values, str]:
 
 
 def focus(axes: Axes, scores: Values, start: float) -> int:
-    """Give the y axis to the upper nine tenths of the scores and to `start`, and return how many scores lie below it.
+    """Limit the y axis to the scores above the 0.1 quantile and to `start`; return the number of scores below the axis.
 
-    A few poor candidates would flatten the part that matters.
+    Without the limit, a few poor candidates would flatten the curve.
     """
     low, high = min(float(np.quantile(scores, 0.1)), start), float(scores.max())
     margin = 0.06 * (high - low) or 0.02 * abs(high) or 1.0
@@ -90,7 +90,7 @@ def _fixed_ticks(axes: Axes, ticks: list[float], text: Callable[[float], str]) -
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return three to ten round numbers between `low` and `high`, spread evenly on a logarithmic axis where they can be."""
+    """Return round numbers from `low` to `high`, at least four on a logarithmic axis if possible, else evenly spaced ones."""
     from matplotlib.ticker import MaxNLocator
 
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

@@ -1,4 +1,4 @@
-"""What a search would cost as its first evaluations foretold, beside what it did cost."""
+"""Cost of a search predicted from its first five evaluations, against the actual cost."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _FEWEST = 2 * _FIRST
 
 
 def forecast_table(summary: SearchSummary) -> list[list[str]]:
-    """Return heading and rows: part, time foretold by the first 5 evaluations paid for, time in fact, their ratio.
+    """Return heading and rows: part of the cost, predicted time, actual time, actual / predicted.
 
-    The forecast is the mean of those evaluations times the candidates asked for, as a dry run reckons. It is empty where fewer
-    than 10 evaluations were paid for, as in a search whose candidates come from the ledger.
+    The prediction is the mean time of the first 5 evaluations times the number of candidates, as in a dry run. Evaluations that
+    were reused from the ledger do not count. Empty if fewer than 10 evaluations remain.
     """
     paid = summary.paid[summary.paid > 0.0]
     if len(paid) < _FEWEST:
         return []
-    foretold, actual = float(np.mean(paid[:_FIRST])) * summary.num_candidates, float(paid.sum())
-    rows = [_row("evaluations, all workers", foretold, actual)]
+    predicted, actual = float(np.mean(paid[:_FIRST])) * summary.num_candidates, float(paid.sum())
+    rows = [_row("evaluations, all workers", predicted, actual)]
     workers, trials = summary.settings.get("workers"), summary.costs.get("trials")
-    # Seconds of a table are those of the trainings that it holds, not of looking them up.
+    # A table states the seconds of its trainings, not those of the look-up.
     if workers and trials and not summary.evaluator.startswith("table:"):
-        rows.append(_row(f"trials, {workers} at once", foretold / workers, trials))
+        rows.append(_row(f"trials, {workers} at once", predicted / workers, trials))
     if gpus := summary.settings.get("gpus_per_worker"):
-        rows.append(_row("GPU time reserved", foretold * gpus, actual * gpus))
-    return [["part", f"foretold by the first {_FIRST}", "in fact", "in fact / foretold"], *rows]
+        rows.append(_row("GPU time reserved", predicted * gpus, actual * gpus))
+    return [["part", f"predicted from the first {_FIRST}", "actual", "actual / predicted"], *rows]
 
 
-def _row(name: str, foretold: float, actual: float) -> list[str]:
-    return [name, units.duration(foretold), units.duration(actual), f"{actual / foretold:.2f}"]
+def _row(name: str, predicted: float, actual: float) -> list[str]:
+    return [name, units.duration(predicted), units.duration(actual), f"{actual / predicted:.2f}"]

@@ -1,4 +1,4 @@
-"""Pictures of architectures: boxes for operators, arrows for what reads what."""
+"""Drawings of architectures: boxes for operators, arrows from an operator to those that read its output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARROW = "#555555"
 
 _END = "#3a3a3a"
 _SKIP = "#ffffff"
-# First match wins. Hue tells the family, lightness the size, so that grey copies differ too.
+# First match wins. The hue encodes the family, the lightness the size, so that operators also differ in greyscale.
 _PALETTE = (
     (("sep", "3"), "#b5e0c8"),
     (("sep", ""), "#7cc39f"),
@@ -43,14 +43,14 @@ _OTHERS = ("#f4c7c3", "#e6e2a8", "#c9d6d3", "#e5c1dc", "#d8c7b0", "#bfe3ea")
 
 
 def draw_architecture(space: SearchSpace, architecture: Architecture, title: str | None = None) -> Figure:
-    """Return a drawing of an architecture, one panel a cell, from top to bottom.
+    """Return a drawing of an architecture, one panel per cell; arrows run from top to bottom.
 
-    `none` operators, and nodes on no path from an input to the output, are left out; the heading says how many.
+    `none` operators, and nodes on no path from an input to the output, are not drawn; the heading states their number.
 
     Args:
         space: The space of the architecture.
-        architecture: What to draw.
-        title: Printed above, wrapped; None for no title.
+        architecture: The architecture.
+        title: Title, wrapped to the width of the drawing; None for none.
     """
     from matplotlib.figure import Figure
 
@@ -82,7 +82,7 @@ def save_drawing(space: SearchSpace, architecture: Architecture, stem: Path, tit
 
 
 def colour_of(operator: str) -> str:
-    """Return the fill of an operator's box: the same for one name in every picture."""
+    """Return the fill colour of an operator's box; equal names have equal colours in all drawings."""
     name = operator.lower()
     if is_skip(name):
         return _SKIP
@@ -93,7 +93,7 @@ def colour_of(operator: str) -> str:
 
 
 def is_skip(operator: str) -> bool:
-    """Return whether an operator only passes its input on."""
+    """Return whether an operator is the identity."""
     return "skip" in operator.lower() or "identity" in operator.lower()
 
 
@@ -138,7 +138,7 @@ def _draw_cell(axes: Axes, layout: Layout, corner: Point) -> None:
 
 
 def _draw_route(axes: Axes, route: Route, corner: Point) -> None:
-    """Draw an arrow: bends between layers, straight lines across them, a head at the end."""
+    """Draw an arrow: curves between layers, straight lines across them, a head at the end."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path as Curve
 

@@ -1,4 +1,4 @@
-"""Figures of one search and of several searches side by side."""
+"""Figures of one search, and of several searches in comparison."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by all kinds of colour vision; each also has a line style of its own.
+# Okabe and Ito's palette, safe for colour-blind readers; each colour also has its own line style.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (2, 1)))
 _LINE, _BEST, _DOT = "#0072b2", "#d55e00", "#9a9a9a"
@@ -27,17 +27,17 @@ Scores = NDArray[np.float64]
 
 
 def best_so_far(series: Mapping[str, Sequence[Scores]], x_label: str, y_label: str, percent: bool) -> Figure:
-    """Return best-so-far curves of several methods: the mean over seeds, and a band from the lowest to the highest seed.
+    """Return the best-so-far curves of several methods: mean over seeds, and a band from the lowest to the highest seed.
 
     Args:
-        series: For each method one array `[candidates]` a seed: scores in order of proposal, NaN where an evaluation failed.
-            A method's curve ends where its shortest seed ends, and begins where each seed has a score.
-        x_label: What is counted along the x axis.
-        y_label: What the score is.
-        percent: Whether the score is a fraction, shown in percent.
+        series: For each method one array `[candidates]` per seed: scores in order of proposal, NaN where an evaluation failed.
+            A method's curve begins where every seed has a score, and ends where its shortest seed ends.
+        x_label: Label of the x axis, such as `candidates evaluated`.
+        y_label: Name of the score.
+        percent: Whether the score is a fraction, to be shown in percent.
 
     Raises:
-        ConfigurationError: There is no method, or a method without seeds.
+        ConfigurationError: There is no method, or a method has no seed.
     """
     from matplotlib.figure import Figure
 
@@ -50,7 +50,7 @@ def best_so_far(series: Mapping[str, Sequence[Scores]], x_label: str, y_label: s
         curves = _curves(seeds) * (100 if percent else 1)
         length = max(length, curves.shape[1])
         _draw_method(axes, name, curves, index)
-        # The first few candidates of each method are poor; they would flatten the part that matters.
+        # The first few candidates of each method score low and would flatten the rest.
         settled = curves[:, int(np.sqrt(curves.shape[1])) :]
         floor = min(floor, np.min(settled, where=np.isfinite(settled), initial=np.inf))
     scales.counts(axes, length)
@@ -95,7 +95,7 @@ def _draw_method(axes: Axes, name: str, curves: Scores, index: int) -> None:
 
 
 def best_so_far_of(summary: SearchSummary) -> Figure:
-    """Return the course of one search: its best score against candidates, and against seconds paid if any were."""
+    """Return the best-so-far curve of one search against candidates, and against seconds of evaluation if any were paid."""
     from matplotlib.figure import Figure
 
     panels = 2 if summary.paid.any() else 1
@@ -109,7 +109,7 @@ def best_so_far_of(summary: SearchSummary) -> Figure:
     for axes in lower:
         seconds, unit = scales.time_axis(np.cumsum(summary.paid))
         _draw_course(axes, seconds, scores, summary)
-        axes.set(xlabel=f"evaluation time paid ({unit})", xlim=(0, 1.02 * float(seconds.max())))
+        axes.set(xlabel=f"time spent on evaluations ({unit})", xlim=(0, 1.02 * float(seconds.max())))
     _head(figure, upper, f"Best so far: {summary.searcher} on {summary.space}, {summary.task}")
     return figure
 
@@ -119,7 +119,7 @@ def _draw_course(axes: Axes, x: Scores, scores: Scores, summary: SearchSummary) 
     axes.set_ylabel(summary.score_label)
     known = np.isfinite(scores)
     if not known.any():
-        scales.say(axes, "no candidate was scored")
+        scales.say(axes, "no candidate has a score")
         return
     best = running_best(scores)
     raster = len(x) > _RASTER_FROM
@@ -168,7 +168,7 @@ def trade_off(summary: SearchSummary) -> Figure:
 
 
 def _head(figure: Figure, axes: Axes, title: str) -> None:
-    """Put the title above the plot and the legend of `axes` below it, where they hide nothing."""
+    """Put the title above the plot and the legend of `axes` below it, where it covers no data."""
     figure.suptitle(title, fontsize=11)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
@@ -176,14 +176,14 @@ def _head(figure: Figure, axes: Axes, title: str) -> None:
 
 
 def _dot(values: Scores) -> float:
-    """Return the size of a dot: larger where there are few."""
+    """Return the marker size: larger for few points."""
     return 8.0 if len(values) <= 50 else 4.0
 
 
 def _dots_label(below: int) -> str:
-    return f"candidates ({below} more below)" if below else "candidates"
+    return f"candidates ({below} below the axis)" if below else "candidates"
 
 
 def has_trade_off(summary: SearchSummary) -> bool:
-    """Return whether a scored candidate has MACs, so that `trade_off` can be drawn."""
+    """Return whether a scored candidate has MACs, as `trade_off` needs."""
     return bool((np.isfinite(summary.scores) & (summary.column("macs") > 0)).any())

@@ -1,4 +1,4 @@
-"""The few HTML elements of a report. Texts are escaped here and nowhere else."""
+"""HTML elements of a report. All strings are escaped here and nowhere else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
 
 
 def page(title: str, parts: Sequence[Html]) -> Html:
-    """Return a whole page that needs no other file and no scripts."""
+    """Return a self-contained page, without scripts or links to other files."""
     return Html(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -38,7 +38,7 @@ def page(title: str, parts: Sequence[Html]) -> Html:
 
 
 def heading(text: str) -> Html:
-    """Return the heading of a section."""
+    """Return a section heading."""
     return Html(f"<h2>{escape(text)}</h2>")
 
 
@@ -48,27 +48,27 @@ def paragraph(text: str) -> Html:
 
 
 def code(text: str) -> Html:
-    """Return a text to copy, such as a command."""
+    """Return a block of monospaced text, such as a command."""
     return Html(f"<pre>{escape(text)}</pre>")
 
 
 def picture(source: str, text: str) -> Html:
-    """Return a picture; `text` says what it shows to those who do not see it."""
+    """Return a picture with `text` as its alternative text."""
     return Html(f'<img src="{escape(source)}" alt="{escape(text)}">')
 
 
 def folded(text: str, parts: Sequence[Html]) -> Html:
-    """Return parts that a reader opens by a click on `text`."""
+    """Return parts that are hidden until the reader clicks on `text`."""
     return Html(f"<details><summary>{escape(text)}</summary>\n" + "\n".join(parts) + "\n</details>")
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], code_column: int | None = None) -> Html:
-    """Return a table that scrolls sideways on a narrow screen.
+    """Return a table that scrolls horizontally on a narrow screen.
 
     Args:
         names: Headings.
-        rows: Texts, one for each heading.
-        code_column: The column of long texts to copy, which wrap.
+        rows: Cells, one per heading.
+        code_column: Index of the column whose cells are monospaced and wrap, such as architectures.
     """
     marks = [' class="code"' if column == code_column else "" for column in range(len(names))]
     head = "".join(f'<th scope="col"{mark}>{escape(name)}</th>' for name, mark in zip(names, marks, strict=True))

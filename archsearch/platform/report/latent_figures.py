@@ -1,4 +1,4 @@
-"""Pictures of a search in the latent space of a graph auto-encoder."""
+"""Figures of an `ngae` search: the latent space of its graph auto-encoder, the training, and the ascents."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ _LINE, _DOT, _WAY = "#0072b2", "#d55e00", "#009e73"
 
 
 def latent_figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Figure, str]]:
-    """Yield name, figure and description of each picture of the last stage of an `ngae` search.
+    """Yield name, figure and alternative text of each figure of the last stage of an `ngae` search.
 
-    After J. Li et al., arXiv 2006.10310: training (figure 3, left), the latent space (figure 3, right), predictions against
-    outcomes (figure 4), and the ascents.
+    As in J. Li et al., arXiv 2006.10310: training (figure 3, left), the latent space (figure 3, right), predictions against
+    scores (figure 4); and the gradient ascents.
 
     Args:
-        details: What the surrogate tells of a stage; nothing is drawn of another searcher's.
+        details: `ArchitectureSearcher.details`; those of other searchers yield nothing.
     """
     if "trajectories" not in details:
         return
-    yield "training", training(details["history"]), "Reconstruction and Kullback-Leibler divergence in the last fit"
+    yield "training", training(details["history"]), "Reconstruction loss and Kullback-Leibler divergence during the last fit"
     if len(details["scores"]):
         yield (
             "latent_space",
             latent_space(details),
-            "Evaluated architectures in the first two principal components of the latent space, coloured by the predicted rank; "
-            "lines are ascents",
+            "Evaluated architectures in the first two principal components of the latent space, coloured by predicted rank; "
+            "lines are gradient ascents",
         )
         yield (
             "predicted_rank",
             predicted(details["scores"], details["predicted"]),
-            "What the last fit gives the architectures that it was made on, against the rank of their scores",
+            "Predicted rank of the architectures of the last fit, against the rank of their scores",
         )
-    yield "ascent", ascent(details["objectives"]), "The objective on the way of the ascents: median, and from 10 to 90 percent"
+    yield (
+        "ascent",
+        ascent(details["objectives"]),
+        "Objective along the gradient ascents: median, and band from the 10th to the 90th percentile",
+    )
 
 
 def training(history: Any) -> Figure:
-    """Return reconstruction and divergence against epochs, `history` `[epochs, 5]`."""
+    """Return reconstruction loss and divergence against epochs; `history` is `[epochs, 5]`."""
     figure, axes = _figure()
     epochs = np.arange(1, len(history) + 1)
     axes.plot(epochs, history[:, 0], color=_LINE, label="reconstruction")
@@ -56,7 +60,7 @@ def training(history: Any) -> Figure:
 
 
 def latent_space(details: Mapping[str, Any]) -> Figure:
-    """Return architectures and ascents in two principal components of the latent space."""
+    """Return architectures and gradient ascents in the first two principal components of the latent space."""
     figure, axes = _figure()
     points = details["points"][: len(details["predicted"])]
     dots = axes.scatter(points[:, 0], points[:, 1], c=details["predicted"], s=16, cmap="viridis")
@@ -69,7 +73,7 @@ def latent_space(details: Mapping[str, Any]) -> Figure:
 
 
 def predicted(scores: Any, predictions: Any) -> Figure:
-    """Return predicted ranks against those of the outcomes, `[architectures]` each."""
+    """Return predicted ranks against the ranks of the scores, `[architectures]` each."""
     figure, axes = _figure()
     axes.scatter(scores, predictions, s=16, color=_LINE)
     axes.axline((0.0, 0.0), slope=1.0, color="#9a9a9a", linewidth=0.8)
@@ -78,12 +82,14 @@ def predicted(scores: Any, predictions: Any) -> Figure:
 
 
 def ascent(objectives: Any) -> Figure:
-    """Return the objective against steps, `objectives` `[3, steps + 1]`: low, middle, high."""
+    """Return the objective against steps; `objectives` is `[3, steps + 1]`: 10th percentile, median, 90th percentile."""
     figure, axes = _figure()
     steps = np.arange(objectives.shape[1])
     axes.fill_between(steps, objectives[0], objectives[2], color=_LINE, alpha=0.2, linewidth=0)
     axes.plot(steps, objectives[1], color=_LINE)
-    axes.set(xlabel="step of the ascent", ylabel="predicted performance less weighted complexity\n(standard deviations)")
+    axes.set(
+        xlabel="step of the gradient ascent", ylabel="predicted performance minus weighted complexity\n(standard deviations)"
+    )
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The folder that a search leaves for people: a page that tells what was found, pictures and tables."""
+"""The report of a search: an HTML page, pictures and tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from archsearch.atomic_file import written_atomically
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
@@ -18,9 +19,9 @@ from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.pictures import picture_name, save_png
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.summary import SearchSummary, flat
-from archsearch.platform.tracking.run_summary import picture_name
 from archsearch.platform.trade_off import front_table, hypervolume, reference_point
 from archsearch.spaces import SearchSpace
 
@@ -32,7 +33,20 @@ _FRONT = 30
 _NEXT_BEST = ("rank 2", "rank 3")
 _DRAWN, _DRAWN_DPI = 10, 80
 
+# Costs are those of the session that wrote the report; a resumed search has had others.
+_COSTS = {
+    "evaluating": "evaluations of this session, sum over workers",
+    "proposing": "proposing candidates",
+    "fitting": "fitting the surrogate",
+    "ranking": "ranking candidates by the surrogate",
+    "ray_start": "starting Ray",
+    "trials": "running trials",
+    "tracking": "opening the tracker",
+    "total": "total of this session",
+}
+
 Picture = tuple[str, "Figure", str]
+"""Name, figure, alternative text."""
 
 
 def write_report(
@@ -45,16 +59,16 @@ def write_report(
 ) -> Path:
     """Write the report of a search and return the path of its page.
 
-    The folder holds `report.html` (the whole story in one file, pictures included), `figures/` (PNG and SVG), `top.csv` (the
-    ranking with full precision), `top/` (pictures of the best 10) and `evaluations.parquet` (all candidates).
+    The folder holds `report.html` (self-contained, pictures included), `figures/` (PNG and SVG), `top.csv` (the ranking with
+    full precision), `top/` (drawings of the best 10) and `evaluations.parquet` (all candidates).
 
     Args:
-        summary: What to tell.
-        space: The space of the architectures, which draws them.
-        directory: Where to write; made where it is missing.
+        summary: The search.
+        space: The space of the architectures.
+        directory: Folder of the report; created if needed.
         top: Number of candidates in the ranking.
-        details: What the surrogate of the searcher tells of its last stage; see `latent_figures`.
-        course: What the searcher told of itself as it went on; see `trust_curve`.
+        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`.
+        course: Metrics of the searcher over the course of the search; see `trust_curve`.
     """
     directory = Path(directory)
     rows = write_tables(summary, directory, top)
@@ -68,107 +82,122 @@ def write_report(
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
-    page.write_text(
-        html.page(summary.name, list(_story(summary, rows, top, shown, [name for name, _, _ in method], course))),
-        encoding="utf-8",
-    )
+    content = html.page(summary.name, list(_sections(summary, rows, top, shown, [name for name, _, _ in method], course)))
+    with written_atomically(page, durable=False) as path:
+        path.write_text(content, encoding="utf-8")
     return page
 
 
 def write_tables(summary: SearchSummary, directory: Path, top: int = 10) -> list[RankedRow]:
-    """Write `top.csv` and `evaluations.parquet` alone, and return the ranking."""
+    """Write only `top.csv` and `evaluations.parquet`, and return the ranking."""
     directory.mkdir(parents=True, exist_ok=True)
     rows = ranked_rows(summary.evaluations, top)
     write_csv(rows, directory / "top.csv")
-    pq.write_table(summary.evaluations, directory / "evaluations.parquet")
+    with written_atomically(directory / "evaluations.parquet", durable=False) as path:
+        pq.write_table(summary.evaluations, path)
     return rows
 
 
 def _draw_best(space: SearchSpace, rows: Sequence[RankedRow], directory: Path) -> None:
-    """Draw the best for the table in MLflow; those of an earlier report that fell back go."""
+    """Draw the best candidates, also for the table in MLflow, and remove the drawings of an earlier report."""
     (directory / "top").mkdir(exist_ok=True)
     for path in (directory / "top").glob("rank-*.png"):
         path.unlink()
     for row in rows[:_DRAWN]:
         figure = draw_architecture(space, space.parse(row.architecture))
-        figure.savefig(directory / picture_name(row.rank), dpi=_DRAWN_DPI, facecolor="white")
+        save_png(figure, directory / picture_name(row.rank), _DRAWN_DPI)
 
 
 def _trust(course: Course) -> Iterator[Picture]:
     if trust_curve(course):
-        yield "trust", trust_figure(course), "Rank correlation of the surrogate's predictions with the outcomes"
+        yield (
+            "trust",
+            trust_figure(course),
+            "Rank correlation of the surrogate's predictions with the scores, against candidates evaluated",
+        )
 
 
 def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -> Iterator[Picture]:
-    """Yield name, figure and description of each picture that the evaluations allow."""
+    """Yield name, figure and alternative text of each picture for which there are evaluations."""
     if rows:
         best = space.parse(rows[0].architecture)
         yield "best_architecture", draw_architecture(space, best), f"The best architecture: {rows[0].architecture}"
     if len(summary.evaluations):
-        yield "best_so_far", figures.best_so_far_of(summary), "Best score so far against candidates and against time paid"
+        yield (
+            "best_so_far",
+            figures.best_so_far_of(summary),
+            "Best score so far against candidates evaluated and against time spent on evaluations",
+        )
     if figures.has_trade_off(summary):
-        yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates, with the Pareto front"
+        yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates (MACs), with the Pareto front"
 
 
-def _story(
+def _sections(
     summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str], course: Course
 ) -> Iterator[Html]:
     yield _opening(summary)
-    yield html.heading("The answer")
+    yield html.heading("Best architecture")
     yield from _answer(summary, rows)
     if rows:
         yield shown["best_architecture"]
-        yield html.heading(f"The best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
+        yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
         cells = ranked_table(summary.evaluations, top, summary.percent)
         yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
-            yield html.folded("The next best, drawn", next_best)
+            yield html.folded("Drawings of ranks 2 and 3", next_best)
     if "best_so_far" in shown:
-        yield html.heading("The course of the search")
+        yield html.heading("Best score over the course of the search")
         yield shown["best_so_far"]
     if chosen := choice_table(summary):
-        yield html.heading("What the ranking was worth")
+        yield html.heading("Candidates chosen by the searcher, against random ones")
         yield html.table(chosen[0], chosen[1:])
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
         yield html.paragraph(
-            "No candidate on the Pareto front is beaten by another one that needs no more multiply-accumulates (MACs)."
+            "On the Pareto front are the candidates for which every other one with the same or fewer multiply-accumulates (MACs) "
+            "scores lower."
         )
         yield shown["trade_off"]
-    if summary.weighs and rows:
+    if summary.is_multi_objective and rows:
         yield from _trade_off(summary)
     if "trust" in shown:
-        yield html.heading("How far the surrogate could be trusted")
+        yield html.heading("How well the surrogate ranked candidates")
         yield html.paragraph(trust_sentence(course))
         yield shown["trust"]
     if method:
-        yield html.heading("The latent space in the last stage")
+        yield html.heading("Latent space of the last stage")
         yield from (shown[name] for name in method)
-    yield html.heading("What the search cost")
+    yield html.heading("Cost of the search")
+    table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
+    yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
     yield _costs(summary)
-    if foretold := forecast_table(summary):
-        yield html.paragraph("What it would cost by its first evaluations, and what it did cost:")
-        yield html.table(foretold[0], foretold[1:])
+    if forecast := forecast_table(summary):
+        yield html.paragraph("Cost predicted from the first evaluations, against the actual cost:")
+        yield html.table(forecast[0], forecast[1:])
     yield html.heading("Failures")
     yield from _failures(summary)
     yield html.heading("Settings")
     yield html.table(["setting", "value"], [[name, value] for name, value in flat(summary.settings)], code_column=1)
-    yield html.heading("How to resume or reproduce")
+    yield html.heading("How to resume the search")
     yield html.code(summary.command)
-    yield html.paragraph(f"archsearch {summary.version}, seed {summary.seed}. All candidates are in evaluations.parquet.")
+    version = f"archsearch {summary.version} and seed {summary.seed}"
+    yield html.paragraph(f"The search ran with {version}. All its candidates are in evaluations.parquet.")
     if rows:
         yield html.heading("How to use the best architecture")
+        yield html.paragraph(
+            "This command trains it from newly initialised weights and writes its source code, weights, exchange formats and a "
+            "model card:"
+        )
         yield html.code(retrain_command(summary))
         yield html.paragraph(
-            "trains it from new weights and writes source, weights, exchange formats and a model card. --rank 2 takes the second "
-            "best; --register NAME puts the model into MLflow's registry, too."
+            "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
         )
 
 
 def retrain_command(summary: SearchSummary) -> str:
-    """Return the line that trains the best architecture to the end, on the images of the search if it trained on some."""
+    """Return the command that trains the best architecture for use: on the search's dataset, or on `DATASET` if it had none."""
     dataset = summary.evaluator.removeprefix("train:") if summary.evaluator.startswith("train:") else "DATASET"
     return f"archsearch export {summary.command.removeprefix('archsearch resume ')} --retrain {shlex.quote(dataset)}"
 
@@ -176,15 +205,19 @@ def retrain_command(summary: SearchSummary) -> str:
 def _opening(summary: SearchSummary) -> Html:
     tried, reused = len(summary.evaluations), int(np.nansum(summary.column("reused")))
     scored = int(np.isfinite(summary.scores).sum())
-    text = f"The searcher {summary.searcher} looked for architectures of the space {summary.space} on {summary.task}. "
-    text += f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; "
-    text += f"{scored} have a score" + (f", {reused} were taken from earlier evaluations." if reused else ".")
+    text = f"The searcher {summary.searcher} searched the space {summary.space} for the best architecture on {summary.task}. "
+    text += (
+        f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; {scored} have a score."
+    )
+    text += f" {reused} evaluations were reused from earlier searches." if reused else ""
     return html.paragraph(text)
 
 
 def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
     if not rows:
-        yield html.paragraph("No candidate was scored, so there is no best architecture. The reasons stand under Failures.")
+        yield html.paragraph(
+            "No candidate has a score, so there is no best architecture. The section Failures gives the reasons."
+        )
         return
     best = rows[0]
     facts = [[summary.score_label, units.score(best.score, summary.percent)]]
@@ -194,22 +227,24 @@ def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
         facts.append(["parameters", f"{best.params:,.0f}"])
     if best.macs is not None:
         facts.append(["MACs of one input", f"{best.macs:,.0f}"])
-    facts.append(["found as candidate", f"{best.candidate + 1} of {len(summary.evaluations)}"])
+    facts.append(["proposed as candidate", f"{best.candidate + 1} of {len(summary.evaluations)}"])
     yield html.code(best.architecture)
     yield html.table(["", "best architecture"], facts)
     if best.test_accuracy is not None:
         chosen = summary.score_label.removesuffix(" (%)")
-        yield html.paragraph(f"It was chosen by {chosen} alone; the searcher did not see the test accuracy.")
+        yield html.paragraph(f"It was chosen by {chosen} alone; the test accuracy did not influence the search.")
 
 
 def _trade_off(summary: SearchSummary) -> Iterator[Html]:
-    yield html.heading("The objectives weighed")
+    yield html.heading("Pareto front of the objectives")
     heading, *rows = front_table(summary)
-    goals = ", ".join(("more " if each.maximize else "less ") + each.name for each in summary.objectives)
+    goals = ", ".join(f"{each.name} ({'higher' if each.maximize else 'lower'} is better)" for each in summary.objectives)
     start = ", ".join(f"{name} {value:g}" for name, value in reference_point(summary).items())
     yield html.paragraph(
-        f"Objectives: {goals}. {len(rows)} candidates are beaten by none in all of them. "
-        f"Hypervolume {hypervolume(summary):.4f}, measured from {start}; costs count as shares of that."
+        f"Objectives: {goals}. The Pareto front has {len(rows)} {'candidate' if len(rows) == 1 else 'candidates'}: no other "
+        "candidate is at least as good as one of them in all objectives and better in one. Hypervolume of the front: "
+        f"{hypervolume(summary):.4f}, relative to the reference point ({start}); objectives to be lowered are divided by their "
+        "value there."
     )
     yield html.table(heading, rows[-_FRONT:], code_column=len(heading) - 1)
 
@@ -217,11 +252,13 @@ def _trade_off(summary: SearchSummary) -> Iterator[Html]:
 def _costs(summary: SearchSummary) -> Html:
     total = summary.costs.get("total")
     parts = sorted(summary.costs.items(), key=lambda part: (part[0] == "total", -part[1]))
-    rows = [[name.replace("_", " "), f"{seconds:,.1f}", units.duration(seconds)] for name, seconds in parts]
-    rows.append(["paid for candidates, all workers", f"{summary.paid.sum():,.1f}", units.duration(float(summary.paid.sum()))])
+    named = [(_COSTS.get(name, name.replace("_", " ")), seconds) for name, seconds in parts]
+    named.append(("evaluations of the whole search, sum over workers", float(summary.paid.sum())))
     if total and len(summary.evaluations):
-        each = total / len(summary.evaluations)
-        rows.append(["total for each candidate", f"{each:,.3g}", units.duration(each)])
+        named.append(("total per candidate", total / len(summary.evaluations)))
+    rows = [
+        [name, f"{seconds:,.3g}" if seconds < 10.0 else f"{seconds:,.1f}", units.duration(seconds)] for name, seconds in named
+    ]
     return html.table(["part", "seconds", "time"], rows)
 
 

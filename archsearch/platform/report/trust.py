@@ -1,4 +1,4 @@
-"""How far a search's surrogate could be trusted: its predictions ranked against the outcomes, as the search went on."""
+"""Rank correlation of a surrogate's predictions with the scores, over the course of a search."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ if TYPE_CHECKING:
 TRUST = "surrogate/trust_tau"
 
 Course = Sequence[tuple[int, Mapping[str, float]]]
-"""Figures of the searcher, each with the number of candidates after which it gave them."""
+"""Metrics of the searcher, each with the number of candidates evaluated by then."""
 
 _GOOD, _WEAK = 0.4, 0.15
-_POOR = "It ranked these candidates no better than chance; where they are few, that may itself be chance."
+_POOR = "That is no better than chance; with few candidates, this may itself be due to chance."
 
 
 def trust_curve(course: Course) -> list[tuple[int, float]]:
-    """Return candidates evaluated and Kendall's tau, where the searcher had a surrogate that was tried."""
+    """Return numbers of candidates evaluated and Kendall's tau; empty if the searcher has no surrogate."""
     return [(count, figures[TRUST]) for count, figures in course if TRUST in figures]
 
 
 def trust_sentence(course: Course) -> str:
-    """Return what the last rank correlation means; empty where there is none."""
+    """Return the last rank correlation and its meaning as sentences; empty if there is none."""
     curve = trust_curve(course)
     if not curve:
         return ""
     tau = curve[-1][1]
-    verdict = "It ranked well." if tau >= _GOOD else "It ranked a little better than chance." if tau >= _WEAK else _POOR
+    verdict = "That is a good ranking." if tau >= _GOOD else "That is a little better than chance." if tau >= _WEAK else _POOR
     return (
-        "No prediction knew its candidate's outcome. Over the last of them, at most 50, Kendall's rank correlation with the "
-        f"outcomes was {tau:.2f}: of two candidates it named the better one in about {50 * (1 + tau):.0f} % of cases. "
-        f"{verdict} Candidates that a surrogate picks are alike, and harder to rank than random ones."
+        "Each prediction was made before its candidate was evaluated. Between the last predictions (at most 50) and the scores, "
+        f"Kendall's rank correlation is {tau:.2f}: of two candidates, the surrogate ranked the better one higher in about "
+        f"{50 * (1 + tau):.0f} % of cases. {verdict} Candidates that a surrogate selects have similar scores, so they are harder "
+        "to rank than random ones."
     )
 
 
 def trust_figure(course: Course) -> Figure:
-    """Return the rank correlation against candidates; `trust_curve` must have a point."""
+    """Return the rank correlation against candidates evaluated; `trust_curve` must not be empty."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -50,6 +51,6 @@ def trust_figure(course: Course) -> Figure:
     axes.plot(counts, taus, color="#0072b2", linewidth=1.8, marker="o" if len(counts) == 1 else None)
     axes.set(xlabel="candidates evaluated", ylabel="Kendall's tau", ylim=(min(-0.2, *taus) - 0.05, 1.0))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title("Predictions against outcomes (0 is chance, 1 is a perfect ranking)", fontsize=10.5)
+    axes.set_title("Rank correlation of predictions and scores (0: chance, 1: perfect)", fontsize=10.5)
     scales.plain(axes)
     return figure

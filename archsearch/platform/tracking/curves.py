@@ -1,8 +1,9 @@
-"""The curves of a search as points for MLflow, thinned to what its charts can show."""
+"""Curves of a search as metric points for MLflow, thinned to the resolution of its charts."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,15 +17,15 @@ BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/second
 BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
 
 CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
-"""Metrics with many steps, each step written once."""
+"""Metrics with many steps; each step is written once."""
 
-# MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 a decade, reach a million.
+# MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 per decade, up to a million.
 _EACH, _PER_DECADE = 100, 48
 
 SECONDS_STEPS: tuple[int, ...] = tuple(int(step) for step in np.unique(np.geomspace(1, 10**9, 9 * 24 + 1).round()))
-"""Where the best score is noted against seconds of evaluation."""
+"""Seconds of evaluation at which the best score is recorded."""
 
-# One grid for all runs, because MLflow averages grouped runs step by step: 1e3 to 1e10 MACs, whole thousands, each once.
+# One grid for all runs, because MLflow averages grouped runs step by step: 1e3 to 1e10 MACs, in integer thousands.
 ANYTIME_STEPS: tuple[int, ...] = tuple(int(step) for step in np.unique(np.geomspace(1, 10**7, 100).round()))
 """Budgets of the anytime curve, in thousands of MACs."""
 
@@ -38,8 +39,8 @@ class Point:
     Args:
         key: Name of the metric.
         value: Finite.
-        step: What the x axis counts: for `search/` candidates evaluated, but for `search/best_score_by_seconds` seconds of
-            evaluation; for `anytime/` thousands of MACs.
+        step: Place on the x axis: candidates evaluated for `search/`, except seconds of evaluation for
+            `search/best_score_by_seconds`; thousands of MACs for `anytime/`.
         timestamp: Milliseconds since 1970.
     """
 
@@ -49,14 +50,19 @@ class Point:
     timestamp: int
 
 
+def milliseconds_now() -> int:
+    """Return the current time as the timestamp of a `Point`: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 class SearchCurve:
-    """The best score and the seconds paid after each candidate, and the best score after so many seconds of evaluation.
+    """Best score and seconds paid against candidates evaluated, and best score against seconds of evaluation.
 
-    Seconds of evaluation count candidates from the ledger too, with what they cost once: searches that share a ledger would
-    otherwise look the cheaper the later they run.
+    Seconds of evaluation include candidates reused from the ledger, at their original cost: otherwise, of searches that share a
+    ledger, later ones would look cheaper.
 
-    Points lie on steps that are the same for all searches, because MLflow averages grouped runs step by step: a step that one
-    run alone has, such as an improvement, would make the mean jump.
+    The steps are the same for all searches, because MLflow averages grouped runs step by step: a step of only one run, such as
+    one at an improvement, would make the mean jump.
     """
 
     def __init__(self) -> None:
@@ -68,7 +74,7 @@ class SearchCurve:
         self._next_second = 0
 
     def extend(self, observations: Sequence[Observation], timestamp: int) -> list[Point]:
-        """Take the next outcomes, in order of arrival, and return the points to keep."""
+        """Add the next outcomes, in order of arrival, and return their points."""
         points = []
         for observation in observations:
             evaluation = observation.evaluation
@@ -84,7 +90,7 @@ class SearchCurve:
         return points
 
     def end(self, timestamp: int) -> list[Point]:
-        """Return the points of the last candidate, unless they were returned before."""
+        """Return the points of the last candidate that were not returned before."""
         points = self._points(timestamp) if self.count > self._last else []
         return points + self._seconds_before(math.nextafter(self.evaluated, math.inf), timestamp)
 
@@ -96,7 +102,7 @@ class SearchCurve:
         return points
 
     def _seconds_before(self, evaluated: float, timestamp: int) -> list[Point]:
-        """Return the best score at each step of seconds that lies before `evaluated` and was not passed before."""
+        """Return the best score at each of `SECONDS_STEPS` below `evaluated` that was not returned before."""
         points = []
         while self._next_second < len(SECONDS_STEPS) and (step := SECONDS_STEPS[self._next_second]) < evaluated:
             self._next_second += 1
@@ -106,7 +112,7 @@ class SearchCurve:
 
 
 def on_candidate_grid(count: int) -> bool:
-    """Return whether curves over candidates have a point after `count` of them: up to 100 each, then 48 a decade."""
+    """Return whether curves over candidates have a point at `count`: each count up to 100, then 48 per decade."""
     if count <= _EACH:
         return True
     near = round(_PER_DECADE * math.log10(count))
@@ -114,9 +120,9 @@ def on_candidate_grid(count: int) -> bool:
 
 
 def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
-    """Return the best accuracy within each budget, or None where accuracies or MACs are not known.
+    """Return the best accuracy within each budget of MACs, or None where accuracies or MACs are not known.
 
-    It is over the networks found and, of the best one, its exits.
+    It covers the networks of all candidates and the exits of the best one.
     """
     scores, macs = summary.accuracies, summary.column("macs")
     known = (scores >= 0.0) & (scores <= 1.0) & (macs >= 0.0) & np.isfinite(macs)
@@ -127,7 +133,7 @@ def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
 
 
 def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve | None:
-    """Return validation accuracy and MACs of the exits of the best network; None where it has one exit, or all failed."""
+    """Return validation accuracy and MACs of the exits of the best network; None if it has one exit or all evaluations failed."""
     best = max((each for each in evaluations if each.ok), key=lambda each: each.score, default=None)
     if best is None or not {"exit_accuracy", "exit_macs"} <= set(best.curves):
         return None
@@ -140,11 +146,11 @@ def anytime_points(curve: AnytimeCurve, timestamp: int, key: str = ANYTIME_ACCUR
 
 
 def budget_points(timestamp: int) -> list[Point]:
-    """Return the budgets of the shared grid in MACs, for charts over a metric."""
+    """Return the budgets of the shared grid in MACs, for charts whose x axis is a metric."""
     return [Point(ANYTIME_MACS, 1000.0 * step, step, timestamp) for step in ANYTIME_STEPS]
 
 
 def common_budget(summary: SearchSummary) -> float:
-    """Return the power of ten at or above the dearest candidate's MACs: the same for nearly all searches of one task."""
-    dearest = float(np.nanmax(summary.column("macs")))
-    return float(10 ** math.ceil(math.log10(max(dearest, 1.0))))
+    """Return the smallest power of ten that is at least the MACs of every candidate: equal for nearly all searches of a task."""
+    largest = float(np.nanmax(summary.column("macs")))
+    return float(10 ** math.ceil(math.log10(max(largest, 1.0))))

@@ -1,4 +1,4 @@
-"""A trained network in MLflow's model registry."""
+"""Registration of trained networks in MLflow's model registry."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import json
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, first_line
 from archsearch.platform.summary import flat
 from archsearch.platform.tracking import model_registry_loader
-from archsearch.platform.tracking.curves import Point
+from archsearch.platform.tracking.curves import Point, milliseconds_now
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.store import check_tracking
-from archsearch.platform.tracking.tracker import default_uri, shown
+from archsearch.platform.tracking.store import check_tracking, tracking_uri, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from archsearch.platform.training.trained_model import TrainedModel
 
-_NETWORK = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
-_PEOPLE = ("README.md", "architecture.png")
+_NETWORK_FILES = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
+_DESCRIPTION_FILES = ("README.md", "architecture.png")
 _EXAMPLES = 2
 
 
@@ -38,8 +36,8 @@ class RegisteredModel:
     Args:
         name: Name of the model.
         version: Its version, from 1.
-        run_id: The MLflow run that holds figures and settings of the training.
-        tracking: The store.
+        run_id: The MLflow run with metrics and settings of the training.
+        tracking: Tracking URI of the store.
     """
 
     name: str
@@ -49,27 +47,27 @@ class RegisteredModel:
 
     @property
     def uri(self) -> str:
-        """What `mlflow.pyfunc.load_model` takes, once `mlflow.set_tracking_uri` has got the store."""
+        """URI for `mlflow.pyfunc.load_model`, after `mlflow.set_tracking_uri(tracking)`."""
         return f"models:/{self.name}/{self.version}"
 
 
 def register_model(
     model: TrainedModel | str | Path, name: str, tracking: str = "auto", parent: str | None = None
 ) -> RegisteredModel:
-    """Put a trained network into MLflow's registry, with signature, input example, figures and settings.
+    """Add a trained network to MLflow's model registry, with signature, input example, metrics and settings.
 
-    The registered model is the exported folder: source and weights (safetensors), and a small loader beside them. Nothing is
-    pickled, and whoever loads it needs torch, numpy and mlflow, not this package.
+    The registered model is the exported folder (source code and safetensors weights) with a small loader. Nothing is pickled.
+    Loading it needs torch, numpy and mlflow, but not archsearch.
 
     Args:
         model: A trained model, or a folder that `TrainedModel.export` or `archsearch export --retrain` wrote.
-        name: Name in the registry; a new version is made where there is one.
+        name: Name in the registry; an existing model gets a new version.
         tracking: MLflow tracking URI, or `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db).
-        parent: MLflow run of the search, under which the run of the training is put.
+        parent: Id of the search's MLflow run, which becomes the parent of the training's run.
 
     Raises:
-        ConfigurationError: The name or the store cannot be used, or the network was not trained.
-        RunError: MLflow refuses it.
+        ConfigurationError: The name or the store cannot be used, or the network is not trained.
+        RunError: MLflow rejects the model.
 
     Example:
         >>> registered = register_model(result.best.retrain("cifar10"), "cifar-classifier")
@@ -81,26 +79,27 @@ def register_model(
             return register_model(model.export(temporary), name, tracking, parent)
     folder = Path(model)
     content = _content(folder)
-    uri = default_uri() if tracking == "auto" else tracking
+    uri = tracking_uri(tracking)
     try:
         run = _training_run(content, uri, parent)
         client = run.connect()
-        run.log_points([Point(key, value, 0, _now()) for key, value in content["training"]["metrics"].items()])
+        run.log_points([Point(key, value, 0, milliseconds_now()) for key, value in content["training"]["metrics"].items()])
         with tempfile.TemporaryDirectory() as copies:
-            run.log_artifacts(_copied(folder, _PEOPLE, Path(copies)))
+            run.log_artifacts(_copied(folder, _DESCRIPTION_FILES, Path(copies)))
         version = _register(client, run, folder, content, name)
         run.finish("FINISHED")
-    except Exception as error:  # those of databases and of servers have no common class
-        reason = " ".join(str(error).split())[:300]
-        raise RunError(f"register: MLflow at {shown(uri)} does not take the model ({reason}); it is in {folder}.") from error
+    except Exception as error:  # errors of databases and servers have no common class
+        reason = first_line(error)[:300]
+        store = without_credentials(uri)
+        raise RunError(f"register: MLflow at {store} does not accept the model ({reason}); it is in {folder}.") from error
     return RegisteredModel(name, version, str(run.run_id), run.uri)
 
 
 def check_registration(name: str, tracking: str) -> None:
-    """Do nothing where a model can be registered under this name, so that a long training does not end in vain.
+    """Raise ConfigurationError unless a model can be registered under this name; call it before a long training.
 
     Raises:
-        ConfigurationError: The name cannot be used, there is no tracking, or the server does not answer.
+        ConfigurationError: The name is invalid, tracking is off, or the server does not answer.
     """
     if not name.strip() or re.search(r"[/:]", name):
         raise ConfigurationError(f"register: expected a name without / and :, such as cifar-classifier; got {name!r}.")
@@ -110,7 +109,7 @@ def check_registration(name: str, tracking: str) -> None:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """Return what is known of an exported network."""
+    """Return the content of `architecture.json` of an exported, trained network."""
     path = folder / "architecture.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -120,12 +119,12 @@ def _content(folder: Path) -> dict[str, Any]:
     if trained is None:
         raise ConfigurationError(f"model: the network in {folder} is not trained; export it with --retrain DATASET.")
     if not any((folder / file).exists() for file in ("model.py", "model.pt2")):
-        raise ConfigurationError(f"model: {folder} holds neither model.py nor model.pt2; its README.md tells why.")
+        raise ConfigurationError(f"model: {folder} holds neither model.py nor model.pt2; its README.md says why.")
     return content
 
 
 def _training_run(content: Mapping[str, Any], uri: str, parent: str | None) -> MlflowRun:
-    """Return the run of the training: beside its search, or in the experiment of searches on the same images."""
+    """Return the run of the training: in the experiment of its search, or of searches on the same dataset."""
     trained, origin = content["training"], content["origin"]
     beside = _experiment_of(uri, parent) if parent else None
     known = {"searcher": origin.get("searcher"), "search": content["run"], "mlflow.parentRunId": parent if beside else None}
@@ -138,7 +137,7 @@ def _training_run(content: Mapping[str, Any], uri: str, parent: str | None) -> M
 
 
 def _experiment_of(uri: str, run_id: str) -> str | None:
-    """Return the name of a run's experiment; None where the store does not have the run."""
+    """Return the name of a run's experiment; None if the store does not have the run."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -152,7 +151,7 @@ def _experiment_of(uri: str, run_id: str) -> str | None:
 
 
 def _register(client: MlflowClient, run: MlflowRun, folder: Path, content: Mapping[str, Any], name: str) -> int:
-    """Log the model to the run, make a version of it, and return its number."""
+    """Log the model to the run, create a version of it, and return the version's number."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
 
@@ -169,12 +168,12 @@ def _register(client: MlflowClient, run: MlflowRun, folder: Path, content: Mappi
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    # A server takes the model's address alone; in a database MLflow would look it up in the store of its global address.
+    # A server only accepts the model's URI; with a database, MLflow would look that up in the globally set store.
     source = f"models:/{logged.model_id}" if run.uri.startswith("http") else logged.artifact_location
     version = client.create_model_version(
         name, source, run_id, model_id=logged.model_id if source.startswith("models:") else None
     )
-    # The model's page links to its versions by this tag; MLflow sets it itself only in the store of its global address.
+    # The model's page links to its versions by this tag, which MLflow itself only sets in the globally set store.
     links = json.dumps([{"name": name, "version": version.version}])
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": links})
     card = (folder / "README.md").read_text(encoding="utf-8").replace("![The architecture](architecture.png)\n\n", "")
@@ -183,18 +182,18 @@ def _register(client: MlflowClient, run: MlflowRun, folder: Path, content: Mappi
 
 
 def _save(folder: Path, content: Mapping[str, Any], temporary: Path, run_id: str, model_id: str) -> None:
-    """Write the model in MLflow's form to `temporary/model`."""
+    """Write the model in MLflow's format to `temporary/model`."""
     import numpy as np
     import torch
     from mlflow import pyfunc
     from mlflow.models import Model
 
     shape = tuple(content["network"]["input_shape"])
-    images = np.random.default_rng(0).standard_normal((_EXAMPLES, *shape), dtype=np.float32)  # normalised images are like this
+    images = np.random.default_rng(0).standard_normal((_EXAMPLES, *shape), dtype=np.float32)  # like normalised images
     pyfunc.save_model(
         temporary / "model",
         loader_module=model_registry_loader.__name__.rpartition(".")[2],
-        data_path=str(_copied(folder, (*_NETWORK, *_PEOPLE), temporary / "network")),
+        data_path=str(_copied(folder, (*_NETWORK_FILES, *_DESCRIPTION_FILES), temporary / "network")),
         code_paths=[str(model_registry_loader.__file__)],
         mlflow_model=Model(run_id=run_id, model_id=model_id),
         signature=_signature(shape, content["network"]["num_classes"], content["exits"]),
@@ -215,13 +214,9 @@ def _signature(shape: tuple[int, ...], classes: int, exits: int) -> ModelSignatu
 
 
 def _copied(folder: Path, names: tuple[str, ...], target: Path) -> Path:
-    """Copy those files of a folder that are there; a checkpoint or a file of one's own stays behind."""
+    """Copy those files of a folder that exist; others, such as checkpoints, are not copied."""
     target.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (folder / name).exists():
             shutil.copy(folder / name, target)
     return target
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

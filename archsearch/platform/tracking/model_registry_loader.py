@@ -1,4 +1,4 @@
-"""Loads a network from MLflow's registry. It travels with each registered model and needs torch and numpy alone."""
+"""Loads a network from MLflow's registry. A copy is in each registered model; it needs only torch and numpy."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Logits = NDArray[np.float32]
 
 
 class RegisteredNetwork:
-    """A network that takes and gives arrays, as MLflow serves them.
+    """A network with arrays as input and output, as MLflow serves them.
 
     Args:
-        network: Images `[batch, channels, height, width]` to logits `[batch, classes]`, or to one such tensor for each exit.
+        network: Maps images `[batch, channels, height, width]` to logits `[batch, classes]`, or to one such tensor per exit.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor | Sequence[Tensor]]) -> None:
         self.network = network
 
     def predict(self, images: Any, params: dict[str, Any] | None = None) -> Logits | dict[str, Logits]:
-        """Return the logits of normalised images, `[batch, classes]`; with several exits by name: `exit1`, `exit2`, ...
+        """Return the logits of normalised images, `[batch, classes]`; for several exits a dictionary: `exit1`, `exit2`, ...
 
         Args:
             images: float32 `[batch, channels, height, width]`, `(pixels / 255 - mean) / std`.
@@ -40,7 +40,7 @@ class RegisteredNetwork:
 
 
 def _load_pyfunc(data_path: str) -> RegisteredNetwork:
-    """Return the network of an exported folder; MLflow calls this by its name."""
+    """Return the network of an exported folder; MLflow calls this function by name."""
     source = Path(data_path) / "model.py"
     if not source.exists():
         return RegisteredNetwork(torch.export.load(source.with_name("model.pt2")).module())

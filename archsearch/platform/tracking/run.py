@@ -1,4 +1,4 @@
-"""One run in an MLflow store: blocking calls, made by one thread."""
+"""A run in an MLflow store, written by blocking calls from one thread."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ import json
 import logging
 import re
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from archsearch.logger_levels import raised_level
 from archsearch.platform.ranking import RankedRow
 from archsearch.platform.tracking.curves import CURVES, Point
 from archsearch.platform.tracking.saved_view import VIEW_TAG
+from archsearch.platform.tracking.store import check_contact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# Limits of MLflow 3 (mlflow/utils/validation.py); half of the entities keeps a request of long values below its 1 MB.
+# Limits of MLflow 3 (mlflow/utils/validation.py); half the number of entities keeps requests with long values below 1 MB.
 _METRICS, _ENTITIES = 1000, 50
 _PARAM_LENGTH, _TAG_LENGTH, _NAME_LENGTH = 6000, 8000, 250
 _FINALISTS = 5
 _FINALIST = "archsearch.finalist"
-_CONTACT_SECONDS = 3.0
+_MIGRATION_LOGGERS = ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration")
 
 logger = logging.getLogger(__name__)
 
 
 class MlflowRun:
-    """A run that is created, or taken up again, when it is first needed.
+    """A run of an MLflow store, created or resumed at the first use.
 
     Args:
-        tracking_uri: Address of the store.
-        experiment: Name of the experiment; made where it is missing.
+        tracking_uri: URI of the store.
+        experiment: Name of the experiment; created if needed.
         run_name: Name of the run.
-        tags: Tags by name; cut to what MLflow takes.
-        params: Parameters by name; cut to what MLflow takes.
-        run_id: Run to take up again; a new one is made where the store does not know it.
+        tags: Tags by name; truncated to MLflow's limit.
+        params: Parameters by name; truncated to MLflow's limit.
+        run_id: Run to resume; if the store does not have it, a new one is created.
     """
 
     def __init__(
@@ -63,25 +62,26 @@ class MlflowRun:
         self._logged: dict[str, int] = {}
 
     def connect(self) -> MlflowClient:
-        """Return the client of the store, after the run was made there.
+        """Return the client of the store, after creating or resuming the run there.
 
         Raises:
             OSError: The server cannot be reached.
-            MlflowException: The store refuses.
+            MlflowException: The store rejects the run.
         """
         check_contact(self.uri)
         if self._client is None:
             from mlflow import MlflowClient
 
-            with _quiet():
+            # A new database logs dozens of lines on migrations.
+            with raised_level(logging.WARNING, *_MIGRATION_LOGGERS):
                 client = MlflowClient(tracking_uri=self.uri)
                 self._experiment_id = _experiment_id(client, self.experiment, self.uri)
-            self.run_id = self._take_up(client) or self._create(client)
+            self.run_id = self._resume(client) or self._create(client)
             self._client = client
         return self._client
 
     def log_points(self, points: Sequence[Point]) -> None:
-        """Write points, at most 1,000 of them, in one call; points that an earlier session wrote are left out."""
+        """Write at most 1,000 points in one call, except those that an earlier session of the run wrote."""
         from mlflow.entities import Metric
 
         fresh = [point for point in points if point.step > self._logged.get(point.key, -1)]
@@ -90,17 +90,17 @@ class MlflowRun:
             self.connect().log_batch(self._id, metrics=metrics)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Write tags; an older value is replaced."""
+        """Set tags, replacing earlier values."""
         _log_tags(self.connect(), self._id, tags)
 
     def log_table(self, content: str, name: str) -> None:
-        """Write a table that MLflow shows; an older one of that name is replaced."""
-        # MlflowClient.log_table would append to what an earlier session wrote.
+        """Write a table artifact, replacing an earlier one of that name."""
+        # MlflowClient.log_table would append to the table of an earlier session.
         self.connect().log_text(self._id, content, name)
         self.log_tags({"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"}])})
 
     def log_view(self, view: str) -> None:
-        """Give the experiment the saved view of its charts, unless it has it: users may have changed theirs."""
+        """Add the saved view of charts to the experiment, unless it has one, which a user may have changed."""
         client = self.connect()
         if VIEW_TAG not in client.get_experiment(self._experiment_id).tags:
             client.set_experiment_tag(self._experiment_id, VIEW_TAG, view)
@@ -109,14 +109,14 @@ class MlflowRun:
         """Copy a folder into the run.
 
         Raises:
-            FileNotFoundError: There is no such folder; MLflow itself would pass over it.
+            FileNotFoundError: There is no such folder; MLflow itself would ignore that.
         """
         if not directory.is_dir():
             raise FileNotFoundError(f"no folder {directory}")
         self.connect().log_artifacts(self._id, str(directory))
 
     def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Make a child run for each of the best candidates, at most five; those of an earlier session that fell back go."""
+        """Create a child run for each of the best five candidates; delete those of an earlier session that are not among them."""
         from mlflow.entities import Metric, Param
 
         client = self.connect()
@@ -137,8 +137,8 @@ class MlflowRun:
             client.delete_run(run_id)
 
     def finish(self, status: str) -> None:
-        """Give the run its final status, and the time of its end."""
-        # With a server MLflow prints the run's address to standard output, where programs may expect the results alone.
+        """Set the final status of the run and its end time."""
+        # With a server, MLflow prints the run's URL to standard output, which may be read by a program.
         with contextlib.redirect_stdout(sys.stderr) if self.uri.startswith("http") else contextlib.nullcontext():
             self.connect().set_terminated(self._id, status=status)
 
@@ -156,8 +156,8 @@ class MlflowRun:
         _log_params(client, run_id, self.params)
         return run_id
 
-    def _take_up(self, client: MlflowClient) -> str | None:
-        """Return the run to resume, running again, or None where there is none."""
+    def _resume(self, client: MlflowClient) -> str | None:
+        """Set the run to resume to running and return its id; None if there is none."""
         run = _find(client, self._resumes) if self._resumes else None
         if run is None:
             return None
@@ -167,7 +167,7 @@ class MlflowRun:
         old = run.data.params
         changed = sorted(name for name, value in self.params.items() if old.get(name, value) != value)
         if changed:
-            logger.warning("MLflow keeps the first values of changed parameters of %s: %s", self.run_name, ", ".join(changed))
+            logger.warning("MLflow keeps the first values of the changed parameters of %s: %s", self.run_name, ", ".join(changed))
         _log_params(client, run_id, {name: value for name, value in self.params.items() if name not in old})
         for key in CURVES:
             self._logged[key] = max((metric.step for metric in client.get_metric_history(run_id, key)), default=-1)
@@ -175,51 +175,14 @@ class MlflowRun:
 
 
 def valid_name(name: str) -> str:
-    """Return a name that MLflow takes: letters, digits and `_ - . space : /`, at most 250 characters."""
+    """Return a name with all characters but letters, digits and `_-. :/` replaced, at most 250 characters, as MLflow accepts."""
     return re.sub(r"[^\w\-. :/]", "_", name)[:_NAME_LENGTH] or "_"
 
 
 def cut(value: Any, length: int) -> str:
-    """Return a value as text of at most `length` characters."""
-    text = str(value)
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def check_contact(uri: str) -> None:
-    """Do nothing where a server answers, whatever it says, or where `uri` names no server.
-
-    MLflow itself tries an unreachable server for minutes before it gives up, and is told otherwise only through the
-    environment of the whole process.
-
-    Raises:
-        OSError: No answer within three seconds.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    try:
-        urllib.request.urlopen(f"{parts.scheme}://{host}/health", timeout=_CONTACT_SECONDS).close()
-    except urllib.error.HTTPError:
-        return
-    except urllib.error.URLError as error:
-        # A certificate that only MLflow is told to trust is an answer, too.
-        if "certificate" not in str(error.reason).lower():
-            raise ConnectionError(f"no answer from {parts.scheme}://{host} ({error.reason})") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what MLflow says while it makes a new store: dozens of lines on migrations."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic", "alembic.runtime.migration")]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
+    """Return a value as a string of at most `length` characters."""
+    string = str(value)
+    return string if len(string) <= length else string[: length - 3] + "..."
 
 
 def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
@@ -232,7 +195,7 @@ def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
             tags = {"mlflow.experimentKind": "custom_model_development"}
             return str(client.create_experiment(name, _artifact_location(uri, name), tags))
         except MlflowException:
-            # Another search of the same task may have made it in between.
+            # Another search of the same task may have created it in between.
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
@@ -242,7 +205,7 @@ def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
 
 
 def _artifact_location(uri: str, experiment: str) -> str | None:
-    """Return a folder beside a local database, which MLflow would otherwise put where the process happens to run."""
+    """Return an artifact folder beside a local database (MLflow's default is the current folder); None for other stores."""
     path = uri.removeprefix("sqlite:///")
     if path == uri:
         return None
@@ -260,7 +223,7 @@ def _find(client: MlflowClient, run_id: str) -> Run | None:
             raise
         run = None
     if run is None or run.info.lifecycle_stage == "deleted":
-        logger.warning("the MLflow run %s is not there any more; the search is logged to a new run", run_id)
+        logger.warning("the MLflow run %s no longer exists; the search is logged to a new run", run_id)
         return None
     return run
 

@@ -1,4 +1,4 @@
-"""What an MLflow run says about a finished search besides its curves: figures, a note and a table."""
+"""Summary of a finished search for its MLflow run: metrics, a note, and the ranking as a table."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.report.advantage import advantage
+from archsearch.platform.report.pictures import picture_name
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.tracking.curves import anytime_curve, common_budget
 from archsearch.platform.trade_off import front, hypervolume
@@ -22,15 +23,24 @@ from archsearch.searchers import ArchitectureSearcher
 from archsearch.searchers.goals import SCORE
 
 _DAY = 86400.0
-_SEEN_FIRST = ("rank", "picture", "score", "test_accuracy", "macs", "params", "seconds", "architecture")  # of a table in MLflow
+_SEEN_FIRST = (
+    "rank",
+    "picture",
+    "score",
+    "test_accuracy",
+    "macs",
+    "params",
+    "seconds",
+    "architecture",
+)  # the first columns in MLflow
 
 
 def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[str, float]:
-    """Return the figures for MLflow's table of runs; what is not known is left out.
+    """Return the metrics for MLflow's table of runs; unknown ones are left out.
 
     Args:
         summary: The search.
-        gpus_per_worker: GPUs that one second of evaluating keeps busy; with any, `costs/evaluating_gpu_days` is given too.
+        gpus_per_worker: GPUs that an evaluation occupies; if positive, `costs/evaluating_gpu_days` is included.
     """
     metrics: dict[str, float | None] = {
         "num_candidates": len(summary.evaluations),
@@ -40,7 +50,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
-    if _has_objectives(summary) and (summary.weighs or summary.percent):
+    if _has_objectives(summary) and (summary.is_multi_objective or summary.percent):
         metrics |= {"hypervolume": hypervolume(summary), "pareto_size": len(front(summary))}
     metrics |= {f"costs/{name}_seconds": seconds for name, seconds in summary.costs.items()}
     if gpus_per_worker and "evaluating" in summary.costs:
@@ -48,7 +58,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
     if (gained := advantage(summary)) is not None:
         metrics |= {"choice/advantage": gained.value, "choice/advantage_low": gained.low}
     if (curve := anytime_curve(summary)) is not None:
-        # The area compares only between runs with the same end, so the end is given with it.
+        # Areas compare only between runs with the same end, so the end is logged too.
         budget = common_budget(summary)
         metrics |= {"anytime/auc": curve.auc(budget), "anytime/auc_macs": budget}
         metrics |= {"anytime/exits_auc": summary.exits.auc(budget)} if summary.exits else {}
@@ -56,7 +66,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
 
 
 def _has_objectives(summary: SearchSummary) -> bool:
-    """Return whether some candidate has all objectives; a search that broke off at once has none."""
+    """Return whether some candidate has all objectives; a search that was stopped at once has none."""
     columns = (summary.scores if each.name == SCORE else summary.column(each.name) for each in summary.objectives)
     return bool(np.isfinite(np.stack(list(columns))).all(axis=0).any())
 
@@ -67,7 +77,7 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     rows = ranked_rows(summary.evaluations, top)
     count = len(summary.evaluations)
     if not rows:
-        return lines[0] + f"none of {count} candidates was scored."
+        return lines[0] + f"none of {count} candidates has a score."
     best = units.score(rows[0].score, summary.percent) + (" %" if summary.percent else "")
     name = summary.score_label.removesuffix(" (%)")
     lines[0] += f"best {name} **{best}** among {count} candidates."
@@ -80,11 +90,11 @@ def note(summary: SearchSummary, top: int = 3) -> str:
 
 
 def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
-    """Return the ranking as JSON in the form in which MLflow shows tables: `{"columns": [...], "data": [[...], ...]}`.
+    """Return the ranking as JSON in MLflow's table format: `{"columns": [...], "data": [[...], ...]}`.
 
     Args:
         rows: The best candidates.
-        report: Folder of the report, which lies in the run; pictures that it holds stand in a column of their own.
+        report: Folder of the report, which is an artifact of the run; its drawings form a column.
     """
     pictures = [_picture(row, report) for row in rows]
     shown = any(pictures)
@@ -96,26 +106,21 @@ def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
 
 
 def _picture(row: RankedRow, report: Path | None) -> dict[str, str] | None:
-    """Return the cell that MLflow shows as a picture, as its own `log_table` writes it; None where there is none."""
+    """Return the cell of a drawing in the format of MLflow's `log_table`; None if the drawing does not exist."""
     name = picture_name(row.rank)
     if report is None or not (report / name).exists():
         return None
     return {"type": "image", "filepath": name, "compressed_filepath": name}
 
 
-def picture_name(rank: int) -> str:
-    """Return where the report keeps the picture of one of the best architectures."""
-    return f"top/rank-{rank:02d}.png"
-
-
 def searcher_settings(searcher: ArchitectureSearcher, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a searcher by name, with those that were left at their defaults.
+    """Return the settings of a searcher by name, including defaults.
 
-    Charts such as parallel coordinates leave out a run that lacks a parameter.
+    MLflow charts such as parallel coordinates omit a run that lacks a parameter.
 
     Args:
         searcher: The searcher.
-        given: Options that were given to it.
+        given: Options that the user set.
     """
     settings: dict[str, Any] = {}
     for kind in type(searcher).__mro__:

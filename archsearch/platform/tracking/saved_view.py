@@ -1,4 +1,4 @@
-"""A saved view of an MLflow experiment: the charts that compare searches, as MLflow's own page stores them."""
+"""Saved view of an MLflow experiment: charts that compare searches, in the format of MLflow's web page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archsearch.platform.tracking.curves import ANYTIME_ACCURACY, BEST_BY_SECOND
 
 VIEW, VIEW_NAME = "archsearch", "Searches side by side"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-"""Tag of an experiment under which MLflow 3 looks for the view."""
+"""Experiment tag in which MLflow 3 stores the view."""
 
 _SECTION = "archsearch"
 _COLUMNS = (
@@ -28,14 +28,14 @@ Range = tuple[float, float]
 
 
 def view_address(experiment_id: str) -> str:
-    """Return the part of an address that follows the server's: the charts of the saved view."""
+    """Return the URL of the saved view, relative to the server's."""
     return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def budget_range(summary: SearchSummary) -> Range | None:
-    """Return the decades of thousands of MACs in which the networks of a search lie; None where no cost is known.
+    """Return the decades, in thousands of MACs, that contain the networks of a search; None if no cost is known.
 
-    MLflow's charts would show all budgets of the shared grid, which are mostly flat ends.
+    By default MLflow's charts would show the whole shared grid of budgets, where most of the curve is flat.
     """
     macs = summary.column("macs")
     known = macs[np.isfinite(macs) & (macs > 0.0)] / 1000.0
@@ -48,13 +48,13 @@ def budget_range(summary: SearchSummary) -> Range | None:
 
 
 def score_range(scores: NDArray[np.float64], highest: float = math.inf) -> Range | None:
-    """Return where the better half of scores lies, with room above for searches to come; None without two different scores.
+    """Return the range of the better half of scores, with room above for later searches; None without two different scores.
 
-    MLflow's charts begin at zero, where curves of searches are one line.
+    By default MLflow's charts begin at zero, where the curves of searches cannot be told apart.
 
     Args:
         scores: Scores `[candidates]`, NaN where there is none.
-        highest: What a score cannot exceed.
+        highest: Upper bound of the score.
     """
     known = scores[np.isfinite(scores)]
     if len(known) == 0 or known.min() == known.max():
@@ -65,7 +65,7 @@ def score_range(scores: NDArray[np.float64], highest: float = math.inf) -> Range
 
 
 def view_of(summary: SearchSummary, created: int) -> str:
-    """Return the view whose axes suit a search.
+    """Return the saved view with axis ranges that suit a search.
 
     Args:
         summary: The search.
@@ -79,13 +79,13 @@ def view_of(summary: SearchSummary, created: int) -> str:
 def saved_view(budgets: Range | None, scores: Range | None, accuracies: Range | None, created: int) -> str:
     """Return the value of the tag `VIEW_TAG`.
 
-    Searches alone, grouped by searcher: best-so-far against candidates and seconds, accuracy against budget, all on logarithmic
-    axes, then the best scores, the areas, and the cost of the best.
+    It shows the runs of searches, grouped by searcher: best score against candidates and against seconds, accuracy against
+    budget, all on logarithmic x axes; then the best scores, the areas under the anytime curves, and the cost of the best.
 
     Args:
-        budgets: Thousands of MACs between which accuracy is drawn; None draws all.
-        scores: Between which best scores are drawn; None leaves it to MLflow.
-        accuracies: Between which accuracies are drawn; None leaves it to MLflow.
+        budgets: Range of budgets, thousands of MACs; None shows all.
+        scores: Range of scores; None takes MLflow's default.
+        accuracies: Range of accuracies; None takes MLflow's default.
         created: Milliseconds since 1970.
     """
     state = {
@@ -100,7 +100,7 @@ def saved_view(budgets: Range | None, scores: Range | None, accuracies: Range | 
         "runsHiddenMode": "FIRST_20_RUNS",
         "compareRunCharts": _charts(budgets, scores, accuracies),
         "compareRunSections": [_section()],
-        "isAccordionReordered": True,  # else the sections that MLflow makes come first, by the alphabet
+        "isAccordionReordered": True,  # else MLflow's own sections come first, in alphabetical order
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "searcher"}]},
@@ -124,7 +124,7 @@ def _charts(budgets: Range | None, scores: Range | None, accuracies: Range | Non
 
 
 def _line(metric: str, across: Range | None, up: Range | None) -> dict[str, Any]:
-    shown = {"xMin": math.log10(across[0]), "xMax": math.log10(across[1])} if across else {}  # as a logarithmic axis counts
+    shown = {"xMin": math.log10(across[0]), "xMax": math.log10(across[1])} if across else {}  # limits of a logarithmic axis
     shown |= {"yMin": up[0], "yMax": up[1]} if up else {}
     axes = {"xAxisKey": "step", "yAxisKey": "metric", "xAxisScaleType": "log", "scaleType": "linear", "range": shown}
     smooth = {"lineSmoothness": 0, "useGlobalXaxisKey": False, "useGlobalLineSmoothing": True, "ignoreOutliers": False}

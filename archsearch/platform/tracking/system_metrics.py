@@ -1,43 +1,47 @@
-"""What the machine of the search does meanwhile, in MLflow: processors, memory, disk, network and GPUs."""
+"""System metrics of this machine in MLflow: CPUs, memory, disk, network and GPUs."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archsearch.errors import ConfigurationError
+from archsearch.logger_levels import raised_level
 
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+# Its messages that measuring starts and stops would break the live line of the search.
+_LOGGER = "mlflow.system_metrics.system_metrics_monitor"
+
 
 def check_system_metrics(tracking: str) -> None:
-    """Do nothing where MLflow can measure this machine.
+    """Raise ConfigurationError unless MLflow can measure this machine.
 
     Raises:
-        ConfigurationError: psutil, with which MLflow measures, is not installed, or nothing is tracked.
+        ConfigurationError: psutil, which MLflow measures with, is not installed, or tracking is off.
     """
     if tracking == "off":
-        raise ConfigurationError("system_metrics: they are shown in MLflow, and tracking is off; leave one of the two out.")
-    import ray  # noqa: F401  # it brings a psutil of its own where none is installed
+        raise ConfigurationError(
+            "system_metrics: they are logged to MLflow, but tracking is off; remove one of the two settings."
+        )
+    import ray  # noqa: F401  # it contains a psutil, for where none is installed
 
     try:
         import psutil  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(
-            "system_metrics: MLflow measures with psutil, which is missing here; get it with: pip install psutil"
+            "system_metrics: MLflow needs psutil for them, which is not installed; install it with: pip install psutil"
         ) from error
 
 
 class SystemMonitor:
-    """Measures this machine every 10 seconds, in a thread of MLflow's, as metrics `system/...` of a run.
+    """Logs metrics `system/...` of this machine to a run, every 10 seconds, from a thread of MLflow.
 
     MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL sets another interval. GPUs are measured where nvidia-ml-py is installed.
 
     Args:
-        uri: The store.
+        uri: Tracking URI of the store.
     """
 
     def __init__(self, uri: str) -> None:
@@ -45,29 +49,17 @@ class SystemMonitor:
         self._monitor: SystemMetricsMonitor | None = None
 
     def keep_running(self, run_id: str) -> None:
-        """Begin, or begin again: MLflow gives up for good when the store once does not answer."""
+        """Start, or restart: MLflow stops measuring for good if the store once does not answer."""
         if self._monitor is not None and self._monitor._process is not None and self._monitor._process.is_alive():
             return
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        with _quiet():
+        with raised_level(logging.WARNING, _LOGGER):
             self._monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self._uri)
             self._monitor.start()
 
     def stop(self) -> None:
-        """Send what was measured, and end."""
+        """Send the remaining measurements and stop."""
         if self._monitor is not None:
-            with _quiet():
+            with raised_level(logging.WARNING, _LOGGER):
                 self._monitor.finish()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back that MLflow begins and ends, which would break the live line of the search."""
-    each = logging.getLogger("mlflow.system_metrics.system_metrics_monitor")
-    before = each.level
-    each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        each.setLevel(before)

@@ -1,17 +1,16 @@
-"""The MLflow tracker of a search: the one writer, which the search never waits for and never dies of."""
+"""MLflow tracker of a search: writes from a background thread and never blocks or fails the search."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from archsearch.errors import first_line
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.tracking.curves import (
@@ -22,10 +21,12 @@ from archsearch.platform.tracking.curves import (
     anytime_curve,
     anytime_points,
     budget_points,
+    milliseconds_now,
 )
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
 from archsearch.platform.tracking.saved_view import view_of
+from archsearch.platform.tracking.store import default_uri, without_credentials
 from archsearch.platform.tracking.system_metrics import SystemMonitor
 from archsearch.platform.tracking.unsent import forget_unsent, unsent_points, write_unsent
 from archsearch.searchers import Observation
@@ -39,25 +40,25 @@ Task = tuple[str, Callable[[MlflowRun], None]]
 
 
 class Tracker:
-    """Writes one search to one MLflow run, from a thread of its own, in batches.
+    """Writes one search to one MLflow run, in batches, from a background thread.
 
-    An error, an unreachable server, or one that takes more than 30 seconds for an answer is reported once; what could not be
-    sent is kept, tried again every few seconds and at the end, and finally written to `mlflow-unsent.jsonl`. The next tracker
-    of the run, that of `archsearch resume`, sends it.
+    An error, an unreachable server, or one that needs more than 30 seconds for an answer is reported once. Data that could not
+    be sent is retried every few seconds and at the end, and finally written to `mlflow-unsent.jsonl`, from which the tracker of
+    `archsearch resume` sends it.
 
     Args:
-        tracking_uri: Address of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
-        experiment: Name of the experiment; made where it is missing.
+        tracking_uri: URI of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
+        experiment: Name of the experiment; created if needed.
         run_name: Name of the run.
-        tags: Tags of the run; cut to 8,000 characters.
-        params: Settings, nested ones with dotted names; cut to 6,000 characters.
-        run_id: Run to take up again; None makes a new one.
-        directory: Folder for what could not be sent; None takes the current folder.
-        gpus_per_worker: GPUs that one second of evaluating keeps busy.
-        system_metrics: Whether to log what this machine does meanwhile; see `SystemMonitor`.
+        tags: Tags of the run, each truncated to 8,000 characters.
+        params: Settings, nested ones with dotted names, each truncated to 6,000 characters.
+        run_id: Run to resume; None creates a new one.
+        directory: Folder of `mlflow-unsent.jsonl`; None takes the current folder.
+        gpus_per_worker: GPUs that an evaluation occupies.
+        system_metrics: Whether to log the load of this machine; see `SystemMonitor`.
         interval: Seconds between two writes.
-        on_run: Called with the run's id, in the tracker's thread, once the run is there.
-        patience: Seconds that `start` and `finish` wait for the store at most.
+        on_run: Called with the run's id, in the tracker's thread, once the run exists.
+        patience: Longest time that `start` and `finish` wait for the store, seconds.
 
     Example:
         >>> tracker = Tracker(None, "nasbench201/digits", "evolution-s0", {"seed": 0}, {"num_candidates": 500})
@@ -100,63 +101,64 @@ class Tracker:
 
     @property
     def run_id(self) -> str | None:
-        """Id of the run, after the first contact with the store; None where that failed so far."""
+        """Id of the run; waits for the first contact with the store, and is None if that failed."""
         if self._thread.is_alive():
             self._first_try.wait(self._patience)
         return self._run.run_id
 
     def start(self, wait: bool = True) -> str | None:
-        """Make the run, or take it up again, and return its id; None where the store could not be reached for now.
+        """Create or resume the run and return its id; None if the store cannot be reached yet.
 
         Args:
-            wait: Whether to wait for the store. A new database takes seconds, in which a search can begin; then ask for
-                `run_id` later.
+            wait: Whether to wait for the store. Creating a database takes seconds; with False, None is returned at once and
+                `run_id` has the id later.
         """
         self._thread.start()
         return self.run_id if wait else None
 
     def record(self, observations: Sequence[Observation]) -> None:
-        """Take the next outcomes, in order of arrival; the curves are sent within seconds.
+        """Add the next outcomes, in order of arrival; their points are sent within seconds.
 
-        A resumed search records its earlier outcomes again: points that the run has already are left out.
+        A resumed search records its earlier outcomes again; points that the run already has are not sent twice.
         """
         with self._lock:
-            self._points += self._curve.extend(observations, _now())
+            self._points += self._curve.extend(observations, milliseconds_now())
         began = self._call_began
         if began is not None and time.monotonic() - began > _SLOW_SECONDS:
-            # MLflow repeats a call for minutes before it gives up.
+            # MLflow retries a call for minutes before it raises an error.
             self._warn(f"no answer for {_SLOW_SECONDS:.0f} seconds")
 
     def record_values(self, values: Mapping[str, float]) -> None:
-        """Take further figures, such as the trust in a surrogate, at the present number of candidates."""
+        """Add further metrics, such as a surrogate's rank correlation, at the current number of candidates."""
         finite = {key: value for key, value in values.items() if math.isfinite(value)}
         with self._lock:
-            self._points += [Point(key, value, self._curve.count, _now()) for key, value in finite.items()]
+            self._points += [Point(key, value, self._curve.count, milliseconds_now()) for key, value in finite.items()]
 
     def log_artifacts(self, directory: Path) -> None:
-        """Copy the folder of the report into the run."""
+        """Log the folder of the report as artifacts of the run."""
         self._report = directory
         self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
 
     def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Make a child run for each of the best candidates, at most five."""
+        """Create a child run for each of the best five candidates."""
         self._add("child runs of the best candidates", lambda run: run.log_finalists(rows))
 
     def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
-        """Send what is left, give the run its status, and wait for both.
+        """Send the remaining data, set the status of the run, and wait for both, at most `patience` seconds.
 
         Args:
             status: `FINISHED`, `KILLED` or `FAILED`.
-            summary: The search; its figures, a note and the ranking are sent. The anytime curve is sent with `FINISHED` only,
-                because a resumed search would draw a second one over it.
-            top: Rows of the ranking.
+            summary: The search; its metrics, a note and the ranking are sent. The anytime curve is sent only with `FINISHED`,
+                since a resumed search would draw a second one over it.
+            top: Number of rows of the ranking.
 
         Returns:
-            The file with what could not be sent, or None.
+            The file with the data that could not be sent, or None.
         """
         with self._lock:
             if status == "FINISHED" and (summary is None or self._curve.count == summary.num_candidates):
-                self._points += self._curve.end(_now())  # elsewhere this step would be one that other runs do not have
+                # The last point of a stopped search would be at a step that other runs do not have.
+                self._points += self._curve.end(milliseconds_now())
             if summary is not None:
                 self._points += self._final_points(summary, status)
         if summary is not None:
@@ -164,7 +166,7 @@ class Tracker:
             tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
             self._add("note", lambda run: run.log_tags(tags))
             if status == "FINISHED":
-                view = view_of(summary, _now())
+                view = view_of(summary, milliseconds_now())
                 self._add("saved view", lambda run: run.log_view(view))
             self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
         if (system := self._system) is not None:
@@ -179,17 +181,17 @@ class Tracker:
 
     def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
         metrics = final_metrics(summary, self._gpus_per_worker)
-        points = [Point(key, value, len(summary.evaluations), _now()) for key, value in metrics.items()]
+        points = [Point(key, value, len(summary.evaluations), milliseconds_now()) for key, value in metrics.items()]
         curve = anytime_curve(summary) if status == "FINISHED" else None
         if curve is None:
             return points
-        points += [*anytime_points(curve, _now()), *budget_points(_now())]
-        return points + (anytime_points(summary.exits, _now(), EXITS_ACCURACY) if summary.exits else [])
+        points += [*anytime_points(curve, milliseconds_now()), *budget_points(milliseconds_now())]
+        return points + (anytime_points(summary.exits, milliseconds_now(), EXITS_ACCURACY) if summary.exits else [])
 
     def _add(self, what: str, call: Callable[[MlflowRun], None]) -> None:
         with self._lock:
             self._tasks.append((what, call))
-        self._wake.set()  # a task is sent at once, beside whatever else the search still does
+        self._wake.set()  # tasks are sent at once, while the search goes on
 
     def _work(self) -> None:
         self._send()
@@ -201,7 +203,7 @@ class Tracker:
         self._send()
 
     def _send(self) -> None:
-        """Send what there is; what was sent is forgotten, the rest stays for the next time."""
+        """Send points and tasks in order; what fails stays for the next time."""
         if not self._tried(self._connect):
             return
         while self._points and not self._given_up.is_set():
@@ -224,12 +226,12 @@ class Tracker:
             self._system.keep_running(self._run.run_id)
 
     def _tried(self, call: Callable[..., object], *arguments: object) -> bool:
-        """Return whether a call went well; the first one that does not is reported."""
+        """Return whether a call succeeded; the first failure is reported."""
         self._call_began = time.monotonic()
         try:
             call(*arguments)
-        except Exception as error:  # whatever the store does, the search goes on
-            self._warn(" ".join(str(error).split())[:300])
+        except Exception as error:  # no error of the store may stop the search
+            self._warn(first_line(error)[:300])
             return False
         finally:
             self._call_began = None
@@ -238,9 +240,9 @@ class Tracker:
     def _warn(self, reason: str) -> None:
         if not self._warned:
             self._warned = True
-            store = shown(self._run.uri)
+            store = without_credentials(self._run.uri)
             logger.warning(
-                "MLflow at %s does not take the run (%s); the search goes on, and what is to be logged is kept", store, reason
+                "cannot log to MLflow at %s (%s); the search goes on, and its metrics are kept to be sent later", store, reason
             )
 
     def _write_unsent(self, status: str) -> Path | None:
@@ -251,22 +253,7 @@ class Tracker:
             return None
         path = write_unsent(self._directory, self._run, status, points, tasks)
         if path is not None:
-            where = shown(self._run.uri)
+            where = without_credentials(self._run.uri)
             again = f"archsearch resume {self._directory}"
-            logger.warning("MLflow at %s did not take everything; the rest is in %s; send it with: %s", where, path, again)
+            logger.warning("some data could not be sent to MLflow at %s; it is in %s; send it with: %s", where, path, again)
         return path
-
-
-def default_uri() -> str:
-    """Return the store of the environment (MLFLOW_TRACKING_URI), else `mlflow.db` in the current folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-
-
-def shown(uri: str) -> str:
-    """Return an address without the user's name and password."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

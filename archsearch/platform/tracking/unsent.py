@@ -1,4 +1,4 @@
-"""What an MLflow store did not take: kept in the folder of the run, and sent when the run is resumed."""
+"""Metrics that could not be sent to MLflow: kept in the run's folder and sent when the run is resumed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from archsearch.atomic_file import written_atomically
 from archsearch.platform.tracking.curves import CURVES, Point
 from archsearch.platform.tracking.run import MlflowRun
 
@@ -18,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 def write_unsent(directory: Path, run: MlflowRun, status: str, points: Iterable[Point], tasks: Iterable[str]) -> Path | None:
-    """Write points and the names of tasks to `mlflow-unsent.jsonl`, and return its path; None where the disk refuses.
+    """Write points and the names of tasks to `mlflow-unsent.jsonl`, and return its path; None if it cannot be written.
 
     Args:
         directory: Folder of the run.
-        run: What they were for.
-        status: What the run ended with.
+        run: The MLflow run that they belong to.
+        status: Final status of the run.
         points: Points in order.
-        tasks: What else was to be sent.
+        tasks: Names of everything else that was to be sent.
     """
     header = {"experiment": run.experiment, "run_name": run.run_name, "run_id": run.run_id, "status": status}
     lines: list[dict[str, Any]] = [{"kind": "run", **header, "tags": run.tags, "params": run.params}]
@@ -34,15 +35,16 @@ def write_unsent(directory: Path, run: MlflowRun, status: str, points: Iterable[
     path = directory / UNSENT
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        with written_atomically(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     except OSError as error:
-        logger.warning("what MLflow did not take could not be written to %s either (%s)", path, error.strerror)
+        logger.warning("the metrics that could not be sent to MLflow cannot be written to %s either (%s)", path, error.strerror)
         return None
     return path
 
 
 def unsent_points(directory: Path) -> Sequence[Point]:
-    """Return the points that an earlier session of the run could not send, less the curves, which a resumed search makes anew."""
+    """Return the points that an earlier session could not send, except curves, which a resumed search records again."""
     return [point for point in _points(directory / UNSENT) if point.key not in CURVES]
 
 
@@ -54,9 +56,9 @@ def _points(path: Path) -> Iterator[Point]:
             if record["kind"] == "metric":
                 yield Point(str(record["key"]), float(record["value"]), int(record["step"]), int(record["timestamp"]))
         except (ValueError, KeyError, TypeError):
-            continue  # a line that was cut off: what it held cannot be had any more
+            continue  # a truncated line
 
 
 def forget_unsent(directory: Path) -> None:
-    """Remove the file: all was sent."""
+    """Delete the file, after everything was sent."""
     (directory / UNSENT).unlink(missing_ok=True)

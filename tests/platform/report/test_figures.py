@@ -69,7 +69,7 @@ def test_the_course_counts_candidates_and_only_seconds_that_were_paid(make_summa
     assert line(upper, "best so far")[0] == [1, 2, 3, 4]
     assert line(upper, "best so far")[1] == pytest.approx([20, 20, 50, 50])
     assert line(lower, "best so far")[0] == [10, 20, 20, 30]
-    assert lower.get_xlabel() == "evaluation time paid (seconds)"
+    assert lower.get_xlabel() == "time spent on evaluations (seconds)"
     assert upper.get_ylabel() == "validation accuracy (%)"
 
 
@@ -91,7 +91,7 @@ def test_dots_below_the_axis_are_counted_in_the_legend(make_summary: Any) -> Non
     scores = [0.9, *[0.8 + 0.001 * index for index in range(38)], 0.1]
     figure = figures.best_so_far_of(make_summary(scores))
     assert figure.axes[0].get_ylim()[0] > 10
-    assert figure.legends[0].texts[0].get_text() == "candidates (1 more below)"
+    assert figure.legends[0].texts[0].get_text() == "candidates (1 below the axis)"
 
 
 @pytest.mark.parametrize("scores", [[NAN, NAN], []])
@@ -99,7 +99,7 @@ def test_the_course_of_a_search_without_scores_says_so(make_summary: Any, scores
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = figures.best_so_far_of(make_summary(scores, ["broken"] * len(scores)))
-    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no candidate was scored"] * len(figure.axes)
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no candidate has a score"] * len(figure.axes)
 
 
 def test_trade_off_marks_the_front_and_the_best(make_summary: Any) -> None:

@@ -10,12 +10,15 @@ def test_the_curve_has_the_candidates_at_which_the_surrogate_was_tried() -> None
 
 
 @pytest.mark.parametrize(
-    ("tau", "words"), [(0.8, "It ranked well"), (0.2, "a little better than chance"), (-0.4, "no better than chance; where")]
+    ("tau", "words"), [(0.8, "a good ranking"), (0.2, "a little better than chance"), (-0.4, "no better than chance; with")]
 )
 def test_words_say_what_the_last_correlation_means(tau: float, words: str) -> None:
     sentence = trust_sentence([(5, {TRUST: 0.3}), (9, {TRUST: tau})])
     assert words in sentence
-    assert f"was {tau:.2f}: of two candidates it named the better one in about {round(50 + 50 * tau)} % of cases" in sentence
+    assert (
+        f"is {tau:.2f}: of two candidates, the surrogate ranked the better one higher in about {round(50 + 50 * tau)} % of cases"
+        in sentence
+    )
     assert trust_sentence([(5, {})]) == ""
 
 

@@ -165,5 +165,5 @@ def test_only_trained_networks_are_registered(folder: Path, uri: str, tmp_path: 
 
 def test_a_store_that_refuses_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_bytes(b"no database, " * 100)
-    with pytest.raises(RunError, match=r"register: MLflow at sqlite:.*broken.db does not take the model"):
+    with pytest.raises(RunError, match=r"register: MLflow at sqlite:.*broken.db does not accept the model"):
         register_model(folder, "a", f"sqlite:///{tmp_path}/broken.db")

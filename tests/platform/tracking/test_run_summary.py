@@ -29,7 +29,7 @@ def test_the_note_is_a_markdown_table(make_summary: Any) -> None:
     text = note(make_summary([0.5, 0.75], columns={"architecture": ["a|b", "c"]}))
     assert "**75.00 %** among 2 candidates" in text
     assert "| 2 | 50.00 | - | - | a\\|b |" in text.splitlines()
-    assert "none of 1 candidates was scored" in note(make_summary([NAN], ["lost"]))
+    assert "none of 1 candidates has a score" in note(make_summary([NAN], ["lost"]))
 
 
 def test_the_table_is_readable_by_pandas_and_mlflow(make_summary: Any) -> None:

@@ -55,9 +55,9 @@ def test_without_being_asked_for_the_load_is_not_measured(uri: str, tmp_path: Pa
 
 def test_what_is_missing_is_named_before_the_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = {"storage": tmp_path / "runs", "system_metrics": True, "evaluator": "table:digits201", "progress": False}
-    with pytest.raises(ConfigurationError, match=r"^system_metrics: they are shown in MLflow, and tracking is off"):
+    with pytest.raises(ConfigurationError, match=r"^system_metrics: they are logged to MLflow, but tracking is off"):
         run_search(tracking="off", **settings)
     monkeypatch.setitem(sys.modules, "psutil", None)
-    with pytest.raises(ConfigurationError, match=r"^system_metrics: .* missing here; get it with: pip install psutil"):
+    with pytest.raises(ConfigurationError, match=r"^system_metrics: .* not installed; install it with: pip install psutil"):
         run_search(tracking="auto", **settings)
     assert not (tmp_path / "runs").exists()
