@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archsearch.platform.comparison.running import Comparison, compare
     from archsearch.platform.configuration import SearchConfiguration
-    from archsearch.platform.export_run import finished_run
-    from archsearch.platform.result import Found, SearchResult
+    from archsearch.platform.result import Found, SearchResult, finished_run
     from archsearch.platform.search import resume_search, run_search
     from archsearch.platform.tracking.model_registry import RegisteredModel, register_model
     from archsearch.platform.training.retraining import retrain
@@ -38,7 +37,7 @@ _MODULES = {
     "SearchResult": "result",
     "TrainedModel": "training.trained_model",
     "compare": "comparison.running",
-    "finished_run": "export_run",
+    "finished_run": "result",
     "register_model": "tracking.model_registry",
     "resume_search": "search",
     "retrain": "training.retraining",

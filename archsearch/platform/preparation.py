@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
 
+from archsearch.cluster import Ledger
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goals_for
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
@@ -17,6 +22,53 @@ from archsearch.spaces import get as get_space
 
 # Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
 _LOOKUP_SECONDS = 5e-4
+
+
+@dataclass
+class Search:
+    """The parts of one search, ready to run."""
+
+    configuration: SearchConfiguration
+    space: SearchSpace
+    searcher: ArchitectureSearcher
+    evaluator: Evaluator
+    folder: RunFolder
+    ledger: Ledger
+    resumed: bool
+
+
+def prepare(
+    configuration: SearchConfiguration,
+    space: str | SearchSpace,
+    searcher: str | ArchitectureSearcher | Any,
+    evaluator: str | Evaluator,
+    resume: bool,
+) -> Search:
+    """Return a search with its folder and ledger; whatever is wrong with the settings shows here, before anything runs.
+
+    Args:
+        configuration: All other settings.
+        space: As for `make_parts`.
+        searcher: As for `make_parts`.
+        evaluator: As for `make_parts`.
+        resume: Whether the run's folder is there already.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+        TableError: The table cannot be used.
+        DatasetError: The images cannot be read.
+        RunError: The run's folder exists already (or does not, when resuming).
+    """
+    if configuration.system_metrics:
+        check_system_metrics(configuration.tracking)
+    space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
+    fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
+    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
+    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
+    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
+    folder.bind(configuration, fingerprint)
+    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+    return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
 def make_parts(

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from archsearch import __version__
 from archsearch.errors import RunError
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
 from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
+from archsearch.spaces import get as get_space
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
@@ -204,7 +206,7 @@ class SearchResult:
         """
         folder = self.best.export(directory)
         try:
-            pa.parquet.write_table(self.evaluations, folder / "evaluations.parquet")
+            pq.write_table(self.evaluations, folder / "evaluations.parquet")
         except OSError as error:
             raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
         return folder
@@ -224,6 +226,34 @@ class SearchResult:
 def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
     """Return the size settings among the arguments of `SearchSpace.cost`."""
     return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
+
+
+def finished_run(run: str | Path) -> SearchResult:
+    """Return the result of a run from its folder. Nothing is evaluated; what the search cost is not read.
+
+    Args:
+        run: Folder of the run, such as `runs/NAME`.
+
+    Raises:
+        RunError: There is no such run, or its table of evaluations is missing or damaged.
+        ConfigurationError: Its space or its evaluator is not known here, such as one of one's own that is not registered.
+
+    Example:
+        >>> finished_run("runs/evolution-nasbench201-digits-s0").best.export("winner")
+    """
+    folder = RunFolder.open(Path(run).expanduser().absolute())
+    configuration = folder.configuration()
+    table = folder.report / "evaluations.parquet"
+    try:
+        evaluations = pq.read_table(table)
+    except FileNotFoundError as error:
+        raise RunError(f"run: {folder.path} has no {table.name} yet; go on with: archsearch resume {folder.path}") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"run: {table} is damaged; write it anew with: archsearch resume {folder.path}") from error
+    space = get_space(configuration.space)
+    evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
+    summary = summary_of(folder, configuration, evaluator, evaluations)
+    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments))
 
 
 def summary_of(

@@ -6,24 +6,23 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
+from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator
-from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
-from archsearch.platform.preparation import make_parts
+from archsearch.platform.configuration import from_mapping, with_default_job
+from archsearch.platform.preparation import Search, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
-from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import NoTracker, open_tracker
-from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.spaces import SearchSpace
@@ -100,53 +99,6 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
-
-
-@dataclass
-class Search:
-    """The parts of one search, ready to run."""
-
-    configuration: SearchConfiguration
-    space: SearchSpace
-    searcher: ArchitectureSearcher
-    evaluator: Evaluator
-    folder: RunFolder
-    ledger: Ledger
-    resumed: bool
-
-
-def prepare(
-    configuration: SearchConfiguration,
-    space: str | SearchSpace,
-    searcher: str | ArchitectureSearcher | Any,
-    evaluator: str | Evaluator,
-    resume: bool,
-) -> Search:
-    """Return a search with its folder and ledger; whatever is wrong with the settings shows here, before anything runs.
-
-    Args:
-        configuration: All other settings.
-        space: As for `make_parts`.
-        searcher: As for `make_parts`.
-        evaluator: As for `make_parts`.
-        resume: Whether the run's folder is there already.
-
-    Raises:
-        ConfigurationError: The settings cannot be used.
-        TableError: The table cannot be used.
-        DatasetError: The images cannot be read.
-        RunError: The run's folder exists already (or does not, when resuming).
-    """
-    if configuration.system_metrics:
-        check_system_metrics(configuration.tracking)
-    space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
-    fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
-    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
-    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
-    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
-    folder.bind(configuration, fingerprint)
-    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
-    return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
 def _run(search: Search, stream: TextIO | None) -> SearchResult:

@@ -17,7 +17,7 @@ from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.commands.calibration import Calibration, calibrate
 from archsearch.platform.commands.doctor import storage_state
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.search import prepare
+from archsearch.platform.preparation import prepare
 from archsearch.platform.tracking.store import check_tracking
 from archsearch.platform.units import duration
 

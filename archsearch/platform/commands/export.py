@@ -116,7 +116,7 @@ def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Nam
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from archsearch.platform.export_run import finished_run
+    from archsearch.platform.result import finished_run
 
     result = finished_run(parsed.run)
     found = result.top(parsed.rank) if parsed.rank > 0 else []

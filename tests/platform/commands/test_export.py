@@ -19,8 +19,8 @@ from archsearch.errors import RunError
 from archsearch.evaluators.training.loop import Training
 from archsearch.platform.command_line import main
 from archsearch.platform.configuration import from_mapping
-from archsearch.platform.export_run import finished_run
 from archsearch.platform.report.report import write_tables
+from archsearch.platform.result import finished_run
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
