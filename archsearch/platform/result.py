@@ -94,13 +94,20 @@ class Found:
         Raises:
             RunError: The folder cannot be written.
         """
+        from archsearch.platform.export.facts import ModelFacts
         from archsearch.platform.export.folder import export_model
-        from archsearch.platform.export.model_card import ModelFacts
 
         network, arguments = self.build(), self.cost_arguments
         shape, classes = tuple(arguments.get("input_shape", (3, 32, 32))), arguments.get("num_classes", 10)
-        exits = len(network.plan.outputs)
-        facts = ModelFacts(self.space, self.architecture, shape, classes, exits, _scale(arguments), self.origin)
+        facts = ModelFacts(
+            space=self.space,
+            architecture=self.architecture,
+            input_shape=shape,
+            num_classes=classes,
+            num_exits=len(network.plan.outputs),
+            scale=_scale(arguments),
+            origin=self.origin,
+        )
         return export_model(network, facts, directory)
 
     def __str__(self) -> str:

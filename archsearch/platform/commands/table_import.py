@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.platform.live_line import LiveLine
 
 if TYPE_CHECKING:
     from archsearch.evaluators.tables.card import TableCard
@@ -25,7 +26,6 @@ _EPILOG = """examples:
 A table is checked against its space, and then known as table:NAME to all searches with the same ARCHSEARCH_CACHE.
 """
 _NAMES_SHOWN = 8
-_TERMINAL_PERIOD, _LOG_PERIOD = 0.2, 15.0  # seconds between two reports of progress
 
 
 def add_import(commands: Any) -> None:
@@ -80,9 +80,9 @@ def _install(parsed: argparse.Namespace) -> int:
 
     name = parsed.name or _default_name(parsed)
     replaced = new_path(name).exists()
-    with _ProgressLine("read") as progress:
+    with _progress("read") as progress:
         draft = parsed.read(parsed, progress)
-    with _ProgressLine("checked") as progress:
+    with _progress("checked") as progress:
         path, card = install(draft, name, percent=parsed.percent, drop_missing=parsed.drop_missing, progress=progress)
     print("\n".join(_summary(card, path, replaced)))
     return 0
@@ -155,29 +155,14 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-class _ProgressLine:
-    """Shows on standard error how far a step is: a terminal has one line that is rewritten, a log a new line now and then.
-
-    Args:
-        step: What is being done, such as `read`.
-    """
-
-    def __init__(self, step: str) -> None:
-        self._step, self._terminal = step, sys.stderr.isatty()
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._last > (_TERMINAL_PERIOD if self._terminal else _LOG_PERIOD):
-            self._last = time.monotonic()
-            text = f"{100 * done // max(total, 1)} % {self._step}"
-            print(f"\r\x1b[K{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> _ProgressLine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+@contextmanager
+def _progress(step: str) -> Iterator[Progress]:
+    """Yield a function that shows the percentage done of a step, such as `read`, on standard error."""
+    line = LiveLine(sys.stderr, at_once=False)
+    try:
+        yield lambda done, total: line.show(lambda: f"{100 * done // max(total, 1)} % {step}")
+    finally:
+        line.end(clear=True)
 
 
 def table_lines() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,8 +12,10 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators.latency import measured_latency
+from archsearch.evaluators.training.scoring import exits_of
+from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.formats import write_formats
-from archsearch.platform.export.model_card import ModelFacts, architecture_json, model_card
+from archsearch.platform.export.model_card import architecture_json, model_card
 from archsearch.platform.report.drawing import save_drawing
 from archsearch.spaces.network import Network
 from archsearch.spaces.source_code.writer import source_code
@@ -97,7 +98,7 @@ def _imported(path: Path) -> nn.Module:
 def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
     """Do nothing where both compute the same logits."""
     with torch.inference_mode():
-        for left, right in zip(exits(module(_images(input_shape))), exits(network(_images(input_shape))), strict=True):
+        for left, right in zip(exits_of(module(_images(input_shape))), exits_of(network(_images(input_shape))), strict=True):
             # Untrained networks may have large logits: what counts is the error beside them.
             if not torch.allclose(
                 left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max()))
@@ -106,11 +107,6 @@ def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, i
                     f"model.py: its logits differ by {float((left - right).abs().max()):.2g} from those of the network. "
                     "An operator of the space does another thing than its form as source; please report it."
                 )
-
-
-def exits(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """Return the logits of each exit."""
-    return [output] if isinstance(output, Tensor) else list(output)
 
 
 def _images(input_shape: tuple[int, int, int]) -> Tensor:

@@ -7,13 +7,14 @@ import importlib.util
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from archsearch.errors import first_line
+from archsearch.evaluators.training.scoring import exits_of
 
 PT2, ONNX = "model.pt2", "model.onnx"
 _ONNX_TOLERANCE = 1e-4
@@ -22,10 +23,6 @@ _EXPORT_ERRORS = (
     *(RuntimeError, ValueError, TypeError, NotImplementedError),
     *(torch._dynamo.exc.TorchDynamoException, torch.onnx.errors.OnnxExporterError),
 )
-
-
-class FormatMissing(Exception):
-    """A format could not be written; the text tells why, and what to do."""
 
 
 def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, str]:
@@ -84,8 +81,7 @@ def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
     name = session.get_inputs()[0].name
     for batch in (images, images[:1]):  # the batch size must not be fixed
         with torch.inference_mode():
-            output = module(batch)
-        expected: Sequence[Tensor] = [output] if isinstance(output, Tensor) else output
+            expected = exits_of(module(batch))
         for left, right in zip(session.run(None, {name: batch.numpy()}), expected, strict=True):
             difference = float((torch.from_numpy(left) - right).abs().max()) / max(1.0, float(right.abs().max()))
             if not difference <= _ONNX_TOLERANCE:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,13 +19,10 @@ from archsearch.evaluators.training.initial_weights import begin_with, identity
 from archsearch.evaluators.training.loop import Training, TrainingDiverged
 from archsearch.evaluators.training.processes import Processes
 from archsearch.evaluators.training.scoring import Score, exit_scores, score
+from archsearch.platform.export.facts import TrainingData
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
-from archsearch.platform.training.trained_model import TrainingData
 from archsearch.spaces import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from archsearch.spaces.network import Network
-
+from archsearch.spaces.network import Network
 
 REMEDY = "Take a smaller batch_size, a batch in parts (accumulate), fewer channels, or fewer images."
 """What helps a training that is short of memory."""

@@ -15,9 +15,10 @@ from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.training.recipe import default_scale
+from archsearch.platform.export.facts import TrainingData
 from archsearch.platform.training.final_training import REMEDY, FinalTraining, Parts, measured
 from archsearch.platform.training.progress import EpochProgress
-from archsearch.platform.training.trained_model import TrainedModel, TrainingData
+from archsearch.platform.training.trained_model import TrainedModel
 from archsearch.platform.training.worker_group import run_by_workers
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -97,8 +98,19 @@ def retrain(
     accuracies, exits = measured(network, parts)
     label = _label(recipe, changes, workers)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
-    model = (network, space, architecture, size, data, made, label, seed)
-    return TrainedModel(*model, {**figures, **accuracies}, exits, dict(origin or {}))
+    return TrainedModel(
+        network=network,
+        space=space,
+        architecture=architecture,
+        scale=size,
+        data=data,
+        recipe=made,
+        recipe_name=label,
+        seed=seed,
+        metrics={**figures, **accuracies},
+        exit_accuracies=exits,
+        origin=dict(origin or {}),
+    )
 
 
 def _label(recipe: str | Recipe, changes: Mapping[str, Any], workers: int) -> str:

@@ -132,7 +132,7 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
         assert main(command) == 130
     assert "stopped; the same command goes on after the last epoch that was finished" in capsys.readouterr().err
     assert main(command) == 0
-    assert "Going on after epoch 2 of 3" in capsys.readouterr().err
+    assert "Resuming after epoch 2 of 3" in capsys.readouterr().err
     key = spaces.get("nasbench201").key(spaces.get("nasbench201").parse(CELL))
     assert content_of(Path(f"nasbench201-{key[:8]}"))["training"]["metrics"]["epochs"] == 3
 

@@ -162,7 +162,7 @@ def test_progress_tells_epochs_accuracy_and_time_left() -> None:
     progress.show(6, 1.25, 0.6)  # too soon for a log
     progress.show(10, 0.5, None)
     first, second, last = stream.getvalue().splitlines()
-    assert first == "Going on after epoch 4 of 10."
+    assert first == "Resuming after epoch 4 of 10."
     assert second.startswith("epoch 5/10, loss 1.5, validation accuracy 50.00 %, ")
     assert second.endswith(" left")
     assert last.startswith("epoch 10/10, loss 0.5, ")
