@@ -1,18 +1,19 @@
-"""The errors that archsearch raises on purpose.
+"""Exceptions of archsearch, argument checks, and the text of error messages.
 
-Every message names the argument, what was expected, what came and what to do next. The command line prints the message
-alone and exits with `exit_code`.
+Each message names the argument, what was expected, what was given and what to do next. The command line prints the message
+without a traceback and exits with `exit_code`.
 """
 
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
 class ArchSearchError(Exception):
-    """The root of all errors raised on purpose by archsearch."""
+    """Base class of all exceptions that archsearch raises itself."""
 
     exit_code = 2
 
@@ -22,15 +23,15 @@ class ConfigurationError(ArchSearchError):
 
 
 class ArchitectureError(ArchSearchError):
-    """A text, a graph or a genotype is not an architecture of the space at hand."""
+    """A string, a graph or a genotype is not an architecture of the search space."""
 
 
 class DatasetError(ArchSearchError):
-    """Images or labels cannot be read, or do not suit the task."""
+    """Images or labels cannot be read, or do not fit the task."""
 
 
 class TableError(ArchSearchError):
-    """A benchmark table is missing, damaged, or does not fit the space."""
+    """A benchmark table is missing, corrupt, or does not fit the search space."""
 
 
 class LedgerError(ArchSearchError):
@@ -42,46 +43,55 @@ class RunError(ArchSearchError):
 
 
 class SearchStopped(ArchSearchError):
-    """A search was interrupted; what was evaluated is in the ledger and the search can be resumed."""
+    """A search was interrupted; its evaluations are in the ledger, and it can be resumed."""
 
     exit_code = 130
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'X'?` for the name in `known` nearest to `given`, or an empty text."""
+    """Return ` Did you mean 'X'?` for the name in `known` that is most similar to `given`, or an empty string if none is."""
     near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def unknown_name(argument: str, given: object, known: Iterable[str]) -> str:
-    """Return the message for a name that is not among the `known` ones."""
+    """Return the error message for a name that is not in `known`, with the most similar known name as a suggestion."""
     names = sorted(known)
     return f"{argument}: expected one of {', '.join(names)}; got {given!r}.{did_you_mean(str(given), names)}"
 
 
 def check_whole_number(argument: str, value: object, least: int = 1) -> None:
-    """Do nothing where a value is a whole number that is large enough.
-
-    Raises:
-        ConfigurationError: It is none, or too small.
-    """
+    """Raise ConfigurationError unless `value` is an int of at least `least`; a bool is not accepted as an int."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{argument}: expected a whole number of at least {least}; got {value!r}.")
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
+    """Return the first non-empty line of an exception's message, or the name of its type if the message is empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
+def message_in_one_line(error: BaseException, limit: int | None = None) -> str:
+    """Return the whole message of an exception on one line, or the name of its type if the message is empty.
+
+    Args:
+        error: The exception. Each run of whitespace in its message, line breaks included, becomes one space.
+        limit: Largest number of characters returned; the rest is cut off. None returns all.
+    """
+    return (" ".join(str(error).split()) or type(error).__name__)[:limit]
+
+
 def one_line(value: object) -> str:
-    """Return a value as text for a message: texts as they are written in code, tensors in one line."""
+    """Return the `repr` of a value on one line, for an error message; the `repr` of an array or tensor has several."""
     return " ".join(repr(value).split())
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out, of the machine or a GPU; told by name, so that torch need not be there."""
+    """Return whether an exception means that the machine or a GPU ran out of memory.
+
+    Types are compared by name, so that torch need not be imported.
+    """
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error).lower()
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
@@ -91,10 +101,35 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_errors(remedy: str) -> Iterator[None]:
-    """Turn errors of too little memory into a `RunError` that tells what to do."""
+    """Turn out-of-memory exceptions into a `RunError` whose message ends with `remedy`, what the user can do."""
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         raise RunError(f"memory: this machine or its GPU has too little of it ({first_line(error)}). {remedy}") from error
+
+
+def wrong_kind(argument: str, expected: str, given: object) -> str:
+    """Return the error message for an argument of the wrong type.
+
+    Args:
+        argument: Name of the argument.
+        expected: What it takes, such as `a search space or its name`.
+        given: What came. A class is a frequent slip for an instance of it, and the message says so.
+    """
+    if isinstance(given, type):
+        return f"{argument}: expected {expected}; got the class {given.__name__}: give an instance, {given.__name__}(...)."
+    if callable(given) and hasattr(given, "__name__"):
+        return f"{argument}: expected {expected}; got the function {given.__name__}."
+    if given is None:
+        return f"{argument}: expected {expected}; got None."
+    if isinstance(given, bool | int | float | str | bytes | tuple | list | dict | set):
+        return f"{argument}: expected {expected}; got {reprlib.repr(given)}, of the type {type(given).__name__}."
+    return f"{argument}: expected {expected}; got an object of the type {type(given).__name__}."
+
+
+def check_kind(argument: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    """Raise ConfigurationError, with the message of `wrong_kind`, unless `value` is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(wrong_kind(argument, expected, value))

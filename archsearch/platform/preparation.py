@@ -10,7 +10,7 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
@@ -22,6 +22,7 @@ from archsearch.spaces import get as get_space
 
 # Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
 _LOOKUP_SECONDS = 5e-4
+_SEARCHER = "the name of a searcher, an ArchitectureSearcher, or a function of (domains, seed) that returns a Ray Tune Searcher"
 
 
 @dataclass
@@ -71,6 +72,16 @@ def prepare(
     return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
+def check_parts(space: object, searcher: object, evaluator: object) -> None:
+    """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
+    check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
+    check_kind("evaluator", evaluator, (str, Evaluator), "train:DATASET, table:NAME, table:PATH#COLUMN or an Evaluator")
+    made = isinstance(searcher, str | Searcher)
+    factory = issubclass(searcher, Searcher) if isinstance(searcher, type) else callable(searcher)
+    if not made and (not factory or (isinstance(searcher, type) and issubclass(searcher, ArchitectureSearcher))):
+        raise ConfigurationError(wrong_kind("searcher", _SEARCHER, searcher))
+
+
 def make_parts(
     configuration: SearchConfiguration,
     space: str | SearchSpace,
@@ -90,6 +101,7 @@ def make_parts(
         TableError: The table cannot be used.
         DatasetError: There is no such dataset.
     """
+    check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)

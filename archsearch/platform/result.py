@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archsearch import __version__
-from archsearch.errors import RunError
+from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
@@ -58,6 +58,9 @@ class Found:
 
     def build(self, **changes: int) -> Network:
         """Return an untrained network as it was scored, or with another size: `build(channels=32, num_classes=100)`."""
+        for name, value in changes.items():
+            if name != "input_shape":
+                check_whole_number(name, value)
         arguments = {**self.cost_arguments, **changes}
         shape = arguments.pop("input_shape", (3, 32, 32))
         arguments.setdefault("in_channels", shape[0])
@@ -83,6 +86,7 @@ class Found:
         """
         from archsearch.platform.training.retraining import retrain
 
+        check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
         size = {**_scale(self.cost_arguments), **(scale or {})}
         return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
 
@@ -149,6 +153,7 @@ class SearchResult:
 
     def top(self, count: int = 10) -> list[Found]:
         """Return the best `count` architectures, best first."""
+        check_whole_number("count", count)
         scores = self.summary.scores
         order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
         return [self._found(row, rank) for rank, row in enumerate(order[:count], start=1)]
@@ -177,6 +182,7 @@ class SearchResult:
         Raises:
             ConfigurationError: There is no such metric.
         """
+        check_kind("cost", cost, (str, type(None)), "the name of a metric, such as 'macs', or None")
         objectives = (Objective("score"), Objective(cost, maximize=False)) if cost else None
         return [self._found(row) for row in front(self.summary, objectives).tolist()]
 
@@ -190,6 +196,9 @@ class SearchResult:
         Raises:
             ConfigurationError: The reference does not fit the objectives.
         """
+        check_kind(
+            "reference", reference, (Mapping, type(None)), "a number for each objective, such as {'score': 0.1, 'macs': 1e8}"
+        )
         return hypervolume(self.summary, reference)
 
     @cached_property
@@ -248,7 +257,7 @@ def finished_run(run: str | Path) -> SearchResult:
     Example:
         >>> finished_run("runs/evolution-nasbench201-digits-s0").best.export("winner")
     """
-    folder = RunFolder.open(Path(run).expanduser().absolute())
+    folder = RunFolder.open(run)
     configuration = folder.configuration()
     table = folder.report / "evaluations.parquet"
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from archsearch.cluster import Entry, Ledger
-from archsearch.errors import ConfigurationError, LedgerError, RunError, did_you_mean
+from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
 from archsearch.evaluators import Evaluation
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
 from archsearch.searchers import Observation
@@ -70,12 +70,21 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, run: str | Path) -> RunFolder:
         """Return the folder of an earlier run.
 
+        Args:
+            run: Path of the folder, such as `runs/NAME`.
+
         Raises:
-            RunError: There is none.
+            RunError: The folder does not exist or does not hold a run.
+            ConfigurationError: `run` is not a path.
         """
+        check_kind("run", run, (str, Path), "the folder of a run, such as runs/NAME")
+        try:
+            path = Path(run).expanduser().absolute()
+        except RuntimeError as error:  # the home of an unknown user, ~USER
+            raise RunError(f"run: there is no run in {run} ({error}).") from error
         if not (path / _SETTINGS).is_file():
             siblings = sorted(entry.parent.name for entry in path.parent.glob(f"*/{_SETTINGS}")) if path.parent.is_dir() else []
             hint = did_you_mean(path.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")

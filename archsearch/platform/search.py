@@ -15,7 +15,7 @@ from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import from_mapping, with_default_job
-from archsearch.platform.preparation import Search, prepare
+from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
@@ -69,6 +69,7 @@ def run_search(
         >>> print(result.best, result.best.score)
     """
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
+    check_parts(**{key: "" if value is None else value for key, value in names.items()})
     texts = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
@@ -95,7 +96,7 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
     Raises:
         RunError: There is no such run.
     """
-    folder = RunFolder.open(Path(run).expanduser().absolute())
+    folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)

@@ -25,7 +25,7 @@ from archsearch.cluster.pool.newest_state import ask_patiently
 from archsearch.cluster.pool.registry import Published
 from archsearch.cluster.pool_counts import PoolCounts
 from archsearch.cluster.pool_creation import is_there, make_actor, make_registry, needs, warn_if_too_many
-from archsearch.errors import ConfigurationError, first_line
+from archsearch.errors import ConfigurationError, check_kind, first_line, wrong_kind
 from archsearch.evaluators.surrogate import Batch, State
 
 # Ray sends larger arguments by reference to the program that made the actor; a restart after its end would not find them.
@@ -103,6 +103,8 @@ class ModelPool:
             ConfigurationError: An argument is out of range, or the function is too large to be sent.
             PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
         """
+        if not callable(model):
+            raise ConfigurationError(wrong_kind("model", "a function without arguments that makes the model", model))
         reserved = cpus if cpus is not None else (0.0 if gpus else float(threads))
         name = name or f"pool-{uuid.uuid4().hex[:8]}"
         layout = PoolLayout(name, actors, threads, reserved, gpus, shared, chunk_seconds, chunk_size, hang_seconds)
@@ -139,6 +141,7 @@ class ModelPool:
         Raises:
             PoolError: There is no such pool.
         """
+        check_kind("name", name, str, "the name of a pool")
         connect()
         try:
             registry: Any = ray.get_actor(name, namespace=NAMESPACE)

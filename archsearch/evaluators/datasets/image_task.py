@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from archsearch.errors import check_kind
 from archsearch.evaluators import datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
@@ -23,6 +24,7 @@ class ImageTask:
     """
 
     def __init__(self, dataset: str | Splits, root: str | None = None) -> None:
+        check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or Splits")
         name = dataset if isinstance(dataset, str) else "own"
         if isinstance(dataset, str):
             datasets.check_name(dataset)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
+from archsearch.errors import ConfigurationError, DatasetError, check_kind, check_whole_number
 from archsearch.evaluators import datasets
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.cpu_threads import cpu_threads
@@ -89,6 +89,7 @@ class TrainingEvaluator(Evaluator):
         **changes: Any,
     ) -> None:
         super().__init__(space, seed)
+        check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or Splits")
         name = dataset if isinstance(dataset, str) else "own"
         self.objective = ScoreObjective(objective, max_budget)
         self.recipe = (recipe or default_recipe(name)).with_changes(**changes)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
 from archsearch.evaluators.training.scoring import exits_of
 from archsearch.platform.export.facts import ModelFacts
@@ -49,6 +49,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
     Returns:
         The folder.
     """
+    check_kind("directory", directory, (str, Path), "the path of a folder")
     folder = Path(directory).expanduser()
     network.eval()
     left_out: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import check_whole_number, memory_errors
+from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets, recipes
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
@@ -79,6 +79,11 @@ def retrain(
         >>> model = retrain(space, architecture, "cifar10", recipe="cifar", checkpoint="final.pt", epochs=100)
         >>> model.metrics["test_accuracy"]
     """
+    check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+    check_kind("architecture", architecture, Architecture, f"an architecture of {space.name}, such as parse(string) returns")
+    check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or Splits")
+    check_kind("recipe", recipe, (str, Recipe), "the name of a recipe or a Recipe")
+    check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
     check_whole_number("workers", workers)
     name = dataset if isinstance(dataset, str) else dataset.train.name.partition("/")[0]
     made = recipes.get(recipe, name).with_changes(**changes)
