@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from ray.tune.search.optuna import OptunaSearch
 
 from archsearch import cluster, evaluators, platform, searchers, spaces
 from archsearch.errors import ArchSearchError, ConfigurationError, wrong_kind
@@ -50,7 +51,15 @@ def found() -> Found:
 
 
 def result() -> SearchResult:
-    columns = {"architecture": [CELL], "key": [SPACE.key(ARCHITECTURE)], "score": [0.5], "macs": [1e6], "error": [None], "seconds": [1.0]}
+    columns = {
+        "candidate": [0],
+        "architecture": [CELL],
+        "key": [SPACE.key(ARCHITECTURE)],
+        "score": [0.5],
+        "macs": [1e6],
+        "error": [None],
+        "seconds": [1.0],
+    }
     summary = SearchSummary(
         name="run",
         space="nasbench201",
@@ -122,7 +131,12 @@ ENTRIES: dict[str, Entry] = {
     "GHNRandomSearch dataset": Entry("dataset", lambda bad: searchers.GHNRandomSearch(SPACE, dataset=bad)),
     "NGAEAscent": Entry("space", searchers.NGAEAscent),
     "OptunaTPE": Entry("space", searchers.OptunaTPE),
-    "TuneAlgorithm": Entry("space", lambda bad: searchers.TuneAlgorithm(bad, algorithm=dict)),
+    "TuneAlgorithm": Entry(
+        "space",
+        lambda bad: searchers.TuneAlgorithm(
+            bad, algorithm=lambda domains, seed: OptunaSearch(domains, metric="score", mode="max")
+        ),
+    ),
     "TuneAlgorithm algorithm": Entry(
         "algorithm",
         lambda bad: searchers.TuneAlgorithm(SPACE, algorithm=bad),
