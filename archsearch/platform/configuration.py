@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line
 
 DEFAULT_JOB: Mapping[str, Any] = {
     "space": "cells",
@@ -218,8 +218,7 @@ def _parsed(text: str, origin: str) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # What PyYAML makes of a date with a 13th month, say, is no error of its own.
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{origin} is not valid YAML ({reason}).") from error
+        raise ConfigurationError(f"{origin} is not valid YAML ({message_in_one_line(error)}).") from error
 
 
 def _is_folder_name(name: str) -> bool:
@@ -240,7 +239,7 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
         json.dumps(options)
         yaml.safe_dump(options)
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = message_in_one_line(error)
         raise ConfigurationError(
             f"{name}: expected numbers, texts, lists and mappings; got something else ({reason})."
         ) from error

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archsearch import __version__
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
@@ -222,7 +223,8 @@ class SearchResult:
         """
         folder = self.best.export(directory)
         try:
-            pq.write_table(self.evaluations, folder / "evaluations.parquet")
+            with written_atomically(folder / "evaluations.parquet", durable=False) as temporary:
+                pq.write_table(self.evaluations, temporary)
         except OSError as error:
             raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
         return folder

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from archsearch.atomic_file import written_atomically
 from archsearch.cluster import Entry, Ledger
 from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
 from archsearch.evaluators import Evaluation
@@ -57,14 +58,11 @@ class RunFolder:
             raise RunError(
                 f"storage: cannot make the run folder {path} ({_why(error)}); choose a folder that can be written."
             ) from error
-        unfinished = path / f"{_SETTINGS}.tmp"
         try:
-            with _writing(path):
-                write_yaml(configuration, unfinished)
-                unfinished.rename(path / _SETTINGS)
+            with _writing(path), written_atomically(path / _SETTINGS) as temporary:
+                write_yaml(configuration, temporary)
         except RunError:
-            with suppress(OSError):  # else the name would be taken by a run that never was
-                unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # else the name would be taken by a run that never started
                 path.rmdir()
             raise
         return cls(path)
@@ -125,8 +123,8 @@ class RunFolder:
                 )
         path = self.path / _EVALUATOR
         if not path.exists():
-            with _writing(self.path):
-                path.write_text(fingerprint)
+            with _writing(self.path), written_atomically(path) as temporary:
+                temporary.write_text(fingerprint)
         elif (old := path.read_text().strip()) != fingerprint:
             raise RunError(
                 f"evaluator: the run {self.name} was scored by an evaluator of fingerprint {old}; this one has {fingerprint}. "
@@ -248,7 +246,8 @@ class RunFolder:
 
     @tracking_id.setter
     def tracking_id(self, run_id: str) -> None:
-        (self.path / _TRACKING).write_text(run_id)
+        with written_atomically(self.path / _TRACKING, durable=False) as temporary:
+            temporary.write_text(run_id)
 
 
 def _drop_unfinished_line(file: BinaryIO) -> None:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
 from archsearch.evaluators.training.scoring import exits_of
@@ -60,8 +61,8 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
         latency = measured_latency(module, facts.input_shape)
         save_drawing(facts.space, facts.architecture, folder / "architecture")
         content = architecture_json(facts, latency, left_out)
-        (folder / "architecture.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(model_card(facts, latency, left_out), encoding="utf-8")
+        _write(folder / "architecture.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        _write(folder / "README.md", model_card(facts, latency, left_out))
     except OSError as error:
         raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
     return folder
@@ -76,13 +77,19 @@ def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: d
     except ConfigurationError as error:
         left_out["model.py"] = str(error)
         tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
-        weights.write_bytes(save(tensors))
+        _write(weights, save(tensors))
         return network
-    path.write_text(code.text, encoding="utf-8")
-    weights.write_bytes(save(code.state(network.plan.operators, network)))
+    _write(path, code.text)
+    _write(weights, save(code.state(network.plan.operators, network)))
     module = _imported(path)
     _check(module, network, facts.input_shape)
     return module
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """Write a file atomically, strings in UTF-8."""
+    with written_atomically(path, durable=False) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _imported(path: Path) -> nn.Module:
