@@ -1,4 +1,4 @@
-"""What a user touches: searches, comparisons, results, the command line, reports and MLflow."""
+"""Searches, comparisons, results, reports, MLflow tracking and the command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # The command line lives in this room and must start fast: ray, torch and mlflow are loaded when they are first used.
+    # The command line is part of this package and must start fast: ray, torch and mlflow are loaded when they are first used.
     if name in _MODULES:
         return getattr(importlib.import_module(f"archsearch.platform.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'archsearch.platform' has no attribute {name!r}")

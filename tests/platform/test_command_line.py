@@ -53,7 +53,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected at least 1; got 0"),
-        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not take them"),
+        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not accept them"),
         (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
@@ -92,7 +92,7 @@ def test_a_search_from_a_file(tmp_path: Path, table: Path) -> None:
     )
     done = run("run", "search.yaml", "--name", "mine", "--candidates", "25", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "25 candidates, 0 of them taken from the ledger" in done.stdout
+    assert "25 candidates, 0 of them from the ledger" in done.stdout
     assert "25/25 candidates, best " in done.stderr
     assert (tmp_path / "runs/mine/report/report.html").stat().st_size > 10_000
     assert (tmp_path / "mlflow.db").exists()

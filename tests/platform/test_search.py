@@ -263,13 +263,13 @@ def test_objects_instead_of_names(storage: Path) -> None:
 @pytest.mark.parametrize("setting", [{"batch_size": 3}, {"searcher_options": {"population_size": 5}}])
 def test_settings_of_a_searcher_that_is_made_already_are_refused(setting: dict[str, Any], storage: Path) -> None:
     searcher = searchers.get("evolution")(spaces.get("nasbench201"), 0)
-    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: the searcher is made already"):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: a setting of the searcher, which is made already"):
         run_search(searcher=searcher, evaluator="table:digits201", storage=storage, progress=False, tracking="off", **setting)
 
 
 def test_an_object_that_is_not_deterministic_is_not_taken_for_it(storage: Path) -> None:
     space = spaces.get("nasbench201")
-    with pytest.raises(ConfigurationError, match="deterministic: the searcher that was given is not"):
+    with pytest.raises(ConfigurationError, match="deterministic: expected a deterministic searcher"):
         run_search(space, searchers.RandomSearch(space), Counting(), 5, name="no", storage=storage, deterministic=True)
     assert not (storage / "no").exists()
 

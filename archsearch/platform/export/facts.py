@@ -12,16 +12,16 @@ from archsearch.spaces import Architecture, SearchSpace
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The images that a network was trained on, as its users must know them.
+    """The training images, as far as users of the network must know them.
 
     Args:
-        name: What was asked for, such as `cifar10`.
+        name: Name of the dataset, such as `cifar10`.
         shape: `(channels, height, width)` of an image.
         classes: Name of each class, in the order of the logits.
         mean: Mean of each channel, fractions of full brightness. Networks take `(pixels / 255 - mean) / std`.
         std: Standard deviation of each channel, fractions of full brightness.
-        digest: Identity of the images of all parts.
-        images: How many the network was trained on.
+        digest: Hash of the images of all splits.
+        images: Number of training images.
     """
 
     name: str
@@ -34,7 +34,7 @@ class TrainingData:
 
     @classmethod
     def of(cls, name: str, splits: Splits, with_validation: bool) -> TrainingData:
-        """Return the facts of a training on the first part of the splits, or on the first two."""
+        """Return the facts of a training on the training images, or `with_validation` also on the validation images."""
         part = splits.train
         mean, std = part.statistics()
         digest = "-".join(each.digest for each in splits)

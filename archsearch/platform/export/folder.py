@@ -1,4 +1,4 @@
-"""A network as a folder that is used without this package: source, weights, exchange formats, picture and model card."""
+"""Export of a network to a folder that needs no archsearch: source, weights, exchange formats, picture and model card."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
 
     * `model.py`, readable source that needs torch alone, and `weights.safetensors`, which its `load` reads,
     * `model.pt2` (torch.export) and, where the extra `onnx` is installed, `model.onnx`, both for batches of any size,
-    * `architecture.json`: architecture, figures, normalisation and origin as plain data,
+    * `architecture.json`: architecture, metrics, normalisation and origin as plain data,
     * `architecture.png` and `.svg`,
     * `README.md`, the model card.
 
-    Source and formats are run on random images and compared with the network. What cannot be written is left out, and the model
-    card tells why.
+    Source and formats are run on random images and compared with the network. A file that cannot be written is left out, and the
+    model card says why.
 
     Args:
-        network: On the CPU. It is put into evaluation mode.
-        facts: What is known of it.
-        directory: Where to write; made where it is missing, and files of these names are replaced.
+        network: The network, on the CPU. It is switched to evaluation mode.
+        facts: Facts for the model card.
+        directory: Folder to write to. It is created if missing; existing files of these names are replaced.
 
     Raises:
         RunError: The folder cannot be written, or the source does not compute what the network computes.
@@ -69,7 +69,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
 
 
 def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: dict[str, str]) -> nn.Module:
-    """Write `model.py` and the weights, and return the module that the other formats are made from."""
+    """Write `model.py` and the weights, and return the module to convert into the other formats."""
     path, weights = folder / "model.py", folder / "weights.safetensors"
     path.unlink(missing_ok=True)
     try:
@@ -93,7 +93,7 @@ def _write(path: Path, content: str | bytes) -> None:
 
 
 def _imported(path: Path) -> nn.Module:
-    """Return the network of the file just written, with its weights."""
+    """Import the written file and return its network with the weights."""
     spec = importlib.util.spec_from_file_location("archsearch_exported_model", path)
     if spec is None or spec.loader is None:
         raise RunError(f"directory: cannot import {path}; choose another folder.")
@@ -104,16 +104,16 @@ def _imported(path: Path) -> nn.Module:
 
 
 def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
-    """Do nothing where both compute the same logits."""
+    """Raise RunError unless both modules compute the same logits."""
     with torch.inference_mode():
         for left, right in zip(exits_of(module(_images(input_shape))), exits_of(network(_images(input_shape))), strict=True):
-            # Untrained networks may have large logits: what counts is the error beside them.
+            # Untrained networks may have large logits: the tolerance is relative to the largest.
             if not torch.allclose(
                 left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max()))
             ):
                 raise RunError(
                     f"model.py: its logits differ by {float((left - right).abs().max()):.2g} from those of the network. "
-                    "An operator of the space does another thing than its form as source; please report it."
+                    "The source of an operator of the space does not match the operator; please report it."
                 )
 
 
@@ -130,6 +130,6 @@ def _title(facts: ModelFacts) -> str:
         "",
         f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
         + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),
-        "`load()` returns the network with the weights beside this file. README.md tells how images are normalised.",
+        "`load()` returns the network with the weights beside this file. README.md says how images are normalised.",
     ]
     return "\n".join(lines)

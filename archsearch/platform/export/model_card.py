@@ -12,17 +12,17 @@ from archsearch.platform import units
 from archsearch.platform.export.facts import ModelFacts, TrainingFacts
 
 _FILES = {
-    "model.py": "source of the network; needs torch alone",
+    "model.py": "source of the network; needs only torch",
     "weights.safetensors": "its weights",
     "model.pt2": "network and weights for `torch.export.load`, batches of any size",
     "model.onnx": "network and weights for ONNX Runtime, batches of any size",
-    "architecture.json": "all that is written here, for programs",
+    "architecture.json": "the content of this file, machine-readable",
     "architecture.png": "picture of the architecture; `architecture.svg` is the same",
 }
 
 
 def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of `architecture.json`; lengths of time are in the unit that their names end in."""
+    """Return the content of `architecture.json`; names of durations end in their unit."""
     cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
     training = facts.training
     return {
@@ -48,7 +48,7 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the numbers that JSON has."""
+    """Return the finite numbers; JSON has no others."""
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
@@ -66,7 +66,7 @@ def _training(training: TrainingFacts) -> dict[str, Any]:
 
 
 def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> str:
-    """Return the text of `README.md`."""
+    """Return the content of `README.md`."""
     cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
     training = facts.training
     parts = [
@@ -82,7 +82,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
                 "parameters": f"{cost.params:,}",
                 "multiply-accumulates (MACs) of one image": f"{cost.macs:,}",
                 f"latency, batch of {latency.batch_size}": f"{latency.median:.3g} ms (median; quartiles {latency.low:.3g} and "
-                f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured where it was exported, in PyTorch)",
+                f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured in PyTorch when it was exported)",
             }
         ),
         "## Input and output",
@@ -90,7 +90,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         "## Use",
         _usage(left_out),
         "## Training",
-        _table(_training_rows(training)) if training else "None. Train it before you use it; `archsearch train` does.",
+        _table(_training_rows(training)) if training else "None. Train it before use, for example with `archsearch train`.",
         "## How it was found",
         _table(dict(_origin_rows(facts))),
         "## Files",
@@ -153,7 +153,7 @@ def _usage(left_out: Mapping[str, str]) -> str:
 def _training_rows(training: TrainingFacts) -> dict[str, str]:
     settings = ", ".join(f"{name} {value}" for name, value in training.settings.items())
     return {
-        "data": f"{training.data.name}, {training.data.images:,} images (identity {training.data.digest})",
+        "data": f"{training.data.name}, {training.data.images:,} images (hash {training.data.digest})",
         "recipe": training.recipe_name,
         "settings": settings,
         "seed": str(training.seed),
@@ -167,7 +167,7 @@ def _origin_rows(facts: ModelFacts) -> Iterator[tuple[str, str]]:
     yield "search space", facts.space.name
     yield "size", ", ".join(f"{name} {value}" for name, value in facts.scale.items()) or "fixed"
     if "run" not in origin:
-        yield "found", "given by hand, not by a search of archsearch"
+        yield "found", "given by the user, not by a search of archsearch"
         return
     yield "run", str(origin["run"])
     if "searcher" in origin:

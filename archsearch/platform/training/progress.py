@@ -1,4 +1,4 @@
-"""The live line of a final training."""
+"""The progress line of a final training: epochs, loss, validation accuracy, time left."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ class TrainedModel:
 
     Args:
         network: The network in evaluation mode, on the CPU.
-        space: Space of the architecture.
-        architecture: What was trained.
+        space: Search space of the architecture.
+        architecture: The trained architecture.
         scale: Size settings of the network.
-        data: The images.
-        recipe: How it was trained.
+        data: The training images.
+        recipe: Training recipe.
         recipe_name: Human-readable name of the recipe, with changes.
         seed: Seed of weights, order and augmentation.
         metrics: `test_accuracy`, `test_loss`, `valid_accuracy`, `valid_loss` (unless validation images were trained on too),

@@ -57,10 +57,10 @@ def test_a_finished_run_is_read_from_its_folder(run: RunFolder) -> None:
     assert (result.name, result.summary.searcher, tuple(result.cost_arguments["input_shape"])) == ("r", "random", (1, 8, 8))
     assert result.best.origin["rank"] == 1
     (run.report / "evaluations.parquet").write_bytes(b"PAR1 damaged")
-    with pytest.raises(RunError, match="evaluations.parquet is damaged; write it anew with: archsearch resume"):
+    with pytest.raises(RunError, match="evaluations.parquet is corrupt; write it again with: archsearch resume"):
         finished_run(run.path)
     (run.report / "evaluations.parquet").unlink()
-    with pytest.raises(RunError, match="has no evaluations.parquet yet; go on with: archsearch resume"):
+    with pytest.raises(RunError, match="has no evaluations.parquet yet; continue with: archsearch resume"):
         finished_run(run.path)
 
 
@@ -130,7 +130,7 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
     with monkeypatch.context() as patch:
         patch.setattr(TrainingStore, "save", stop)
         assert main(command) == 130
-    assert "stopped; the same command goes on after the last epoch that was finished" in capsys.readouterr().err
+    assert "stopped; give the same command again to continue after the last finished epoch" in capsys.readouterr().err
     assert main(command) == 0
     assert "Resuming after epoch 2 of 3" in capsys.readouterr().err
     key = spaces.get("nasbench201").key(spaces.get("nasbench201").parse(CELL))
@@ -150,13 +150,13 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
         (["export", "r", "--retrain", "digit"], "dataset: expected one of .* Did you mean 'digits'"),
         (["export", "r", "--retrain", "digits", "--recipe", "cifra"], "recipe: expected one of .* Did you mean 'cifar'"),
         (["export", "r", "--retrain", "digits", "--set", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
-        (["export", "r", "--retrain", "digits", "--set", "seed=3"], "set: seed is no setting of a recipe"),
+        (["export", "r", "--retrain", "digits", "--set", "seed=3"], "set: seed is not a setting of a recipe"),
         (["export", "r", "--output", "r/run.yaml"], "directory: cannot write to r/run.yaml"),
         (["export", "r", "--retrain", "digits", "--output", "r/run.yaml"], "output: cannot write to r/run.yaml"),
         (["train", "|none~0|", "--dataset", "digits"], "text: expected a NAS-Bench-201 cell"),
         (["train", CELL, "--dataset", "digits", "--space", "nasbench21"], "space: expected one of .*'nasbench201'"),
         (["train", "none.json", "--dataset", "digits"], "architecture: cannot read none.json"),
-        (["train", "r/other.json", "--dataset", "digits"], "architecture: expected what an export wrote"),
+        (["train", "r/other.json", "--dataset", "digits"], "architecture: expected a file that an export wrote"),
         (["train", CELL, "--dataset", "digits", "--macs-below", "5"], "macs: expected a budget that the narrowest network keeps"),
         (["train", CELL, "--dataset", "digits", "--size", "chanels=5"], "scale: nasbench201 has no setting 'chanels'"),
     ],

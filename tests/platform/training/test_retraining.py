@@ -89,7 +89,7 @@ def test_seeds_differ_and_validation_images_can_be_trained_on(model: TrainedMode
     both = trained(with_validation=True, epochs=1)
     assert both.data.images == 901 + 449
     assert "valid_accuracy" not in both.metrics
-    assert both.recipe_name == "own, epochs=1"
+    assert both.recipe_name == "custom, epochs=1"
     other = trained(seed=1, epochs=1)
     weights = [next(iter(each.network.parameters())) for each in (both, other)]
     assert not torch.allclose(*weights)
@@ -98,14 +98,18 @@ def test_seeds_differ_and_validation_images_can_be_trained_on(model: TrainedMode
 def test_other_trainings_and_damaged_files_are_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "final.pt"
     trained(checkpoint=checkpoint, epochs=1)
-    with pytest.raises(ConfigurationError, match=r"is of a training with another recipe, seed\. Give another file, or delete"):
+    with pytest.raises(
+        ConfigurationError, match=r"belongs to a training with another recipe, seed\. Give another file, or delete"
+    ):
         trained(checkpoint=checkpoint, epochs=2, seed=3)
     for content in (b"", checkpoint.read_bytes()[:-500], b"no state"):
         checkpoint.write_bytes(content)
-        with pytest.raises(ConfigurationError, match=r"checkpoint: .*final.pt is no whole state of a training. Give another"):
+        with pytest.raises(
+            ConfigurationError, match=r"checkpoint: .*final.pt is not the state of a training, or is corrupt. Give another"
+        ):
             trained(checkpoint=checkpoint, epochs=1)
     torch.save({"settings": "{}"}, checkpoint)
-    with pytest.raises(ConfigurationError, match="is of a training with another architecture, dataset, recipe"):
+    with pytest.raises(ConfigurationError, match="belongs to a training with another architecture, dataset, recipe"):
         trained(checkpoint=checkpoint, epochs=1)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="checkpoint: cannot write"):
