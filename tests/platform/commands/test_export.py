@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,12 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from archsearch import spaces
-from archsearch.errors import RunError
 from archsearch.evaluators.training.loop import Training
 from archsearch.platform.command_line import main
-from archsearch.platform.configuration import from_mapping
-from archsearch.platform.report.report import write_tables
-from archsearch.platform.result import finished_run
 from archsearch.platform.run_folder import RunFolder
-from archsearch.platform.summary import SearchSummary
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
-SCORES = [0.7, 0.9, 0.8]
 
 
 @pytest.fixture(autouse=True)
@@ -36,32 +29,9 @@ def without_onnx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def run(make_summary: Callable[..., SearchSummary], tmp_path: Path) -> RunFolder:
-    """A finished run, as a search leaves it."""
-    settings = {"evaluator": "table:digits201", "searcher": "random", "storage": str(tmp_path), "num_candidates": len(SCORES)}
-    folder = RunFolder.create(from_mapping(settings), "r")
-    write_tables(make_summary(SCORES), folder.report)
-    return folder
-
-
 def content_of(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "architecture.json").read_text())
     return content
-
-
-def test_a_finished_run_is_read_from_its_folder(run: RunFolder) -> None:
-    result = finished_run(run.path)
-    texts = result.evaluations["architecture"].to_pylist()
-    assert [str(found) for found in result.top()] == [texts[1], texts[2], texts[0]]
-    assert (result.name, result.summary.searcher, tuple(result.cost_arguments["input_shape"])) == ("r", "random", (1, 8, 8))
-    assert result.best.origin["rank"] == 1
-    (run.report / "evaluations.parquet").write_bytes(b"PAR1 damaged")
-    with pytest.raises(RunError, match="evaluations.parquet is corrupt; write it again with: archsearch resume"):
-        finished_run(run.path)
-    (run.report / "evaluations.parquet").unlink()
-    with pytest.raises(RunError, match="has no evaluations.parquet yet; continue with: archsearch resume"):
-        finished_run(run.path)
 
 
 def test_export_of_a_rank(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
