@@ -59,7 +59,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
         (["missing.yaml"], "cannot read missing.yaml"),
         (["typo.yaml"], "unknown key 'serchers'. Did you mean 'searcher'"),
-        (["--storage", "scores.parquet"], "storage: cannot make"),
+        (["--storage", "scores.parquet"], "storage: cannot create"),
         (["--name", "taken"], "the run folder .*taken exists already"),
     ],
 )
@@ -110,7 +110,7 @@ def test_doctor_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["doctor", "--storage", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "ok   torch" in text
-    assert f"{tmp_path} can be written" in text
+    assert f"{tmp_path} is writable" in text
 
 
 def test_ui_without_a_store_says_what_to_do(

@@ -41,7 +41,7 @@ def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
 def test_the_default_search_is_timed() -> None:
     [speed] = [text for name, text, fine in doctor(seconds=0.1) if name == "speed" and fine]
     assert "candidates per second on one worker" in speed
-    assert "nasbench201 by train:digits" in speed
+    assert "nasbench201, train:digits" in speed
 
 
 def test_faults_are_marked_and_give_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:

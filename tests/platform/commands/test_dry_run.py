@@ -78,14 +78,14 @@ def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert main(["run", "--dry-run", "--table", "digits201", "--tracking", "off", "--candidates", "70"]) == 0
     said = capsys.readouterr().out
     assert "nasbench201 with evolution, 70 candidates by table:digits201, seed 0" in said
-    assert said.strip().endswith("Nothing was recorded; the same command without --dry-run searches.")
+    assert said.strip().endswith("Nothing was recorded. Run the same command without --dry-run to search.")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs cannot be written"),
+        ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs is not writable"),
         ({"tracking": "http://127.0.0.1:9"}, "tracking: no MLflow server answers at http://127.0.0.1:9"),
         ({"searcher": "evolutoin"}, "searcher: expected one of"),
         ({"searcher_options": {"population": 3}}, "searcher_options: evolution does not accept them"),
