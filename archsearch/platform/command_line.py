@@ -65,21 +65,38 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"archsearch {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a search; write a ranked table, pictures, a report and an MLflow run")
+    run = commands.add_parser(
+        "run",
+        help="run a search; write a ranked table, pictures, a report and an MLflow run",
+        description="Run a search; write a ranked table, pictures, a report and an MLflow run. "
+        "Without a space, a searcher and an evaluator it is a small search with a graph hypernetwork.",
+    )
     _add_run_options(run)
     run.add_argument(
         "--dry-run", action="store_true", help="estimate time and disk of the search, from a few candidates; record nothing"
     )
     run.set_defaults(action=_run)
 
-    compare = commands.add_parser("compare", help="compare several searchers with several seeds at an equal budget")
+    compare = commands.add_parser(
+        "compare",
+        help="compare several searchers with several seeds at an equal budget",
+        description="Run several searchers with several seeds; compare them at an equal number of candidates and at equal cost.",
+    )
     _add_search_options(compare)
     compare.add_argument("--preset", help="papers: ghn, gates, ngae, evolution, optuna and random, with settings for two cores")
-    compare.add_argument("--searchers", help="comma-separated names (default: random,evolution, or those of the preset)")
-    compare.add_argument("--seeds", type=int, help="number of seeds per searcher (default: 3, or that of the preset)")
+    compare.add_argument(
+        "--searchers", metavar="NAMES", help="comma-separated names (default: random,evolution, or those of the preset)"
+    )
+    compare.add_argument(
+        "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
+    )
     compare.set_defaults(action=_compare)
 
-    resume = commands.add_parser("resume", help="continue a run that was stopped")
+    resume = commands.add_parser(
+        "resume",
+        help="continue a run that was stopped",
+        description="Continue a run that was stopped; no candidate in its ledger is evaluated again.",
+    )
     resume.add_argument("run", help="folder of the run, such as runs/NAME")
     resume.set_defaults(action=_resume)
 
@@ -87,20 +104,27 @@ def _parser() -> argparse.ArgumentParser:
     add_import(commands)
     add_export(commands)
 
-    spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
+    listing = "list search spaces, searchers, datasets and tables"
+    spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")
     spaces.set_defaults(action=_spaces)
 
     _add_doctor(commands)
-    ui = commands.add_parser("ui", help="open the MLflow UI on this machine")
-    ui.add_argument("--port", type=int, default=0, help="port (default: 5000, or a free one)")
+    ui = commands.add_parser(
+        "ui", help="open the MLflow UI on this machine", description="Start the MLflow UI on this machine, and print its address."
+    )
+    ui.add_argument("--port", type=int, metavar="PORT", default=0, help="port (default: 5000, or a free one)")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
-    ui.add_argument("--tracking", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
+    ui.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
     ui.set_defaults(action=_ui)
     return parser
 
 
 def _add_submit(commands: Any) -> None:
-    submit = commands.add_parser("submit", help="run a search as a job of a Ray cluster")
+    submit = commands.add_parser(
+        "submit",
+        help="run a search as a job of a Ray cluster",
+        description="Send a search to the job server of a Ray cluster, show its log, and exit with its exit code.",
+    )
     _add_run_options(submit, address="address of the job server, such as http://HEAD:8265 (default: RAY_API_SERVER_ADDRESS)")
     submit.add_argument("--resume", metavar="RUN", help="continue the run in this folder of the cluster")
     submit.add_argument("--no-wait", action="store_true", help="return at once; print how to follow and stop the job")
@@ -111,9 +135,10 @@ def _add_submit(commands: Any) -> None:
 
 
 def _add_doctor(commands: Any) -> None:
-    doctor = commands.add_parser("doctor", help="check this machine, the installation and a Ray cluster")
-    doctor.add_argument("--storage", default="runs", help="folder for runs (default: runs)")
-    doctor.add_argument("--tracking", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
+    checking = "check this machine, the installation and a Ray cluster"
+    doctor = commands.add_parser("doctor", help=checking, description=f"C{checking[1:]}; exit with 1 if a check fails.")
+    doctor.add_argument("--storage", metavar="FOLDER", default="runs", help="folder for runs (default: runs)")
+    doctor.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
     doctor.add_argument("--address", help="address of a Ray cluster (default: RAY_ADDRESS, if set)")
     doctor.set_defaults(action=_doctor)
 
@@ -121,7 +146,7 @@ def _add_doctor(commands: Any) -> None:
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
-    parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the search (default: 0)")
     parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
 
 
@@ -136,9 +161,12 @@ def _add_search_options(
     score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
     score.add_argument("--table", help="same as --evaluator table:NAME")
-    parser.add_argument("--candidates", type=int, dest="num_candidates", help="number of candidates to propose (default: 40)")
+    parser.add_argument(
+        "--candidates", type=int, dest="num_candidates", metavar="N", help="number of candidates to propose (default: 40)"
+    )
     parser.add_argument(
         "--objectives",
+        metavar="NAMES",
         help="metrics to maximize, or with a minus to minimize, such as accuracy,-macs or anytime (default: accuracy)",
     )
     parser.add_argument(
@@ -148,17 +176,21 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
-    parser.add_argument("--storage", help="folder for runs and ledger (default: runs)")
-    parser.add_argument("--workers", type=int, help="number of trials that run at once (default: one per CPU)")
-    parser.add_argument("--cpus-per-worker", type=float, help="CPU cores that a trial reserves (default: 1)")
-    parser.add_argument("--gpus-per-worker", type=float, help="GPUs that a trial reserves; may be a fraction (default: 0)")
-    parser.add_argument("--batch-size", type=int, help="candidates per trial (default: chosen from the measured cost)")
+    parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger (default: runs)")
+    parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
+    parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
+    parser.add_argument(
+        "--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction (default: 0)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="candidates per trial (default: chosen from the measured cost)"
+    )
     parser.add_argument(
         "--deterministic", action="store_const", const=True, help="make proposals independent of the order in which trials finish"
     )
-    parser.add_argument("--time-budget", type=float, help="seconds after which the search ends")
+    parser.add_argument("--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends")
     parser.add_argument("--address", help=address)
-    parser.add_argument("--tracking", help="MLflow tracking URI, auto or off (default: auto)")
+    parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
     parser.add_argument(
         "--system-metrics", action="store_const", const=True, help="log the load of this machine to MLflow (default: no)"

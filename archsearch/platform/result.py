@@ -57,11 +57,10 @@ class Found:
         """Number of parameters and MACs of the network that was scored."""
         return self.space.cost(self.architecture, **self.cost_arguments)
 
-    def build(self, **changes: int) -> Network:
+    def build(self, **changes: Any) -> Network:
         """Return an untrained network of the size that was scored, or of another size: `build(channels=32, num_classes=100)`."""
-        for name, value in changes.items():
-            if name != "input_shape":
-                check_whole_number(name, value)
+        for name in changes.keys() - {"input_shape", "generator"}:
+            check_whole_number(name, changes[name])
         arguments = {**self.cost_arguments, **changes}
         shape = arguments.pop("input_shape", (3, 32, 32))
         arguments.setdefault("in_channels", shape[0])

@@ -57,6 +57,7 @@ def add_export(commands: Any) -> None:
     export = commands.add_parser(
         "export",
         help="export an architecture that a run found: source, weights, ONNX, model card",
+        description="Export an architecture that a run found as source, weights, torch.export, ONNX and model card.",
         epilog=_EXPORT_EPILOG,
         formatter_class=form,
     )
@@ -69,6 +70,7 @@ def add_export(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train one architecture with a final recipe, and export it",
+        description="Train one architecture from new weights, measure it on test images, and export it.",
         epilog=_TRAIN_EPILOG,
         formatter_class=form,
     )

@@ -37,6 +37,7 @@ def add_import(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="install a benchmark table",
+        description="Install a benchmark table from a file, under a name for searches.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +66,7 @@ def add_import(commands: Any) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, read: Callable[[argparse.Namespace, Progress], TableDraft]) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("file", metavar="FILE", type=Path, help="file to read")
     parser.add_argument("--name", help="name of the table (default: made from the source)")
     parser.add_argument("--drop-missing", action="store_true", help="skip rows without a score")
     parser.add_argument(
