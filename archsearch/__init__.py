@@ -15,11 +15,11 @@ from archsearch.errors import ArchSearchError
 __version__ = "0.1.0"
 __all__ = ["ArchSearchError", "__version__", "cluster", "evaluators", "platform", "searchers", "spaces"]
 
-_ROOMS = ("spaces", "evaluators", "cluster", "searchers", "platform")
+_PACKAGES = ("spaces", "evaluators", "cluster", "searchers", "platform")
 
 
 def __getattr__(name: str) -> ModuleType:
-    # The rooms import torch and ray; they are loaded when they are first used.
-    if name in _ROOMS:
+    # The packages import torch and ray; they are loaded when they are first used.
+    if name in _PACKAGES:
         return importlib.import_module(f"archsearch.{name}")
     raise AttributeError(f"module 'archsearch' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m archsearch`."""
+"""Entry point of `python -m archsearch`."""
 
 import sys
 

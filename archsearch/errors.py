@@ -7,6 +7,7 @@ without a traceback and exits with `exit_code`.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -107,3 +108,28 @@ def memory_errors(remedy: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise RunError(f"memory: this machine or its GPU has too little of it ({first_line(error)}). {remedy}") from error
+
+
+def wrong_kind(argument: str, expected: str, given: object) -> str:
+    """Return the error message for an argument of the wrong type.
+
+    Args:
+        argument: Name of the argument.
+        expected: What it takes, such as `a search space or its name`.
+        given: What came. A class is a frequent slip for an instance of it, and the message says so.
+    """
+    if isinstance(given, type):
+        return f"{argument}: expected {expected}; got the class {given.__name__}: give an instance, {given.__name__}(...)."
+    if callable(given) and hasattr(given, "__name__"):
+        return f"{argument}: expected {expected}; got the function {given.__name__}."
+    if given is None:
+        return f"{argument}: expected {expected}; got None."
+    if isinstance(given, bool | int | float | str | bytes | tuple | list | dict | set):
+        return f"{argument}: expected {expected}; got {reprlib.repr(given)}, of the type {type(given).__name__}."
+    return f"{argument}: expected {expected}; got an object of the type {type(given).__name__}."
+
+
+def check_kind(argument: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    """Raise ConfigurationError, with the message of `wrong_kind`, unless `value` is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(wrong_kind(argument, expected, value))

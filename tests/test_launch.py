@@ -157,8 +157,8 @@ def test_up_submit_and_down_over_ssh(tmp_path: Path) -> None:
         check=False,
     )
     said = done.stdout
-    assert "30 candidates, 0 of them taken from the ledger." in said, said
+    assert "30 candidates, 0 of them from the ledger." in said, said
     assert "archsearch: evaluator: no table 'nowhere'" in said, said
-    assert "go on with: archsearch resume" in said
+    assert "continue with: archsearch resume" in said
     results = dict(re.findall(r"^(up|submit|faulty|lost|down|left): (.*)$", said, re.MULTILINE))
     assert results == {"up": "0", "submit": "0", "faulty": "1", "lost": "['KILLED']", "down": "0", "left": "0"}, said

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archsearch.errors import check_kind
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -21,6 +22,9 @@ class Evaluator(ABC):
     Args:
         space: Space of the architectures that it scores.
         seed: Seed of everything random in an evaluation.
+
+    Raises:
+        ConfigurationError: `space` is not a search space.
 
     Example:
         >>> from archsearch import spaces
@@ -40,6 +44,7 @@ class Evaluator(ABC):
     """
 
     def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         self.space, self.seed = space, seed
 
     @abstractmethod

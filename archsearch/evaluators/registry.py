@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.errors import ConfigurationError, check_kind, did_you_mean
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
 from archsearch.evaluators.tables.table_file import is_layout
@@ -36,6 +36,8 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
         >>> evaluators.from_text("train:digits", spaces.get("nasbench201"), options={"epochs": 2}).recipe.epochs
         2
     """
+    check_kind("text", text, str, "train:DATASET, table:NAME or table:PATH#COLUMN")
+    check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
     kind, separator, rest = text.partition(":")
     if not separator or not rest or kind not in ("train", "table"):
         hint = did_you_mean(kind, ("train", "table"))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archsearch.errors import ConfigurationError, TableError, unknown_name
+from archsearch.errors import ConfigurationError, TableError, check_kind, unknown_name
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.tables.columns import is_cost
@@ -77,6 +77,7 @@ class TabularEvaluator(Evaluator):
         percent: bool | None = None,
     ) -> None:
         super().__init__(space)
+        check_kind("table", table, (pa.Table, TableContent), "a pyarrow.Table; read files with from_parquet")
         self._content = table if isinstance(table, TableContent) else InMemoryContent(space, table, name)
         self.name, self.score = self._content.name, score
         self.path: Path | None = None
@@ -105,6 +106,8 @@ class TabularEvaluator(Evaluator):
             TableError: The file is missing or corrupt, or lacks a column.
             ConfigurationError: The table was imported for another space.
         """
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+        check_kind("path", path, (str, Path), "the path of a Parquet file")
         path = Path(path)
         if is_layout(path):
             content = MappedContent(space, path)
@@ -127,6 +130,8 @@ class TabularEvaluator(Evaluator):
             TableError: There is none of that name, or it lacks the column.
             ConfigurationError: The table is of another space.
         """
+        check_kind("table", name, str, "the name of a table of the package")
+        check_kind("space", space, (SearchSpace, type(None)), "a search space, such as spaces.get('nasbench201')")
         if name not in embedded_tables():
             raise TableError(f"table: {unknown_name('table', name, embedded_tables())} Or give the path of a Parquet file.")
         path = embedded_path(name)
@@ -145,6 +150,7 @@ class TabularEvaluator(Evaluator):
             TableError: There is none of that name, it is corrupt, or it lacks the column.
             ConfigurationError: The table is of another space.
         """
+        check_kind("table", name, str, "the name of an imported table")
         path = installed_path(name)
         return cls.from_parquet(space or _space(space_of(path)), path, score, percent=percent)
 

@@ -1,4 +1,4 @@
-"""What a user touches: searches, comparisons, results, the command line, reports and MLflow."""
+"""Searches, comparisons, results, reports, MLflow tracking and the command line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from archsearch.platform.comparison.comparison import Comparison
     from archsearch.platform.comparison.running import compare
     from archsearch.platform.configuration import SearchConfiguration
-    from archsearch.platform.export_run import finished_run
-    from archsearch.platform.result import Found, SearchResult
+    from archsearch.platform.result import Found, SearchResult, finished_run
     from archsearch.platform.search import resume_search, run_search
     from archsearch.platform.tracking.model_registry import RegisteredModel, register_model
     from archsearch.platform.training.retraining import retrain
@@ -39,7 +38,7 @@ _MODULES = {
     "SearchResult": "result",
     "TrainedModel": "training.trained_model",
     "compare": "comparison.running",
-    "finished_run": "export_run",
+    "finished_run": "result",
     "register_model": "tracking.model_registry",
     "resume_search": "search",
     "retrain": "training.retraining",
@@ -48,7 +47,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # The command line lives in this room and must start fast: ray, torch and mlflow are loaded when they are first used.
+    # The command line is part of this package and must start fast: ray, torch and mlflow are loaded when they are first used.
     if name in _MODULES:
         return getattr(importlib.import_module(f"archsearch.platform.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'archsearch.platform' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The `archsearch` command."""
+"""The `archsearch` command: its options and what each subcommand calls."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from archsearch.platform.commands.export import add_export
 from archsearch.platform.commands.table_import import add_import, table_lines
 
 _EPILOG = """examples:
-  archsearch run                                        a hypernetwork ranks 300 blocks; train the 10 best and 10 others
-  archsearch run --dataset digits                       search nasbench201 by evolution, 40 candidates trained for real
+  archsearch run                                        a hypernetwork ranks 300 blocks; the 10 best and 10 others are trained
+  archsearch run --dataset digits                       search nasbench201 by evolution; 40 candidates are trained
   archsearch run --searcher random --candidates 100 --seed 1
-  archsearch run --table digits201 --candidates 500     look the scores up in the table that the package ships
-  archsearch run search.yaml                            take the settings from a file
+  archsearch run --table digits201 --candidates 500     take scores from a table that the package ships
+  archsearch run search.yaml                            read the settings from a file
   archsearch run --table digits201 --objectives accuracy,-macs --constraint 'params <= 20e3'
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
-  archsearch compare --preset papers --table digits201  the methods of three papers beside evolution, TPE and random search
-  archsearch run --dry-run                              say what the search will take
-  archsearch export runs/NAME --retrain digits          train the best that a run found, and write it for use
+  archsearch compare --preset papers --table digits201  three papers' methods against evolution, TPE and random search
+  archsearch run --dry-run                              estimate time and disk of the search
+  archsearch export runs/NAME --retrain digits          train the best architecture of a run, and export it
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
-  archsearch ui                                         open MLflow on this machine
+  archsearch ui                                         open the MLflow UI on this machine
 """
 
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["submit"] and "--" in given:
-        given.remove("--")  # it may set the options of the search apart, but need not
+        given.remove("--")  # an optional separator before the options of the search
     parsed = _parser().parse_args(given)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     try:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Who reads the output has seen enough, as `head` has; Python would complain once more when it ends.
+        # The reader, such as `head`, has closed the pipe; without this, Python would report the error again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ArchSearchError as error:
@@ -65,99 +65,142 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"archsearch {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="search, and leave a ranked table, pictures, a report and an MLflow run")
+    run = commands.add_parser(
+        "run",
+        help="run a search; write a ranked table, pictures, a report and an MLflow run",
+        description="Run a search; write a ranked table, pictures, a report and an MLflow run. "
+        "Without a space, a searcher and an evaluator it is a small search with a graph hypernetwork.",
+    )
     _add_run_options(run)
     run.add_argument(
-        "--dry-run", action="store_true", help="say what the search will take, from a few candidates; record nothing"
+        "--dry-run", action="store_true", help="estimate time and disk of the search, from a few candidates; record nothing"
     )
     run.set_defaults(action=_run)
 
-    compare = commands.add_parser("compare", help="several searchers, several seeds, one budget")
+    compare = commands.add_parser(
+        "compare",
+        help="compare several searchers with several seeds at an equal budget",
+        description="Run several searchers with several seeds; compare them at an equal number of candidates and at equal cost.",
+    )
     _add_search_options(compare)
-    compare.add_argument("--preset", help="papers: ghn, gates, ngae, evolution, optuna and random, with sizes for two cores")
-    compare.add_argument("--searchers", help="names, with commas between them (default: random,evolution, or the preset's)")
-    compare.add_argument("--seeds", type=int, help="searches of each (default: 3, or the preset's)")
+    compare.add_argument("--preset", help="papers: ghn, gates, ngae, evolution, optuna and random, with settings for two cores")
+    compare.add_argument(
+        "--searchers", metavar="NAMES", help="comma-separated names (default: random,evolution, or those of the preset)"
+    )
+    compare.add_argument(
+        "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
+    )
     compare.set_defaults(action=_compare)
 
-    resume = commands.add_parser("resume", help="go on with a run that was stopped")
-    resume.add_argument("run", help="its folder, such as runs/NAME")
+    resume = commands.add_parser(
+        "resume",
+        help="continue a run that was stopped",
+        description="Continue a run that was stopped; no candidate in its ledger is evaluated again.",
+    )
+    resume.add_argument("run", help="folder of the run, such as runs/NAME")
     resume.set_defaults(action=_resume)
 
     _add_submit(commands)
     add_import(commands)
     add_export(commands)
 
-    spaces = commands.add_parser("spaces", help="list search spaces, searchers, datasets and tables")
+    listing = "list search spaces, searchers, datasets and tables"
+    spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")
     spaces.set_defaults(action=_spaces)
 
     _add_doctor(commands)
-    ui = commands.add_parser("ui", help="open the MLflow UI on this machine")
-    ui.add_argument("--port", type=int, default=0, help="port (default: 5000, or a free one)")
-    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    ui.add_argument("--tracking", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
+    ui = commands.add_parser(
+        "ui", help="open the MLflow UI on this machine", description="Start the MLflow UI on this machine, and print its address."
+    )
+    ui.add_argument("--port", type=int, metavar="PORT", default=0, help="port (default: 5000, or a free one)")
+    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
+    ui.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
     ui.set_defaults(action=_ui)
     return parser
 
 
 def _add_submit(commands: Any) -> None:
-    submit = commands.add_parser("submit", help="run a search as a job of a Ray cluster")
-    _add_run_options(submit, address="job server of the cluster, such as http://HEAD:8265 (default: RAY_API_SERVER_ADDRESS)")
-    submit.add_argument("--resume", metavar="RUN", help="go on with the run in this folder of the cluster")
-    submit.add_argument("--no-wait", action="store_true", help="return at once; say how to follow and to stop the job")
-    submit.add_argument("--python", help="Python of the cluster's head (default: python, or this one on this machine)")
+    submit = commands.add_parser(
+        "submit",
+        help="run a search as a job of a Ray cluster",
+        description="Send a search to the job server of a Ray cluster, show its log, and exit with its exit code.",
+    )
+    _add_run_options(submit, address="address of the job server, such as http://HEAD:8265 (default: RAY_API_SERVER_ADDRESS)")
+    submit.add_argument("--resume", metavar="RUN", help="continue the run in this folder of the cluster")
+    submit.add_argument("--no-wait", action="store_true", help="return at once; print how to follow and stop the job")
+    submit.add_argument(
+        "--python", help="Python on the cluster's head (default: python, or the current one if this machine is the head)"
+    )
     submit.set_defaults(action=_submit)
 
 
 def _add_doctor(commands: Any) -> None:
-    doctor = commands.add_parser("doctor", help="say what this machine and installation offer")
-    doctor.add_argument("--storage", default="runs", help="folder that runs are to be written to")
-    doctor.add_argument("--tracking", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
-    doctor.add_argument("--address", help="Ray cluster (default: RAY_ADDRESS, if set)")
+    checking = "check this machine, the installation and a Ray cluster"
+    doctor = commands.add_parser("doctor", help=checking, description=f"C{checking[1:]}; exit with 1 if a check fails.")
+    doctor.add_argument("--storage", metavar="FOLDER", default="runs", help="folder for runs (default: runs)")
+    doctor.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI, auto or off (default: auto)")
+    doctor.add_argument("--address", help="address of a Ray cluster (default: RAY_ADDRESS, if set)")
     doctor.set_defaults(action=_doctor)
 
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
-    parser.add_argument("--searcher", help="such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
-    parser.add_argument("--seed", type=int, help="seed of the search (default: 0)")
+    parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the search (default: 0)")
     parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
 
 
 def _add_search_options(
-    parser: argparse.ArgumentParser, address: str = "Ray cluster (default: RAY_ADDRESS, else Ray in this machine)"
+    parser: argparse.ArgumentParser, address: str = "address of a Ray cluster (default: RAY_ADDRESS, else Ray on this machine)"
 ) -> None:
-    parser.add_argument("configuration", nargs="?", metavar="FILE.yaml", help="settings; options on the line come before it")
+    parser.add_argument(
+        "configuration", nargs="?", metavar="FILE.yaml", help="settings; options on the command line override them"
+    )
     parser.add_argument("--space", help="search space (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
     score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
-    score.add_argument("--dataset", help="short for --evaluator train:DATASET")
-    score.add_argument("--table", help="short for --evaluator table:NAME")
-    parser.add_argument("--candidates", type=int, dest="num_candidates", help="candidates to propose (default: 40)")
+    score.add_argument("--dataset", help="same as --evaluator train:DATASET")
+    score.add_argument("--table", help="same as --evaluator table:NAME")
     parser.add_argument(
-        "--objectives", help="what counts, such as accuracy,-macs or anytime (default: accuracy; minus is for less)"
+        "--candidates", type=int, dest="num_candidates", metavar="N", help="number of candidates to propose (default: 40)"
     )
     parser.add_argument(
-        "--constraint", action="append", default=[], metavar="'NAME <= NUMBER'", help="such as 'macs <= 100e6', repeatable"
+        "--objectives",
+        metavar="NAMES",
+        help="metrics to maximize, or with a minus to minimize, such as accuracy,-macs or anytime (default: accuracy)",
     )
-    parser.add_argument("--storage", help="folder of runs and ledger (default: runs)")
-    parser.add_argument("--workers", type=int, help="trials that run at once (default: one a CPU)")
-    parser.add_argument("--cpus-per-worker", type=float, help="CPU cores that a trial reserves (default: 1)")
-    parser.add_argument("--gpus-per-worker", type=float, help="GPUs that a trial reserves, also fractions (default: 0)")
-    parser.add_argument("--batch-size", type=int, help="candidates a trial (default: chosen from the measured cost)")
     parser.add_argument(
-        "--deterministic", action="store_const", const=True, help="proposals do not depend on the order of arrival"
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="'NAME <= NUMBER'",
+        help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
-    parser.add_argument("--time-budget", type=float, help="seconds after which the search ends")
+    parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger (default: runs)")
+    parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
+    parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
+    parser.add_argument(
+        "--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction (default: 0)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="candidates per trial (default: chosen from the measured cost)"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_const", const=True, help="make proposals independent of the order in which trials finish"
+    )
+    parser.add_argument("--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends")
     parser.add_argument("--address", help=address)
-    parser.add_argument("--tracking", help="MLflow tracking URI, auto or off (default: auto)")
-    parser.add_argument("--study", help="name under which runs are compared")
+    parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")
+    parser.add_argument("--study", help="name under which MLflow groups runs to compare")
     parser.add_argument(
-        "--system-metrics", action="store_const", const=True, help="show this machine's load in MLflow too (default: no)"
+        "--system-metrics", action="store_const", const=True, help="log the load of this machine to MLflow (default: no)"
     )
-    parser.add_argument("--no-reuse", dest="reuse", action="store_const", const=False, help="pay again for what the ledger holds")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="option of the searcher, repeatable")
-    parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="option of the evaluator, repeatable")
-    parser.add_argument("--quiet", action="store_true", help="no live line")
+    parser.add_argument(
+        "--no-reuse", dest="reuse", action="store_const", const=False, help="evaluate again what is in the ledger"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="option of the searcher; repeatable")
+    parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="option of the evaluator; repeatable")
+    parser.add_argument("--quiet", action="store_true", help="show no progress line")
 
 
 _OPTIONS = (
@@ -167,7 +210,7 @@ _OPTIONS = (
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the file, overridden by those of the line."""
+    """Return the settings of the file, overridden by those of the command line."""
     from archsearch.platform.configuration import from_mapping, parse_constraints, parse_options, read_yaml
 
     settings = read_yaml(parsed.configuration) if parsed.configuration else {}
@@ -208,7 +251,7 @@ def _submit(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
-        raise ConfigurationError("address: which job server? Give --address http://HEAD:8265.")
+        raise ConfigurationError("address: expected the address of a job server; got none. Give --address http://HEAD:8265.")
     from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
 
@@ -216,7 +259,7 @@ def _submit(parsed: argparse.Namespace) -> int:
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
     if others := sorted(set(settings) - {"address"}):
-        raise ConfigurationError(f"resume: a run keeps the settings that it was started with; leave out {', '.join(others)}.")
+        raise ConfigurationError(f"resume: a run keeps the settings with which it was started; leave out {', '.join(others)}.")
     return submit_resume(parsed.resume, address, **how)
 
 
@@ -239,12 +282,12 @@ def _show(result: Any) -> int:
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
-    print(f"\n{len(result.evaluations)} candidates, {reused} of them taken from the ledger.")
+    print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
     print(f"Report:    {result.report}")
     print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")
     if result.run_id:
         print("Compare:   archsearch ui")
-    result.best  # an error if nothing could be evaluated  # noqa: B018
+    result.best  # raises if no candidate could be evaluated  # noqa: B018
     return 0
 
 
@@ -252,7 +295,7 @@ def _compare(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     for name in ("searcher", "seed", "name"):
         if settings.pop(name, None) is not None:
-            raise ConfigurationError(f"{name}: compare takes --searchers and --seeds instead.")
+            raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
     study = settings.pop("study", None)
     from archsearch.platform.comparison.running import compare
 

@@ -1,4 +1,4 @@
-"""The settings of a search: from keyword arguments, YAML files and the command line."""
+"""The settings of a search, from keyword arguments, YAML files and the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line
 
 DEFAULT_JOB: Mapping[str, Any] = {
     "space": "cells",
@@ -24,43 +24,43 @@ DEFAULT_JOB: Mapping[str, Any] = {
     "searcher_options": {"initial": 10, "explore": 0.0},
     "evaluator_options": {"epochs": 5},
 }
-"""What is searched when neither space nor searcher nor evaluator is named: a hypernetwork ranks 300 random blocks, and the 10
-that it ranks first are trained beside 10 random ones."""
+"""Settings of a search without a space, searcher and evaluator: a hypernetwork ranks 300 random blocks; the 10 best by its
+ranking and 10 random ones are trained."""
 _LONGEST_NAME = 200  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
 class SearchConfiguration:
-    """Everything that decides a search, as plain data.
+    """All settings of a search, as plain data.
 
     Args:
         space: Name of the search space.
         searcher: Name of the searcher.
         evaluator: `train:DATASET`, `table:NAME` or `table:PATH#COLUMN`.
-        num_candidates: Candidates to propose in all.
+        num_candidates: Number of candidates to propose.
         seed: Seed of the searcher, and of the evaluator unless its options name another.
         name: Name of the run; None makes one.
-        storage: Folder of the runs and of the ledger.
+        storage: Folder that holds the runs and the ledger.
         searcher_options: Further arguments of the searcher, such as `population_size`.
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
-        objectives: What is to be raised, or with a minus sign lowered: `["accuracy", "-macs"]`. The score is always among them.
-            `anytime` makes the area under the anytime curve the score of trainings.
-        constraints: Limits on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
-            Candidates that miss one are not evaluated.
-        batch_size: Candidates a trial; None chooses it from the measured cost.
-        deterministic: Whether the proposals must not depend on the order of arrival.
-        workers: Trials that run at once; None takes what the cluster holds.
+        objectives: Metrics to maximize, or with a minus sign to minimize: `["accuracy", "-macs"]`. The score is always one of
+            them. With `anytime`, trainings are scored by the area under the anytime curve.
+        constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
+            Candidates that violate one are not evaluated.
+        batch_size: Number of candidates per trial; None chooses it from the measured cost.
+        deterministic: Whether proposals are independent of the order in which trials finish.
+        workers: Number of trials that run at once; None takes as many as the cluster has room for.
         cpus_per_worker: CPU cores that a trial reserves.
-        gpus_per_worker: GPUs that a trial reserves, also fractions.
-        time_budget: Seconds after which the search ends; None is no limit.
-        reuse: Whether evaluations of earlier runs in the ledger count instead of being paid again.
-        address: Ray cluster; None starts Ray in this machine unless the environment names one.
+        gpus_per_worker: GPUs that a trial reserves; may be a fraction.
+        time_budget: Seconds after which the search ends; None sets no limit.
+        reuse: Whether evaluations of earlier runs are taken from the ledger instead of being repeated.
+        address: Address of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
         tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db), or `off`.
-        system_metrics: Whether MLflow also gets what the machine of the search does meanwhile: processors, memory, disk, network.
+        system_metrics: Whether to log the load of this machine to MLflow: processors, memory, disk, network.
         study: Name under which runs are compared in MLflow.
-        top: Rows of the ranked table.
-        report: Whether to write the HTML report with its pictures, and child runs of the best in MLflow. Without it the tables
-            are written all the same; resuming the finished run with it makes up for the rest.
+        top: Number of rows of the ranked table.
+        report: Whether to write the HTML report with its pictures, and child runs of the best candidates in MLflow. Tables are
+            written in any case; `archsearch resume` writes the report of a finished run later.
 
     Raises:
         ConfigurationError: A value is of the wrong type or out of range.
@@ -94,10 +94,10 @@ class SearchConfiguration:
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             _check_type(setting.name, str(setting.type), getattr(self, setting.name))
-        _check_texts("objectives", "a list of texts", self.objectives)
-        _check_texts("constraints", "texts by name", (part for item in self.constraints.items() for part in item))
+        _check_texts("objectives", "a list of strings", self.objectives)
+        _check_texts("constraints", "strings by name", (part for item in self.constraints.items() for part in item))
         for name in ("searcher_options", "evaluator_options"):
-            _check_texts(name, "names that are texts", getattr(self, name))
+            _check_texts(name, "names that are strings", getattr(self, name))
             _check_plain(name, getattr(self, name))
         for name in ("num_candidates", "batch_size", "workers", "top"):
             _check_least(name, getattr(self, name), 1)
@@ -118,7 +118,7 @@ class SearchConfiguration:
 
     @property
     def score_options(self) -> dict[str, Any]:
-        """The options of the evaluator; a training whose search names `anytime` as an objective takes it as the score."""
+        """Options of the evaluator; with the objective `anytime`, trainings are scored by the area under the anytime curve."""
         named = any(isinstance(text, str) and text.strip().removeprefix("+") == "anytime" for text in self.objectives)
         anytime = {"objective": "anytime"} if named and self.evaluator.startswith("train:") else {}
         return {**anytime, **self.evaluator_options}
@@ -129,12 +129,12 @@ class SearchConfiguration:
 
 
 def with_default_job(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings, completed by `DEFAULT_JOB` if they name neither space nor searcher nor evaluator."""
+    """Return the settings, completed by `DEFAULT_JOB` if they have no space, no searcher and no evaluator."""
     if any(settings.get(name) is not None for name in ("space", "searcher", "evaluator")):
         return dict(settings)
     job = {**DEFAULT_JOB, **settings}
     for name in ("searcher_options", "evaluator_options"):
-        if isinstance(given := job[name], Mapping):  # others are refused with the rest of what is wrong
+        if isinstance(given := job[name], Mapping):  # other types are refused by SearchConfiguration
             job[name] = {**DEFAULT_JOB[name], **given}
     return job
 
@@ -143,11 +143,11 @@ def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> 
     """Return a configuration.
 
     Args:
-        settings: Values by name; the others keep their defaults.
-        origin: Where they come from, for messages.
+        settings: Values by name; settings that are left out keep their defaults.
+        origin: Where the settings come from, such as a file, for error messages.
 
     Raises:
-        ConfigurationError: A key is unknown (the nearest one is named), or a value is wrong.
+        ConfigurationError: A key is unknown (the message suggests the most similar one), or a value is wrong.
     """
     known = [setting.name for setting in dataclasses.fields(SearchConfiguration)]
     for key in settings:
@@ -182,10 +182,10 @@ def write_yaml(configuration: SearchConfiguration, path: Path) -> None:
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """Return `name=value` texts as a mapping; values are read as YAML, so `epochs=12` gives a number.
+    """Return `name=value` strings as a mapping; values are read as YAML, so that `epochs=12` gives a number.
 
     Raises:
-        ConfigurationError: A text has no `=`, or what follows is not valid YAML.
+        ConfigurationError: A string has no `=`, or its value is not valid YAML.
     """
     options = {}
     for pair in pairs:
@@ -197,10 +197,10 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
 
 
 def parse_constraints(texts: list[str]) -> dict[str, str]:
-    """Return texts such as `macs <= 100e6` as a mapping from each name to its limits.
+    """Return strings such as `macs <= 100e6` as a mapping from each name to its bounds.
 
     Raises:
-        ConfigurationError: A text has no relation.
+        ConfigurationError: A string has no relation such as `<=`.
     """
     constraints: dict[str, str] = {}
     for text in texts:
@@ -213,17 +213,16 @@ def parse_constraints(texts: list[str]) -> dict[str, str]:
 
 
 def _parsed(text: str, origin: str) -> Any:
-    """Return the content of a YAML text."""
+    """Return the content of a YAML string."""
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # What PyYAML makes of a date with a 13th month, say, is no error of its own.
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{origin} is not valid YAML ({reason}).") from error
+        # PyYAML lets other errors pass, such as the ValueError of a date with a 13th month.
+        raise ConfigurationError(f"{origin} is not valid YAML ({message_in_one_line(error)}).") from error
 
 
 def _is_folder_name(name: str) -> bool:
-    """Return whether a text can be the name of a folder on Linux and macOS; it also becomes a part of longer names."""
+    """Return whether a string can name a folder on Linux and macOS, also as a part of longer names."""
     allowed = name.strip() and name.isprintable() and name not in (".", "..") and not any(letter in name for letter in "/\\~")
     return bool(allowed) and len(name.encode()) <= _LONGEST_NAME
 
@@ -231,18 +230,18 @@ def _is_folder_name(name: str) -> bool:
 def _check_texts(name: str, what: str, values: Iterable[Any]) -> None:
     for value in values:
         if not isinstance(value, str):
-            raise ConfigurationError(f"{name}: expected {what}; got {reprlib.repr(value)} among them.")
+            raise ConfigurationError(f"{name}: expected {what}; one of them is {reprlib.repr(value)}.")
 
 
 def _check_plain(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse what `run.yaml` could not hold: objects, and mappings that contain themselves."""
+    """Raise ConfigurationError for values that `run.yaml` cannot hold: objects, and mappings that contain themselves."""
     try:
         json.dumps(options)
         yaml.safe_dump(options)
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = message_in_one_line(error)
         raise ConfigurationError(
-            f"{name}: expected numbers, texts, lists and mappings; got something else ({reason})."
+            f"{name}: expected numbers, strings, lists and mappings; got another type ({reason})."
         ) from error
 
 
@@ -251,7 +250,7 @@ def _check_type(name: str, kind: str, value: Any) -> None:
     if value is None and "None" in kind:
         return
     kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
-    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    words = {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false"}
     words |= {"dict": "a mapping", "list": "a list"}
     if not isinstance(value, kinds[base]) or (isinstance(value, bool) and base != "bool"):
         raise ConfigurationError(f"{name}: expected {words[base]}; got {reprlib.repr(value)}.")

@@ -1,22 +1,85 @@
-"""Space, searcher and evaluator of a search, made of its settings."""
+"""Preparation of a search: space, searcher, evaluator, run folder and ledger from its settings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
 
-from archsearch.errors import ConfigurationError
+from archsearch.cluster import Ledger
+from archsearch.errors import ConfigurationError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goals_for
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
 from archsearch.spaces import get as get_space
 
-# Look-ups are too fast to be measured well; taken as known, a seed gives the same batches, and the same search, every time.
+# A look-up is too fast to be timed well. With a fixed value the same seed gives the same batches, and so the same search.
 _LOOKUP_SECONDS = 5e-4
+_SEARCHER = "the name of a searcher, an ArchitectureSearcher, or a function of (domains, seed) that returns a Ray Tune Searcher"
+
+
+@dataclass
+class Search:
+    """The parts of a search that is ready to run."""
+
+    configuration: SearchConfiguration
+    space: SearchSpace
+    searcher: ArchitectureSearcher
+    evaluator: Evaluator
+    folder: RunFolder
+    ledger: Ledger
+    resumed: bool
+
+
+def prepare(
+    configuration: SearchConfiguration,
+    space: str | SearchSpace,
+    searcher: str | ArchitectureSearcher | Any,
+    evaluator: str | Evaluator,
+    resume: bool,
+) -> Search:
+    """Return a search with its folder and ledger; settings that cannot be used raise here, before anything runs.
+
+    Args:
+        configuration: All other settings.
+        space: As for `make_parts`.
+        searcher: As for `make_parts`.
+        evaluator: As for `make_parts`.
+        resume: Whether the run's folder exists already.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+        TableError: The table cannot be used.
+        DatasetError: The images cannot be read.
+        RunError: The run's folder exists already (or does not, when resuming).
+    """
+    if configuration.system_metrics:
+        check_system_metrics(configuration.tracking)
+    space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
+    fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
+    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
+    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
+    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
+    folder.bind(configuration, fingerprint)
+    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+    return Search(configuration, space, made, evaluator, folder, ledger, resume)
+
+
+def check_parts(space: object, searcher: object, evaluator: object) -> None:
+    """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
+    check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
+    check_kind("evaluator", evaluator, (str, Evaluator), "train:DATASET, table:NAME, table:PATH#COLUMN or an Evaluator")
+    made = isinstance(searcher, str | Searcher)
+    factory = issubclass(searcher, Searcher) if isinstance(searcher, type) else callable(searcher)
+    if not made and (not factory or (isinstance(searcher, type) and issubclass(searcher, ArchitectureSearcher))):
+        raise ConfigurationError(wrong_kind("searcher", _SEARCHER, searcher))
 
 
 def make_parts(
@@ -25,19 +88,20 @@ def make_parts(
     searcher: str | ArchitectureSearcher | Any,
     evaluator: str | Evaluator,
 ) -> tuple[SearchSpace, ArchitectureSearcher, Evaluator]:
-    """Return the three parts of a search as objects that fit each other; the data is not read.
+    """Return space, searcher and evaluator of a search; the data is not read.
 
     Args:
         configuration: All other settings.
-        space: The space, or its name.
-        searcher: The searcher, or its name.
-        evaluator: The evaluator, or its text.
+        space: The search space or its name.
+        searcher: The searcher, its name, or a function that makes a Ray Tune search algorithm.
+        evaluator: The evaluator or its string form.
 
     Raises:
         ConfigurationError: The settings cannot be used.
         TableError: The table cannot be used.
         DatasetError: There is no such dataset.
     """
+    check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
@@ -69,18 +133,22 @@ def _make_searcher(
     }
     if isinstance(searcher, ArchitectureSearcher):
         if configuration.deterministic and not searcher.deterministic:
-            raise ConfigurationError("deterministic: the searcher that was given is not; make it with deterministic=True.")
+            raise ConfigurationError(
+                "deterministic: expected a deterministic searcher; got another one. Make it with deterministic=True."
+            )
         for name in ("batch_size", "searcher_options"):
             if getattr(configuration, name):
-                raise ConfigurationError(f"{name}: the searcher is made already; give it to the searcher itself.")
+                raise ConfigurationError(
+                    f"{name}: a setting of the searcher, which is made already; give it to the constructor of the searcher."
+                )
         searcher.num_candidates = configuration.num_candidates
         if goals.constraints or not goals.single:
             searcher.adopt(goals)
         return searcher
     if isinstance(searcher, Searcher):
         raise ConfigurationError(
-            "searcher: a Ray Tune search algorithm must be made with the space's choices; "
-            "give a function of (domains, seed) that returns it, set up for the metric 'score' and the mode 'max'."
+            "searcher: expected a function of (domains, seed), because a Ray Tune search algorithm needs the choices of the "
+            "space; got an algorithm. Give a function that returns it, with the metric 'score' and the mode 'max'."
         )
     try:
         if isinstance(searcher, str):
@@ -89,4 +157,4 @@ def _make_searcher(
             return kind(space, configuration.seed, **{**settings, **options})
         return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **configuration.searcher_options})
     except TypeError as error:
-        raise ConfigurationError(f"searcher_options: {configuration.searcher} does not take them ({error}).") from error
+        raise ConfigurationError(f"searcher_options: {configuration.searcher} does not accept them ({error}).") from error

@@ -1,4 +1,4 @@
-"""The live line: candidates done, best so far, seconds left."""
+"""The live line of a search: candidates done, best score so far, seconds left."""
 
 from __future__ import annotations
 
@@ -10,32 +10,30 @@ from typing import Any, TextIO
 
 from ray import tune
 
+from archsearch.platform.live_line import LiveLine
 from archsearch.searchers import Observation
-
-# A terminal gets one line that is rewritten; a log file gets a new line now and then.
-_TERMINAL_PERIOD, _LOG_PERIOD = 0.2, 15.0
 
 
 class Progress(tune.Callback):
-    """Shows how far a search is, on standard error.
+    """Shows the progress of a search.
 
     Args:
-        total: Candidates in all.
+        total: Number of candidates that the search will propose.
         percent: Whether scores are accuracies, shown in percent.
         stream: Where to write; None is silent.
     """
 
     def __init__(self, total: int, percent: bool, stream: TextIO | None = sys.stderr) -> None:
-        self.total, self.percent, self.stream = total, percent, stream
+        self.total, self.percent = total, percent
         self.done = self.failed = self.reused = 0
         self.best = -math.inf
         self._started = time.monotonic()
-        self._shown = 0.0
+        self._live = LiveLine(stream)
         self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles its callbacks; a stream cannot be.
-        return {**self.__dict__, "stream": None}
+        # Tune pickles its callbacks; a stream cannot be pickled.
+        return {**self.__dict__, "_live": LiveLine(None)}
 
     def take(self, observations: Sequence[Observation]) -> None:
         """Count outcomes."""
@@ -48,7 +46,7 @@ class Progress(tune.Callback):
         self.show()
 
     def begin(self) -> None:
-        """Start the clock: what was known before does not count for the time left."""
+        """Start the clock; candidates counted before do not enter the estimate of the time left."""
         self._started, self._known_before = time.monotonic(), self.done
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -56,7 +54,7 @@ class Progress(tune.Callback):
         self.show()
 
     def line(self) -> str:
-        """Return the text of the line."""
+        """Return the line."""
         elapsed = time.monotonic() - self._started
         paid = 0 if self._known_before is None else self.done - self._known_before
         parts = [f"{self.done}/{self.total} candidates"]
@@ -72,14 +70,7 @@ class Progress(tune.Callback):
         return ", ".join(parts)
 
     def show(self, last: bool = False) -> None:
-        """Write the line if it is time to."""
-        if self.stream is None:
-            return
-        terminal = self.stream.isatty()
-        now = time.monotonic()
-        if not last and now - self._shown < (_TERMINAL_PERIOD if terminal else _LOG_PERIOD):
-            return
-        self._shown = now
-        text = self.line()
-        self.stream.write(f"\r\x1b[K{text}" + ("\n" if last else "") if terminal else f"{text}\n")
-        self.stream.flush()
+        """Write the line if its period has passed, or for the last time."""
+        self._live.show(self.line, now=last)
+        if last:
+            self._live.end()

@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search: its evaluations, and the architectures that it found."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from archsearch import __version__
-from archsearch.errors import RunError
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator
+from archsearch.atomic_file import written_atomically
+from archsearch.errors import RunError, check_kind, check_whole_number
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
 from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
+from archsearch.spaces import get as get_space
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
@@ -31,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """An architecture that a search found, with what is known of it.
+    """An architecture that a search found, with its score, metrics and origin.
 
     Args:
-        architecture: What was found.
+        architecture: The architecture.
         score: Its score.
-        metrics: All its figures.
-        space: Its space.
+        metrics: Its metrics, by name.
+        space: Its search space.
         cost_arguments: Input shape, classes and size of the networks that were scored.
         origin: How it was found, as plain data: `run`, `searcher`, `rank`, ...
     """
@@ -51,27 +54,29 @@ class Found:
 
     @property
     def cost(self) -> Cost:
-        """Parameters and MACs of the network that was scored."""
+        """Number of parameters and MACs of the network that was scored."""
         return self.space.cost(self.architecture, **self.cost_arguments)
 
-    def build(self, **changes: int) -> Network:
-        """Return an untrained network as it was scored, or with another size: `build(channels=32, num_classes=100)`."""
+    def build(self, **changes: Any) -> Network:
+        """Return an untrained network of the size that was scored, or of another size: `build(channels=32, num_classes=100)`."""
+        for name in changes.keys() - {"input_shape", "generator"}:
+            check_whole_number(name, changes[name])
         arguments = {**self.cost_arguments, **changes}
         shape = arguments.pop("input_shape", (3, 32, 32))
         arguments.setdefault("in_channels", shape[0])
         return self.space.build(self.architecture, **arguments)
 
     def retrain(self, dataset: str | Splits, *, scale: Mapping[str, int] | None = None, **settings: Any) -> TrainedModel:
-        """Train a network of this architecture from new weights, for use, and measure it.
+        """Train a network of this architecture from new weights, and measure it.
 
         Args:
-            dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
-            scale: Size of the network, such as `{"channels": 32}`; what is left out is as it was scored.
+            dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`.
+            scale: Size of the network, such as `{"channels": 32}`; settings that are left out keep the value that was scored.
             **settings: Those of `archsearch.platform.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
                 `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
 
         Raises:
-            ConfigurationError: A setting is unknown or out of range, or the checkpoint is of another training.
+            ConfigurationError: A setting is unknown or out of range, or the checkpoint belongs to another training.
             DatasetError: The dataset is unknown or cannot be read.
             RunError: The loss became infinite, or the checkpoint cannot be written.
 
@@ -81,24 +86,32 @@ class Found:
         """
         from archsearch.platform.training.retraining import retrain
 
+        check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
         size = {**_scale(self.cost_arguments), **(scale or {})}
         return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
 
     def export(self, directory: str | Path) -> Path:
-        """Write the network to a folder, untrained and as it was scored; `retrain(...).export(...)` writes a trained one.
+        """Write the network to a folder, untrained and of the size that was scored; `retrain(...).export(...)` trains it first.
 
-        See `archsearch.platform.export.folder.export_model` for what the folder holds.
+        See `archsearch.platform.export.folder.export_model` for the files.
 
         Raises:
             RunError: The folder cannot be written.
         """
+        from archsearch.platform.export.facts import ModelFacts
         from archsearch.platform.export.folder import export_model
-        from archsearch.platform.export.model_card import ModelFacts
 
         network, arguments = self.build(), self.cost_arguments
         shape, classes = tuple(arguments.get("input_shape", (3, 32, 32))), arguments.get("num_classes", 10)
-        exits = len(network.plan.outputs)
-        facts = ModelFacts(self.space, self.architecture, shape, classes, exits, _scale(arguments), self.origin)
+        facts = ModelFacts(
+            space=self.space,
+            architecture=self.architecture,
+            input_shape=shape,
+            num_classes=classes,
+            num_exits=len(network.plan.outputs),
+            scale=_scale(arguments),
+            origin=self.origin,
+        )
         return export_model(network, facts, directory)
 
     def __str__(self) -> str:
@@ -110,10 +123,10 @@ class SearchResult:
     """The outcome of a search.
 
     Args:
-        summary: The search in plain data.
-        space: Where was searched.
+        summary: The search as plain data.
+        space: The search space.
         folder: Folder of the run.
-        run_id: Its MLflow run, or None when tracking is off.
+        run_id: Id of its MLflow run, or None when tracking is off.
         cost_arguments: Input shape, classes and size of the networks that were scored.
     """
 
@@ -130,23 +143,24 @@ class SearchResult:
 
     @property
     def evaluations(self) -> pa.Table:
-        """One row a candidate in order of proposal: architecture, key, score, seconds, error, reused, and each metric."""
+        """One row per candidate, in order of proposal: architecture, key, score, seconds, error, reused, and each metric."""
         return self.summary.evaluations
 
     @property
     def report(self) -> Path:
-        """The HTML report."""
+        """Path of the HTML report."""
         return self.folder / "report" / "report.html"
 
     def top(self, count: int = 10) -> list[Found]:
         """Return the best `count` architectures, best first."""
+        check_whole_number("count", count)
         scores = self.summary.scores
         order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
         return [self._found(row, rank) for rank, row in enumerate(order[:count], start=1)]
 
     @property
     def best(self) -> Found:
-        """The architecture of the highest score.
+        """The architecture with the highest score.
 
         Raises:
             RunError: No candidate could be evaluated.
@@ -159,33 +173,38 @@ class SearchResult:
         return best[0]
 
     def pareto(self, cost: str | None = None) -> list[Found]:
-        """Return the architectures that no other beats in all objectives, by rising score (with two objectives: cheapest first).
+        """Return the architectures on the Pareto front, by increasing score (with two objectives: cheapest first).
 
         Args:
-            cost: Metric to keep low, weighed against the score. None takes the objectives of the search, or MACs where it had
-                the score alone.
+            cost: Metric to minimize beside maximizing the score. None takes the objectives of the search, or MACs if the score
+                was its only one.
 
         Raises:
-            ConfigurationError: There is no such metric.
+            ConfigurationError: The search has no such metric.
         """
+        check_kind("cost", cost, (str, type(None)), "the name of a metric, such as 'macs', or None")
         objectives = (Objective("score"), Objective(cost, maximize=False)) if cost else None
         return [self._found(row) for row in front(self.summary, objectives).tolist()]
 
     def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
-        """Return the volume that the Pareto front dominates; larger is better.
+        """Return the hypervolume that the Pareto front dominates; larger is better.
 
         Args:
-            reference: A figure for each objective from which to measure, such as `{"score": 0.1, "macs": 100e6}`. None measures
-                from chance, and from the constraint or the power of ten above the costs seen; costs then count as shares of it.
+            reference: Reference point, a number for each objective, such as `{"score": 0.1, "macs": 100e6}`. None takes chance
+                for the score, and for a cost its constraint or the next power of ten above the observed costs; costs are then
+                fractions of it.
 
         Raises:
-            ConfigurationError: The reference does not fit the objectives.
+            ConfigurationError: The reference has other names than the objectives.
         """
+        check_kind(
+            "reference", reference, (Mapping, type(None)), "a number for each objective, such as {'score': 0.1, 'macs': 1e8}"
+        )
         return hypervolume(self.summary, reference)
 
     @cached_property
     def anytime(self) -> AnytimeCurve:
-        """The best accuracy at each budget of MACs, over the family of found networks.
+        """The best accuracy within each budget of MACs, over all evaluated networks.
 
         Raises:
             RunError: No candidate could be evaluated.
@@ -197,14 +216,15 @@ class SearchResult:
         return AnytimeCurve.from_family(macs[rows], scores[rows], self.summary.chance)
 
     def export(self, directory: str | Path) -> Path:
-        """Write the best architecture to a folder as `Found.export` does, and all evaluations.
+        """Write the best architecture to a folder as `Found.export` does, and all evaluations as `evaluations.parquet`.
 
         Raises:
             RunError: No candidate could be evaluated, or the folder cannot be written.
         """
         folder = self.best.export(directory)
         try:
-            pa.parquet.write_table(self.evaluations, folder / "evaluations.parquet")
+            with written_atomically(folder / "evaluations.parquet", durable=False) as temporary:
+                pq.write_table(self.evaluations, temporary)
         except OSError as error:
             raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
         return folder
@@ -226,10 +246,38 @@ def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
     return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
 
 
+def finished_run(run: str | Path) -> SearchResult:
+    """Return the result of a finished run from its folder; nothing is evaluated, and `summary.costs` is left empty.
+
+    Args:
+        run: Folder of the run, such as `runs/NAME`.
+
+    Raises:
+        RunError: The folder holds no run, or its table of evaluations is missing or corrupt.
+        ConfigurationError: Its space or evaluator is unknown, such as a user-defined one that is not registered.
+
+    Example:
+        >>> finished_run("runs/evolution-nasbench201-digits-s0").best.export("winner")
+    """
+    folder = RunFolder.open(run)
+    configuration = folder.configuration()
+    table = folder.report / "evaluations.parquet"
+    try:
+        evaluations = pq.read_table(table)
+    except FileNotFoundError as error:
+        raise RunError(f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.path}") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.path}") from error
+    space = get_space(configuration.space)
+    evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
+    summary = summary_of(folder, configuration, evaluator, evaluations)
+    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments))
+
+
 def summary_of(
     folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator, evaluations: pa.Table
 ) -> SearchSummary:
-    """Return what is known of a run from its settings and its evaluations; costs are left empty."""
+    """Return the summary of a run from its settings and its evaluations; costs are left empty."""
     return SearchSummary(
         name=folder.name,
         space=evaluator.space.name,
@@ -255,10 +303,10 @@ def evaluations_table(
     """Return the evaluations of a search in order of proposal.
 
     Args:
-        observations: What the searcher saw.
-        recorded: What the ledger has, with all metrics, by key.
-        paid: Keys that this run paid for itself.
-        evaluator: Gives parameters and MACs where the evaluations do not.
+        observations: Outcomes as the searcher received them.
+        recorded: Evaluations in the ledger, with all metrics, by key.
+        paid: Keys that this run evaluated itself.
+        evaluator: Counts parameters and MACs if the evaluations lack them.
     """
     ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
     evaluations = [recorded.get(observation.evaluation.key, observation.evaluation) for observation in ordered]

@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, what scores it, and what it took from the ledger."""
+"""The folder of a run: its settings, the fingerprint of its evaluator, and the candidates that it reused from the ledger."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from archsearch.atomic_file import written_atomically
 from archsearch.cluster import Entry, Ledger
-from archsearch.errors import ConfigurationError, LedgerError, RunError, did_you_mean
+from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
 from archsearch.evaluators import Evaluation
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
 from archsearch.searchers import Observation
@@ -21,7 +22,7 @@ from archsearch.searchers import Observation
 LEDGER = "ledger"
 _SETTINGS, _EVALUATOR, _TRACKING = "run.yaml", "evaluator.txt", "mlflow-run-id.txt"
 _PAID, _REUSED, _SPENT = "has-paid.txt", "reused.jsonl", "spent.jsonl"
-# Without these a search would be another one; with another value, too.
+# Settings that decide what is searched: `_NEEDED` must be in run.yaml, `_KEPT` must be the same when a run is resumed.
 _NEEDED = ("space", "searcher", "evaluator", "seed", "num_candidates", "deterministic")
 _KEPT = ("space", "searcher", "seed", "deterministic")
 
@@ -29,9 +30,9 @@ _KEPT = ("space", "searcher", "seed", "deterministic")
 class RunFolder:
     """`STORAGE/NAME`: the files of a run.
 
-    `run.yaml` holds its settings, `evaluator.txt` the fingerprint of what scores it, `reused.jsonl` what it took from the ledger,
-    `spent.jsonl` the seconds that the searcher itself took, and `has-paid.txt` is there once the ledger holds evaluations of it.
-    Tune's own files are in `tune/`, the report in `report/`.
+    `run.yaml` holds its settings, `evaluator.txt` the fingerprint of its evaluator, `reused.jsonl` the candidates that it took
+    from the ledger, `spent.jsonl` the seconds that the searcher itself took. `has-paid.txt` exists once the ledger holds
+    evaluations of this run. The files of Ray Tune are in `tune/`, the report is in `report/`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,43 +40,47 @@ class RunFolder:
 
     @classmethod
     def create(cls, configuration: SearchConfiguration, name: str) -> RunFolder:
-        """Make the folder of a new run.
+        """Create the folder of a new run.
 
         Raises:
-            RunError: It exists already, or cannot be made.
+            RunError: The folder exists already, or cannot be created.
         """
         path = Path(configuration.storage) / name
         try:
             path = path.expanduser()
             path.mkdir(parents=True)
-        except FileExistsError as error:  # also where another search has made it just now
+        except FileExistsError as error:  # another search may have created it a moment ago
             raise RunError(
-                f"name: the run folder {path} exists already; choose another name, or continue it with: "
+                f"name: the run folder {path} exists already; choose another name, or continue the run with: "
                 f"archsearch resume {shlex.quote(str(path))}"
             ) from error
-        except (OSError, RuntimeError, ValueError) as error:  # a ~USER that there is not, a text that no path can have
-            raise RunError(
-                f"storage: cannot make the run folder {path} ({_why(error)}); choose a folder that can be written."
-            ) from error
-        unfinished = path / f"{_SETTINGS}.tmp"
+        except (OSError, RuntimeError, ValueError) as error:  # an unknown ~USER, or a string that is no valid path
+            raise RunError(f"storage: cannot create the run folder {path} ({_why(error)}); choose a writable folder.") from error
         try:
-            with _writing(path):
-                write_yaml(configuration, unfinished)
-                unfinished.rename(path / _SETTINGS)
+            with _writing(path), written_atomically(path / _SETTINGS) as temporary:
+                write_yaml(configuration, temporary)
         except RunError:
-            with suppress(OSError):  # else the name would be taken by a run that never was
-                unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # else the name would be taken by a run that never started
                 path.rmdir()
             raise
         return cls(path)
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, run: str | Path) -> RunFolder:
         """Return the folder of an earlier run.
 
+        Args:
+            run: Path of the folder, such as `runs/NAME`.
+
         Raises:
-            RunError: There is none.
+            RunError: The folder does not exist or does not hold a run.
+            ConfigurationError: `run` is not a path.
         """
+        check_kind("run", run, (str, Path), "the folder of a run, such as runs/NAME")
+        try:
+            path = Path(run).expanduser().absolute()
+        except RuntimeError as error:  # the home of an unknown user, ~USER
+            raise RunError(f"run: there is no run in {run} ({error}).") from error
         if not (path / _SETTINGS).is_file():
             siblings = sorted(entry.parent.name for entry in path.parent.glob(f"*/{_SETTINGS}")) if path.parent.is_dir() else []
             hint = did_you_mean(path.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
@@ -86,25 +91,23 @@ class RunFolder:
         """Return the settings that the run was started with.
 
         Raises:
-            RunError: They cannot be read, or are not whole.
+            RunError: The file cannot be read, or a setting is missing.
         """
         path = self.path / _SETTINGS
         try:
             settings = read_yaml(path)
             configuration = from_mapping(settings, origin=str(path))
         except ConfigurationError as error:
-            raise RunError(
-                f"run: the settings of the run cannot be read, restore the file or start a new run. {error}"
-            ) from error
+            raise RunError(f"run: cannot read the settings of the run; restore the file or start a new run. {error}") from error
         if missing := [name for name in _NEEDED if name not in settings]:
-            raise RunError(f"run: {path} is damaged, it lacks {', '.join(missing)}; restore it or start a new run.")
+            raise RunError(f"run: {path} is corrupt, it lacks {', '.join(missing)}; restore it or start a new run.")
         return configuration
 
     def bind(self, configuration: SearchConfiguration, fingerprint: str) -> None:
-        """Take note of what scores the run; when it is resumed, make sure that this and the settings that matter are the same.
+        """Write the fingerprint of the evaluator; when a run is resumed, compare it and the settings that decide the search.
 
         Raises:
-            RunError: Something differs, so that the search would be another one.
+            RunError: The fingerprint or one of these settings differs from that of the run.
         """
         before = self.configuration()
         for name in _KEPT:
@@ -112,31 +115,31 @@ class RunFolder:
             if old != new:
                 raise RunError(
                     f"{name}: the run {self.name} was started with {old!r}; got {new!r}. "
-                    "Resume it as it was, or start a new run under another name."
+                    "Resume it with the same settings, or start a new run under another name."
                 )
         path = self.path / _EVALUATOR
         if not path.exists():
-            with _writing(self.path):
-                path.write_text(fingerprint)
+            with _writing(self.path), written_atomically(path) as temporary:
+                temporary.write_text(fingerprint)
         elif (old := path.read_text().strip()) != fingerprint:
             raise RunError(
                 f"evaluator: the run {self.name} was scored by an evaluator of fingerprint {old}; this one has {fingerprint}. "
-                "Its settings or its data have changed, so scores do not compare. Restore them, or start a new run."
+                "Its settings or its data have changed, so scores are not comparable. Restore them, or start a new run."
             )
 
     def check_history(self, ledger: Ledger, recorded: int) -> None:
-        """Make sure, when the run is resumed, that the ledger still holds what the run paid for.
+        """Raise LedgerError if a resumed run has evaluated candidates and the ledger holds none of them.
 
         Args:
-            ledger: Where it was recorded.
-            recorded: Evaluations of the run that the ledger holds.
+            ledger: The ledger of the run.
+            recorded: Number of evaluations of the run in the ledger.
 
         Raises:
-            LedgerError: It holds none, though there were some: the search would start over.
+            LedgerError: The ledger was emptied or replaced; the search would start over.
         """
         if not recorded and (self.path / _PAID).exists():
             raise LedgerError(
-                f"storage: the run {self.name} has paid for evaluations, but the ledger in {ledger.folder} holds none of them. "
+                f"storage: the run {self.name} has evaluated candidates, but the ledger in {ledger.folder} holds none of them. "
                 "Restore the ledger, or start a new run under another name."
             )
 
@@ -151,11 +154,11 @@ class RunFolder:
         return self.path / "report"
 
     def new_tune_folder(self) -> Path:
-        """Return a folder name for Tune's own files that was not used before: a resumed run is a new Tune experiment."""
+        """Return an unused folder name for the files of Ray Tune; a resumed run is a new Tune experiment."""
         return self.path / "tune" / time.strftime("%Y%m%d-%H%M%S")
 
     def note_outcomes(self, observations: Sequence[Observation]) -> None:
-        """Record which candidates the ledger answered, so that a resumed run counts them too, and whether it got some."""
+        """Record which candidates were reused from the ledger, for a resumed run, and that the run has evaluated some itself."""
         if any(observation.evaluation.ok and not observation.reused for observation in observations):
             with _writing(self.path):
                 (self.path / _PAID).touch()
@@ -171,18 +174,23 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def note_spent(self, candidates: int, seconds: float) -> None:
-        """Record what the searcher itself took (fits, rankings, proposals) to choose what came after so many candidates."""
+        """Record the seconds that the searcher took (fits, rankings, proposals) for a batch.
+
+        Args:
+            candidates: Number of candidates before the batch.
+            seconds: Seconds of the searcher itself.
+        """
         with _writing(self.path), (self.path / _SPENT).open("a+b") as file:
             _drop_unfinished_line(file)
             file.write(json.dumps([candidates, seconds]).encode() + b"\n")
 
     def spent(self) -> list[tuple[int, float]]:
-        """Return candidates and seconds as `note_spent` got them, by rising number of candidates.
+        """Return the pairs (candidates, seconds) of `note_spent`, by increasing number of candidates.
 
-        A deterministic search that is resumed chooses its candidates again: what it spent the first time counts.
+        A deterministic search that is resumed chooses its candidates again; the seconds of the first time count.
 
         Raises:
-            RunError: The record is damaged.
+            RunError: The file is corrupt.
         """
         path = self.path / _SPENT
         found: list[tuple[int, float]] = []
@@ -192,21 +200,21 @@ class RunFolder:
                 row = int(candidates), float(seconds)
             except (ValueError, TypeError) as error:
                 raise RunError(
-                    f"run: line {number} of {path} is damaged; remove the line, its seconds will not count."
+                    f"run: line {number} of {path} is corrupt; remove the line, its seconds will not count."
                 ) from error
             if not found or row[0] > found[-1][0]:
                 found.append(row)
         return found
 
     def outcomes(self, entries: Sequence[Entry], known: Mapping[str, Evaluation]) -> list[Observation]:
-        """Return the outcomes of the run so far, paid and reused, batch by batch in the order in which batches were complete.
+        """Return the outcomes of the run so far, evaluated and reused, by batch, in the order in which batches were completed.
 
         Args:
-            entries: What the ledger holds of this run.
-            known: What the ledger holds, by key.
+            entries: Evaluations of this run in the ledger.
+            known: All evaluations in the ledger, by key.
 
         Raises:
-            RunError: The record of reused candidates is damaged.
+            RunError: The file of reused candidates is corrupt.
         """
         rows = [(entry.recorded, Observation(entry.batch, entry.position, entry.evaluation, False)) for entry in entries]
         paid = {entry.evaluation.key for entry in entries}
@@ -222,28 +230,31 @@ class RunFolder:
         """Yield time, batch, position and key of each reused candidate."""
         path = self.path / _REUSED
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        for number, line in enumerate(lines[:-1], 1):  # what follows the last line feed is the line of a run that was killed
+        for number, line in enumerate(
+            lines[:-1], 1
+        ):  # after the last line feed stands the unfinished line of a run that was killed
             try:
                 when, batch, position, key = json.loads(line)
                 yield int(when), int(batch), int(position), str(key)
             except (ValueError, TypeError) as error:
                 raise RunError(
-                    f"run: line {number} of {path} is damaged; remove the line, then resume: its candidate may be proposed again."
+                    f"run: line {number} of {path} is corrupt; remove the line, then resume: its candidate may be proposed again."
                 ) from error
 
     @property
     def tracking_id(self) -> str | None:
-        """Id of the run in MLflow, if it has one."""
+        """Id of the MLflow run, or None if tracking was off."""
         path = self.path / _TRACKING
         return path.read_text().strip() or None if path.exists() else None
 
     @tracking_id.setter
     def tracking_id(self, run_id: str) -> None:
-        (self.path / _TRACKING).write_text(run_id)
+        with written_atomically(self.path / _TRACKING, durable=False) as temporary:
+            temporary.write_text(run_id)
 
 
 def _drop_unfinished_line(file: BinaryIO) -> None:
-    """Cut off what a killed run left of a line."""
+    """Remove an unfinished last line, which a killed run leaves behind."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
     if file.read() not in (b"", b"\n"):
@@ -253,13 +264,13 @@ def _drop_unfinished_line(file: BinaryIO) -> None:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Say of a full or read-only disk that it is one."""
+    """Turn OSError, such as that of a full or read-only disk, into RunError."""
     try:
         yield
     except OSError as error:
         raise RunError(
-            f"storage: cannot write to the run folder {path} ({_why(error)}). What was evaluated is in the ledger; mend that, "
-            "then resume."
+            f"storage: cannot write to the run folder {path} ({_why(error)}). Evaluations are safe in the ledger: make "
+            "the folder writable, then resume."
         ) from error
 
 
@@ -268,6 +279,6 @@ def _why(error: Exception) -> str:
 
 
 def run_name(searcher: str, space: str, task: str, seed: int) -> str:
-    """Return a name that says what was searched, and when."""
+    """Return a name made of searcher, space, task, seed and time."""
     stem = "-".join(re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in (searcher, space, task[-40:]))
     return f"{stem}-s{seed}-{time.strftime('%Y%m%d-%H%M%S')}"

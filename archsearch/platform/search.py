@@ -1,4 +1,4 @@
-"""A search from start to report."""
+"""Running a search from its settings to its report: `run_search` and `resume_search`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from archsearch.cluster import Ledger, TrialResources, cluster_cpus, connect, run_trials
+from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator
-from archsearch.platform.configuration import SearchConfiguration, from_mapping, with_default_job
-from archsearch.platform.preparation import make_parts
+from archsearch.platform.configuration import from_mapping, with_default_job
+from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
-from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import open_tracker
-from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.spaces import SearchSpace
@@ -43,19 +42,19 @@ def run_search(
     progress: bool = True,
     **settings: Any,
 ) -> SearchResult:
-    """Search for architectures, and leave a ranked table, pictures, a report and an MLflow run.
+    """Search for architectures, and write a ranked table, pictures, a report and an MLflow run.
 
-    With neither space nor searcher nor evaluator it is `configuration.DEFAULT_JOB`: a graph hypernetwork in small.
+    Without a space, a searcher and an evaluator it runs `configuration.DEFAULT_JOB`: a small graph hypernetwork search.
 
     Args:
-        space: Name of a space, or a space; None takes `nasbench201`.
-        searcher: Name of a searcher, a searcher, or a function of (Tune domains, seed) that makes a Ray Tune search algorithm;
+        space: A search space or its name; None takes `nasbench201`.
+        searcher: A searcher or its name, or a function of (Tune domains, seed) that returns a Ray Tune search algorithm;
             None takes `evolution`.
         evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator; None takes `train:digits`.
-        num_candidates: Candidates to propose in all; None takes 40.
+        num_candidates: Number of candidates to propose; None takes 40.
         seed: Seed of the search.
-        name: Name of the run; None makes one.
-        storage: Folder of the runs and of the ledger.
+        name: Name of the run; None makes one from the settings and the time.
+        storage: Folder that holds the runs and the ledger.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
@@ -70,6 +69,7 @@ def run_search(
         >>> print(result.best, result.best.score)
     """
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
+    check_parts(**{key: "" if value is None else value for key, value in names.items()})
     texts = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
@@ -80,79 +80,32 @@ def run_search(
         given["num_candidates"] = num_candidates
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
-        raise ConfigurationError("name: which run is to be resumed? Give its name.")
+        raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     search = prepare(configuration, **parts, resume=resume)
     return _run(search, sys.stderr if progress else None)
 
 
 def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
-    """Continue a run from its folder; nothing that the ledger holds is evaluated again.
+    """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
     Args:
         run: Folder of the run, such as `runs/NAME`.
         progress: Whether to show a live line on standard error.
 
     Raises:
-        RunError: There is no such run.
+        RunError: The folder does not exist or does not hold a run.
     """
-    folder = RunFolder.open(Path(run).expanduser().absolute())
+    folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
 
 
-@dataclass
-class Search:
-    """The parts of one search, ready to run."""
-
-    configuration: SearchConfiguration
-    space: SearchSpace
-    searcher: ArchitectureSearcher
-    evaluator: Evaluator
-    folder: RunFolder
-    ledger: Ledger
-    resumed: bool
-
-
-def prepare(
-    configuration: SearchConfiguration,
-    space: str | SearchSpace,
-    searcher: str | ArchitectureSearcher | Any,
-    evaluator: str | Evaluator,
-    resume: bool,
-) -> Search:
-    """Return a search with its folder and ledger; whatever is wrong with the settings shows here, before anything runs.
-
-    Args:
-        configuration: All other settings.
-        space: As for `make_parts`.
-        searcher: As for `make_parts`.
-        evaluator: As for `make_parts`.
-        resume: Whether the run's folder is there already.
-
-    Raises:
-        ConfigurationError: The settings cannot be used.
-        TableError: The table cannot be used.
-        DatasetError: The images cannot be read.
-        RunError: The run's folder exists already (or does not, when resuming).
-    """
-    if configuration.system_metrics:
-        check_system_metrics(configuration.tracking)
-    space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
-    fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset stops the search before it starts
-    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
-    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
-    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
-    folder.bind(configuration, fingerprint)
-    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
-    return Search(configuration, space, made, evaluator, folder, ledger, resume)
-
-
 def _run(search: Search, stream: TextIO | None) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
-        print(f"The table holds {search.space.size:,} architectures of the space; the search keeps to them.", file=stream)
+        print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)
@@ -169,7 +122,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     def take(observations: Sequence[Observation]) -> None:
         nonlocal spent
         search.folder.note_outcomes(observations)
-        # A surrogate's fits are counted where they run; the searcher's own time holds the wait for them.
+        # A surrogate's fits are timed where they run; the searcher's own time includes waiting for them.
         took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
         search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
         spent = took
@@ -199,7 +152,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"go on with: archsearch resume {shlex.quote(str(search.folder.path))}"
+            f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
         )
     return result
 
@@ -223,7 +176,7 @@ def _publish(result: SearchResult, tracker: Tracker | None, status: str, searche
 
 
 def _take_history(search: Search) -> Mapping[str, Evaluation]:
-    """Give the searcher what the ledger holds; return it by key."""
+    """Give the searcher the evaluations in the ledger, and return them by key."""
     search.ledger.compact()
     records, name = search.ledger.read(), search.folder.name
     known, mine = records.known(name), records.of(name)
@@ -231,7 +184,7 @@ def _take_history(search: Search) -> Mapping[str, Evaluation]:
         search.folder.check_history(search.ledger, mine.table.num_rows)
     if search.resumed and not search.searcher.deterministic:
         search.searcher.replay(search.folder.outcomes(mine.entries(), known))
-    # A deterministic search is proposed again from its beginning, and answered from the ledger as far as that goes.
+    # A deterministic search proposes its candidates again from the first one; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known
 
@@ -243,7 +196,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     check_storage(configuration.storage)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    # What the searcher keeps in the cluster may take all CPUs but those of one trial.
+    # Processes that the searcher keeps in the cluster may take all CPUs except those of one trial.
     reserved = min(searcher.reserved_cpus, max(0.0, cluster_cpus() - configuration.cpus_per_worker))
     most = 1 if search.evaluator.is_lookup else max(1, int((cluster_cpus() - reserved) / configuration.cpus_per_worker))
     workers = configuration.workers or most
@@ -274,7 +227,7 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
     entries = search.ledger.entries(search.folder.name)
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
-    # After a stop the ledger may hold outcomes that were still on their way to the searcher.
+    # After a stop the ledger may hold outcomes that the searcher has not received.
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}

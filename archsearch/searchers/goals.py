@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
@@ -187,6 +187,7 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
     Raises:
         ConfigurationError: A name is unknown or measured on test data, or a limit cannot be read.
     """
+    check_kind("evaluator", evaluator, Evaluator, "an evaluator, such as TabularEvaluator.embedded('digits201')")
     limits = tuple(limit for name, text in (constraints or {}).items() for limit in _limits(name, text, evaluator.cost_names))
     if isinstance(objectives, str) or not objectives:
         raise ConfigurationError(f"objectives: expected a list such as ['accuracy', '-macs']; got {objectives!r}.")

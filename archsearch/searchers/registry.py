@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.errors import ConfigurationError, check_kind, unknown_name, wrong_kind
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
@@ -34,11 +34,19 @@ def get(name: str) -> type[ArchitectureSearcher]:
     Raises:
         ConfigurationError: No searcher has this name.
     """
+    check_kind("searcher", name, str, f"one of {', '.join(names())}")
     if name not in _SEARCHERS:
         raise ConfigurationError(unknown_name("searcher", name, _SEARCHERS))
     return _SEARCHERS[name]
 
 
 def register(name: str, searcher: type[ArchitectureSearcher]) -> None:
-    """Register a custom searcher under `name`, for use in configurations."""
+    """Make a user-defined searcher known under `name`, so that configurations can name it.
+
+    Raises:
+        ConfigurationError: `searcher` is not a class derived from `ArchitectureSearcher`.
+    """
+    check_kind("name", name, str, "a string")
+    if not (isinstance(searcher, type) and issubclass(searcher, ArchitectureSearcher)):
+        raise ConfigurationError(wrong_kind("searcher", "a class derived from ArchitectureSearcher", searcher))
     _SEARCHERS[name] = searcher

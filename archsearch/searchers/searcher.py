@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster.trials.batch_size import BatchSizer
-from archsearch.errors import RunError, check_whole_number
+from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.goals import Goals
@@ -108,6 +108,7 @@ class ArchitectureSearcher(Searcher):
         goals: Goals | None = None,
     ) -> None:
         super().__init__(metric="score", mode="max")
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         for name, value in (("num_candidates", num_candidates), ("batch_size", batch_size), ("lag", lag)):
             if value is not None:
                 check_whole_number(name, value)

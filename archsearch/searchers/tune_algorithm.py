@@ -10,7 +10,7 @@ import numpy as np
 from ray import tune
 from ray.tune.search import Searcher
 
-from archsearch.errors import ArchitectureError, ConfigurationError
+from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, wrong_kind
 from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -52,6 +52,10 @@ class TuneAlgorithm(ArchitectureSearcher):
 
     def __init__(self, space: SearchSpace, seed: int = 0, *, algorithm: Factory, **settings: Any) -> None:
         super().__init__(space, seed, **settings)
+        if not callable(algorithm):
+            raise ConfigurationError(
+                wrong_kind("algorithm", "a function of (domains, seed) that returns a Ray Tune Searcher", algorithm)
+            )
         self._algorithm = algorithm(tune_domains(space), seed)
         if not isinstance(self._algorithm, Searcher):
             raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
@@ -145,4 +149,5 @@ def _check_objectives(algorithm: Searcher, goals: Goals) -> None:
 
 def tune_domains(space: SearchSpace) -> dict[str, Any]:
     """Return the choices of a space as Ray Tune domains."""
+    check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
     return {name: tune.choice(list(values)) for name, values in space.param_space().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.errors import ConfigurationError, check_kind, unknown_name, wrong_kind
 from archsearch.spaces.space import SearchSpace
 
 _BUILT_IN = {
@@ -36,6 +36,7 @@ def get(name: str) -> SearchSpace:
         >>> spaces.get("enas12")
         ENAS(layers=12)
     """
+    check_kind("space", name, str, f"one of {', '.join(names())}")
     if name in _registered:
         return _registered[name]()
     if name not in _BUILT_IN:
@@ -53,6 +54,11 @@ def register(name: str, factory: Callable[[], SearchSpace]) -> None:
     Raises:
         ConfigurationError: A built-in space has this name.
     """
+    check_kind("name", name, str, "a string")
+    if not callable(factory):
+        raise ConfigurationError(
+            wrong_kind("factory", "a function without arguments that returns a search space, or the class of one", factory)
+        )
     if name in _BUILT_IN:
         raise ConfigurationError(f"name: {name!r} is a built-in space; choose another name.")
     _registered[name] = factory

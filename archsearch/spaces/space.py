@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean, wrong_kind
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.cost import Cost
@@ -265,6 +265,10 @@ class SearchSpace(ABC):
         return {**self.scale_defaults, **scale}
 
     def _own(self, architecture: Architecture) -> Architecture:
+        if not isinstance(architecture, Architecture):
+            raise ArchitectureError(
+                wrong_kind("architecture", f"an architecture of {self.name}, such as parse(string) returns", architecture)
+            )
         if architecture.space != self.name:
             raise ArchitectureError(
                 f"architecture: expected one of {self.name}; got one of {architecture.space} ({architecture}). "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pyarrow as pa
 import pytest
 
 from archsearch import spaces
+from archsearch.platform.configuration import from_mapping
+from archsearch.platform.report.report import write_tables
+from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 
 Make = Callable[..., SearchSummary]
@@ -61,3 +65,13 @@ def make_summary() -> Make:
         return SearchSummary(**{**fields, **changes})
 
     return make
+
+
+@pytest.fixture
+def run(make_summary: Make, tmp_path: Path) -> RunFolder:
+    """The folder `r` of a finished random search: three candidates with the scores 0.7, 0.9 and 0.8."""
+    scores = [0.7, 0.9, 0.8]
+    settings = {"evaluator": "table:digits201", "searcher": "random", "storage": str(tmp_path), "num_candidates": len(scores)}
+    folder = RunFolder.create(from_mapping(settings), "r")
+    write_tables(make_summary(scores), folder.report)
+    return folder

@@ -53,13 +53,13 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected at least 1; got 0"),
-        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not take them"),
+        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not accept them"),
         (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
         (["missing.yaml"], "cannot read missing.yaml"),
         (["typo.yaml"], "unknown key 'serchers'. Did you mean 'searcher'"),
-        (["--storage", "scores.parquet"], "storage: cannot make"),
+        (["--storage", "scores.parquet"], "storage: cannot create"),
         (["--name", "taken"], "the run folder .*taken exists already"),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_search_from_a_file(tmp_path: Path, table: Path) -> None:
     )
     done = run("run", "search.yaml", "--name", "mine", "--candidates", "25", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "25 candidates, 0 of them taken from the ledger" in done.stdout
+    assert "25 candidates, 0 of them from the ledger" in done.stdout
     assert "25/25 candidates, best " in done.stderr
     assert (tmp_path / "runs/mine/report/report.html").stat().st_size > 10_000
     assert (tmp_path / "mlflow.db").exists()
@@ -110,7 +110,7 @@ def test_doctor_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["doctor", "--storage", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "ok   torch" in text
-    assert f"{tmp_path} can be written" in text
+    assert f"{tmp_path} is writable" in text
 
 
 def test_ui_without_a_store_says_what_to_do(

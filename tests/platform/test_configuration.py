@@ -57,7 +57,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one() -> None:
         ({"num_candidates": 0}, "num_candidates: expected at least 1; got 0"),
         ({"num_candidates": True}, "num_candidates: expected a whole number; got True"),
         ({"seed": -1}, "seed: expected at least 0; got -1"),
-        ({"searcher": 3}, "searcher: expected a text; got 3"),
+        ({"searcher": 3}, "searcher: expected a string; got 3"),
         ({"reuse": "yes"}, "reuse: expected true or false; got 'yes'"),
         ({"searcher_options": [1]}, "searcher_options: expected a mapping"),
         ({"time_budget": 0}, "time_budget: expected a number above 0; got 0"),

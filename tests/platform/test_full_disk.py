@@ -68,7 +68,7 @@ def test_what_was_written_stays_and_what_cannot_be_is_named(harm: object, why: s
         ledger.append("run", 1, found[3:])
     with pytest.raises(RunError, match=rf"checkpoint: cannot write .*state\.pt \({why}\); choose another place"):
         write_state(disk / "state.pt", {"weights": torch.zeros(100_000)})
-    with pytest.raises(RunError, match=f"storage: cannot (write to|make) the run folder .*{why}"):
+    with pytest.raises(RunError, match=f"storage: cannot (write to|create) the run folder .*{why}"):
         RunFolder.create(SearchConfiguration(storage=str(disk)), "another")
     with pytest.raises(RunError, match=f"storage: cannot write to the run folder .*{why}.* then resume"):
         run.note_outcomes([Observation(0, place, evaluation, True) for place, evaluation in found * 40])

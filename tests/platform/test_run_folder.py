@@ -131,7 +131,7 @@ def test_what_a_searcher_took_is_kept_once(start: Callable[..., Run]) -> None:
         folder.note_spent(candidates, seconds)
     assert folder.spent() == [(0, 0.0), (10, 2.5), (20, 3.0)]
     path.write_text("[1]\n")
-    with pytest.raises(RunError, match=r"run: line 1 of .*spent\.jsonl is damaged; remove the line"):
+    with pytest.raises(RunError, match=r"run: line 1 of .*spent\.jsonl is corrupt; remove the line"):
         folder.spent()
 
 
@@ -186,15 +186,15 @@ def block_ledger(run: Run) -> None:
 @pytest.mark.parametrize(
     ("harm", "kind", "message"),
     [
-        (damage_settings, RunError, "run: .*run.yaml .*(damaged|not valid YAML|unknown key)"),
-        (empty_settings, RunError, "run: .*run.yaml is damaged, it lacks space, searcher, .* or start a new run"),
-        (foreign_settings, RunError, "run: the settings .* unknown key 'searchers'. Did you mean 'searcher'"),
+        (damage_settings, RunError, "run: .*run.yaml .*(corrupt|not valid YAML|unknown key)"),
+        (empty_settings, RunError, "run: .*run.yaml is corrupt, it lacks space, searcher, .* or start a new run"),
+        (foreign_settings, RunError, "run: cannot read the settings .* unknown key 'searchers'. Did you mean 'searcher'"),
         (lose_settings, RunError, "run: there is no run in .*stopped"),
-        (lose_ledger, LedgerError, "the run stopped has paid for evaluations, but the ledger .* none of them. Restore"),
-        (lose_parts, LedgerError, "the run stopped has paid for evaluations, but the ledger .* none of them. Restore"),
+        (lose_ledger, LedgerError, "the run stopped has evaluated candidates, but the ledger .* none of them. Restore"),
+        (lose_parts, LedgerError, "the run stopped has evaluated candidates, but the ledger .* none of them. Restore"),
         (change_data, RunError, "evaluator: the run stopped was scored by .* Its settings or its data have changed"),
         (lose_data, ArchSearchError, "table: expected a Parquet file; there is none at .*-moved.parquet"),
-        (damage_reused, RunError, "run: line 1 of .*reused.jsonl is damaged; remove the line"),
+        (damage_reused, RunError, "run: line 1 of .*reused.jsonl is corrupt; remove the line"),
         (block_ledger, LedgerError, "storage: cannot make the ledger"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -215,17 +214,6 @@ def test_a_dry_search_tells_the_first_reason(storage: Path, table: Path) -> None
         _ = result.best
 
 
-def test_export_writes_the_winner(result: SearchResult, tmp_path: Path) -> None:
-    folder = result.export(tmp_path / "winner")
-    content = json.loads((folder / "architecture.json").read_text())
-    assert spaces.get(content["space"]).parse(content["architecture"]) == result.best.architecture
-    assert content["score"] == result.best.score
-    assert (folder / "architecture.png").stat().st_size > 1000
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="directory: cannot write"):
-        result.export(tmp_path / "file" / "below")
-
-
 class Counting(Evaluator):
     """Scores by the number of 3x3 convolutions, and takes its time."""
 
@@ -256,20 +244,6 @@ def test_objects_instead_of_names(storage: Path) -> None:
     alone = Loop(twin, lambda architecture: str(architecture).count("nor_conv_3x3")).run()
     assert sorted(result.evaluations["architecture"].to_pylist()) == sorted(alone.candidates)
     assert result.best.score == max(text.count("nor_conv_3x3") for text in alone.candidates)
-
-
-@pytest.mark.parametrize("setting", [{"batch_size": 3}, {"searcher_options": {"population_size": 5}}])
-def test_settings_of_a_searcher_that_is_made_already_are_refused(setting: dict[str, Any], storage: Path) -> None:
-    searcher = searchers.get("evolution")(spaces.get("nasbench201"), 0)
-    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: the searcher is made already"):
-        run_search(searcher=searcher, evaluator="table:digits201", storage=storage, progress=False, tracking="off", **setting)
-
-
-def test_an_object_that_is_not_deterministic_is_not_taken_for_it(storage: Path) -> None:
-    space = spaces.get("nasbench201")
-    with pytest.raises(ConfigurationError, match="deterministic: the searcher that was given is not"):
-        run_search(space, searchers.RandomSearch(space), Counting(), 5, name="no", storage=storage, deterministic=True)
-    assert not (storage / "no").exists()
 
 
 def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:

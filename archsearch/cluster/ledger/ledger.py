@@ -15,7 +15,7 @@ from archsearch.cluster.ledger.compaction import MOST_PARTS, compact, merge
 from archsearch.cluster.ledger.part_files import PartFiles
 from archsearch.cluster.ledger.records import SCHEMA, Entry, Records, in_order
 from archsearch.cluster.storage import open_folder
-from archsearch.errors import LedgerError, first_line
+from archsearch.errors import LedgerError, check_kind, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace
 
@@ -51,6 +51,9 @@ class Ledger:
         seed: int = 0,
         filesystem: pafs.FileSystem | None = None,
     ) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+        check_kind("evaluator", evaluator, str, "the fingerprint of an evaluator, evaluator.fingerprint()")
+        check_kind("root", root, (str, Path), "the path of a folder, or a URI")
         self.space, self.evaluator, self.fidelity, self.seed = space, evaluator, fidelity, seed
         self.root = str(root)
         self._written: list[str] = []

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, LedgerError
+from archsearch.errors import ArchitectureError, LedgerError, check_kind
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.spaces import SearchSpace
 
@@ -68,6 +68,7 @@ class Records:
     """
 
     def __init__(self, space: SearchSpace, table: pa.Table) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         self.space, self.table = space, table
 
     def of(self, run: str, batch: int | None = None) -> Records:

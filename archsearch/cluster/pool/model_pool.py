@@ -25,7 +25,7 @@ from archsearch.cluster.pool.chunking import ChunkSizer
 from archsearch.cluster.pool.dispatcher import Dispatcher, PoolCounts
 from archsearch.cluster.pool.layout import NAMESPACE, PoolLayout
 from archsearch.cluster.pool.registry import PoolRegistry, Published, ask_patiently
-from archsearch.errors import ConfigurationError, first_line
+from archsearch.errors import ConfigurationError, check_kind, first_line, wrong_kind
 from archsearch.evaluators.surrogate import Batch, State
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,8 @@ class ModelPool:
             ConfigurationError: An argument is out of range, or the function pickles to more than 64 KiB.
             PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
         """
+        if not callable(model):
+            raise ConfigurationError(wrong_kind("model", "a function without arguments that makes the model", model))
         reserved = cpus if cpus is not None else (0.0 if gpus else float(threads))
         name = name or f"pool-{uuid.uuid4().hex[:8]}"
         layout = PoolLayout(
@@ -151,6 +153,7 @@ class ModelPool:
         Raises:
             PoolError: There is no such pool.
         """
+        check_kind("name", name, str, "the name of a pool")
         connect()
         try:
             registry: Any = ray.get_actor(name, namespace=NAMESPACE)

@@ -12,7 +12,7 @@ from ray import tune
 
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.trials.attempts import Attempt, AttemptNote
-from archsearch.errors import ArchSearchError
+from archsearch.errors import ArchSearchError, check_kind
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture
@@ -111,6 +111,8 @@ def evaluate_batch(
         ArchitectureError: A text is not of the evaluator's space.
         LedgerError: The ledger cannot be read or written.
     """
+    check_kind("evaluator", evaluator, Evaluator, "an evaluator, such as TabularEvaluator.embedded('digits201')")
+    check_kind("ledger", ledger, Ledger, "a Ledger")
     architectures = [evaluator.space.parse(text) for text in candidates]
     places = range(len(candidates)) if positions is None else positions
     todo = dict(zip(places, architectures, strict=True))

@@ -64,6 +64,8 @@ def run_trials(
         LedgerError: The ledger cannot be read or written, here or in a worker.
         ArchSearchError: A worker raised it; it would fail all candidates.
     """
+    errors.check_kind("searcher", searcher, Searcher, "a searcher, such as RandomSearch(space)")
+    errors.check_kind("evaluator", evaluator, Evaluator, "an evaluator, such as TabularEvaluator.embedded('digits201')")
     records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
     forget_attempts(records, run)
     broken = _Broken()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import check_kind
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.registry import check_name, load
 from archsearch.evaluators.datasets.resident import Resident, resident
@@ -38,11 +38,7 @@ class ImageTask:
     """
 
     def __init__(self, dataset: str | Splits, root: str | None = None) -> None:
-        if not isinstance(dataset, str | Splits):
-            raise ConfigurationError(
-                f"dataset: expected a name such as 'digits', or images as datasets.Splits(train, validation, test); got "
-                f"{type(dataset).__name__}."
-            )
+        check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or datasets.Splits")
         self.dataset, self.root = dataset, root
         self._digests: tuple[str, ...] = ()
         if isinstance(dataset, str):

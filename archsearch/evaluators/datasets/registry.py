@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from archsearch.errors import DatasetError, unknown_name
+from archsearch.errors import DatasetError, check_kind, unknown_name
 from archsearch.evaluators.datasets.cifar import load_cifar10, load_cifar100
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.digits import load_digits
@@ -58,6 +58,7 @@ def check_name(name: str) -> None:
 
 def _parse(name: str) -> tuple[str, str, dict[str, str]]:
     """Return kind, path and options of a name; the path is empty for those that take none."""
+    check_kind("dataset", name, str, f"one of {', '.join(names())}")
     if name in _NAMED:
         return name, "", {}
     kind, _, location = str(name).partition(":")

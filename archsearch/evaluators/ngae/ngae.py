@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
+from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
@@ -57,6 +57,7 @@ class NGAE:
     def __init__(
         self, space: SearchSpace, seed: int = 0, *, preset: str = "default", device: str = "cpu", **changes: Any
     ) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         self.space, self.seed, self.device = space, seed, torch.device(device)
         self.settings: Settings = settings_of(preset).with_changes(**changes)
         self.history: list[Epoch] = []

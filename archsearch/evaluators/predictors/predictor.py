@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
+from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.form import Form
@@ -83,6 +83,7 @@ class Predictor:
         for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, NAMES)):
             if value not in known:
                 raise ConfigurationError(unknown_name(argument, value, known))
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         check_whole_number("members", members)
         Settings().with_changes(**changes)
         self.space, self.encoder, self.loss, self.seed = space, encoder, loss, seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,6 +58,6 @@ def _loss_of_replicas(logits: Tensor, truth: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none").view(truth.shape).sum(0)
 
 
-def exits_of(output: Tensor | list[Tensor]) -> list[Tensor]:
-    """Return the output of a network as a list with the logits of each exit."""
-    return output if isinstance(output, list) else [output]
+def exits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """Return the logits of each exit, of a network with one or several."""
+    return [output] if isinstance(output, Tensor) else list(output)

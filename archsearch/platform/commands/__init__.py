@@ -1,1 +1,1 @@
-"""What `archsearch` does beyond running a search: export, import, submit, doctor, ui. One command a file."""
+"""The commands of `archsearch` beside those that search: export, train, import, submit, doctor, ui and dry runs, one per file."""

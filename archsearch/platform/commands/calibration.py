@@ -1,4 +1,4 @@
-"""What an evaluation costs, measured on a few candidates."""
+"""The cost of an evaluation in seconds, measured on a few candidates."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LARGEST_CHUNK = 1024
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured.
+    """A measured cost.
 
     Args:
-        seconds: Of one candidate on one worker, on average.
-        evaluations: What came out; of shortened trainings if `epochs` says so.
-        elapsed: Seconds that the measuring took.
-        epochs: Epochs that were trained at most, and those of a whole training; None if trainings were whole, or there were none.
+        seconds: Mean seconds of one candidate on one worker.
+        evaluations: The evaluations made; of shortened trainings if `epochs` is set.
+        elapsed: Seconds that the measurement took.
+        epochs: Largest number of epochs trained, and the number of a full training; None if no training was shortened.
     """
 
     seconds: float
@@ -38,30 +38,30 @@ class Calibration:
 
     @property
     def rate(self) -> float:
-        """Candidates a second on one worker."""
+        """Candidates per second on one worker."""
         return 1.0 / max(self.seconds, 1e-9)
 
     def pace(self) -> str:
-        """Return the speed of one worker, for people."""
+        """Return the human-readable speed of one worker."""
         rate = f"{self.rate:,.0f}" if self.rate >= 10 else f"{self.rate:.2g}"
         each = f", {duration(self.seconds)} each" if self.seconds >= 0.1 else ""
-        return f"about {rate} candidates a second on one worker{each}"
+        return f"about {rate} candidates per second on one worker{each}"
 
     @property
     def errors(self) -> list[str]:
-        """What candidates failed of, each text once."""
+        """The error messages of failed candidates, each once."""
         return sorted({evaluation.error for evaluation in self.evaluations if evaluation.error})
 
 
 def calibrate(evaluator: Evaluator, seconds: float = 2.0, seed: int = 0) -> Calibration:
-    """Evaluate a few random candidates for about so many seconds; nothing is recorded.
+    """Evaluate random candidates for about `seconds`; nothing is recorded.
 
-    Candidates of middling size come first, so that few of them stand for all. A first one, which loads data and libraries, is
-    not counted. A training that would take longer is shortened: the rest of its epochs are taken to last as long as those seen.
+    Candidates of medium size come first, so that a few are representative. The first one, which loads data and libraries, is not
+    counted. A training that would take longer is shortened: its cost is extrapolated linearly in the number of epochs.
 
     Args:
-        evaluator: What the search would use.
-        seconds: How long to measure; it takes longer if the first candidates do.
+        evaluator: The evaluator of the search.
+        seconds: Duration of the measurement; exceeded if the first candidates take longer.
         seed: Seed of the candidates.
     """
     started = time.perf_counter()
@@ -85,9 +85,9 @@ def calibrate(evaluator: Evaluator, seconds: float = 2.0, seed: int = 0) -> Cali
 def _calibrate_training(
     evaluator: Evaluator, epochs: int, seconds: float, candidates: Iterator[Architecture], started: float
 ) -> Calibration:
-    """Measure trainings of one epoch and of several, and draw the line on."""
+    """Measure trainings of one epoch and of several, and extrapolate linearly to `epochs`."""
     evaluations = _shortened(evaluator, 1).evaluate([next(candidates)])
-    if time.perf_counter() - started > 10 * seconds:  # loading the data is dear, or an epoch is: once is enough
+    if time.perf_counter() - started > 10 * seconds:  # loading the data or an epoch is slow: one training is enough
         return _line(evaluations, [evaluations[0].seconds], [0.0], 1, epochs, started)
     ones: list[float] = []
     slopes: list[float] = []
@@ -97,7 +97,7 @@ def _calibrate_training(
         candidate = next(candidates)
         evaluations += _shortened(evaluator, 1).evaluate([candidate])
         ones.append(evaluations[-1].seconds)
-        # Two candidates or more within the time, so long as one epoch leaves room for that.
+        # So many epochs that at least two candidates fit into the time, where one epoch is short enough for that.
         more = more or min(epochs, max(2, int(seconds / 2 / max(ones[0], 1e-6))))
         evaluations += _shortened(evaluator, more).evaluate([candidate])
         slopes.append((evaluations[-1].seconds - ones[-1]) / (more - 1))
@@ -119,9 +119,9 @@ def _shortened(evaluator: Any, epochs: int) -> Evaluator:
 
 
 def _middle_first(evaluator: Evaluator, rng: np.random.Generator) -> Iterator[Architecture]:
-    """Yield random candidates without end; the first ones by multiply-accumulates: the median, the quartiles, the octiles, ..."""
+    """Yield random candidates without end, first by quantiles of their MACs: the median, the quartiles, the octiles, ..."""
     drawn = [evaluator.space.sample(rng) for _ in range(_DRAWN)]
-    with suppress(ArchSearchError, NotImplementedError, KeyError):  # in a space without costs any order will do
+    with suppress(ArchSearchError, NotImplementedError, KeyError):  # a space may have no costs; then the order does not matter
         drawn.sort(key=lambda architecture: evaluator.costs(architecture)["macs"])
     parts = 2
     while parts <= _DRAWN:

@@ -1,4 +1,4 @@
-"""What this machine, this installation and a cluster offer to a search."""
+"""`archsearch doctor`: checks of this machine, the installation and a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PACKAGES = ("ray", "torch", "torchvision", "mlflow", "optuna", "pyarrow", "nump
 
 
 def doctor(storage: str = "runs", tracking: str = "auto", address: str | None = None, seconds: float = 2.0) -> list[Check]:
-    """Return what was looked at: its name, what was seen, and whether it is in order.
+    """Return the checks, each as (name, finding, whether it passed).
 
     Args:
-        storage: Folder that runs are to be written to.
+        storage: Folder for runs.
         tracking: MLflow tracking URI, `auto` or `off`.
-        address: Ray cluster; None is the one that the environment names (RAY_ADDRESS), if any.
-        seconds: How long to evaluate candidates of the default search; 0 leaves that out.
+        address: Address of a Ray cluster; None takes RAY_ADDRESS, if set.
+        seconds: Duration of the speed check, which evaluates candidates; 0 skips it.
     """
     checks = [("python", f"{python_platform.python_version()} on {python_platform.system()} {python_platform.machine()}", True)]
     checks += [_package(name) for name in ("archsearch", *_PACKAGES)]
@@ -40,17 +40,17 @@ def format_checks(checks: list[Check]) -> str:
 
 
 def storage_state(storage: str) -> tuple[str, bool]:
-    """Return what can be said of a storage without leaving anything in it, and whether a search can use it."""
+    """Return a description of a storage and whether a search can write to it; nothing is left in it."""
     if "://" in storage:
-        return f"{storage} (is tried when a search starts)", True
+        return f"{storage} (checked when a search starts)", True
     folder = Path(storage).expanduser().absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
-        # Permissions alone say little: of a read-only mount, of a full quota, to the superuser.
+        # Permission bits do not show a read-only mount or a full quota, and mean nothing for root.
         tempfile.TemporaryDirectory(dir=existing, prefix=".archsearch-").cleanup()
     except OSError as error:
-        return f"{folder} cannot be written ({error.strerror})", False
-    return f"{folder} can be written, {shutil.disk_usage(existing).free / 1e9:.0f} GB free", True
+        return f"{folder} is not writable ({error.strerror})", False
+    return f"{folder} is writable, {shutil.disk_usage(existing).free / 1e9:.0f} GB free", True
 
 
 def _package(name: str) -> Check:
@@ -64,7 +64,9 @@ def _processor() -> Check:
     import torch
 
     named = f" (OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']})" if os.environ.get("OMP_NUM_THREADS") else ""
-    seen = f"{os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads a process{named}; a training uses 1 unless told"
+    seen = (
+        f"{os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads per process{named}; a training uses 1 by default"
+    )
     return "processor", seen, True
 
 
@@ -72,7 +74,7 @@ def _gpus() -> Check:
     import torch
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return "GPUs", ", ".join(names) or "none seen by torch; searches train on the processor", True
+    return "GPUs", ", ".join(names) or "none found by torch; searches train on the CPU", True
 
 
 def _token() -> Check:
@@ -81,14 +83,14 @@ def _token() -> Check:
     sent = use_token()
     return (
         "Ray token",
-        "there is one; it is sent to clusters" if sent else "none; clusters that ask for one refuse this machine",
+        "found; it is sent to clusters" if sent else "none; clusters that require one refuse this machine",
         True,
     )
 
 
 def _cluster(address: str | None, storage: str) -> list[Check]:
     if not address:
-        return [("Ray cluster", "none named (RAY_ADDRESS is not set); searches start Ray in this machine", True)]
+        return [("Ray cluster", "none given (RAY_ADDRESS is not set); searches start Ray on this machine", True)]
     from archsearch.cluster import connect
 
     try:
@@ -116,7 +118,7 @@ def _shared(storage: str, nodes: int) -> Check:
         check_storage(storage)
     except ConfigurationError as error:
         return "shared storage", str(error), False
-    return "shared storage", f"{storage} is read and written by {nodes} of {nodes} nodes", True
+    return "shared storage", f"{nodes} of {nodes} nodes read and write {storage}", True
 
 
 def _tracking(tracking: str) -> Check:
@@ -141,5 +143,5 @@ def _calibration(seconds: float) -> Check:
         measured = calibrate(from_text(default.evaluator, get(default.space)), seconds)
     except ArchSearchError as error:
         return "speed", str(error), False
-    seen = f"{measured.pace()} ({default.space} by {default.evaluator}; for others: archsearch run --dry-run)"
+    seen = f"{measured.pace()} ({default.space}, {default.evaluator}; for other searches: archsearch run --dry-run)"
     return "speed", seen, not measured.errors

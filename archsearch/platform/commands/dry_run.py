@@ -1,4 +1,4 @@
-"""What a search will take, reckoned from a few candidates."""
+"""`archsearch run --dry-run`: time, CPU-hours and disk of a search, estimated from a few candidates."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.commands.calibration import Calibration, calibrate
 from archsearch.platform.commands.doctor import storage_state
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.search import prepare
+from archsearch.platform.preparation import prepare
 from archsearch.platform.tracking.store import check_tracking
 from archsearch.platform.units import duration
 
-# Measured with Ray 2.60: what Tune takes for a trial, and what starting Ray and drawing the report take together.
+# Measured with Ray 2.60: the overhead of a Tune trial, and of starting Ray and drawing the report together.
 _TRIAL_SECONDS, _FRAME_SECONDS = 0.05, 10.0
 # The report, its copy in MLflow, and MLflow's empty database.
 _REPORT_BYTES, _DATABASE_BYTES = 0.7e6, 1.2e6
-_TRIAL_BYTES = 8e3  # what Tune notes of a trial
+_TRIAL_BYTES = 8e3  # files of Tune for one trial
 _HOUR = 3600.0
 
 
 @dataclass(frozen=True)
 class Machines:
-    """Where trials will run.
+    """The machines on which trials will run.
 
     Args:
-        name: What it is, for people.
-        cpus: CPU cores.
-        gpus: GPUs.
+        name: Human-readable name.
+        cpus: Number of CPU cores.
+        gpus: Number of GPUs.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Machines:
     gpus: float
 
     def slots(self, cpus: float, gpus: float) -> int:
-        """Return how many trials find a place that each reserve so many cores and (fractions of) GPUs."""
+        """Return the number of trials that fit at once if each reserves `cpus` cores and `gpus` (or a fraction of one) GPUs."""
         by_cpu = math.floor(self.cpus / cpus + 1e-9)
         by_gpu = math.inf if gpus == 0 else self.gpus * math.floor(1 / gpus + 1e-9) if gpus <= 1 else self.gpus // gpus
         return int(min(by_cpu, by_gpu))
@@ -52,17 +52,17 @@ class Machines:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a search will take: figures to plan with, each of them a rough one.
+    """Rough estimate of the resources that a search will take.
 
     Args:
         configuration: The search.
-        machines: Where its trials will run.
-        calibration: What its evaluations cost.
-        workers: Trials at once.
-        trials: Trials in all.
-        ledger_bytes: What the ledger will hold.
-        storage: The storage and its state, for people.
-        tracking: The MLflow store, for people.
+        machines: The machines of its trials.
+        calibration: Measured cost of an evaluation.
+        workers: Number of trials at once.
+        trials: Number of trials.
+        ledger_bytes: Size of the ledger afterwards, bytes.
+        storage: Human-readable state of the storage.
+        tracking: Human-readable name of the MLflow store.
     """
 
     configuration: SearchConfiguration
@@ -76,7 +76,7 @@ class DryRun:
 
     @property
     def worker_seconds(self) -> float:
-        """Seconds of all workers together: evaluations, and what Ray Tune adds to each trial."""
+        """Seconds of all workers together: evaluations, and the overhead of Ray Tune per trial."""
         needed = self.configuration.num_candidates * self.calibration.seconds + self.trials * _TRIAL_SECONDS
         budget = self.configuration.time_budget
         return needed if budget is None else min(needed, budget * self.workers)
@@ -104,7 +104,7 @@ class DryRun:
         return self.ledger_bytes + self.trials * _TRIAL_BYTES + report + (report + _DATABASE_BYTES if tracked else 0.0)
 
     def text(self) -> str:
-        """Return the figures with what they rest on, for people."""
+        """Return the human-readable estimate with its assumptions."""
         configuration, calibration, machines = self.configuration, self.calibration, self.machines
         what = f"{configuration.num_candidates} candidates by {configuration.evaluator}, seed {configuration.seed}"
         each = f"{configuration.cpus_per_worker:g} CPU" + (
@@ -112,7 +112,7 @@ class DryRun:
         )
         shortened = ""
         if calibration.epochs:
-            shortened = f" (trainings of {calibration.epochs[0]} epochs, reckoned up to {calibration.epochs[1]})"
+            shortened = f" (trainings of {calibration.epochs[0]} epochs, extrapolated to {calibration.epochs[1]})"
         lines = [
             f"Dry run:   {configuration.space} with {configuration.searcher}, {what}",
             f"Storage:   {self.storage}",
@@ -122,13 +122,13 @@ class DryRun:
             f"{calibration.elapsed:.1f} s{shortened}",
             f"Expected:  about {duration(self.seconds)}, {_hours(self.cpu_hours)} CPU-hours, {_hours(self.gpu_hours)} GPU-hours, "
             f"{self.disk_bytes / 1e6:.1f} MB on disk",
-            "Assumed:   workers do not slow each other down; the ledger answers nothing; what the searcher itself",
-            f"           computes is not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
+            "Assumed:   workers do not slow each other down; no candidate is in the ledger; the computations of the",
+            f"           searcher itself are not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
         ]
         if calibration.errors:
             failed = sum(not evaluation.ok for evaluation in calibration.evaluations)
-            lines.append(f"Failed:    {failed} of the candidates measured, such as: {calibration.errors[0]}")
-        return "\n".join([*lines, "Nothing was recorded; the same command without --dry-run searches."])
+            lines.append(f"Failed:    {failed} of the measured candidates, for example: {calibration.errors[0]}")
+        return "\n".join([*lines, "Nothing was recorded. Run the same command without --dry-run to search."])
 
 
 def _hours(hours: float) -> str:
@@ -136,22 +136,22 @@ def _hours(hours: float) -> str:
 
 
 def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
-    """Resolve all settings of a search, evaluate a few candidates for about so many seconds, and reckon what it will take.
+    """Check all settings of a search, evaluate candidates for about `seconds`, and estimate the resources of the search.
 
-    No run folder is made, and nothing goes to the ledger or to MLflow. With an address (or RAY_ADDRESS) the candidates are
-    evaluated by a worker of that cluster; otherwise in this process.
+    No run folder is created, and nothing is written to the ledger or to MLflow. With an address (or RAY_ADDRESS) a worker of that
+    cluster evaluates the candidates; otherwise this process does.
 
     Args:
         configuration: The search.
-        seconds: How long to evaluate.
+        seconds: Duration of the measurement.
 
     Raises:
-        ConfigurationError: A setting cannot be used, or no worker finds its place.
+        ConfigurationError: A setting cannot be used, or no worker fits on the machines.
     """
     tracking = check_tracking(configuration.tracking) if configuration.tracking != "off" else "off"
     state, fine = storage_state(configuration.storage)
     if not fine:
-        raise ConfigurationError(f"storage: {state}; choose a folder that can be written.")
+        raise ConfigurationError(f"storage: {state}; choose a writable folder.")
     with tempfile.TemporaryDirectory() as folder:
         search = prepare(
             replace(configuration, storage=folder),
@@ -197,7 +197,7 @@ def _workers(configuration: SearchConfiguration, machines: Machines, evaluator: 
     slots = machines.slots(configuration.cpus_per_worker, configuration.gpus_per_worker)
     if slots < 1:
         raise ConfigurationError(
-            f"workers: none finds its place, because each reserves {configuration.cpus_per_worker:g} CPUs and "
+            f"workers: none fits on the machines, because each reserves {configuration.cpus_per_worker:g} CPUs and "
             f"{configuration.gpus_per_worker:g} GPUs; {machines.name} has {machines.cpus:g} CPUs and {machines.gpus:g} GPUs. "
             "Lower cpus_per_worker or gpus_per_worker."
         )
@@ -215,7 +215,7 @@ def _measure(evaluator: Evaluator, seconds: float, configuration: SearchConfigur
 
 
 def _ledger_bytes(ledger: Ledger, evaluations: list[Evaluation], parts: float, rows: int) -> float:
-    """Return what so many rows take, at most in so many parts, from parts that are really written."""
+    """Return the bytes of `rows` rows in at most `parts` parts, estimated from two parts that are written."""
     chosen = evaluations[:1024]
     ledger.append("dry-run", 0, [(0, chosen[0])])
     part = _size(ledger)

@@ -1,4 +1,4 @@
-"""`archsearch export` and `archsearch train`: from an architecture to a model in use."""
+"""`archsearch export` and `archsearch train`: from an architecture to a usable model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CHECKPOINT = "checkpoint.pt"
 
 
 class Store(NamedTuple):
-    """Where a trained network is registered.
+    """The MLflow store in which a trained network is registered.
 
     Args:
         tracking: MLflow tracking URI.
-        parent: MLflow run of the search.
+        parent: Id of the MLflow run of the search.
     """
 
     tracking: str
@@ -33,11 +33,11 @@ class Store(NamedTuple):
 _EXPORT_EPILOG = """examples:
   archsearch export runs/NAME                                    the best architecture, untrained, to runs/NAME/export/rank-1
   archsearch export runs/NAME --rank 3 --output third
-  archsearch export runs/NAME --retrain digits                   trained with the recipe `short`: minutes on a CPU
-  archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training; a GPU is wanted
-  archsearch export runs/NAME --retrain digits --register digits-classifier   and put it into MLflow's model registry
+  archsearch export runs/NAME --retrain digits                   trained with the recipe `short`, minutes on a CPU
+  archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training, for a GPU
+  archsearch export runs/NAME --retrain digits --register digits-classifier   and register it in MLflow's model registry
 
-A training that is stopped goes on when the same command is given again.
+To continue a training that was stopped, give the same command again.
 """
 _TRAIN_EPILOG = """examples:
   archsearch train '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|' --dataset digits
@@ -45,9 +45,9 @@ _TRAIN_EPILOG = """examples:
   archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --workers 4    four GPUs of a Ray cluster
   archsearch train winner/architecture.json --dataset imagefolder:photos --macs-below 50e6
   archsearch train winner/architecture.json --dataset 'imagefolder:photos?size=224' --recipe imagenet-mobile \\
-      --size stem_halvings=3 --macs-below 600e6          the mobile setting: a stem brings 224 pixels to 28
+      --size stem_halvings=3 --macs-below 600e6          the mobile setting: a stem reduces 224 pixels to 28
 
-A training that is stopped goes on when the same command is given again.
+To continue a training that was stopped, give the same command again.
 """
 
 
@@ -56,37 +56,41 @@ def add_export(commands: Any) -> None:
     form = argparse.RawDescriptionHelpFormatter
     export = commands.add_parser(
         "export",
-        help="write an architecture that a run found as source, weights, ONNX, model card",
+        help="export an architecture that a run found: source, weights, ONNX, model card",
+        description="Export an architecture that a run found as source, weights, torch.export, ONNX and model card.",
         epilog=_EXPORT_EPILOG,
         formatter_class=form,
     )
     export.add_argument("run", help="folder of the run, such as runs/NAME")
-    export.add_argument("--rank", type=int, default=1, help="1 is the best (default)")
-    export.add_argument("--retrain", metavar="DATASET", help="train it on these images first (default: random weights)")
+    export.add_argument("--rank", type=int, default=1, help="rank of the architecture; 1 is the best (default: 1)")
+    export.add_argument("--retrain", metavar="DATASET", help="train it on this dataset first (default: random weights)")
     _add_training_options(export)
     export.set_defaults(action=lambda parsed: _resumable(_export, parsed))
 
     train = commands.add_parser(
         "train",
-        help="train one architecture to the end, and export it",
+        help="train one architecture with a final recipe, and export it",
+        description="Train one architecture from new weights, measure it on test images, and export it.",
         epilog=_TRAIN_EPILOG,
         formatter_class=form,
     )
-    train.add_argument("architecture", help="its text, or an architecture.json that an export wrote")
-    train.add_argument("--space", help="its search space (default: that of architecture.json, else nasbench201)")
-    train.add_argument("--dataset", required=True, help="images, such as digits, cifar10 or imagefolder:PATH")
+    train.add_argument("architecture", help="string of an architecture, or an architecture.json that an export wrote")
+    train.add_argument("--space", help="search space (default: that of architecture.json, else nasbench201)")
+    train.add_argument("--dataset", required=True, help="dataset, such as digits, cifar10 or imagefolder:PATH")
     _add_training_options(train)
     train.set_defaults(action=lambda parsed: _resumable(_train, parsed))
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", default="short", help="short (default), cifar or imagenet-mobile")
-    parser.add_argument("--epochs", type=int, help="passes over the images (default: as in the recipe)")
+    parser.add_argument("--recipe", default="short", help="short, cifar or imagenet-mobile (default: short)")
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: that of the recipe)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="setting of the recipe, repeatable")
-    parser.add_argument("--size", action="append", default=[], metavar="NAME=VALUE", help="such as channels=32, repeatable")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="setting of the recipe; repeatable")
     parser.add_argument(
-        "--macs-below", type=float, metavar="N", help="take the most channels whose MACs stay below, such as 600e6"
+        "--size", action="append", default=[], metavar="NAME=VALUE", help="size of the network, such as channels=32; repeatable"
+    )
+    parser.add_argument(
+        "--macs-below", type=float, metavar="N", help="take the largest number of channels with fewer MACs than N, such as 600e6"
     )
     parser.add_argument("--with-validation", action="store_true", help="train on the validation images too")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -95,28 +99,32 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="processes of a Ray cluster that train together, a GPU each (default: 1)",
+        help="number of data-parallel processes on a Ray cluster, each with a GPU (default: 1)",
     )
     parser.add_argument(
-        "--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPU cores of each of several (default: 1)"
+        "--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPU cores of each of several processes (default: 1)"
     )
-    parser.add_argument("--address", help="Ray cluster of the workers (default: RAY_ADDRESS, else Ray in this machine)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write")
-    parser.add_argument("--register", metavar="NAME", help="put the trained network into MLflow's model registry")
+    parser.add_argument(
+        "--address", help="address of the Ray cluster of the workers (default: RAY_ADDRESS, else Ray on this machine)"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--register", metavar="NAME", help="register the trained network under this name in MLflow's model registry"
+    )
     parser.add_argument("--tracking", metavar="URI", help="MLflow store of the registry (default: that of the run, else auto)")
-    parser.add_argument("--quiet", action="store_true", help="no live line")
+    parser.add_argument("--quiet", action="store_true", help="show no progress line")
 
 
 def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
     try:
         return action(parsed)
     except KeyboardInterrupt:
-        print("archsearch: stopped; the same command goes on after the last epoch that was finished", file=sys.stderr)
+        print("archsearch: stopped; give the same command again to continue after the last finished epoch", file=sys.stderr)
         return 130
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from archsearch.platform.export_run import finished_run
+    from archsearch.platform.result import finished_run
 
     result = finished_run(parsed.run)
     found = result.top(parsed.rank) if parsed.rank > 0 else []
@@ -129,7 +137,7 @@ def _export(parsed: argparse.Namespace) -> int:
     output = parsed.output or result.folder / "export" / f"rank-{parsed.rank}"
     if parsed.retrain is None:
         if others := _given(parsed):
-            raise ConfigurationError(f"retrain: {', '.join(others)} is for a training; give --retrain DATASET too.")
+            raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain DATASET too.")
         return _report(chosen.export(output))
     size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
     store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id)
@@ -137,7 +145,7 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _given(parsed: argparse.Namespace) -> list[str]:
-    """Return the options of a training that were given."""
+    """Return the names of the training options on the command line."""
     names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
     names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe != "short", "seed": parsed.seed != 0}
     names |= {"register": parsed.register, "tracking": parsed.tracking, "workers": parsed.workers != 1}
@@ -166,10 +174,14 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(content, dict) and isinstance(content.get("space"), str) and isinstance(content.get("architecture"), str):
             return content
     except OSError as error:
-        raise ConfigurationError(f"architecture: cannot read {path} ({error.strerror}); give a text or a file.") from error
+        raise ConfigurationError(
+            f"architecture: cannot read {path} ({error.strerror}); give the string of an architecture, or a file."
+        ) from error
     except ValueError:
         pass
-    raise ConfigurationError(f"architecture: expected what an export wrote, with `space` and `architecture`; {path} is other.")
+    raise ConfigurationError(
+        f"architecture: expected a file that an export wrote, with `space` and `architecture`; {path} is not one."
+    )
 
 
 def _trained(
@@ -192,7 +204,7 @@ def _trained(
     if taken := sorted(
         {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
     ):
-        raise ConfigurationError(f"set: {', '.join(taken)} is no setting of a recipe; it may be an option of the command.")
+        raise ConfigurationError(f"set: {', '.join(taken)} is not a setting of a recipe; see the options of the command.")
     scale = {**size, **parse_options(parsed.size)}
     space = _with_stem(space, scale)
     if parsed.macs_below is not None:
@@ -236,14 +248,14 @@ def _register(name: str, folder: Path, store: Store) -> int:
 
 
 def _with_stem(space: SearchSpace, size: Mapping[str, int]) -> SearchSpace:
-    """Return the space of networks for large images where the size names `stem_halvings`, else the space itself."""
+    """Return the space with a strided stem for large images if the size has `stem_halvings`, else the space itself."""
     from archsearch.spaces.strided_stem import SETTING, StridedStem
 
     return StridedStem(space, size[SETTING]) if SETTING in size and SETTING not in space.scale_defaults else space
 
 
 def _channels(space: SearchSpace, architecture: Architecture, dataset: str, macs: float, scale: Mapping[str, int]) -> int:
-    """Return the most channels whose MACs on the images of a dataset stay below a number."""
+    """Return the largest number of channels with which the MACs for one image of a dataset stay below `macs`."""
     from archsearch.evaluators import datasets
     from archsearch.spaces.network_size import largest_channels
 

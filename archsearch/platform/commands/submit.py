@@ -1,4 +1,4 @@
-"""A search as a job on a Ray cluster: what it is sent with, and where its results go."""
+"""`archsearch submit`: a search as a job on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def submit_search(
     """Run a search as a job of a cluster and return its exit code.
 
     Args:
-        configuration: The search. Relative paths in it count from here if the cluster's head is this machine; otherwise they are
-            refused, because they would end in a temporary folder of a node.
-        address: Job server, such as `http://HEAD:8265`.
-        wait: Whether to show the log and wait for the end; otherwise 0 is returned at once. Ctrl-C ends the waiting, not the job.
-        python: Python of the cluster's head; None is the one that runs if the head is this machine, else `python`.
+        configuration: The search. Its relative paths start from the current folder if this machine is the cluster's head;
+            otherwise they are refused, because they would point into a temporary folder of a node.
+        address: Address of the job server, such as `http://HEAD:8265`.
+        wait: Whether to show the log and wait for the end; otherwise return 0 at once. Ctrl-C stops waiting, not the job.
+        python: Python on the cluster's head; None takes the current one if this machine is the head, else `python`.
         quiet: Whether the job shows no progress in its log.
-        stream: Where the log goes; None is standard output.
+        stream: Stream for the log; None takes standard output.
 
     Raises:
         ConfigurationError: The settings, the address or the upload cannot be used.
-        RunError: The job server is lost while waiting.
+        RunError: The connection to the job server is lost while waiting.
     """
     _check(configuration)
     server = JobServer(address)
@@ -63,18 +63,18 @@ def submit_search(
 
 
 def submit_resume(run: str, address: str, *, wait: bool = True, python: str | None = None, stream: TextIO | None = None) -> int:
-    """Go on with a run as a job of a cluster and return its exit code.
+    """Resume a run as a job of a cluster and return its exit code.
 
     Args:
         run: Folder of the run, as the cluster's head sees it.
-        address: Job server, such as `http://HEAD:8265`.
+        address: Address of the job server, such as `http://HEAD:8265`.
         wait: As for `submit_search`.
         python: As for `submit_search`.
         stream: As for `submit_search`.
 
     Raises:
         ConfigurationError: The folder or the address cannot be used.
-        RunError: The job server is lost while waiting.
+        RunError: The connection to the job server is lost while waiting.
     """
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
@@ -83,22 +83,22 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
 
 
 def _check(configuration: SearchConfiguration) -> None:
-    """Refuse here what the job would refuse there."""
+    """Raise the errors that the job would raise on the cluster."""
     get_searcher(configuration.searcher)
-    # A table or images may lie where only the cluster sees them.
+    # A table or a dataset may be where only the cluster can read it.
     with suppress(TableError, DatasetError):
         make_parts(configuration, configuration.space, configuration.searcher, configuration.evaluator)
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:
-    """Return the settings as the job needs them: named, with every path as the cluster sees it.
+    """Return the settings of the job: with a name, and with absolute paths that the cluster can read.
 
     Args:
         configuration: The settings as given.
-        is_here: Whether the cluster's head is this machine, so that relative paths can be made whole here.
+        is_here: Whether this machine is the cluster's head, so that relative paths can be made absolute.
 
     Raises:
-        ConfigurationError: A path is relative, and the cluster is another machine.
+        ConfigurationError: A path is relative, and the cluster's head is another machine.
     """
     task = configuration.evaluator.partition(":")[2].partition("#")[0]
     return replace(
@@ -151,7 +151,7 @@ def _evaluator(text: str, is_here: bool) -> str:
 
 
 def _is_file(table: str) -> bool:
-    """Return whether a table is meant by its file, and not by its name."""
+    """Return whether a string is the path of a table, and not its name."""
     return Path(table).exists() or len(Path(table).parts) > 1 or bool(Path(table).suffix)
 
 
@@ -163,19 +163,19 @@ def _start(
     _say(f"Sending to {server.address}:\n{upload.listing()}")
     if server.is_open and urlsplit(server.address).hostname not in _LOOPBACK:
         _say(
-            f"archsearch: warning: the job server at {server.address} lets anyone who reaches it run programs; "
+            f"archsearch: warning: the job server at {server.address} lets everyone who can connect run programs; "
             "start the cluster with RAY_AUTH_MODE=token"
         )
-    # exec: the job's signals and its exit code are those of the search, not of a shell around it.
+    # With exec, signals to the job and its exit code are those of the search, not of a shell around it.
     job = server.submit(f"exec {shlex.quote(python)} -m archsearch {command}", upload, name)
     if not wait:
         _say(f"Job {job} was submitted.\n{_advice(server, job)}")
         return 0
-    _say(f"Job {job} was submitted; Ctrl-C ends the waiting, not the job.")
+    _say(f"Job {job} was submitted; Ctrl-C stops waiting, not the job.")
     try:
         code = server.follow(job, stream or sys.stdout)
     except KeyboardInterrupt:
-        _say(f"\nJob {job} goes on.\n{_advice(server, job)}")
+        _say(f"\nJob {job} continues.\n{_advice(server, job)}")
         return 130
     state = server.state(job)
     if state is not None and state.problem:

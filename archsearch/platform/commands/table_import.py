@@ -1,31 +1,35 @@
-"""`archsearch import`: benchmark tables, from their files to a name that searches know."""
+"""`archsearch import`: installing a benchmark table from a file, under a name for searches."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.platform.live_line import LiveLine
 
 if TYPE_CHECKING:
     from archsearch.evaluators.tables.card import TableCard
     from archsearch.evaluators.tables.draft import TableDraft
     from archsearch.evaluators.tables.progress import Progress
 
-_DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}  # by what the reader calls them
+_DATASETS = {
+    "cifar10": "cifar10",
+    "cifar100": "cifar100",
+    "imagenet16": "ImageNet16-120",
+}  # value of the option -> name in the file
 _EPILOG = """examples:
   archsearch import nasbench101 nasbench_only108.tfrecord
   archsearch import nasbench201 NAS-Bench-201-v1_1-096897.pth --dataset cifar100
   archsearch import table scores.csv --space nasbench201 --architecture cell --score valid_acc
 
-A table is checked against its space, and then known as table:NAME to all searches with the same ARCHSEARCH_CACHE.
+The table is checked against its search space and copied into the cache folder (ARCHSEARCH_CACHE). Searches name it table:NAME.
 """
 _NAMES_SHOWN = 8
-_TERMINAL_PERIOD, _LOG_PERIOD = 0.2, 15.0  # seconds between two reports of progress
 
 
 def add_import(commands: Any) -> None:
@@ -33,6 +37,7 @@ def add_import(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="install a benchmark table",
+        description="Install a benchmark table from a file, under a name for searches.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,28 +46,34 @@ def add_import(commands: Any) -> None:
     nasbench101 = sources.add_parser("nasbench101", help="the official TFRecord of NAS-Bench-101")
     _add_common(nasbench101, _nasbench101)
 
-    nasbench201 = sources.add_parser("nasbench201", help="the official file of NAS-Bench-201, or of NATS-Bench's topologies")
-    nasbench201.add_argument("--dataset", choices=_DATASETS, default="cifar10", help="images (default: cifar10)")
+    nasbench201 = sources.add_parser(
+        "nasbench201", help="the official file of NAS-Bench-201, or of the topology space of NATS-Bench"
+    )
+    nasbench201.add_argument(
+        "--dataset", choices=_DATASETS, default="cifar10", help="dataset whose results are read (default: cifar10)"
+    )
     _add_common(nasbench201, _nasbench201)
 
-    table = sources.add_parser("table", help="any CSV or Parquet file with a column of architectures")
+    table = sources.add_parser("table", help="a CSV or Parquet file with a column of architectures")
     table.add_argument("--space", required=True, help="search space of the architectures")
-    table.add_argument("--architecture", required=True, metavar="COLUMN", help="column of the architectures' texts")
-    table.add_argument("--score", metavar="COLUMN", help="column to score by (default: valid_accuracy, or the first like it)")
-    table.add_argument("--seconds", metavar="COLUMN", help="column of what an evaluation cost, in seconds")
-    table.add_argument("--rename", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="new names of columns")
+    table.add_argument("--architecture", required=True, metavar="COLUMN", help="column that holds the architectures as strings")
+    table.add_argument(
+        "--score", metavar="COLUMN", help="column to score by (default: valid_accuracy, or the first column with a similar name)"
+    )
+    table.add_argument("--seconds", metavar="COLUMN", help="column with the cost of an evaluation, in seconds")
+    table.add_argument("--rename", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="columns to rename")
     _add_common(table, _plain_file)
 
 
 def _add_common(parser: argparse.ArgumentParser, read: Callable[[argparse.Namespace, Progress], TableDraft]) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path)
-    parser.add_argument("--name", help="what to call the table (default: after its source)")
-    parser.add_argument("--drop-missing", action="store_true", help="leave out rows without a score")
+    parser.add_argument("file", metavar="FILE", type=Path, help="file to read")
+    parser.add_argument("--name", help="name of the table (default: made from the source)")
+    parser.add_argument("--drop-missing", action="store_true", help="skip rows without a score")
     parser.add_argument(
         "--percent",
         nargs="*",
         metavar="COLUMN",
-        help="columns in percent, to be fractions (default: accuracies by name, from 0 to 100, that exceed 1)",
+        help="columns in percent, to convert to fractions (default: columns of accuracies with values from 1 to 100)",
     )
     parser.set_defaults(action=_import, read=read)
 
@@ -80,9 +91,9 @@ def _install(parsed: argparse.Namespace) -> int:
 
     name = parsed.name or _default_name(parsed)
     replaced = new_path(name).exists()
-    with _ProgressLine("read") as progress:
+    with _progress("read") as progress:
         draft = parsed.read(parsed, progress)
-    with _ProgressLine("checked") as progress:
+    with _progress("checked") as progress:
         path, card = install(draft, name, percent=parsed.percent, drop_missing=parsed.drop_missing, progress=progress)
     print("\n".join(_summary(card, path, replaced)))
     return 0
@@ -110,7 +121,7 @@ def _plain_file(parsed: argparse.Namespace, progress: Progress) -> TableDraft:
     from archsearch.evaluators.tables.plain_file import read_plain_file
     from archsearch.spaces import get
 
-    get(parsed.space)  # an unknown space is refused before the file is read
+    get(parsed.space)  # raises for an unknown space before the file is read
     return read_plain_file(
         parsed.file,
         parsed.space,
@@ -132,7 +143,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _summary(card: TableCard, path: Path, replaced: bool) -> list[str]:
-    """Return what is said of a table that was written."""
+    """Return the lines to print about an installed table."""
     from archsearch.evaluators import is_report_only
 
     lines = [
@@ -142,7 +153,7 @@ def _summary(card: TableCard, path: Path, replaced: bool) -> list[str]:
         *(f"  {note}" for note in card.notes),
     ]
     if is_report_only(card.score):
-        lines.append(f"  {card.score} is measured on test data: a search by it picks on what it is later judged by.")
+        lines.append(f"  {card.score} is measured on test data: a search by it selects on the data that it is reported on.")
     return [
         *lines,
         f"Card:      {path.with_suffix('.md')}",
@@ -155,33 +166,18 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-class _ProgressLine:
-    """Shows on standard error how far a step is: a terminal has one line that is rewritten, a log a new line now and then.
-
-    Args:
-        step: What is being done, such as `read`.
-    """
-
-    def __init__(self, step: str) -> None:
-        self._step, self._terminal = step, sys.stderr.isatty()
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._last > (_TERMINAL_PERIOD if self._terminal else _LOG_PERIOD):
-            self._last = time.monotonic()
-            text = f"{100 * done // max(total, 1)} % {self._step}"
-            print(f"\r\x1b[K{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> _ProgressLine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+@contextmanager
+def _progress(step: str) -> Iterator[Progress]:
+    """Yield a function that shows the percentage done of a step, such as `read`, on standard error."""
+    line = LiveLine(sys.stderr, at_once=False)
+    try:
+        yield lambda done, total: line.show(lambda: f"{100 * done // max(total, 1)} % {step}")
+    finally:
+        line.end(clear=True)
 
 
 def table_lines() -> list[str]:
-    """Return what `archsearch spaces` says of tables."""
+    """Return the lines of `archsearch spaces` about tables."""
     from archsearch.evaluators.tables.installed import (
         embedded_path,
         embedded_tables,
@@ -190,7 +186,7 @@ def table_lines() -> list[str]:
         installed_tables,
     )
 
-    lines = ["Tables in the package", *(_table_line(embedded_path(name)) for name in embedded_tables())]
+    lines = ["Tables shipped with the package", *(_table_line(embedded_path(name)) for name in embedded_tables())]
     lines.append(f"Tables in {install_folder()}")
     installed = [_table_line(installed_path(name)) for name in installed_tables()]
     return [*lines, *(installed or ["  none; install one with: archsearch import"])]
@@ -202,7 +198,7 @@ def _table_line(path: Path) -> str:
     try:
         table = summary(path)
     except ArchSearchError:
-        return f"  {path.stem}: damaged; import it again"
+        return f"  {path.stem}: corrupt; import it again"
     others = [name for name in table.accuracies if name != table.score]
     also = f"; or by {', '.join(others)}" if others else ""
     return f"  {table.name}: {table.space}, {table.rows:,} rows, scored by {table.score}{also}"

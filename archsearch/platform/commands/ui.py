@@ -1,4 +1,4 @@
-"""The MLflow UI on this machine."""
+"""`archsearch ui`: the MLflow UI on this machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from archsearch.errors import ConfigurationError
 
 
 def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int:
-    """Run the MLflow UI until Ctrl-C and return its exit code; the addresses that it prints lead to the charts of searches.
+    """Run the MLflow UI until Ctrl-C and return its exit code; print the addresses of the UI and of the charts of searches.
 
     Args:
-        tracking: Store to show; `auto` is that of `archsearch run`.
+        tracking: MLflow tracking URI; `auto` takes that of `archsearch run`.
         host: Address to listen on.
-        port: Port; 0 takes 5000, or a free one if that is taken.
+        port: Port; 0 takes 5000, or a free one if 5000 is in use.
 
     Raises:
         ConfigurationError: The store is a file that does not exist.
@@ -32,17 +32,17 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
             f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run"
         )
     if uri.startswith(("http://", "https://")):
-        print(f"MLflow runs at {uri}")
+        print(f"The MLflow server is at {uri}")
         return 0
     port = port or _free_port(host, 5000)
-    # The address asks for the view for models; the other one is for language-model applications.
-    print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (Ctrl-C ends it)", flush=True)
+    # The address selects MLflow's view for model training; the other view is for language-model applications.
+    print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (stop it with Ctrl-C)", flush=True)
     for name, view in _views(uri):
         print(f"{name}:  http://{host}:{port}/{view}", flush=True)
-    # One server process starts in seconds; MLflow's default of four takes several times as long.
+    # One server process starts within seconds; MLflow's default of four takes several times as long.
     where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]
-    # A line for each file of a page would bury the addresses above.
+    # By default a line is logged for each file of a page, which would hide the addresses above.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "UVICORN_LOG_LEVEL": "warning", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = subprocess.Popen(command, env=quiet | dict(os.environ), start_new_session=True)
@@ -55,7 +55,7 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """End a server and the processes that it has started, which would outlive it."""
+    """Stop a server and its child processes, which would outlive it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(server.pid, number)
@@ -64,14 +64,14 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _views(uri: str) -> list[tuple[str, str]]:
-    """Return the experiments that have charts of searches side by side, and where these are."""
+    """Return (name, path of the page) of each experiment with a chart that compares searches."""
     from mlflow import MlflowClient
 
     from archsearch.platform.tracking.saved_view import VIEW_TAG, view_address
 
     try:
         found = MlflowClient(uri).search_experiments(order_by=["last_update_time DESC"])
-    except Exception:  # the server itself says what is wrong with the store
+    except Exception:  # the server reports what is wrong with the store
         return []
     return [(each.name, view_address(each.experiment_id)) for each in found if VIEW_TAG in each.tags]
 

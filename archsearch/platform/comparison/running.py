@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archsearch.atomic_file import written_atomically
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
@@ -55,6 +55,10 @@ def compare(
         >>> print(comparison.cost_table())
     """
     from archsearch.searchers import get, names
+
+    check_kind("searchers", searchers, (list, tuple, type(None)), "a list of names, such as ['random', 'evolution']")
+    check_kind("preset", preset, (str, type(None)), "the name of a preset")
+    check_kind("seeds", seeds, (int, type(None)), "a whole number")
 
     found = None if preset is None else presets.preset(preset, settings, searchers)
     if found is not None:

@@ -1,1 +1,1 @@
-"""The exported folder: source, weights, torch.export, ONNX and the model card. Read `folder.py` first."""
+"""Export of a network to a folder: source, weights, torch.export, ONNX and model card. Read `folder.py` first."""

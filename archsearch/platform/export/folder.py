@@ -1,20 +1,22 @@
-"""A network as a folder that is used without this package: source, weights, exchange formats, picture and model card."""
+"""Export of a network to a folder that needs no archsearch: source, weights, exchange formats, picture and model card."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.atomic_file import written_atomically
+from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
+from archsearch.evaluators.training.scoring import exits_of
+from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.formats import write_formats
-from archsearch.platform.export.model_card import ModelFacts, architecture_json, model_card
+from archsearch.platform.export.model_card import architecture_json, model_card
 from archsearch.platform.report.drawing import save_drawing
 from archsearch.spaces.network import Network
 from archsearch.spaces.source_code.writer import source_code
@@ -30,17 +32,17 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
 
     * `model.py`, readable source that needs torch alone, and `weights.safetensors`, which its `load` reads,
     * `model.pt2` (torch.export) and, where the extra `onnx` is installed, `model.onnx`, both for batches of any size,
-    * `architecture.json`: architecture, figures, normalisation and origin as plain data,
+    * `architecture.json`: architecture, metrics, normalisation and origin as plain data,
     * `architecture.png` and `.svg`,
     * `README.md`, the model card.
 
-    Source and formats are run on random images and compared with the network. What cannot be written is left out, and the model
-    card tells why.
+    Source and formats are run on random images and compared with the network. A file that cannot be written is left out, and the
+    model card says why.
 
     Args:
-        network: On the CPU. It is put into evaluation mode.
-        facts: What is known of it.
-        directory: Where to write; made where it is missing, and files of these names are replaced.
+        network: The network, on the CPU. It is switched to evaluation mode.
+        facts: Facts for the model card.
+        directory: Folder to write to. It is created if missing; existing files of these names are replaced.
 
     Raises:
         RunError: The folder cannot be written, or the source does not compute what the network computes.
@@ -48,6 +50,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
     Returns:
         The folder.
     """
+    check_kind("directory", directory, (str, Path), "the path of a folder")
     folder = Path(directory).expanduser()
     network.eval()
     left_out: dict[str, str] = {}
@@ -58,15 +61,15 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
         latency = measured_latency(module, facts.input_shape)
         save_drawing(facts.space, facts.architecture, folder / "architecture")
         content = architecture_json(facts, latency, left_out)
-        (folder / "architecture.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(model_card(facts, latency, left_out), encoding="utf-8")
+        _write(folder / "architecture.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        _write(folder / "README.md", model_card(facts, latency, left_out))
     except OSError as error:
         raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
     return folder
 
 
 def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: dict[str, str]) -> nn.Module:
-    """Write `model.py` and the weights, and return the module that the other formats are made from."""
+    """Write `model.py` and the weights, and return the module to convert into the other formats."""
     path, weights = folder / "model.py", folder / "weights.safetensors"
     path.unlink(missing_ok=True)
     try:
@@ -74,17 +77,23 @@ def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: d
     except ConfigurationError as error:
         left_out["model.py"] = str(error)
         tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
-        weights.write_bytes(save(tensors))
+        _write(weights, save(tensors))
         return network
-    path.write_text(code.text, encoding="utf-8")
-    weights.write_bytes(save(code.state(network.plan.operators, network)))
+    _write(path, code.text)
+    _write(weights, save(code.state(network.plan.operators, network)))
     module = _imported(path)
     _check(module, network, facts.input_shape)
     return module
 
 
+def _write(path: Path, content: str | bytes) -> None:
+    """Write a file atomically, strings in UTF-8."""
+    with written_atomically(path, durable=False) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def _imported(path: Path) -> nn.Module:
-    """Return the network of the file just written, with its weights."""
+    """Import the written file and return its network with the weights."""
     spec = importlib.util.spec_from_file_location("archsearch_exported_model", path)
     if spec is None or spec.loader is None:
         raise RunError(f"directory: cannot import {path}; choose another folder.")
@@ -95,22 +104,17 @@ def _imported(path: Path) -> nn.Module:
 
 
 def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
-    """Do nothing where both compute the same logits."""
+    """Raise RunError unless both modules compute the same logits."""
     with torch.inference_mode():
-        for left, right in zip(exits(module(_images(input_shape))), exits(network(_images(input_shape))), strict=True):
-            # Untrained networks may have large logits: what counts is the error beside them.
+        for left, right in zip(exits_of(module(_images(input_shape))), exits_of(network(_images(input_shape))), strict=True):
+            # Untrained networks may have large logits: the tolerance is relative to the largest.
             if not torch.allclose(
                 left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max()))
             ):
                 raise RunError(
                     f"model.py: its logits differ by {float((left - right).abs().max()):.2g} from those of the network. "
-                    "An operator of the space does another thing than its form as source; please report it."
+                    "The source of an operator of the space does not match the operator; please report it."
                 )
-
-
-def exits(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """Return the logits of each exit."""
-    return [output] if isinstance(output, Tensor) else list(output)
 
 
 def _images(input_shape: tuple[int, int, int]) -> Tensor:
@@ -126,6 +130,6 @@ def _title(facts: ModelFacts) -> str:
         "",
         f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
         + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),
-        "`load()` returns the network with the weights beside this file. README.md tells how images are normalised.",
+        "`load()` returns the network with the weights beside this file. README.md says how images are normalised.",
     ]
     return "\n".join(lines)

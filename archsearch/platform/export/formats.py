@@ -1,4 +1,4 @@
-"""Networks in the exchange formats of torch.export and ONNX."""
+"""Conversion of a network to the exchange formats of torch.export and ONNX."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import importlib.util
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from archsearch.errors import first_line
+from archsearch.evaluators.training.scoring import exits_of
 
 PT2, ONNX = "model.pt2", "model.onnx"
 _ONNX_TOLERANCE = 1e-4
@@ -24,19 +25,15 @@ _EXPORT_ERRORS = (
 )
 
 
-class FormatMissing(Exception):
-    """A format could not be written; the text tells why, and what to do."""
-
-
 def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, str]:
-    """Write `model.pt2` and `model.onnx`, both for batches of any size, and return why one is missing, by name.
+    """Write `model.pt2` and `model.onnx`, both for batches of any size, and return the reasons for missing files, by name.
 
     `model.onnx` needs the extra `onnx`. Its logits in ONNX Runtime are compared with those of the module.
 
     Args:
-        module: In evaluation mode.
-        images: An example, `[batch, channels, height, width]` with at least 2 images.
-        folder: Where to write.
+        module: The network, in evaluation mode.
+        images: Example batch, `[batch, channels, height, width]`, of at least 2 images.
+        folder: Folder to write to.
 
     Raises:
         OSError: The folder cannot be written.
@@ -50,7 +47,7 @@ def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, 
             program = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
             torch.export.save(program, folder / PT2)
     except _EXPORT_ERRORS as error:
-        return dict.fromkeys((PT2, ONNX), f"torch.export cannot take the network: {first_line(error)}")
+        return dict.fromkeys((PT2, ONNX), f"torch.export cannot convert the network: {first_line(error)}")
     try:
         _write_onnx(program, folder / ONNX)
         _check_onnx(module, images, folder / ONNX)
@@ -61,7 +58,7 @@ def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, 
 
 
 class _Missing(Exception):
-    """A format could not be written; the text tells why, and what to do."""
+    """A format could not be written; the message says why, and what to do."""
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
@@ -69,12 +66,14 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
         raise _Missing(f"{' and '.join(absent)} not installed; get it with: pip install 'archsearch[onnx]', then export again")
     try:
         with _quiet():
-            onnx = torch.onnx.export(program, (), dynamo=True, verbose=False, optimize=False)  # ONNX Runtime does, in less time
+            onnx = torch.onnx.export(
+                program, (), dynamo=True, verbose=False, optimize=False
+            )  # ONNX Runtime optimizes when it loads, in less time
             if onnx is None:
-                raise _Missing("torch.onnx gave no program")
+                raise _Missing("torch.onnx returned no program")
             onnx.save(path, external_data=False)
     except _EXPORT_ERRORS as error:
-        raise _Missing(f"torch.onnx cannot take the network: {first_line(error)}") from error
+        raise _Missing(f"torch.onnx cannot convert the network: {first_line(error)}") from error
 
 
 def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
@@ -84,17 +83,16 @@ def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
     name = session.get_inputs()[0].name
     for batch in (images, images[:1]):  # the batch size must not be fixed
         with torch.inference_mode():
-            output = module(batch)
-        expected: Sequence[Tensor] = [output] if isinstance(output, Tensor) else output
+            expected = exits_of(module(batch))
         for left, right in zip(session.run(None, {name: batch.numpy()}), expected, strict=True):
             difference = float((torch.from_numpy(left) - right).abs().max()) / max(1.0, float(right.abs().max()))
             if not difference <= _ONNX_TOLERANCE:
-                raise _Missing(f"ONNX Runtime gives logits that differ by {difference:.2g}")
+                raise _Missing(f"the logits of ONNX Runtime differ by {difference:.2g}")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what exporters tell their developers off the terminal."""
+    """Silence the log messages, warnings and prints of the exporters."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

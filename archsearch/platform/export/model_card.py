@@ -1,66 +1,30 @@
-"""What is known of an exported network: for people (the model card) and for programs (`architecture.json`)."""
+"""The model card (`README.md`) and `architecture.json` of an exported network."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archsearch import __version__
+from archsearch.evaluators.latency import Latency
 from archsearch.platform import units
-from archsearch.spaces import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from archsearch.evaluators.latency import Latency
-    from archsearch.platform.training.trained_model import TrainedModel
+from archsearch.platform.export.facts import ModelFacts, TrainingFacts
 
 _FILES = {
-    "model.py": "source of the network; needs torch alone",
+    "model.py": "source of the network; needs only torch",
     "weights.safetensors": "its weights",
     "model.pt2": "network and weights for `torch.export.load`, batches of any size",
     "model.onnx": "network and weights for ONNX Runtime, batches of any size",
-    "architecture.json": "all that is written here, for programs",
+    "architecture.json": "the content of this file, machine-readable",
     "architecture.png": "picture of the architecture; `architecture.svg` is the same",
 }
 
 
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a network that is exported.
-
-    Args:
-        space: Space of the architecture.
-        architecture: What the network is made of.
-        input_shape: `(channels, height, width)` of an image.
-        num_classes: Classes to tell apart.
-        num_exits: Exits of the network.
-        scale: Size settings of the network.
-        origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
-        trained: The training, if there was one.
-    """
-
-    space: SearchSpace
-    architecture: Architecture
-    input_shape: tuple[int, int, int]
-    num_classes: int
-    num_exits: int
-    scale: Mapping[str, int]
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    trained: TrainedModel | None = None
-
-    @classmethod
-    def of_trained(cls, model: TrainedModel) -> ModelFacts:
-        """Return the facts of a trained model."""
-        data, exits = model.data, len(model.network.plan.outputs)
-        place = (model.space, model.architecture, data.shape, len(data.classes), exits, model.scale)
-        return cls(*place, model.origin, model)
-
-
 def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of `architecture.json`; lengths of time are in the unit that their names end in."""
+    """Return the content of `architecture.json`; names of durations end in their unit."""
     cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
-    trained = facts.trained
+    training = facts.training
     return {
         "space": facts.space.name,
         "architecture": str(facts.architecture),
@@ -75,50 +39,50 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
         "macs": cost.macs,
         "latency_ms": {"median": latency.median, "quartiles": [latency.low, latency.high], "batch_size": latency.batch_size}
         | {"device": latency.device, "threads": latency.threads},
-        "normalisation": {"mean": list(trained.data.mean), "std": list(trained.data.std)} if trained else None,
-        "classes": list(trained.data.classes) if trained else None,
-        "training": _training(trained) if trained else None,
+        "normalisation": {"mean": list(training.data.mean), "std": list(training.data.std)} if training else None,
+        "classes": list(training.data.classes) if training else None,
+        "training": _training(training) if training else None,
         "left_out": dict(left_out),
         "archsearch": __version__,
     }
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the numbers that JSON has."""
+    """Return the finite numbers; JSON has no others."""
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def _training(trained: TrainedModel) -> dict[str, Any]:
+def _training(training: TrainingFacts) -> dict[str, Any]:
     return {
-        "dataset": trained.data.name,
-        "digest": trained.data.digest,
-        "images": trained.data.images,
-        "recipe": trained.recipe_name,
-        "settings": trained.recipe.settings(),
-        "seed": trained.seed,
-        "metrics": _finite(trained.metrics),
-        "exit_accuracies": list(trained.exit_accuracies),
+        "dataset": training.data.name,
+        "digest": training.data.digest,
+        "images": training.data.images,
+        "recipe": training.recipe_name,
+        "settings": dict(training.settings),
+        "seed": training.seed,
+        "metrics": _finite(training.metrics),
+        "exit_accuracies": list(training.exit_accuracies),
     }
 
 
 def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> str:
-    """Return the text of `README.md`."""
+    """Return the content of `README.md`."""
     cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
-    trained = facts.trained
+    training = facts.training
     parts = [
         f"# Image classifier with {facts.num_classes} classes",
         f"A network of the search space `{facts.space.name}`, "
-        + (f"trained on {trained.data.name}." if trained else "**not trained**: its weights are random."),
+        + (f"trained on {training.data.name}." if training else "**not trained**: its weights are random."),
         "![The architecture](architecture.png)",
         f"```\n{facts.architecture}\n```",
         "## Figures",
         _table(
             {
-                **_accuracies(trained),
+                **_accuracies(training),
                 "parameters": f"{cost.params:,}",
                 "multiply-accumulates (MACs) of one image": f"{cost.macs:,}",
                 f"latency, batch of {latency.batch_size}": f"{latency.median:.3g} ms (median; quartiles {latency.low:.3g} and "
-                f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured where it was exported, in PyTorch)",
+                f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured in PyTorch when it was exported)",
             }
         ),
         "## Input and output",
@@ -126,7 +90,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         "## Use",
         _usage(left_out),
         "## Training",
-        _table(_training_rows(trained)) if trained else "None. Train it before you use it; `archsearch train` does.",
+        _table(_training_rows(training)) if training else "None. Train it before use, for example with `archsearch train`.",
         "## How it was found",
         _table(dict(_origin_rows(facts))),
         "## Files",
@@ -143,13 +107,13 @@ def _table(rows: Mapping[str, str]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *cells])
 
 
-def _accuracies(trained: TrainedModel | None) -> dict[str, str]:
-    if trained is None:
+def _accuracies(training: TrainingFacts | None) -> dict[str, str]:
+    if training is None:
         return {"accuracy": "not trained"}
     names = {"test_accuracy": "accuracy on test images", "valid_accuracy": "accuracy on validation images"}
-    rows = {text: f"{units.score(trained.metrics[name], True)} %" for name, text in names.items() if name in trained.metrics}
-    if len(trained.exit_accuracies) > 1:
-        exits = ", ".join(units.score(accuracy, True) for accuracy in trained.exit_accuracies)
+    rows = {text: f"{units.score(training.metrics[name], True)} %" for name, text in names.items() if name in training.metrics}
+    if len(training.exit_accuracies) > 1:
+        exits = ", ".join(units.score(accuracy, True) for accuracy in training.exit_accuracies)
         rows["accuracy on test images, each exit"] = f"{exits} %"
     return rows
 
@@ -157,10 +121,10 @@ def _accuracies(trained: TrainedModel | None) -> dict[str, str]:
 def _interface(facts: ModelFacts) -> Iterator[str]:
     channels, height, width = facts.input_shape
     yield f"Input: float32 `[batch, {channels}, {height}, {width}]`" + (
-        ", `(pixels / 255 - mean) / std` with, for each channel," if facts.trained else ". No normalisation: not trained."
+        ", `(pixels / 255 - mean) / std` with, for each channel," if facts.training else ". No normalisation: not trained."
     )
-    if facts.trained:
-        mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (facts.trained.data.mean, facts.trained.data.std))
+    if facts.training:
+        mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (facts.training.data.mean, facts.training.data.std))
         yield f"```\nmean = [{mean}]\nstd  = [{std}]\n```"
     logits = f"float32 `[batch, {facts.num_classes}]`, before the softmax"
     yield (
@@ -168,8 +132,8 @@ def _interface(facts: ModelFacts) -> Iterator[str]:
         if facts.num_exits == 1
         else (f"Output: a tuple of {facts.num_exits} logits, one for each exit, in order; each {logits}.")
     )
-    if facts.trained:
-        classes = facts.trained.data.classes
+    if facts.training:
+        classes = facts.training.data.classes
         shown = ", ".join(f"`{name}`" for name in classes[:100])
         yield f"Classes in order: {shown}{', ... (all in architecture.json)' if len(classes) > 100 else ''}."
 
@@ -186,15 +150,15 @@ def _usage(left_out: Mapping[str, str]) -> str:
     return "\n".join([*lines[: -1 if lines[-1] == "" else None], "```"])
 
 
-def _training_rows(trained: TrainedModel) -> dict[str, str]:
-    settings = ", ".join(f"{name} {value}" for name, value in trained.recipe.settings().items())
+def _training_rows(training: TrainingFacts) -> dict[str, str]:
+    settings = ", ".join(f"{name} {value}" for name, value in training.settings.items())
     return {
-        "data": f"{trained.data.name}, {trained.data.images:,} images (identity {trained.data.digest})",
-        "recipe": trained.recipe_name,
+        "data": f"{training.data.name}, {training.data.images:,} images (hash {training.data.digest})",
+        "recipe": training.recipe_name,
         "settings": settings,
-        "seed": str(trained.seed),
-        "loss in the last epoch": f"{trained.metrics['train_loss']:.4g}",
-        "time": units.duration(trained.metrics["seconds"]),
+        "seed": str(training.seed),
+        "loss in the last epoch": f"{training.metrics['train_loss']:.4g}",
+        "time": units.duration(training.metrics["seconds"]),
     }
 
 
@@ -203,7 +167,7 @@ def _origin_rows(facts: ModelFacts) -> Iterator[tuple[str, str]]:
     yield "search space", facts.space.name
     yield "size", ", ".join(f"{name} {value}" for name, value in facts.scale.items()) or "fixed"
     if "run" not in origin:
-        yield "found", "given by hand, not by a search of archsearch"
+        yield "found", "given by the user, not by a search of archsearch"
         return
     yield "run", str(origin["run"])
     if "searcher" in origin:

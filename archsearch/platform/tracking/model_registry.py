@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ConfigurationError, RunError, first_line
+from archsearch.errors import ConfigurationError, RunError, check_kind, first_line
 from archsearch.platform.summary import flat
 from archsearch.platform.tracking import model_registry_loader
 from archsearch.platform.tracking.curves import Point, milliseconds_now
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.store import check_tracking, tracking_uri, without_credentials
+from archsearch.platform.training.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
-
-    from archsearch.platform.training.trained_model import TrainedModel
 
 _NETWORK_FILES = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
 _DESCRIPTION_FILES = ("README.md", "architecture.png")
@@ -73,6 +72,8 @@ def register_model(
         >>> registered = register_model(result.best.retrain("cifar10"), "cifar-classifier")
         >>> mlflow.pyfunc.load_model(registered.uri).predict(images)  # logits
     """
+    check_kind("model", model, (TrainedModel, str, Path), "a TrainedModel, or the folder of an exported one")
+    check_kind("name", name, str, "a name, such as cifar-classifier")
     check_registration(name, tracking)
     if not isinstance(model, str | Path):
         with tempfile.TemporaryDirectory() as temporary:

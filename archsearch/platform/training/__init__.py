@@ -1,1 +1,1 @@
-"""Training the best architecture from new weights to the end. Read `retraining.py` first."""
+"""Final training of a found architecture from new weights, in one process or several. Read `retraining.py` first."""

@@ -1,4 +1,4 @@
-"""The file that a final training is kept in between epochs."""
+"""Checkpoint file of a final training, written after each epoch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class TrainingHistory:
-    """What is kept of the epochs so far.
+    """Loss and time of the epochs so far.
 
     Args:
-        loss: Mean loss of the last epoch.
-        seconds: Time of all epochs.
+        loss: Mean training loss of the last epoch.
+        seconds: Seconds of all epochs together.
     """
 
     loss: float = math.nan
@@ -30,11 +30,11 @@ class TrainingHistory:
 
 
 class TrainingStore:
-    """Writes a training to a file and reads it again; the file is replaced as a whole, so that a kill leaves the last one.
+    """Writes the state of a training to a file atomically, and reads it again.
 
     Args:
         path: The file; None stores nothing.
-        settings: All that the training depends on, as plain data: another training is refused.
+        settings: All settings that the training depends on, as plain data; a checkpoint with other settings is refused.
     """
 
     def __init__(self, path: str | Path | None, settings: Mapping[str, Any]) -> None:
@@ -42,7 +42,7 @@ class TrainingStore:
         self._settings = {"version": _VERSION, **settings}
 
     def save(self, training: Training, history: TrainingHistory) -> None:
-        """Store a training after an epoch.
+        """Write the state of a training after an epoch.
 
         Raises:
             RunError: The file cannot be written.
@@ -58,14 +58,14 @@ class TrainingStore:
         write_state(self.path, state)
 
     def load(self, training: Training) -> TrainingHistory:
-        """Bring a training to where the file has it, if there is one.
+        """Restore a training from the file, if it exists, and return its history.
 
         Raises:
-            ConfigurationError: The file is damaged, or of another training.
+            ConfigurationError: The file is corrupt, or belongs to another training.
         """
         if self.path is None or not self.path.exists():
             return TrainingHistory()
-        remedy = "Give another file, or delete this one to start anew."
+        remedy = "Give another file, or delete this one to start over."
         try:
             state = read_state(self.path)
             stored = json.loads(state["settings"])
@@ -73,6 +73,8 @@ class TrainingStore:
                 training.load_state(state["training"])
                 return TrainingHistory(float(state["loss"]), float(state["seconds"]))
         except (ConfigurationError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
-            raise ConfigurationError(f"checkpoint: {self.path} is no whole state of a training. {remedy}") from error
+            raise ConfigurationError(
+                f"checkpoint: {self.path} is not the state of a training, or is corrupt. {remedy}"
+            ) from error
         names = sorted(name for name in {*stored, *self._settings} if stored.get(name) != self._settings.get(name))
-        raise ConfigurationError(f"checkpoint: {self.path} is of a training with another {', '.join(names)}. {remedy}")
+        raise ConfigurationError(f"checkpoint: {self.path} belongs to a training with another {', '.join(names)}. {remedy}")

@@ -1,4 +1,4 @@
-"""All that a final training depends on, and the run of it, in one process or in several."""
+"""A final training: its settings and its epochs, in one process or in several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,20 +19,17 @@ from archsearch.evaluators.training.initial_weights import begin_with, identity
 from archsearch.evaluators.training.loop import Training, TrainingDiverged
 from archsearch.evaluators.training.processes import Processes
 from archsearch.evaluators.training.scoring import Score, exit_scores, score
+from archsearch.platform.export.facts import TrainingData
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
-from archsearch.platform.training.trained_model import TrainingData
 from archsearch.spaces import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from archsearch.spaces.network import Network
-
+from archsearch.spaces.network import Network
 
 REMEDY = "Take a smaller batch_size, a batch in parts (accumulate), fewer channels, or fewer images."
-"""What helps a training that is short of memory."""
+"""Advice for a training that runs out of memory."""
 
 
 class Progress(Protocol):
-    """Takes note of epochs; see `retrain_progress.EpochProgress`."""
+    """Receives the progress of a training; see `EpochProgress`."""
 
     def begin(self, done: int) -> None: ...
 
@@ -43,7 +40,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """The images on the device; no validation images where the network is trained on them."""
+    """The normalised images on the device; `validation` is None if the network is trained on these images too."""
 
     train: Resident
     validation: Resident | None
@@ -51,7 +48,7 @@ class Parts:
 
     @classmethod
     def of(cls, splits: Splits, data: TrainingData, with_validation: bool, device: torch.device) -> Parts:
-        """Put the images on a device."""
+        """Normalise the images and copy them to a device."""
         mean, std = torch.tensor(data.mean), torch.tensor(data.std)
         train, validation, test = (datasets.resident(part, mean, std, device) for part in splits)
         if not with_validation:
@@ -62,18 +59,18 @@ class Parts:
 
 @dataclass(frozen=True)
 class FinalTraining:
-    """What is trained, on which images, and how.
+    """A training of one architecture on one dataset by one recipe.
 
     Args:
-        space: Space of the architecture.
-        architecture: What to train.
+        space: Search space of the architecture.
+        architecture: Architecture to train.
         data: Facts of the images.
-        recipe: How.
-        seed: Of weights, order and augmentation.
+        recipe: Training recipe.
+        seed: Seed of weights, order and augmentation.
         scale: Size settings of the network, checked.
         with_validation: Whether the validation images are trained on too.
-        checkpoint: File of the state after each epoch; None keeps none.
-        initial_weights: What the training begins with, by the names of the network's parameters.
+        checkpoint: File for the state after each epoch; None writes none.
+        initial_weights: Initial values, by names of the network's parameters; the others are random.
     """
 
     space: SearchSpace
@@ -87,7 +84,7 @@ class FinalTraining:
     initial_weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells this training from others, as plain data."""
+        """Return all settings that the outcome depends on, as plain data."""
         return {
             "space": self.space.name,
             "architecture": str(self.architecture),
@@ -104,12 +101,12 @@ class FinalTraining:
         """Run the epochs that the checkpoint does not have, and return the network with `train_loss` and `seconds`.
 
         Args:
-            parts: The images, on the device where the network is trained.
-            progress: Told of each epoch.
-            processes: Those that train together; the first one measures and writes.
+            parts: The images, on the device of the training.
+            progress: Receives each epoch.
+            processes: The processes that train together; the first one measures and writes. None is this process alone.
 
         Raises:
-            ConfigurationError: The checkpoint is of another training, or the initial weights are not of this network.
+            ConfigurationError: The checkpoint belongs to another training, or the initial weights to another network.
             RunError: The loss became infinite, the checkpoint cannot be written, or memory ran out.
         """
         processes, device = processes or Processes(), parts.train.images.device
@@ -136,7 +133,7 @@ class FinalTraining:
         return network, {"train_loss": history.loss, "seconds": history.seconds}
 
     def _begun(self, device: torch.device, processes: Processes) -> tuple[Network, Training]:
-        """Return the network with its first weights, and its training before the first epoch."""
+        """Return the network with its initial weights, and its training before the first epoch."""
         key = self.space.key(self.architecture)
         weights, batches = (
             torch.Generator().manual_seed(derived_seed(self.seed, key, "final", use)) for use in ("weights", "batches")
@@ -149,7 +146,7 @@ class FinalTraining:
 
 
 def measured(network: Network, parts: Parts) -> tuple[dict[str, float], tuple[float, ...]]:
-    """Return accuracy and loss of the last exit on validation and test images, and test accuracies of all exits."""
+    """Return accuracy and loss of the last exit on validation and test images, and the test accuracy of each exit."""
     figures: dict[str, float] = {}
     exits: list[Score] = []
     for name, part in (("valid", parts.validation), ("test", parts.test)):

@@ -1,4 +1,4 @@
-"""The live line of a final training."""
+"""The progress line of a final training: epochs, loss, validation accuracy, time left."""
 
 from __future__ import annotations
 
@@ -6,58 +6,48 @@ import time
 from typing import TextIO
 
 from archsearch.platform import units
-
-# A terminal gets one line that is rewritten; a log file gets a new line now and then.
-_TERMINAL_PERIOD, _LOG_PERIOD = 0.2, 15.0
+from archsearch.platform.live_line import LiveLine
 
 
 class EpochProgress:
-    """Shows how far a training is.
+    """Shows the progress of a training.
 
     Args:
-        epochs: Epochs in all.
+        epochs: Number of epochs, those of earlier runs included.
         stream: Where to write; None is silent.
     """
 
     def __init__(self, epochs: int, stream: TextIO | None) -> None:
         self._epochs, self._stream = epochs, stream
-        self._first, self._started, self._shown = 0, time.monotonic(), -_LOG_PERIOD
-        self._open = False
+        self._first, self._started = 0, time.monotonic()
+        self._live = LiveLine(stream)
 
     def begin(self, done: int) -> None:
-        """Start the clock; `done` epochs were run before, and do not count for the time left."""
+        """Start the clock; `done` epochs were run earlier and do not enter the estimate of the time left."""
         self._first, self._started = done, time.monotonic()
         if done and self._stream is not None:
-            self._stream.write(f"Going on after epoch {done} of {self._epochs}.\n")
+            self._stream.write(f"Resuming after epoch {done} of {self._epochs}.\n")
 
     def show(self, epoch: int, loss: float, accuracy: float | None) -> None:
-        """Write the line after an epoch, if it is time to.
+        """Write the line after an epoch if its period has passed; after the last epoch always.
 
         Args:
-            epoch: Epochs run.
-            loss: Mean training loss of the last one.
-            accuracy: On the validation images, a fraction; None where there are none.
+            epoch: Number of epochs run so far.
+            loss: Mean training loss of the last epoch.
+            accuracy: Accuracy on the validation images, a fraction; None where there are none.
         """
-        if self._stream is None:
-            return
-        terminal, now = self._stream.isatty(), time.monotonic()
-        last = epoch == self._epochs
-        if not last and now - self._shown < (_TERMINAL_PERIOD if terminal else _LOG_PERIOD):
-            return
-        self._shown = now
+        self._live.show(lambda: self._line(epoch, loss, accuracy), now=epoch == self._epochs)
+
+    def end(self) -> None:
+        """End the line."""
+        self._live.end()
+
+    def _line(self, epoch: int, loss: float, accuracy: float | None) -> str:
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.4g}"]
         if accuracy is not None:
             parts.append(f"validation accuracy {units.score(accuracy, True)} %")
-        elapsed = now - self._started
+        elapsed = time.monotonic() - self._started
         parts.append(units.duration(elapsed))
-        if not last:
+        if epoch < self._epochs:
             parts.append(f"about {units.duration(elapsed / (epoch - self._first) * (self._epochs - epoch))} left")
-        self._open = terminal
-        text = ", ".join(parts)
-        self._stream.write(f"\r\x1b[K{text}" if terminal else f"{text}\n")
-        self._stream.flush()
-
-    def end(self) -> None:
-        """Close the line."""
-        if self._stream is not None and self._open:
-            self._stream.write("\n")
+        return ", ".join(parts)

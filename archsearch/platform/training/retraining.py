@@ -1,4 +1,4 @@
-"""The final training of an architecture: long, resumable, and measured."""
+"""`retrain`: the final training of an architecture, resumable and measured on test images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import check_whole_number, memory_errors
+from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.training.recipe import default_scale, recipe_named
+from archsearch.platform.export.facts import TrainingData
 from archsearch.platform.training.final_training import REMEDY, FinalTraining, Parts, measured
 from archsearch.platform.training.progress import EpochProgress
-from archsearch.platform.training.trained_model import TrainedModel, TrainingData
+from archsearch.platform.training.trained_model import TrainedModel
 from archsearch.platform.training.worker_group import run_by_workers
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -44,32 +45,32 @@ def retrain(
 ) -> TrainedModel:
     """Train an architecture from new weights, and measure it on validation and test images.
 
-    With a checkpoint, the training goes on from there when it is called again in the same way, after Ctrl-C or the death of the
-    process; it ends with the same weights as without the stop (on one device). At most one epoch is lost.
+    With a checkpoint, the same call after Ctrl-C or the death of the process continues the training; on one device it ends with
+    the same weights as an uninterrupted one. At most one epoch is lost.
 
     Args:
-        space: Space of the architecture.
-        architecture: What to train.
-        dataset: What `datasets.load` takes, such as `cifar10`, or splits at hand.
+        space: Search space of the architecture.
+        architecture: Architecture to train.
+        dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`.
         recipe: Name of a recipe (`recipe_names()`), or a recipe.
         seed: Seed of weights, order and augmentation.
         scale: Size of the network; None takes the one for the dataset.
-        checkpoint: File to store the training in after each epoch, and to go on from.
-        with_validation: Whether to train on the validation images too; then only the test images measure.
+        checkpoint: File for the state after each epoch; if it exists, the training continues from it.
+        with_validation: Whether to train on the validation images too; accuracy is then measured on the test images only.
         device: `auto`, `cpu`, `cuda`, ...
         root: Folder of downloaded datasets.
-        progress: Whether to show a line on standard error.
+        progress: Whether to show a progress line on standard error.
         origin: How the architecture was found, for the model card.
-        initial_weights: What the training begins with, by the names of the network's parameters, such as
-            `ghn.generate(architecture)` of a hypernetwork with the same `scale`; what is not named is drawn.
-        workers: Processes of the Ray cluster that train together, each with a GPU where the cluster has them and `device` is not
-            `cpu`. A batch is divided among them. More than one need a checkpoint in a folder that all nodes see.
-        cpus_per_worker: CPU cores that each of several reserves.
+        initial_weights: Initial values, by names of the network's parameters, such as `ghn.generate(architecture)` of a
+            hypernetwork with the same `scale`; the others are random.
+        workers: Number of data-parallel processes on the Ray cluster, each with a GPU if the cluster has GPUs and `device` is not
+            `cpu`. Each batch is divided among them. Several need a checkpoint in a folder that all nodes share.
+        cpus_per_worker: CPU cores that each of several processes reserves.
         **changes: Changes to the recipe, such as `epochs=100`.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range, the checkpoint is of another training, or the initial weights
-            are not of this network.
+        ConfigurationError: A setting is unknown or out of range, the checkpoint belongs to another training, or the initial
+            weights to another network.
         DatasetError: The dataset is unknown or cannot be read.
         RunError: The loss became infinite, the checkpoint cannot be written, memory ran out, or workers failed again
             and again.
@@ -78,6 +79,11 @@ def retrain(
         >>> model = retrain(space, architecture, "cifar10", recipe="cifar", checkpoint="final.pt", epochs=100)
         >>> model.metrics["test_accuracy"]
     """
+    check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+    check_kind("architecture", architecture, Architecture, f"an architecture of {space.name}, such as parse(string) returns")
+    check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or Splits")
+    check_kind("recipe", recipe, (str, Recipe), "the name of a recipe or a Recipe")
+    check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
     check_whole_number("workers", workers)
     name = dataset if isinstance(dataset, str) else dataset.train.name.partition("/")[0]
     made = recipe_named(recipe, name).with_changes(**changes)
@@ -97,16 +103,27 @@ def retrain(
     accuracies, exits = measured(network, parts)
     label = _label(recipe, changes, workers)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
-    model = (network, space, architecture, size, data, made, label, seed)
-    return TrainedModel(*model, {**figures, **accuracies}, exits, dict(origin or {}))
+    return TrainedModel(
+        network=network,
+        space=space,
+        architecture=architecture,
+        scale=size,
+        data=data,
+        recipe=made,
+        recipe_name=label,
+        seed=seed,
+        metrics={**figures, **accuracies},
+        exit_accuracies=exits,
+        origin=dict(origin or {}),
+    )
 
 
 def _label(recipe: str | Recipe, changes: Mapping[str, Any], workers: int) -> str:
-    """Return the recipe as people read it."""
-    parts = [recipe if isinstance(recipe, str) else "own", *(f"{name}={value}" for name, value in changes.items())]
+    """Return the human-readable name of the recipe with its changes."""
+    parts = [recipe if isinstance(recipe, str) else "custom", *(f"{name}={value}" for name, value in changes.items())]
     return ", ".join([*parts, *([f"{workers} workers"] if workers > 1 else [])])
 
 
 def default_size(space: SearchSpace, dataset: str) -> dict[str, int]:
-    """Return the settings of a network's size that a dataset has a default of its own for."""
+    """Return the default size of networks for a dataset, as far as the space has these settings."""
     return {name: value for name, value in default_scale(dataset).items() if name in space.scale_defaults}

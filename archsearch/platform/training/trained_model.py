@@ -1,64 +1,31 @@
-"""A trained network with all that is to be known of it."""
+"""A trained network with its images, recipe, metrics and origin."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.datasets import Splits
+from archsearch.platform.export.facts import ModelFacts, TrainingData, TrainingFacts
+from archsearch.platform.export.folder import export_model
 from archsearch.spaces import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from archsearch.spaces.network import Network
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The images that a network was trained on, as its users must know them.
-
-    Args:
-        name: What was asked for, such as `cifar10`.
-        shape: `(channels, height, width)` of an image.
-        classes: Name of each class, in the order of the logits.
-        mean: Mean of each channel, fractions of full brightness. Networks take `(pixels / 255 - mean) / std`.
-        std: Standard deviation of each channel, fractions of full brightness.
-        digest: Identity of the images of all parts.
-        images: How many the network was trained on.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    digest: str
-    images: int
-
-    @classmethod
-    def of(cls, name: str, splits: Splits, with_validation: bool) -> TrainingData:
-        """Return the facts of a training on the first part of the splits, or on the first two."""
-        part = splits.train
-        mean, std = part.statistics()
-        digest = "-".join(each.digest for each in splits)
-        count = len(part) + (len(splits.validation) if with_validation else 0)
-        return cls(name, part.shape, part.classes, tuple(mean.tolist()), tuple(std.tolist()), digest, count)
+from archsearch.spaces.network import Network
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network with all that is to be known of it.
+    """A trained network with its images, recipe, metrics and origin.
 
     Args:
         network: The network in evaluation mode, on the CPU.
-        space: Space of the architecture.
-        architecture: What was trained.
+        space: Search space of the architecture.
+        architecture: The trained architecture.
         scale: Size settings of the network.
-        data: The images.
-        recipe: How it was trained.
-        recipe_name: Name of the recipe, with changes; for people.
+        data: The training images.
+        recipe: Training recipe.
+        recipe_name: Human-readable name of the recipe, with changes.
         seed: Seed of weights, order and augmentation.
         metrics: `test_accuracy`, `test_loss`, `valid_accuracy`, `valid_loss` (unless validation images were trained on too),
             `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`.
@@ -78,13 +45,30 @@ class TrainedModel:
     exit_accuracies: tuple[float, ...]
     origin: Mapping[str, Any] = field(default_factory=dict)
 
+    def facts(self) -> ModelFacts:
+        """Return the facts that `export` writes into the model card and `architecture.json`."""
+        return ModelFacts(
+            space=self.space,
+            architecture=self.architecture,
+            input_shape=self.data.shape,
+            num_classes=len(self.data.classes),
+            num_exits=len(self.network.plan.outputs),
+            scale=self.scale,
+            origin=self.origin,
+            training=TrainingFacts(
+                data=self.data,
+                recipe_name=self.recipe_name,
+                settings=self.recipe.settings(),
+                seed=self.seed,
+                metrics=self.metrics,
+                exit_accuracies=self.exit_accuracies,
+            ),
+        )
+
     def export(self, directory: str | Path) -> Path:
         """Write the model to a folder, for use without this package; see `archsearch.platform.export.folder.export_model`.
 
         Raises:
             RunError: The folder cannot be written.
         """
-        from archsearch.platform.export.folder import export_model
-        from archsearch.platform.export.model_card import ModelFacts
-
-        return export_model(self.network, ModelFacts.of_trained(self), directory)
+        return export_model(self.network, self.facts(), directory)

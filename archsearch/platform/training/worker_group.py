@@ -1,4 +1,4 @@
-"""A final training by several processes of a Ray cluster."""
+"""Data-parallel final training by several processes on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 def run_by_workers(
     training: FinalTraining, splits: Splits, progress: Progress, workers: int, cpus_per_worker: float, device: str
 ) -> None:
-    """Run the epochs that the checkpoint of a training does not have, in several processes; the checkpoint has the outcome.
+    """Run the epochs that the checkpoint does not have in several processes; the outcome is in the checkpoint.
 
     Args:
-        training: With a checkpoint.
+        training: A training with a checkpoint.
         splits: The images.
-        progress: Told of each epoch, in this process.
-        workers: Processes.
-        cpus_per_worker: CPU cores that each reserves.
+        progress: Receives each epoch, in this process.
+        workers: Number of processes.
+        cpus_per_worker: CPU cores that each process reserves.
         device: `auto` takes GPUs if the cluster has any, `cuda` takes GPUs, `cpu` none.
 
     Raises:
@@ -38,7 +38,7 @@ def run_by_workers(
         RunError: The loss became infinite, the checkpoint cannot be written, or workers failed again and again.
     """
     if training.checkpoint is None:
-        raise ConfigurationError(f"checkpoint: expected a file in a folder that all of {workers} workers see; got none.")
+        raise ConfigurationError(f"checkpoint: expected a file in a folder that all {workers} workers share; got None.")
     cluster.connect()
     gpus = _check_resources(workers, cpus_per_worker, device)
     import ray
@@ -70,7 +70,7 @@ def _check_resources(workers: int, cpus_per_worker: float, device: str) -> bool:
     """Return whether each worker takes a GPU.
 
     Raises:
-        ConfigurationError: The cluster can never hold so many.
+        ConfigurationError: The cluster has too few CPUs or GPUs.
     """
     import ray
 
@@ -79,8 +79,8 @@ def _check_resources(workers: int, cpus_per_worker: float, device: str) -> bool:
     for name, each in (("CPU", cpus_per_worker), ("GPU", float(gpus))):
         if workers * each > total.get(name, 0):
             raise ConfigurationError(
-                f"workers: expected a cluster with {workers * each:g} {name}s for {workers} of them; it has "
-                f"{total.get(name, 0):g}. Take fewer, or another device."
+                f"workers: expected a cluster with {workers * each:g} {name}s for {workers} workers; it has "
+                f"{total.get(name, 0):g}. Take fewer workers, or another device."
             )
     return gpus
 
@@ -91,14 +91,14 @@ def _train(config: Mapping[str, Any]) -> None:
 
     training, splits = config["training"], ray.get(config["splits"][0])
     processes = Processes.of_group()
-    progress = _Told(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
+    progress = _RemoteProgress(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
     parts = Parts.of(splits, training.data, training.with_validation, device_named("cuda" if config["gpus"] else "cpu"))
     training.run(parts, progress, processes)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Sends the progress to the process that waits."""
+class _RemoteProgress:
+    """Sends the progress to the process that started the group."""
 
     queue: Queue
 
@@ -113,7 +113,7 @@ class _Told:
 
 
 def _pass_on(queue: Queue, progress: Progress) -> None:
-    """Hand on what a worker sends, until None comes."""
+    """Pass messages of a worker on to `progress` until None arrives."""
     while (message := queue.get()) is not None:
         name, values = message
         getattr(progress, name)(*values)

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number, first_line
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.surrogate.stage import Proposal, Stage
@@ -81,6 +81,7 @@ class SurrogateSearcher(ArchitectureSearcher):
     ) -> None:
         for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
             check_whole_number(name, value)
+        check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
         if not 0.0 <= explore < 1.0:
             raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
         self.largest_batch = max(initial, stage_size)

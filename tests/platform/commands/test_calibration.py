@@ -85,7 +85,7 @@ def test_fast_candidates_are_measured_in_numbers() -> None:
     measured = calibrate(evaluator, seconds=0.2)
     assert len(measured.evaluations) == len(evaluator.asked) > 100
     assert measured.seconds == pytest.approx(SECONDS)
-    assert "candidates a second on one worker" in measured.pace()
+    assert "candidates per second on one worker" in measured.pace()
 
 
 def test_candidates_of_middling_size_come_first_and_a_seed_repeats_them() -> None:

@@ -33,15 +33,15 @@ def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
         "Ray token",
         "Ray cluster",
     }
-    assert seen["storage"].startswith(f"{tmp_path}/runs can be written, ")
+    assert seen["storage"].startswith(f"{tmp_path}/runs is writable, ")
     assert seen["MLflow"] == f"sqlite:///{tmp_path}/mlflow.db"
     assert not list(tmp_path.iterdir())
 
 
 def test_the_default_search_is_timed() -> None:
     [speed] = [text for name, text, fine in doctor(seconds=0.1) if name == "speed" and fine]
-    assert "candidates a second on one worker" in speed
-    assert "nasbench201 by train:digits" in speed
+    assert "candidates per second on one worker" in speed
+    assert "nasbench201, train:digits" in speed
 
 
 def test_faults_are_marked_and_give_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +59,6 @@ def test_checks_are_aligned() -> None:
 def test_a_storage_is_tried_in_the_nearest_folder_there_is(tmp_path: Path) -> None:
     assert storage_state(str(tmp_path / "a/b/c"))[1]
     (tmp_path / "file").write_text("")
-    assert storage_state(str(tmp_path / "file/runs")) == (f"{tmp_path}/file/runs cannot be written (Not a directory)", False)
+    assert storage_state(str(tmp_path / "file/runs")) == (f"{tmp_path}/file/runs is not writable (Not a directory)", False)
     assert storage_state("s3://bucket/runs")[1]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

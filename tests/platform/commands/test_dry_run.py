@@ -28,8 +28,8 @@ def test_time_and_hours_are_those_of_the_workers() -> None:
     assert plan.gpu_hours == pytest.approx(0.5 * 362 / 3600)
     text = plan.text()
     assert "Expected:  about 3.2 min, 0.20 CPU-hours, 0.05 GPU-hours" in text
-    assert "0.11 candidates a second on one worker, 9 s each" in text
-    assert "(trainings of 3 epochs, reckoned up to 20)" in text
+    assert "0.11 candidates per second on one worker, 9 s each" in text
+    assert "(trainings of 3 epochs, extrapolated to 20)" in text
 
 
 def test_a_time_budget_is_a_bound() -> None:
@@ -78,18 +78,18 @@ def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert main(["run", "--dry-run", "--table", "digits201", "--tracking", "off", "--candidates", "70"]) == 0
     said = capsys.readouterr().out
     assert "nasbench201 with evolution, 70 candidates by table:digits201, seed 0" in said
-    assert said.strip().endswith("Nothing was recorded; the same command without --dry-run searches.")
+    assert said.strip().endswith("Nothing was recorded. Run the same command without --dry-run to search.")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs cannot be written"),
+        ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs is not writable"),
         ({"tracking": "http://127.0.0.1:9"}, "tracking: no MLflow server answers at http://127.0.0.1:9"),
         ({"searcher": "evolutoin"}, "searcher: expected one of"),
-        ({"searcher_options": {"population": 3}}, "searcher_options: evolution does not take them"),
-        ({"cpus_per_worker": 1e6}, "workers: none finds its place, because each reserves 1e.06 CPUs"),
+        ({"searcher_options": {"population": 3}}, "searcher_options: evolution does not accept them"),
+        ({"cpus_per_worker": 1e6}, "workers: none fits on the machines, because each reserves 1e.06 CPUs"),
         ({"address": "127.0.0.1:9"}, "address: no Ray cluster answers at 127.0.0.1:9"),
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,12 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from archsearch import spaces
-from archsearch.errors import RunError
 from archsearch.evaluators.training.loop import Training
 from archsearch.platform.command_line import main
-from archsearch.platform.configuration import from_mapping
-from archsearch.platform.export_run import finished_run
-from archsearch.platform.report.report import write_tables
 from archsearch.platform.run_folder import RunFolder
-from archsearch.platform.summary import SearchSummary
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
-SCORES = [0.7, 0.9, 0.8]
 
 
 @pytest.fixture(autouse=True)
@@ -36,32 +29,9 @@ def without_onnx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def run(make_summary: Callable[..., SearchSummary], tmp_path: Path) -> RunFolder:
-    """A finished run, as a search leaves it."""
-    settings = {"evaluator": "table:digits201", "searcher": "random", "storage": str(tmp_path), "num_candidates": len(SCORES)}
-    folder = RunFolder.create(from_mapping(settings), "r")
-    write_tables(make_summary(SCORES), folder.report)
-    return folder
-
-
 def content_of(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "architecture.json").read_text())
     return content
-
-
-def test_a_finished_run_is_read_from_its_folder(run: RunFolder) -> None:
-    result = finished_run(run.path)
-    texts = result.evaluations["architecture"].to_pylist()
-    assert [str(found) for found in result.top()] == [texts[1], texts[2], texts[0]]
-    assert (result.name, result.summary.searcher, tuple(result.cost_arguments["input_shape"])) == ("r", "random", (1, 8, 8))
-    assert result.best.origin["rank"] == 1
-    (run.report / "evaluations.parquet").write_bytes(b"PAR1 damaged")
-    with pytest.raises(RunError, match="evaluations.parquet is damaged; write it anew with: archsearch resume"):
-        finished_run(run.path)
-    (run.report / "evaluations.parquet").unlink()
-    with pytest.raises(RunError, match="has no evaluations.parquet yet; go on with: archsearch resume"):
-        finished_run(run.path)
 
 
 def test_export_of_a_rank(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +100,9 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
     with monkeypatch.context() as patch:
         patch.setattr(TrainingStore, "save", stop)
         assert main(command) == 130
-    assert "stopped; the same command goes on after the last epoch that was finished" in capsys.readouterr().err
+    assert "stopped; give the same command again to continue after the last finished epoch" in capsys.readouterr().err
     assert main(command) == 0
-    assert "Going on after epoch 2 of 3" in capsys.readouterr().err
+    assert "Resuming after epoch 2 of 3" in capsys.readouterr().err
     key = spaces.get("nasbench201").key(spaces.get("nasbench201").parse(CELL))
     assert content_of(Path(f"nasbench201-{key[:8]}"))["training"]["metrics"]["epochs"] == 3
 
@@ -150,13 +120,13 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
         (["export", "r", "--retrain", "digit"], "dataset: expected one of .* Did you mean 'digits'"),
         (["export", "r", "--retrain", "digits", "--recipe", "cifra"], "recipe: expected one of .* Did you mean 'cifar'"),
         (["export", "r", "--retrain", "digits", "--set", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
-        (["export", "r", "--retrain", "digits", "--set", "seed=3"], "set: seed is no setting of a recipe"),
+        (["export", "r", "--retrain", "digits", "--set", "seed=3"], "set: seed is not a setting of a recipe"),
         (["export", "r", "--output", "r/run.yaml"], "directory: cannot write to r/run.yaml"),
         (["export", "r", "--retrain", "digits", "--output", "r/run.yaml"], "output: cannot write to r/run.yaml"),
         (["train", "|none~0|", "--dataset", "digits"], "text: expected a NAS-Bench-201 cell"),
         (["train", CELL, "--dataset", "digits", "--space", "nasbench21"], "space: expected one of .*'nasbench201'"),
         (["train", "none.json", "--dataset", "digits"], "architecture: cannot read none.json"),
-        (["train", "r/other.json", "--dataset", "digits"], "architecture: expected what an export wrote"),
+        (["train", "r/other.json", "--dataset", "digits"], "architecture: expected a file that an export wrote"),
         (["train", CELL, "--dataset", "digits", "--macs-below", "5"], "macs: expected a budget that the narrowest network keeps"),
         (["train", CELL, "--dataset", "digits", "--size", "chanels=5"], "scale: nasbench201 has no setting 'chanels'"),
     ],

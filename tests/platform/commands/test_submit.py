@@ -139,7 +139,7 @@ def test_a_search_is_sent_runs_and_leaves_its_results(cluster: Cluster, tmp_path
     sent = ["submit", "--address", cluster.server, "--", "search.yaml", "--candidates", "30", "--tracking", "off"]
     done = cluster.archsearch(*sent, folder=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "30 candidates, 0 of them taken from the ledger." in done.stdout
+    assert "30 candidates, 0 of them from the ledger." in done.stdout
     assert re.search(r"archsearch/ .*: \d+ files, \d\.\d MB\n  search.yaml: \d+ bytes\n", done.stderr)
     [report] = (tmp_path / "runs").glob("random-nasbench201-digits201-s0-*/report/report.html")
     assert report.stat().st_size > 10_000
@@ -162,7 +162,7 @@ def test_ray_job_submit_runs_a_search(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     done = cluster.run(*command, "run", "--tracking", "off", *arguments, folder=tmp_path / "work")
     assert done.returncode == 0, done.stderr
-    assert "30 candidates, 0 of them taken from the ledger." in done.stdout
+    assert "30 candidates, 0 of them from the ledger." in done.stdout
     assert len(set(paid(tmp_path))) == 30
 
 
@@ -219,7 +219,7 @@ def test_a_job_that_is_not_waited_for_says_how_to_follow_it(cluster: Cluster, tm
     follow = re.search(r"Follow:\s+(.*)", done.stderr)
     assert follow is not None, done.stderr
     log = cluster.run("sh", "-c", follow[1].replace(" ray ", f" {RAY} "), folder=tmp_path)
-    assert "5 candidates, 0 of them taken from the ledger." in log.stdout + log.stderr
+    assert "5 candidates, 0 of them from the ledger." in log.stdout + log.stderr
 
 
 @pytest.mark.long
@@ -286,7 +286,7 @@ def test_elsewhere_relative_paths_are_refused(settings: dict[str, str], message:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"searcher": "evolution", "searcher_options": {"population": 5}}, "searcher_options: evolution does not take them"),
+        ({"searcher": "evolution", "searcher_options": {"population": 5}}, "searcher_options: evolution does not accept them"),
         ({"evaluator_options": {"epochs": -1}}, "epochs: expected"),
         ({"objectives": ("accuracy", "-mcs")}, "mcs"),
     ],

@@ -137,7 +137,7 @@ def test_a_damaged_table_is_listed_as_such(cache: Path, capsys: pytest.CaptureFi
     (cache / "tables").mkdir(parents=True)
     (cache / "tables" / "broken.parquet").write_bytes(b"PAR1 and no more")
     assert main(["spaces"]) == 0
-    assert "  broken: damaged; import it again" in capsys.readouterr().out
+    assert "  broken: corrupt; import it again" in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -18,8 +18,8 @@ from torch import Tensor
 from archsearch import spaces
 from archsearch.errors import RunError
 from archsearch.evaluators import Recipe
+from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.folder import export_model
-from archsearch.platform.export.model_card import ModelFacts
 from archsearch.platform.result import Found
 from archsearch.platform.training.retraining import retrain
 from archsearch.platform.training.trained_model import TrainedModel

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.training.scoring import score
 from archsearch.platform.result import Found
-from archsearch.platform.training.progress import EpochProgress
 from archsearch.platform.training.retraining import retrain
 from archsearch.platform.training.trained_model import TrainedModel
 from archsearch.spaces.anytime import Anytime
@@ -89,7 +86,7 @@ def test_seeds_differ_and_validation_images_can_be_trained_on(model: TrainedMode
     both = trained(with_validation=True, epochs=1)
     assert both.data.images == 901 + 449
     assert "valid_accuracy" not in both.metrics
-    assert both.recipe_name == "own, epochs=1"
+    assert both.recipe_name == "custom, epochs=1"
     other = trained(seed=1, epochs=1)
     weights = [next(iter(each.network.parameters())) for each in (both, other)]
     assert not torch.allclose(*weights)
@@ -98,14 +95,14 @@ def test_seeds_differ_and_validation_images_can_be_trained_on(model: TrainedMode
 def test_other_trainings_and_damaged_files_are_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "final.pt"
     trained(checkpoint=checkpoint, epochs=1)
-    with pytest.raises(ConfigurationError, match=r"is of a training with another recipe, seed\. Give another file, or delete"):
+    with pytest.raises(ConfigurationError, match=r"to a training with another recipe, seed\. Give another file, or delete"):
         trained(checkpoint=checkpoint, epochs=2, seed=3)
     for content in (b"", checkpoint.read_bytes()[:-500], b"no state"):
         checkpoint.write_bytes(content)
-        with pytest.raises(ConfigurationError, match=r"checkpoint: .*final.pt is no whole state of a training. Give another"):
+        with pytest.raises(ConfigurationError, match=r"final.pt is not the state of a training, or is corrupt. Give another"):
             trained(checkpoint=checkpoint, epochs=1)
     torch.save({"settings": "{}"}, checkpoint)
-    with pytest.raises(ConfigurationError, match="is of a training with another architecture, dataset, recipe"):
+    with pytest.raises(ConfigurationError, match="belongs to a training with another architecture, dataset, recipe"):
         trained(checkpoint=checkpoint, epochs=1)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="checkpoint: cannot write"):
@@ -151,19 +148,3 @@ def test_what_was_found_is_trained_in_the_size_that_was_scored() -> None:
     model = found.retrain("digits", recipe=RECIPE, epochs=1, scale={"channels": 5}, device="cpu", progress=False)
     assert model.scale == {"channels": 5, "cells_per_stage": 1, "replicas": 1}
     assert model.origin == {"run": "r", "rank": 1}
-
-
-def test_progress_tells_epochs_accuracy_and_time_left() -> None:
-    stream = io.StringIO()
-    progress = EpochProgress(10, stream)
-    progress.begin(4)
-    time.sleep(0.01)
-    progress.show(5, 1.5, 0.5)
-    progress.show(6, 1.25, 0.6)  # too soon for a log
-    progress.show(10, 0.5, None)
-    first, second, last = stream.getvalue().splitlines()
-    assert first == "Going on after epoch 4 of 10."
-    assert second.startswith("epoch 5/10, loss 1.5, validation accuracy 50.00 %, ")
-    assert second.endswith(" left")
-    assert last.startswith("epoch 10/10, loss 0.5, ")
-    assert "left" not in last

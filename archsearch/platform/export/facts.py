@@ -1,0 +1,88 @@
+"""Facts of a network that is exported: what it is, how it was found and how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from archsearch.evaluators.datasets import Splits
+from archsearch.spaces import Architecture, SearchSpace
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training images, as far as users of the network must know them.
+
+    Args:
+        name: Name of the dataset, such as `cifar10`.
+        shape: `(channels, height, width)` of an image.
+        classes: Name of each class, in the order of the logits.
+        mean: Mean of each channel, fractions of full brightness. Networks take `(pixels / 255 - mean) / std`.
+        std: Standard deviation of each channel, fractions of full brightness.
+        digest: Hash of the images of all splits.
+        images: Number of training images.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    digest: str
+    images: int
+
+    @classmethod
+    def of(cls, name: str, splits: Splits, with_validation: bool) -> TrainingData:
+        """Return the facts of a training on the training images, or `with_validation` also on the validation images."""
+        part = splits.train
+        mean, std = part.statistics()
+        digest = "-".join(each.digest for each in splits)
+        count = len(part) + (len(splits.validation) if with_validation else 0)
+        return cls(name, part.shape, part.classes, tuple(mean.tolist()), tuple(std.tolist()), digest, count)
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """Facts of a training, without the network and the recipe as objects.
+
+    Args:
+        data: The images.
+        recipe_name: Human-readable name of the recipe, with changes.
+        settings: All settings of the recipe, by name.
+        seed: Seed of weights, order and augmentation.
+        metrics: Those of `TrainedModel`.
+        exit_accuracies: Test accuracy of each exit, a fraction, in the order of the logits.
+    """
+
+    data: TrainingData
+    recipe_name: str
+    settings: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, float]
+    exit_accuracies: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Facts of a network that is exported.
+
+    Args:
+        space: Space of the architecture.
+        architecture: Architecture of the network.
+        input_shape: `(channels, height, width)` of an image.
+        num_classes: Number of classes.
+        num_exits: Number of exits of the network.
+        scale: Size settings of the network.
+        origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
+        training: Facts of the training; None for a network with random weights.
+    """
+
+    space: SearchSpace
+    architecture: Architecture
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    num_exits: int
+    scale: Mapping[str, int]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    training: TrainingFacts | None = None
