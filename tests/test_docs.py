@@ -1,9 +1,10 @@
-"""The documentation builds without warnings, has every public name, and the links of the README lead somewhere."""
+"""The documentation builds without warnings and has every public name; its links and its map of the packages lead to files."""
 
 from __future__ import annotations
 
 import html
 import importlib
+import itertools
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import archsearch
 import archsearch.errors
 
 ROOT = Path(__file__).parent.parent
-ROOMS = [name for name in archsearch.__all__ if name.islower() and not name.startswith("_")]
+PACKAGES = [name for name in archsearch.__all__ if name.islower() and not name.startswith("_")]
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_reference_has_every_public_name(site: Path, room: str) -> None:
-    page = (site / "reference" / f"{room}.html").read_text()
-    module = importlib.import_module(f"archsearch.{room}")
-    assert [name for name in module.__all__ if f'id="archsearch.{room}.{name}"' not in page] == []
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_reference_has_every_public_name(site: Path, package: str) -> None:
+    page = (site / "reference" / f"{package}.html").read_text()
+    module = importlib.import_module(f"archsearch.{package}")
+    assert [name for name in module.__all__ if f'id="archsearch.{package}.{name}"' not in page] == []
 
 
 def test_the_reference_has_every_error(site: Path) -> None:
@@ -53,8 +54,36 @@ def test_examples_stand_in_the_pages(site: Path, example: str) -> None:
     assert any(words in html.unescape(re.sub("<[^>]+>", "", page.read_text())) for page in site.glob("own-*.html"))
 
 
-def test_every_link_of_the_texts_leads_to_a_file() -> None:
-    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-    found = [(text, link) for text in texts for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text.read_text())]
+def test_every_link_leads_to_a_file() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    found = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())]
     assert len(found) > 20
-    assert [(text.name, link) for text, link in found if not (text.parent / link).exists()] == []
+    assert [(page.name, link) for page, link in found if not (page.parent / link).exists()] == []
+
+
+def paths_in_the_table(heading: str) -> set[str]:
+    """Return the files and folders that the first table of docs/design.md after a line names."""
+    _, after = (ROOT / "docs" / "design.md").read_text().split(f"\n{heading}\n", 1)
+    table = "\n".join(itertools.takewhile(lambda line: line.startswith("|"), after.lstrip().splitlines()))
+    return set(re.findall(r"`([\w/]+(?:/|\.py))`", table))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_map_names_every_folder_of_a_package_and_only_files_that_exist(package: str) -> None:
+    named = paths_in_the_table(f"### `archsearch.{package}`")
+    there = {path.relative_to(ROOT / "archsearch" / package) for path in (ROOT / "archsearch" / package).rglob("*")}
+    assert {name for name in named if not any(path.match(name) for path in there)} == set()
+    folders = {f"{path}/" for path in there if len(path.parts) == 1 and not path.suffix and path.name != "__pycache__"}
+    assert folders - named == set()
+
+
+@pytest.mark.parametrize(
+    ("folder", "heading"),
+    [
+        ("cluster/pool", "files of `cluster/pool`:"),
+        ("evaluators/ngae", "`evaluators/ngae` has one concept per file:"),
+        ("evaluators/ghn", "`evaluators/ghn` goes from a network to its score in this order:"),
+    ],
+)
+def test_the_map_has_every_file_of_a_folder(folder: str, heading: str) -> None:
+    assert paths_in_the_table(heading) | {"__init__.py"} == {path.name for path in (ROOT / "archsearch" / folder).glob("*.py")}
