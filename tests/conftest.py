@@ -7,6 +7,8 @@ import faulthandler
 import itertools
 import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -66,6 +68,40 @@ def data() -> Path:
     if not folder:
         pytest.skip("ARCHSEARCH_DATA is unset; set it to the folder with the benchmark tables")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def shared_ray() -> Iterator[None]:
+    """The local Ray of two CPUs that all files of tests in this process share: its processes start once.
+
+    A file that leaves CPUs taken, by an actor or a trial that goes on, has the next file begin with a new Ray.
+    """
+    import ray  # only where it is needed: it takes a second
+
+    from archsearch import cluster
+
+    cluster.connect(num_cpus=2)
+    yield
+    if ray.is_initialized() and not _is_idle(seconds=5.0):
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def no_ray() -> None:
+    """No Ray runs in this process when the file of tests begins."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+
+
+def _is_idle(seconds: float) -> bool:
+    import ray
+
+    end = time.monotonic() + seconds
+    while ray.available_resources().get("CPU", 0.0) < ray.cluster_resources().get("CPU", 0.0):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 @pytest.fixture(scope="session")

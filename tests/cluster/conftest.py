@@ -106,15 +106,10 @@ def make_evaluator(space: SearchSpace, tmp_path: Path) -> Callable[..., NotingEv
 
 
 @pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[None]:
-    """A local Ray of two CPUs."""
-    import ray
+def ray_cluster(shared_ray: None) -> Iterator[None]:
+    """A local Ray of two CPUs whose workers know the evaluators of this file."""
     from ray import cloudpickle
 
-    from archsearch.cluster import connect
-
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers need not find the tests
-    connect(num_cpus=2)
     yield
-    ray.shutdown()
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])

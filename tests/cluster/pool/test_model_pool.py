@@ -87,7 +87,7 @@ class Parts:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def cluster(no_ray: None) -> Iterator[None]:
     """Ray with two GPUs that are not there."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init("local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
