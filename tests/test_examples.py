@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-import ray
 from PIL import Image
 
-from archsearch import cluster, searchers
+from archsearch import searchers
 from archsearch.platform.configuration import from_mapping, read_yaml
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.conformance import SpaceConformance
+
+pytestmark = pytest.mark.usefixtures("shared_ray")
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -28,14 +29,6 @@ def own_folder(tmp_path: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPat
     shutil.copy(mlflow_store, tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def running_ray() -> Iterator[None]:
-    """One Ray for all examples, which would leave theirs to the tests that follow."""
-    cluster.connect(num_cpus=2)
-    yield
-    ray.shutdown()
 
 
 def load(name: str) -> ModuleType:

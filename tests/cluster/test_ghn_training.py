@@ -7,13 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
 import torch
 
 from archsearch import cluster
@@ -28,11 +26,7 @@ SMALL: dict[str, Any] = {"scale": {"blocks": 3, "channels": 4}, "hidden": 8, "wi
 STEPS = 4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_cpus() -> Iterator[None]:
-    cluster.connect(num_cpus=2)
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("shared_ray")
 
 
 def twin(steps: int) -> dict[str, torch.Tensor]:

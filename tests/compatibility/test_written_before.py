@@ -6,14 +6,12 @@ import importlib.util
 import json
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
-import ray
 import torch
 from archsearch.searchers.conformance_loop import Loop
 
@@ -33,13 +31,6 @@ IMAGES = np.random.default_rng(2).standard_normal((3, 1, 8, 8), dtype=np.float32
 LOGITS = np.array(EXPECTED["models"]["logits"], dtype=np.float32)
 
 
-@pytest.fixture(scope="module")
-def running_ray() -> Iterator[None]:
-    cluster.connect(num_cpus=2)
-    yield
-    ray.shutdown()
-
-
 def rows(folder: Path, run: str) -> dict[str, list[Any]]:
     """Keys and times of what the ledger of a storage holds of a run."""
     ledger = cluster.Ledger(folder / "ledger", SPACE, (folder / run / "evaluator.txt").read_text())
@@ -55,7 +46,7 @@ def test_the_result_of_a_finished_run_loads() -> None:
     assert result.best.cost.params > 0
 
 
-@pytest.mark.usefixtures("running_ray")
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("run", ["finished", "killed", "deterministic"])
 def test_a_run_is_resumed_and_pays_nothing_twice(run: str, tmp_path: Path) -> None:
     storage = tmp_path / run

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-import ray
 
-from archsearch import cluster
 from archsearch.errors import ConfigurationError
 from archsearch.platform import run_search
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.tracking.curves import anytime_curve
 from archsearch.spaces.anytime import Anytime
-
-
-@pytest.fixture
-def running_ray() -> Iterator[None]:
-    cluster.connect(num_cpus=1)
-    yield
-    ray.shutdown()
 
 
 def test_anytime_among_the_objectives_is_an_option_of_the_training() -> None:
@@ -46,7 +36,7 @@ def test_the_curve_of_a_search_is_about_accuracies(make_summary: Any) -> None:
     assert curve.accuracies == (0.6, 0.9)
 
 
-def test_a_search_ranks_by_the_area(running_ray: None, tmp_path: Path) -> None:
+def test_a_search_ranks_by_the_area(shared_ray: None, tmp_path: Path) -> None:
     space = Anytime((3, 2), exit_probability=0.5)
     result = run_search(
         space,

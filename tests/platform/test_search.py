@@ -5,28 +5,22 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 from mlflow import MlflowClient
 
-from archsearch import cluster, searchers, spaces
+from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, resume_search, run_search
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
-
-@pytest.fixture(scope="module", autouse=True)
-def running_ray() -> Iterator[None]:
-    cluster.connect(num_cpus=2)
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("shared_ray")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ MODEL: dict[str, Any] = {"hidden": 8, "width": 16, "tile": 4, "batch_size": 16, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pools_end_with_the_tests(two_cpus: None) -> Iterator[None]:
+def pools_end_with_the_tests(shared_ray: None) -> Iterator[None]:
     with POOLS:
         yield
 

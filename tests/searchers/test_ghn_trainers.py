@@ -21,13 +21,11 @@ MODEL: dict[str, Any] = {"hidden": 8, "width": 16, "tile": 4, "batch_size": 16, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def three_cpus(two_cpus: None) -> Iterator[None]:
-    """A Ray of three CPUs in the place of the one that the package shares."""
-    ray.shutdown()
+def three_cpus(no_ray: None) -> Iterator[None]:
+    """A Ray of three CPUs."""
     cluster.connect(num_cpus=3)
     yield
     ray.shutdown()
-    cluster.connect(num_cpus=2)
 
 
 def make(cache: Path, **settings: Any) -> GHNRandomSearch:

@@ -42,7 +42,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
-@pytest.mark.usefixtures("two_cpus")
+@pytest.mark.usefixtures("shared_ray")
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 10}
     stages: dict[str, Any] = {

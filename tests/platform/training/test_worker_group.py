@@ -9,15 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 
-from archsearch import cluster
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Recipe
 from archsearch.platform.training.retraining import retrain
@@ -29,11 +26,7 @@ CELL = SPACE.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|non
 RECIPE = Recipe(epochs=2, batch_size=90, learning_rate=0.02, auxiliary=0.4, flip=True, gradient_clip=5.0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_cpus() -> Iterator[None]:
-    cluster.connect(num_cpus=2)
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("shared_ray")
 
 
 def trained(checkpoint: Path | None, **changes: Any) -> TrainedModel:

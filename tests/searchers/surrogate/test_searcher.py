@@ -30,7 +30,7 @@ POOL = f"neighbours-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shared_pool(two_cpus: None) -> Iterator[ModelPool]:
+def shared_pool(shared_ray: None) -> Iterator[ModelPool]:
     with ModelPool.start(nearest_neighbour.NearestNeighbour, name=POOL, shared=True, cpus=0.1) as pool:
         yield pool
         pool.shutdown()
