@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from archsearch.errors import ConfigurationError, RunError, first_line
+from archsearch.errors import ConfigurationError, RunError, first_line, one_line
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -64,3 +64,27 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise ConfigurationError(f"checkpoint: expected what `fit(checkpoint=...)` writes; {path} holds something else.")
     return state
+
+
+def check_identity(state: Mapping[str, Any], own: Mapping[str, Any], remedy: str) -> None:
+    """Raise ConfigurationError unless a saved state belongs to the object that loads it.
+
+    Args:
+        state: What was saved.
+        own: The entries that must be equal in it, by name.
+        remedy: What to do, for the message.
+
+    Raises:
+        ConfigurationError: An entry differs. The message has both values; of two dictionaries the parts that differ.
+    """
+    for name, expected in own.items():
+        given = state.get(name)
+        if given == expected:
+            continue
+        if isinstance(expected, dict) and isinstance(given, dict):
+            differing = [key for key in expected if expected[key] != given.get(key)]
+            expected, given = ({key: side.get(key) for key in differing} for side in (expected, given))
+        origin = f", of a model trained on {state['task']}" if "task" in state else ""
+        raise ConfigurationError(
+            f"state: expected one whose {name.replace('_', ' ')} is {expected!r}; got {one_line(given)}{origin}. {remedy}"
+        )

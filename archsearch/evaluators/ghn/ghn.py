@@ -18,20 +18,20 @@ from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
-from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
-from archsearch.evaluators.ghn.presets import settings_of
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
+from archsearch.evaluators.ghn.settings import settings_of
 from archsearch.evaluators.ghn.step_loop import Pace, Progress, Report, print_line, run_steps
-from archsearch.evaluators.ghn.survey import survey, training_space
-from archsearch.evaluators.ghn.trained import Learned
+from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
-from archsearch.evaluators.ghn.vocabulary import Vocabulary
-from archsearch.evaluators.saved_state import read_state, write_state
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
+from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
+from archsearch.evaluators.saved_state import check_identity, read_state, write_state
+from archsearch.evaluators.score_objective import ACCURACY
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
+
+_REMEDY = "Use the arguments of the one that was saved."
 
 
 class GHN(ImageEvaluator):
@@ -86,9 +86,18 @@ class GHN(ImageEvaluator):
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"
         self.ghn_settings = settings_of(preset, name).with_changes(**changes)
-        spec = EvaluationSpec(self.ghn_settings.evaluation_images, self.ghn_settings.evaluation_batch)
-        how = ScoreObjective(objective, max_budget)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
+        super().__init__(
+            space,
+            dataset,
+            seed,
+            spec=EvaluationSpec(images=self.ghn_settings.evaluation_images, batch=self.ghn_settings.evaluation_batch),
+            device=device,
+            threads=threads,
+            root=root,
+            scale=scale,
+            objective=objective,
+            max_budget=max_budget,
+        )
         self.training_space = training_space(space, self.ghn_settings.training_nodes)
         self._learned: Learned | None = None
         self._origin: dict[str, Any] = {}
@@ -204,7 +213,7 @@ class GHN(ImageEvaluator):
             ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or damaged.
         """
         with taking_over("GHN"):
-            check(state, self._usable_with())
+            check_identity(state, self._usable_with(), _REMEDY)
             vocabulary = Vocabulary.from_state(state["vocabulary"])
             learned = Learned(vocabulary, self.ghn_settings, self.seed, device_named(self.device))
             learned.load(state)
@@ -223,7 +232,7 @@ class GHN(ImageEvaluator):
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         with taking_over("GHN"):
-            check(state, self.recipe())
+            check_identity(state, self.recipe(), _REMEDY)
             further = int(state["steps"]) > self.steps_done
         if further:
             self.load(state)

@@ -17,8 +17,9 @@ from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
@@ -34,12 +35,13 @@ class ImageEvaluator(Evaluator):
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
         seed: Of everything random.
-        spec: Which validation images score a candidate.
+        spec: Which validation images score a candidate; None takes all.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -50,17 +52,19 @@ class ImageEvaluator(Evaluator):
         self,
         space: SearchSpace,
         dataset: str | Splits,
-        seed: int,
-        spec: EvaluationSpec,
+        seed: int = 0,
         *,
-        device: str,
-        threads: int,
-        root: str | None,
-        scale: Mapping[str, int] | None,
-        objective: ScoreObjective,
+        spec: EvaluationSpec | None = None,
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
-        self.images, self.spec, self.objective = ImageTask(dataset, root), spec, objective
+        self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
+        self.images = ImageTask(dataset, root)
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
@@ -150,8 +154,7 @@ class ImageEvaluator(Evaluator):
         try:
             exits = score()
         except Exception as error:  # whatever one candidate does must not cost the batch
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
+            return self.failed(architecture, failure_text(error), time.perf_counter() - started)
         seconds = time.perf_counter() - started
         if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
             return self.failed(architecture, unusable.format(exits[-1][1]), seconds)

@@ -17,22 +17,19 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.ghn.identity import check
-from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
-from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
+from archsearch.evaluators.ghn.recipe_evaluator import RecipeEvaluator
+from archsearch.evaluators.ghn.scoring import score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.step_loop import Pace, Report, print_line, run_steps
-from archsearch.evaluators.saved_state import read_state, write_state
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
-from archsearch.evaluators.training.augmentation import augment
-from archsearch.evaluators.training.recipe import Recipe, default_recipe
+from archsearch.evaluators.saved_state import check_identity, read_state, write_state
 from archsearch.spaces import Architecture, SearchSpace
 
 _VERSION = 1
 _CLIP = 5.0
+_REMEDY = "Use the arguments of the one that was saved."
 
 
-class OneShot(ImageEvaluator):
+class OneShot(RecipeEvaluator):
     """Scores architectures by the validation accuracy of paths through one network that holds them all.
 
     The rival of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each operator,
@@ -62,26 +59,8 @@ class OneShot(ImageEvaluator):
         >>> supernet.evaluate(candidates)
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        dataset: str | Splits,
-        seed: int = 0,
-        *,
-        recipe: Recipe | None = None,
-        spec: EvaluationSpec | None = None,
-        device: str = "auto",
-        threads: int = 1,
-        root: str | None = None,
-        scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
-        max_budget: float | None = None,
-        **changes: Any,
-    ) -> None:
-        spec = spec or EvaluationSpec()
-        how = ScoreObjective(objective, max_budget)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
-        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
+    def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **options: Any) -> None:
+        super().__init__(space, dataset, seed, **options)
         self.weights: SharedWeights | None = None
         self.steps_done = 0
 
@@ -107,7 +86,7 @@ class OneShot(ImageEvaluator):
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             state = read_state(path)
-            check(state, self._identity() | {"seed": self.seed})
+            check_identity(state, self._identity() | {"seed": self.seed}, _REMEDY)
             self.load(state)
         with self.own_threads():
             weights = self.weights = self.weights or SharedWeights(self.seed, device_named(self.device))
@@ -142,20 +121,19 @@ class OneShot(ImageEvaluator):
             ConfigurationError: The state is of another version, space, dataset, size or recipe, or damaged.
         """
         with taking_over("one-shot evaluator"):
-            check(state, self._identity())
+            check_identity(state, self._identity(), _REMEDY)
             weights, steps = SharedWeights(state["seed"], device_named(self.device)), int(state["steps"])
             weights.load(state)
         self.weights, self.steps_done = weights, steps
         return self
 
     def _identity(self) -> dict[str, Any]:
-        recipe = {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
         return {
             "version": _VERSION,
             "space": repr(self.space),
             "dataset": self.images.digest,
             "scale": dict(self.scale),
-            "recipe": recipe,
+            "recipe": self.recipe_settings(),
         }
 
     def _digest(self) -> str:
@@ -172,14 +150,11 @@ class OneShot(ImageEvaluator):
         rng = np.random.default_rng([self.seed, number])
         plan = self.plan(self.space, self.space.sample(rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        images, recipe = self.training_images(), self.recipe
-        rows = torch.randperm(len(images), generator=generator)[: recipe.batch_size].to(images.labels.device)
-        augmented = augment(images.images[rows], generator, pad=recipe.crop, flip=recipe.flip)
+        batch = self.batch(self.training_images(), generator)
         keys = weights.grow(plan)
         for key in keys:
             weights.values[key].requires_grad_()
-        batch = Resident(augmented, images.labels[rows])
-        loss = training_loss(plan, weights.parameters(plan), batch, images.images.is_cuda)
+        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda)
         gradients = torch.autograd.grad(loss, [weights.values[key] for key in keys], materialize_grads=True)
         for key in keys:
             weights.values[key].requires_grad_(False)
@@ -188,8 +163,13 @@ class OneShot(ImageEvaluator):
         if not math.isfinite(norm):
             return math.nan
         shrunk = min(1.0, _CLIP / (norm + 1e-6))
-        rate = 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * number / steps))
-        weights.descend(keys, [shrunk * each for each in gradients], rate, recipe.momentum, recipe.weight_decay)
+        weights.descend(
+            keys,
+            [shrunk * each for each in gradients],
+            rate=self.learning_rate(number, steps),
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+        )
         return float(loss.detach())
 
     def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.checked_settings import check_ranges, with_changes
-
-_NAMES = {
-    "scheme": ("forward-backward", "synchronous"),
-    "backward_messages": ("reversed", "forward"),
-    "synchronous_messages": ("incoming", "both"),
-    "stacking": ("shared", "separate"),
-    "affine": ("generated", "fixed"),
-    "schedule": ("cosine", "halving", "constant"),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "hidden": (1, 10_000),
-    "propagations": (1, 1000),
-    "virtual_edges": (0, 1000),
-    "width": (1, 100_000),
-    "tile": (1, 10_000),
-    "meta_batch": (1, 1000),
-    "batch_size": (2, 1_000_000),
-    "learning_rate": (0.0, 10.0),
-    "weight_decay": (0.0, 10.0),
-    "clip": (0.0, 1e6),
-    "max_skips": (0, 1_000_000),
-    "crop": (0, 1000),
-    "training_nodes": (0, 120),
-    "evaluation_images": (0, 1_000_000_000),
-    "evaluation_batch": (1, 1_000_000),
-}
+from archsearch.evaluators.settings import Between, check_settings, with_changes
+from archsearch.evaluators.training.recipe import default_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +55,38 @@ class Settings:
         ConfigurationError: A value is out of its range.
     """
 
-    hidden: int = 32
-    propagations: int = 5
-    scheme: str = "forward-backward"
-    backward_messages: str = "reversed"
-    synchronous_messages: str = "incoming"
-    stacking: str = "shared"
+    hidden: Annotated[int, Between(1, 10_000)] = 32
+    propagations: Annotated[int, Between(1, 1000)] = 5
+    scheme: Literal["forward-backward", "synchronous"] = "forward-backward"
+    backward_messages: Literal["reversed", "forward"] = "reversed"
+    synchronous_messages: Literal["incoming", "both"] = "incoming"
+    stacking: Literal["shared", "separate"] = "shared"
     passing: bool = True
     positions: bool = True
-    virtual_edges: int = 0
+    virtual_edges: Annotated[int, Between(0, 1000)] = 0
     module_pattern: str = ""
-    width: int = 64
+    width: Annotated[int, Between(1, 100_000)] = 64
     normalised_states: bool = True
-    tile: int = 32
+    tile: Annotated[int, Between(1, 10_000)] = 32
     distinct_tiles: bool = True
     sliced_kernels: bool = True
     fan_in: bool = True
-    affine: str = "generated"
-    training_nodes: int = 7
-    meta_batch: int = 1
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    schedule: str = "halving"
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    max_skips: int = 10
-    crop: int = 0
+    affine: Literal["generated", "fixed"] = "generated"
+    training_nodes: Annotated[int, Between(0, 120)] = 7
+    meta_batch: Annotated[int, Between(1, 1000)] = 1
+    batch_size: Annotated[int, Between(2, 1_000_000)] = 64
+    learning_rate: Annotated[float, Between(0.0, 10.0)] = 1e-3
+    schedule: Literal["cosine", "halving", "constant"] = "halving"
+    weight_decay: Annotated[float, Between(0.0, 10.0)] = 0.0
+    clip: Annotated[float, Between(0.0, 1e6)] = 5.0
+    max_skips: Annotated[int, Between(0, 1_000_000)] = 10
+    crop: Annotated[int, Between(0, 1000)] = 0
     flip: bool = False
-    evaluation_images: int = 0
-    evaluation_batch: int = 500
+    evaluation_images: Annotated[int, Between(0, 1_000_000_000)] = 0
+    evaluation_batch: Annotated[int, Between(1, 1_000_000)] = 500
 
     def __post_init__(self) -> None:
-        for name, known in _NAMES.items():
-            if getattr(self, name) not in known:
-                raise ConfigurationError(unknown_name(name, getattr(self, name), known))
-        check_ranges(self, _RANGES)
-        for field in fields(self):
-            if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool):
-                raise ConfigurationError(f"{field.name}: expected True or False; got {getattr(self, field.name)!r}.")
+        check_settings(self)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.
@@ -126,3 +95,28 @@ class Settings:
             ConfigurationError: A setting is unknown or out of its range.
         """
         return with_changes(self, "ghn", changes)
+
+
+PRESETS = ("default", "paper")
+
+
+def settings_of(preset: str, dataset: str) -> Settings:
+    """Return the settings of a preset for a dataset.
+
+    `paper` is the published configuration (section 5.1; batch size, learning rate and its halvings are recollected from the
+    appendix), without the features and scales of its successors. `default` is made for short trainings.
+
+    Args:
+        preset: `default` or `paper`.
+        dataset: A dataset text such as `digits`; natural images are cropped and flipped.
+
+    Raises:
+        ConfigurationError: There is no preset of that name.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(unknown_name("preset", preset, PRESETS))
+    recipe = default_recipe(dataset)
+    settings = Settings(propagations=1, tile=8, learning_rate=1e-2, schedule="cosine", affine="fixed")
+    if preset == "paper":
+        settings = Settings(positions=False, normalised_states=False, fan_in=False)
+    return replace(settings, crop=recipe.crop, flip=recipe.flip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,17 +14,14 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
-from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
+from archsearch.evaluators.ghn.recipe_evaluator import RecipeEvaluator
+from archsearch.evaluators.ghn.scoring import score, training_loss
 from archsearch.evaluators.seeds import derived_seed
-from archsearch.evaluators.training.augmentation import augment
-from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import initial_parameters
 
 
-class SGDSteps(ImageEvaluator):
+class SGDSteps(RecipeEvaluator):
     """Trains each candidate from scratch for so many steps and reads its validation accuracy: what a GHN is compared with.
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, table 4 (10, 100, 200 and 1,000
@@ -52,33 +48,13 @@ class SGDSteps(ImageEvaluator):
         DatasetError: The dataset is unknown.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        dataset: str | Splits,
-        steps: int = 100,
-        seed: int = 0,
-        *,
-        recipe: Recipe | None = None,
-        spec: EvaluationSpec | None = None,
-        device: str = "auto",
-        threads: int = 1,
-        root: str | None = None,
-        scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
-        max_budget: float | None = None,
-        **changes: Any,
-    ) -> None:
-        spec = spec or EvaluationSpec()
-        how = ScoreObjective(objective, max_budget)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
+    def __init__(self, space: SearchSpace, dataset: str | Splits, steps: int = 100, seed: int = 0, **options: Any) -> None:
+        super().__init__(space, dataset, seed, **options)
         check_whole_number("steps", steps)
         self.steps = steps
-        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
 
     def settings(self) -> Mapping[str, Any]:
-        recipe = {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
-        return {**super().settings(), "steps": self.steps, "recipe": recipe}
+        return {**super().settings(), "steps": self.steps, "recipe": self.recipe_settings()}
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         if not architectures:
@@ -105,10 +81,9 @@ class SGDSteps(ImageEvaluator):
             whole, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, weight_decay=recipe.weight_decay
         )
         for step in range(self.steps):
-            rows = torch.randperm(len(images), generator=generator)[: recipe.batch_size].to(device)
-            batch = augment(images.images[rows], generator, pad=recipe.crop, flip=recipe.flip)
-            optimizer.param_groups[0]["lr"] = 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * step / self.steps))
+            batch = self.batch(images, generator)
+            optimizer.param_groups[0]["lr"] = self.learning_rate(step, self.steps)
             optimizer.zero_grad()
-            training_loss(plan, parameters, Resident(batch, images.labels[rows]), mixed).backward()
+            training_loss(plan, parameters, batch, mixed).backward()
             optimizer.step()
         return [(float(right), float(loss)) for right, loss in score(plan, parameters, batches, mixed).tolist()]

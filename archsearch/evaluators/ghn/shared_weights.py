@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from archsearch.evaluators.ghn.operator_kind import Want, node_type
-from archsearch.evaluators.ghn.provenance import Sources, channel_sources
 from archsearch.evaluators.seeds import derived_seed
-from archsearch.spaces.operators import Operator, Shape
+from archsearch.spaces.operators import Concatenate, Operator, Shape, Sum
 from archsearch.spaces.plan import Plan
 
 Key = tuple[str, str]
@@ -146,3 +146,32 @@ def _split(table: Mapping[str, Tensor]) -> Iterable[tuple[tuple[str, str], Tenso
     for text, value in table.items():
         name, _, owner = text.partition("|")
         yield (name, owner), value
+
+
+Sources = tuple[tuple[str, int], ...]
+
+_NOMINAL_SIZE = 32  # channels do not depend on it
+
+
+def channel_sources(plan: Plan) -> dict[str, Sources]:
+    """Return for each name of a plan what its first input consists of, `(source, channels)` in the order of the channels.
+
+    A source is the name of the operator that made the channels; sums of several are named by all of them. Only a concatenation
+    has more than one source.
+    """
+    shapes = plan.shapes((plan.in_channels, _NOMINAL_SIZE, _NOMINAL_SIZE))
+    made: dict[int, Sources] = {0: (("images", plan.in_channels),)}
+    read: dict[str, Sources] = {}
+    for slot, step in enumerate(plan.steps, start=1):
+        inputs, channels = [made[source] for source in step.inputs], shapes[slot][0]
+        read.setdefault(step.name, inputs[0])
+        if isinstance(step.operator, Concatenate):
+            made[slot] = tuple(chain.from_iterable(inputs))
+        elif isinstance(step.operator, Sum):
+            names = dict.fromkeys(name for sources in inputs for name, _ in sources)
+            made[slot] = (("+".join(names), channels),)
+        elif node_type(step.operator).is_glue and sum(count for _, count in inputs[0]) == channels:
+            made[slot] = inputs[0]
+        else:
+            made[slot] = ((step.name, channels),)
+    return read

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.spaces import SearchSpace
 
 
 class Learned:
@@ -60,3 +63,44 @@ class Learned:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+VERSION = 1
+EVALUATION = ("evaluation_images", "evaluation_batch")
+"""Settings that nothing learned depends on."""
+TRAINING = (
+    "training_nodes",
+    "meta_batch",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "weight_decay",
+    "clip",
+    "max_skips",
+    "crop",
+    "flip",
+)
+"""Settings that a state does not depend on once it is there."""
+
+
+def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
+    """Return what must be alike to use a state, as plain data: format, space, form of the images, sizes."""
+    return {
+        "version": VERSION,
+        "space": space.name,
+        "operators": list(space.operators),
+        "classes": images.num_classes,
+        "image_shape": list(images.input_shape),
+        "scale": dict(scale),
+        "sizes": {name: value for name, value in asdict(settings).items() if name not in EVALUATION + TRAINING},
+    }
+
+
+def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
+    """Return what must be alike besides to go on with a training, as plain data; `space` is the one trained on."""
+    return {
+        "training_space": repr(space),
+        "dataset": images.digest,
+        "training": {name: getattr(settings, name) for name in TRAINING},
+        "seed": seed,
+    }

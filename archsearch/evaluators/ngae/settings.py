@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.checked_settings import check_ranges, check_widths, with_changes
+from archsearch.evaluators.settings import AtLeast, Between, check_settings, with_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +39,26 @@ class Settings:
         ConfigurationError: A value is out of its range.
     """
 
-    latent: int = 56
-    width: int = 128
-    type_width: int = 128
-    edge_width: int = 128
+    latent: Annotated[int, Between(1, 10_000)] = 56
+    width: Annotated[int, Between(1, 100_000)] = 128
+    type_width: Annotated[int, Between(1, 100_000)] = 128
+    edge_width: Annotated[int, Between(1, 100_000)] = 128
     reads_all: bool = True
     conditioned: bool = True
-    head: tuple[int, ...] = (128, 128)
+    head: Annotated[tuple[int, ...], AtLeast(1)] = (128, 128)
     sigmoid: bool = False
-    divergence_weight: float = 0.005
-    noise: float = 0.01
-    performance_weight: float = 1.0
-    complexity_weight: float = 1.0
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    divergence_weight: Annotated[float, Between(0.0, 1e6)] = 0.005
+    noise: Annotated[float, Between(0.0, 1e3)] = 0.01
+    performance_weight: Annotated[float, Between(0.0, 1e6)] = 1.0
+    complexity_weight: Annotated[float, Between(0.0, 1e6)] = 1.0
+    epochs: Annotated[int, Between(1, 1_000_000)] = 20
+    batch_size: Annotated[int, Between(1, 1_000_000)] = 64
+    learning_rate: Annotated[float, Between(0.0, 1e3)] = 3e-3
     one_cycle: bool = True
-    clip: float = 5.0
+    clip: Annotated[float, Between(0.0, 1e6)] = 5.0
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "latent": (1, 10_000),
-            "width": (1, 100_000),
-            "type_width": (1, 100_000),
-            "edge_width": (1, 100_000),
-            "divergence_weight": (0.0, 1e6),
-            "noise": (0.0, 1e3),
-            "performance_weight": (0.0, 1e6),
-            "complexity_weight": (0.0, 1e6),
-            "epochs": (1, 1_000_000),
-            "batch_size": (1, 1_000_000),
-            "learning_rate": (0.0, 1e3),
-            "clip": (0.0, 1e6),
-        }
-        check_ranges(self, ranges)
-        check_widths("head", self.head)
+        check_settings(self)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.

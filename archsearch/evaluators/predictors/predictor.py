@@ -23,8 +23,7 @@ from archsearch.evaluators.predictors.encoders.gcn import GCN, GlobalGCN
 from archsearch.evaluators.predictors.encoders.lstm import LSTM
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
 from archsearch.evaluators.predictors.population import Population
-from archsearch.evaluators.predictors.presets import NAMES, settings_of
-from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
 from archsearch.evaluators.predictors.structure import structure
 from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
@@ -80,7 +79,7 @@ class Predictor:
         device: str = "cpu",
         **changes: Any,
     ) -> None:
-        for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, NAMES)):
+        for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, PRESETS)):
             if value not in known:
                 raise ConfigurationError(unknown_name(argument, value, known))
         check_whole_number("members", members)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.form import Form
-from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.stacked import FlatParameters
 from archsearch.evaluators.predictors.structure import Structured
 
 _CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache

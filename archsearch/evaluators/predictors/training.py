@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
-from archsearch.evaluators.predictors.stacked import Generators, drawn
+from archsearch.evaluators.predictors.stacked import FlatParameters, Generators, drawn
 
 
 def train(

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
 from archsearch.evaluators.tables.columns import ARCHITECTURE, SECONDS, in_percent
-from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.spaces import SearchSpace
 
 KEY, ARCHITECTURE_HASH, KEY_HASH = "key", "architecture_hash", "key_hash"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,3 +31,7 @@ class TableDraft:
     chance: float = 0.0
     cost: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how much is done and how much there is: bytes of a file, files of a folder, or rows of a table."""

@@ -15,9 +15,8 @@ from archsearch.evaluators.evaluation import is_report_only
 from archsearch.evaluators.tables.card import TableCard
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.columns import is_accuracy
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.parquet_file import open_parquet
-from archsearch.evaluators.tables.progress import Progress
 from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import get
 

@@ -13,8 +13,7 @@ from archsearch.errors import ArchSearchError, ConfigurationError
 
 if TYPE_CHECKING:
     from archsearch.evaluators.tables.card import TableCard
-    from archsearch.evaluators.tables.draft import TableDraft
-    from archsearch.evaluators.tables.progress import Progress
+    from archsearch.evaluators.tables.draft import Progress, TableDraft
 
 _DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}  # by what the reader calls them
 _EPILOG = """examples:

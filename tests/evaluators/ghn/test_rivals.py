@@ -10,8 +10,7 @@ import torch
 
 from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.evaluators import OneShot, SGDSteps
-from archsearch.evaluators.ghn.provenance import channel_sources
-from archsearch.evaluators.ghn.shared_weights import SharedWeights
+from archsearch.evaluators.ghn.shared_weights import SharedWeights, channel_sources
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
 from archsearch.spaces.enas import ENAS

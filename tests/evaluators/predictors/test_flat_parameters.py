@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from archsearch.evaluators.predictors.flat_parameters import FlatParameters
+from archsearch.evaluators.predictors.stacked import FlatParameters
 
 
 def test_steps_are_those_of_separate_parameters() -> None:

@@ -16,11 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archsearch.errors import TableError
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.nasbench101.cells import COST, CellTable
 from archsearch.evaluators.tables.nasbench101.record import training
 from archsearch.evaluators.tables.nasbench101.tfrecord import Record, read_records
-from archsearch.evaluators.tables.progress import Progress
 
 _CELLS = 423_624
 _PUBLISHED = {  # SHA-256, from the README of google-research/nasbench

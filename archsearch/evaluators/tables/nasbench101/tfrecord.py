@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import TableError
 from archsearch.evaluators.tables.crc32c import CRC32C
-from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.draft import Progress
 
 LONGEST = 4096
 """Bytes in the longest record that is read, to bound the table of the checksums; those of NAS-Bench-101 have some 400."""

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from archsearch.errors import TableError
+from archsearch.evaluators.tables.draft import Progress
 from archsearch.evaluators.tables.nasbench201.result import thin
-from archsearch.evaluators.tables.nasbench201.safe_pickle import DataUnpickler
-from archsearch.evaluators.tables.pickle_stream import Readable
-from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.nasbench201.safe_pickle import DataUnpickler, Readable
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # begins what torch.save wrote before version 1.6
 _EPOCHS = {"less": 12, "full": 200, "12": 12, "200": 200}

@@ -15,11 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.nasbench201.files import Results, read_results
 from archsearch.evaluators.tables.nasbench201.protocol import PROTOCOLS, Protocol
 from archsearch.evaluators.tables.nasbench201.result import Training, training
-from archsearch.evaluators.tables.progress import Progress
 from archsearch.spaces.nasbench201 import NASBench201
 
 _CELLS, _LONG, _SHORT, _RUNS = 15_625, 200, 12, 3
