@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity where it is an objective of its own
 _SHOWN = 500  # architectures and starts of which details are kept for pictures
-_FOLLOWED = 20
+_RECORDED_STARTS = 20
 _POINTS = 10_000  # latent points of which the expected improvement is known
 _REHEARSED = 256  # random architectures that go with what is evaluated, so that graphs are not forgotten
 
@@ -119,7 +119,7 @@ class NGAESurrogate:
                 budget=budget,
                 best=known,
                 exclude=taken,
-                followed=_FOLLOWED,
+                recorded_starts=_RECORDED_STARTS,
                 seed=seed + number,
                 **ascent,
             )
@@ -164,13 +164,13 @@ class NGAESurrogate:
         points = np.concatenate([latents, path.trajectories.numpy().reshape(-1, latents.shape[1])])
         center = points.mean(axis=0)
         axes = np.linalg.svd(latents - center, full_matrices=False)[2][:2].T if len(latents) else np.zeros((len(center), 2))
-        steps, followed = path.trajectories.shape[:2]
+        steps, recorded = path.trajectories.shape[:2]
         return {
             "history": np.array(self._model.history),
             "scores": scores,
             "predicted": self._model.predict_latents(latents)[0],
             "points": (latents - center) @ axes,
-            "trajectories": ((path.trajectories.numpy() - center) @ axes).reshape(steps, followed, 2),
+            "trajectories": ((path.trajectories.numpy() - center) @ axes).reshape(steps, recorded, 2),
             "objectives": np.quantile(path.objectives.numpy(), (0.1, 0.5, 0.9), axis=1),
         }
 

@@ -19,7 +19,7 @@ class Path(NamedTuple):
     Args:
         latents: `[starts, latent]` the last points.
         objectives: `[steps + 1, starts]` what was climbed, at each point on the way.
-        trajectories: `[steps + 1, followed, latent]` the points of the first starts on the way.
+        trajectories: `[steps + 1, recorded_starts, latent]` the points of the first starts on the way.
     """
 
     latents: Tensor
@@ -37,7 +37,7 @@ def ascend(
     steps: int = 100,
     step: float = 0.1,
     keep: str = "ball",
-    followed: int = 0,
+    recorded_starts: int = 0,
 ) -> Path:
     """Climb `performance - weight * complexity` from many points at once (NGAE, equation 7).
 
@@ -53,7 +53,7 @@ def ascend(
         step: Times the gradient is added.
         keep: How points are kept near the data: `ball` brings back each that leaves the region; `prior` subtracts from the
             objective half the square of the distance, times `step`; `free` lets them go, as the paper does.
-        followed: Of so many starts the way is told.
+        recorded_starts: Number of starts whose trajectory is recorded.
     """
     coordinates = region.coordinates(starts)
     objectives, trajectories = [], []
@@ -64,7 +64,7 @@ def ascend(
             complexity, slope = model.complexity.with_gradient(latents)
             figures, gradient = figures - weight * complexity, gradient - weight * slope
         objectives.append(figures)
-        trajectories.append(latents[:followed])
+        trajectories.append(latents[:recorded_starts])
         if number < steps:
             coordinates = coordinates + step * (gradient @ region.axes)
             if keep == "ball":

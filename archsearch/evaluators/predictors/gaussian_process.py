@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
 from archsearch.evaluators.damaged_state import check_identity, taking_over
+from archsearch.evaluators.matern import matern_kernel, most_likely
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -26,6 +24,7 @@ _VERSION = 1
 _AT_ONCE = 2048  # architectures that are predicted at once
 _TUNING_ROWS = 200  # a likelihood takes time in proportion to their cube, and three parameters need no more
 _RESTARTS = 1
+_KERNEL = matern_kernel(2.0, variance=(0.05, 50.0), lengths=(0.1, 100.0), noise=(1e-3, 3.0))
 
 
 class GaussianProcess:
@@ -90,7 +89,7 @@ class GaussianProcess:
         columns = np.flatnonzero(features[kept].any(axis=0))
         points, targets = _points(features[kept], columns), _standardised_ranks(vector[kept])
         drawn = rng.permutation(len(kept))[:_TUNING_ROWS]
-        theta = _tuned(points[drawn], targets[drawn], self.seed)
+        theta = most_likely(_KERNEL, points[drawn], targets[drawn], seed=self.seed, restarts=_RESTARTS).kernel_.theta
         self._settle({"columns": columns, "points": points, "targets": targets, "theta": theta})
         return self
 
@@ -140,7 +139,7 @@ class GaussianProcess:
 
     def _settle(self, learned: dict[str, Any]) -> None:
         """Condition the process on the rows that it has learned from."""
-        kernel = _kernel().clone_with_theta(learned["theta"])
+        kernel = _KERNEL.clone_with_theta(learned["theta"])
         regressor = GaussianProcessRegressor(kernel, optimizer=None)
         self._regressor = regressor.fit(learned["points"], learned["targets"])
         self._learned = learned
@@ -162,19 +161,6 @@ class GaussianProcess:
                 f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
             )
         return architectures
-
-
-def _kernel() -> Any:
-    return ConstantKernel(1.0, (0.05, 50.0)) * Matern(2.0, (0.1, 100.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 3.0))
-
-
-def _tuned(points: Vector, targets: Vector, seed: int) -> Vector:
-    """Return the logarithms of the parameters of the kernel under which the targets are most likely."""
-    regressor = GaussianProcessRegressor(_kernel(), n_restarts_optimizer=_RESTARTS, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is as good as any other
-        theta: Vector = regressor.fit(points, targets).kernel_.theta
-    return theta
 
 
 def _kept(scores: Vector, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
