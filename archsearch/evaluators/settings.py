@@ -12,6 +12,7 @@ documentation from the same annotations.
 from __future__ import annotations
 
 import math
+import reprlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -147,7 +148,7 @@ def check_settings(settings: DataclassInstance) -> None:
             if value not in declaration.choices:
                 raise ConfigurationError(unknown_name(name, value, declaration.choices))
         elif not declaration.allows(value):
-            raise ConfigurationError(f"{name}: expected {declaration.expected}; got {one_line(value)}.")
+            raise ConfigurationError(f"{name}: expected {declaration.expected}; got {_shown(value)}.")
 
 
 @cache
@@ -177,6 +178,11 @@ def _declaration(hint: Any) -> Declaration:
         raise TypeError(f"settings: no check for the annotation {hint!r}")
     item = arguments[0] if kind in (tuple, list) and arguments and arguments[0] in _PLURALS else None
     return Declaration(kind, item)
+
+
+def _shown(value: object) -> str:
+    """Return a value in one line: long strings and containers, which may also be deep, in part."""
+    return reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else one_line(value)
 
 
 def _is_a(value: object, kind: type) -> bool:
