@@ -1,4 +1,4 @@
-"""The graph hypernetwork as an evaluator: it scores architectures with weights that it generates."""
+"""The graph hypernetwork as an evaluator: it scores architectures with generated weights."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class GHN(ImageEvaluator):
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of weights, architectures and images in training.
-        preset: `default` or `paper`; see `presets`.
+        seed: Seed of weights, and of the architectures and images in training.
+        preset: `default` or `paper`; see `settings_of`.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
@@ -65,8 +65,14 @@ class GHN(ImageEvaluator):
         DatasetError: The dataset is unknown.
 
     Example:
-        >>> ghn = GHN(spaces.get("nasbench201"), "digits").fit(steps=500)
-        >>> best = max(ghn.evaluate(candidates), key=lambda evaluation: evaluation.score)
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import GHN
+        >>> space = spaces.get("nasbench201")
+        >>> ghn = GHN(space, "digits", scale={"channels": 4, "cells_per_stage": 1}).fit(steps=3)
+        >>> [evaluation] = ghn.evaluate([space.sample(np.random.default_rng(0))])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
     def __init__(
@@ -114,7 +120,7 @@ class GHN(ImageEvaluator):
         return {**super().settings(), "weights": self._digest}
 
     def recipe(self) -> dict[str, Any]:
-        """Return all that a fit depends on but the number of its steps, as plain data: what a cache knows a state by."""
+        """Return all that a fit depends on but the number of its steps, as plain data: the key of a cache of trained states."""
         return {**self._usable_with(), **trained_by(self.training_space, self.images, self.ghn_settings, self.seed)}
 
     def fit(
@@ -126,7 +132,7 @@ class GHN(ImageEvaluator):
         report: Report = print_line,
         distributed: bool = False,
     ) -> GHN:
-        """Train until so many steps have been taken in all, and return the evaluator.
+        """Train until the total number of steps is `steps`, and return the evaluator.
 
         A step takes one batch of images and `meta_batch` random architectures. Going on from a checkpoint gives the same as a
         fit that was never interrupted.
@@ -136,14 +142,14 @@ class GHN(ImageEvaluator):
 
         Args:
             steps: Steps in all, those of earlier fits and of the checkpoint included.
-            checkpoint: A file. One that is there is loaded first; it is written now and then, at the end, and when the fit is
-                interrupted.
+            checkpoint: A file, loaded first if it exists. It is written every `checkpoint_seconds`, at the end, and at an
+                interruption.
             checkpoint_seconds: Seconds between two writings.
             report: Called with the progress every ten seconds.
             distributed: Whether the processes of a group train together. The checkpoint is then a file that all of them see.
 
         Raises:
-            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another GHN, there is no process
+            ConfigurationError: `steps` is not a positive whole number, the checkpoint is of another GHN, there is no process
                 group, or the training diverged.
             DatasetError: The images cannot be loaded.
         """
@@ -210,7 +216,7 @@ class GHN(ImageEvaluator):
         """Take over what another GHN with the same space, sizes and form of images has learned, and return the evaluator.
 
         Raises:
-            ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or damaged.
+            ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or corrupt.
         """
         with taking_over("GHN"):
             check_identity(state, self._usable_with(), _REMEDY)

@@ -1,4 +1,4 @@
-"""Several candidates as the tensors that a hypernetwork works on."""
+"""Graphs of several candidates as the padded tensors that a graph hypernetwork reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of evaluators whose networks run through their plans, normalised by the statistics of each batch."""
+"""The base class of evaluators that run networks from their plans, with batch normalisation by the batch at hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ImageEvaluator(Evaluator):
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of everything random.
+        seed: Seed of everything random.
         spec: Which validation images score a candidate; None takes all.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
@@ -143,17 +143,17 @@ class ImageEvaluator(Evaluator):
     def guarded(
         self, architecture: Architecture, score: Callable[[], Sequence[tuple[float, float]]], unusable: str
     ) -> Evaluation:
-        """Return the evaluation of a candidate; whatever goes wrong with it becomes its error.
+        """Return the evaluation of a candidate; an exception in it becomes the error of the evaluation.
 
         Args:
             architecture: The candidate.
-            score: Gives accuracy and loss of its exits.
-            unusable: What to say, with the last loss in place of `{}`, where a figure is not finite.
+            score: Returns accuracy and loss of its exits.
+            unusable: Error where a figure is not finite, with `{}` in place of the last loss.
         """
         started = time.perf_counter()
         try:
             exits = score()
-        except Exception as error:  # whatever one candidate does must not cost the batch
+        except Exception as error:  # one candidate that fails must not fail the batch
             return self.failed(architecture, failure_text(error), time.perf_counter() - started)
         seconds = time.perf_counter() - started
         if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
@@ -161,5 +161,5 @@ class ImageEvaluator(Evaluator):
         return self.evaluation(architecture, exits, seconds)
 
     def own_threads(self) -> AbstractContextManager[None]:
-        """Use the evaluator's number of CPU threads for a while."""
+        """Return a context in which torch uses the evaluator's number of CPU threads."""
         return cpu_threads(self.threads)

@@ -1,4 +1,4 @@
-"""The evaluator that scores candidates with weights that all of them share."""
+"""The one-shot evaluator: candidates are paths through one network and share its weights."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _REMEDY = "Use the arguments of the one that was saved."
 class OneShot(RecipeEvaluator):
     """Scores architectures by the validation accuracy of paths through one network that holds them all.
 
-    The rival of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each operator,
-    and a random path is trained on each batch of images, as in ENAS (H. Pham et al., ICML 2018, arXiv 1802.03268).
+    The baseline of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each
+    operator, and a random path is trained on each batch of images, as in ENAS (H. Pham et al., ICML 2018, arXiv 1802.03268).
 
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of weights, paths and images.
+        seed: Seed of weights, paths and images.
         recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images. The learning
             rate falls to zero along half a cosine.
         spec: Which validation images score a candidate.
@@ -55,8 +55,14 @@ class OneShot(RecipeEvaluator):
         DatasetError: The dataset is unknown.
 
     Example:
-        >>> supernet = OneShot(spaces.get("cells"), "digits").fit(steps=1000)
-        >>> supernet.evaluate(candidates)
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import OneShot
+        >>> space = spaces.get("nasbench201")
+        >>> supernet = OneShot(space, "digits", scale={"channels": 4, "cells_per_stage": 1}).fit(steps=3)
+        >>> [evaluation] = supernet.evaluate([space.sample(np.random.default_rng(0))])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
     def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **options: Any) -> None:
@@ -75,10 +81,10 @@ class OneShot(RecipeEvaluator):
         checkpoint_seconds: float = 60.0,
         report: Report = print_line,
     ) -> OneShot:
-        """Train until so many steps have been taken in all, and return the evaluator; see `GHN.fit`.
+        """Train until the total number of steps is `steps`, and return the evaluator; see `GHN.fit`.
 
         Raises:
-            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another evaluator, or the training
+            ConfigurationError: `steps` is not a positive whole number, the checkpoint is of another evaluator, or the training
                 diverged.
             DatasetError: The images cannot be loaded.
         """
@@ -118,7 +124,7 @@ class OneShot(RecipeEvaluator):
         """Take over what another evaluator with the same arguments (but the seed) has learned, and return this one.
 
         Raises:
-            ConfigurationError: The state is of another version, space, dataset, size or recipe, or damaged.
+            ConfigurationError: The state is of another version, space, dataset, size or recipe, or corrupt.
         """
         with taking_over("one-shot evaluator"):
             check_identity(state, self._identity(), _REMEDY)

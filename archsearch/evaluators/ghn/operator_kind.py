@@ -1,4 +1,4 @@
-"""What an operator is apart from its channels: the node types of a graph hypernetwork."""
+"""Node types of a graph hypernetwork: operators without their numbers of channels."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def family(operator: Operator) -> str:
 
 
 def stride(operator: Operator) -> int:
-    """Return by how much the operator divides height and width, as far as its fields tell."""
+    """Return the factor by which the operator divides height and width, by its fields; 1 where it has no stride."""
     if isinstance(operator, Chain):
         product = 1
         for _, link in operator.links:

@@ -1,7 +1,7 @@
 """The forward-backward phases of a graph network as one differentiable operation.
 
-A phase is a long row of small updates. Left to autograd each of them costs some 25 nodes of its graph; here the derivative is
-written out, which is several times as fast. All candidates take each step at once.
+A phase is a long sequence of small updates. With autograd each of them costs some 25 nodes of its graph; here the derivative
+is written out, which is several times as fast. All candidates take each step at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sizes, training and evaluation of a graph hypernetwork, by name."""
+"""Settings of a graph hypernetwork and its presets: sizes, training and evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archsearch.evaluators.training.recipe import default_recipe
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a graph hypernetwork depends on but its space, dataset, size of networks, and seed.
+    """All settings of a graph hypernetwork but its space, dataset, size of networks, and seed.
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749: sections
     3, 4 and 5.1. The options of its successor are those of B. Knyazev et al., "Parameter Prediction for Unseen Deep
@@ -23,17 +23,17 @@ class Settings:
         propagations: Full phases of propagation in each module, the paper's T.
         scheme: `forward-backward` (equation 15) or `synchronous`, all nodes at once.
         backward_messages: Along which edges the backward half of a phase reads: `reversed`, or `forward` as in the first half.
-        synchronous_messages: What a node reads in the synchronous scheme: `incoming` edges, or `both` directions.
+        synchronous_messages: Edges that a node reads along in the synchronous scheme: `incoming` edges, or `both` directions.
         stacking: Whether the modules of a network have one graph network (`shared`) or each its own (`separate`).
         passing: Whether a module starts from the mean state of the one before it (equations 12 to 14).
-        positions: Whether a node's first state tells how often its map is halved, and its stride, besides its operator.
-        virtual_edges: Longest path, in edges, over which nodes read each other besides; 0 is off. GHN-2: 50.
+        positions: Whether a node's first state also encodes how often its map was halved, and its stride.
+        virtual_edges: Longest path, in edges, over which nodes also read each other, besides their edges; 0 is off. GHN-2: 50.
         module_pattern: Regular expression whose first group is the module of a step, matched with the beginning of its name; an
             empty one takes that of the space, or one module where the space has none.
         width: Hidden units of the hypernetwork H.
         normalised_states: Whether states are layer-normalised before H (GHN-2).
-        tile: Channels of the kernels that H puts out, in both directions. Fewer are sliced, more are tiled.
-        distinct_tiles: Whether H is told which tile it makes; otherwise all tiles of a kernel are alike.
+        tile: Input and output channels of the kernels that H makes. Smaller ones are sliced, larger ones are tiled.
+        distinct_tiles: Whether H reads an embedding of the tile that it makes; otherwise all tiles of a kernel are equal.
         sliced_kernels: Whether operators that differ in kernel size or dilation alone share outputs of H: the smaller kernel is
             the middle of the larger one.
         fan_in: Whether generated weights are scaled to the variance 2 / fan-in, and affine ones kept near 1 and 0 (GHN-2).
@@ -45,11 +45,11 @@ class Settings:
         schedule: `halving` after half and after three quarters of the steps, `cosine` to zero, or `constant`.
         weight_decay: Of Adam.
         clip: Largest norm of the gradient; 0 does not clip.
-        max_skips: Steps in a row whose loss or gradient may be no finite number; they are left out.
+        max_skips: Largest number of consecutive steps with an infinite or NaN loss or gradient; these are skipped.
         crop: Random crops after padding by this many pixels; 0 is off.
         flip: Random horizontal flips.
         evaluation_images: Validation images that score a candidate; 0 takes all.
-        evaluation_batch: Most of them in one batch, whose statistics normalise it.
+        evaluation_batch: Largest number of them in one batch, whose statistics normalise it.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -108,7 +108,7 @@ def settings_of(preset: str, dataset: str) -> Settings:
 
     Args:
         preset: `default` or `paper`.
-        dataset: A dataset text such as `digits`; natural images are cropped and flipped.
+        dataset: Name of a dataset such as `digits`; natural images are cropped and flipped.
 
     Raises:
         ConfigurationError: There is no preset of that name.

@@ -1,4 +1,4 @@
-"""The evaluator that trains candidates for a few steps only."""
+"""The evaluator that trains each candidate from scratch for a fixed, small number of steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from archsearch.spaces.plan import initial_parameters
 
 
 class SGDSteps(RecipeEvaluator):
-    """Trains each candidate from scratch for so many steps and reads its validation accuracy: what a GHN is compared with.
+    """Trains each candidate from scratch for `steps` steps and scores it by its validation accuracy: a baseline of the GHN.
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, table 4 (10, 100, 200 and 1,000
     steps). The learning rate falls to zero along half a cosine over the steps. Normalisation takes the statistics of each batch,
@@ -32,7 +32,7 @@ class SGDSteps(RecipeEvaluator):
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
         steps: Steps of each training.
-        seed: Of weights and images; each candidate has its own, by its key.
+        seed: Seed of weights and images; with the key of a candidate it gives the candidate's own.
         recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images.
         spec: Which validation images score a candidate.
         device: `auto`, `cpu`, `cuda`, ...
@@ -46,6 +46,16 @@ class SGDSteps(RecipeEvaluator):
     Raises:
         ConfigurationError: A setting is unknown or out of range.
         DatasetError: The dataset is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import SGDSteps
+        >>> space = spaces.get("nasbench201")
+        >>> trainer = SGDSteps(space, "digits", steps=3, scale={"channels": 4, "cells_per_stage": 1})
+        >>> [evaluation] = trainer.evaluate([space.sample(np.random.default_rng(0))])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
     def __init__(self, space: SearchSpace, dataset: str | Splits, steps: int = 100, seed: int = 0, **options: Any) -> None:
@@ -74,11 +84,11 @@ class SGDSteps(RecipeEvaluator):
             name: tuple(tensor.to(device).requires_grad_() for tensor in tensors)
             for name, tensors in initial_parameters(plan, generator).items()
         }
-        whole: list[Tensor] = [tensor for tensors in parameters.values() for tensor in tensors]
+        tensors: list[Tensor] = [tensor for tensors in parameters.values() for tensor in tensors]
         recipe, mixed = self.recipe, device.type == "cuda"
         nesterov = recipe.momentum > 0
         optimizer = torch.optim.SGD(
-            whole, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, weight_decay=recipe.weight_decay
+            tensors, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, weight_decay=recipe.weight_decay
         )
         for step in range(self.steps):
             batch = self.batch(images, generator)

@@ -1,4 +1,4 @@
-"""Weights that the networks of a space share: one set for each place in the network and each operator."""
+"""Weights that all networks of a space share: one set for each step of the network and each operator."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class _Piece(NamedTuple):
 
 
 class SharedWeights:
-    """Grows as architectures come: weights belong to the name of a step and the kind of its operator.
+    """A store of weights that grows with the architectures met: a key is the name of a step and the kind of its operator.
 
-    An operator that reads a concatenation has weights for each of its sources, so that it means the same operator's channels
-    whatever stands beside them. Of tensors with more channels a network reads the first.
+    An operator that reads a concatenation has weights for each of its sources, so that they always apply to the channels of the
+    same operator, whatever is concatenated with them. A network that needs fewer channels reads the first ones.
 
     Args:
-        seed: Of the initial weights.
-        device: Where they are.
+        seed: Seed of the initial weights.
+        device: Device of the weights.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -58,7 +58,7 @@ class SharedWeights:
         return list(found)
 
     def parameters(self, plan: Plan) -> dict[str, tuple[Tensor, ...]]:
-        """Return the parameters of a network by the names of its steps; what is not there yet has its initial value."""
+        """Return the parameters of a network by the names of its steps; weights that are missing have their initial values."""
         found: dict[str, tuple[Tensor, ...]] = {}
         for name, operator, parameters in _places(plan):
             tensors = []
@@ -71,7 +71,10 @@ class SharedWeights:
     def descend(
         self, keys: Iterable[Key], gradients: Iterable[Tensor], rate: float, momentum: float, weight_decay: float
     ) -> None:
-        """Take a step of gradient descent with Nesterov momentum for the parameters that a network read."""
+        """Take a step of gradient descent with Nesterov momentum for the weights that a network read.
+
+        With gradient g and value w: `p = g + weight_decay * w`, `v <- momentum * v + p`, `w <- w - rate * (p + momentum * v)`.
+        """
         with torch.no_grad():
             for key, gradient in zip(keys, gradients, strict=True):
                 value, velocity = self.values[key], self.momenta[key]
@@ -143,8 +146,8 @@ def _first(shape: Iterable[int]) -> tuple[slice, ...]:
 
 
 def _split(table: Mapping[str, Tensor]) -> Iterable[tuple[tuple[str, str], Tensor]]:
-    for text, value in table.items():
-        name, _, owner = text.partition("|")
+    for key, value in table.items():
+        name, _, owner = key.partition("|")
         yield (name, owner), value
 
 
@@ -154,7 +157,7 @@ _NOMINAL_SIZE = 32  # channels do not depend on it
 
 
 def channel_sources(plan: Plan) -> dict[str, Sources]:
-    """Return for each name of a plan what its first input consists of, `(source, channels)` in the order of the channels.
+    """Return for each operator of a plan the operators that produced its input channels, as `(source, channels)` in order.
 
     A source is the name of the operator that made the channels; sums of several are named by all of them. Only a concatenation
     has more than one source.

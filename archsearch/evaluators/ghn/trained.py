@@ -1,4 +1,4 @@
-"""What a fit leaves: a hypernetwork, its optimizer, and how far it is."""
+"""A trained hypernetwork with its optimizer and step count, and the identity of its saved states."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from archsearch.spaces import SearchSpace
 
 
 class Learned:
-    """A hypernetwork and all that is needed to go on with its training.
+    """A hypernetwork with all that is needed to continue its training.
 
     Args:
         vocabulary: Node types and outputs.
         settings: Sizes and training.
-        seed: Of the initial weights.
-        device: Where it is.
+        seed: Seed of the initial weights.
+        device: Device of the hypernetwork.
     """
 
     def __init__(self, vocabulary: Vocabulary, settings: Settings, seed: int, device: torch.device) -> None:
@@ -50,7 +50,7 @@ class Learned:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over a copy of what `state` returned."""
+        """Restore a copy of what `state` returned."""
         self.model.load_state_dict(state["model"])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": copy.deepcopy(state["moments"]), "param_groups": groups})
@@ -84,7 +84,7 @@ TRAINING = (
 
 
 def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
-    """Return what must be alike to use a state, as plain data: format, space, form of the images, sizes."""
+    """Return what must be equal for a saved state to be used, as plain data: format, space, shape of the images, sizes."""
     return {
         "version": VERSION,
         "space": space.name,
@@ -97,7 +97,7 @@ def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int],
 
 
 def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
-    """Return what must be alike besides to go on with a training, as plain data; `space` is the one trained on."""
+    """Return what must also be equal for a training to be continued, as plain data; `space` is the one trained on."""
     return {
         "training_space": repr(space),
         "dataset": images.digest,

@@ -1,7 +1,13 @@
-"""A step of training a graph hypernetwork (GHN paper, equations 16 to 18).
+"""One training step of a graph hypernetwork.
 
-All that a step draws comes from the seed and its number, so that a fit that goes on from a checkpoint is the one that was
-never interrupted. The functions know nothing of processes: a model wrapped in `DistributedDataParallel` is trained by the same
+GHN paper, equations 16 to 18: with the parameters phi of the hypernetwork, architectures a and images x with labels y,
+
+    w_a  = GHN(a; phi)
+    L    = mean over a and (x, y) of cross_entropy(f_a(x; w_a), y)
+    phi <- phi - rate * dL/dphi,    dL/dphi = sum over a of dL/dw_a * dw_a/dphi    (here by Adam)
+
+A step draws from the seed and its own number alone, so that a fit that continues from a checkpoint equals one that was
+never interrupted. The functions do not depend on processes: a model wrapped in `DistributedDataParallel` is trained by the same
 ones, each process with a rank of its own.
 """
 

@@ -1,4 +1,4 @@
-"""What a hypernetwork must know of a space beforehand: its node types, and the parameters that it has to make."""
+"""The vocabulary of a graph hypernetwork: node types of a space, and the sorts of parameters that it generates."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Vocabulary:
         return (*self.kinds, *(branch.key for branch in self.branches))
 
     def check(self, layout: Layout) -> None:
-        """Refuse a network of which something is missing.
+        """Raise ArchitectureError unless all operators of a network are in the vocabulary.
 
         Raises:
             ArchitectureError: It has an operator of another type.

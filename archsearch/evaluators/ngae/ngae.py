@@ -1,4 +1,4 @@
-"""Neural architecture optimization with a graph variational auto-encoder."""
+"""NGAE: neural architecture optimization with a graph variational auto-encoder."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class NGAE:
     """Maps architectures to a latent space, predicts accuracy and complexity there, and climbs to better ones.
 
     J. Li, Y. Liu, J. Liu, W. Wang, "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310. It works on every space:
-    the decoder learns the rules of the space from random architectures of it, and writes no graph that breaks them.
+    the decoder learns the rules of the space from random architectures of it, and generates no graph that breaks them.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
     Args:
         space: Space of the architectures.
-        seed: Of weights, order and noise.
+        seed: Seed of weights, order and noise.
         preset: `default` or `paper`; see `settings`.
         device: `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
@@ -48,8 +48,14 @@ class NGAE:
         ConfigurationError: A name is unknown or a setting is out of range.
 
     Example:
-        >>> model = NGAE(space).fit(architectures, accuracy, [space.cost(each).macs for each in architectures])
-        >>> model.ascend(10, best=architectures[:100]).architectures
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import NGAE
+        >>> space, rng = spaces.get("enas"), np.random.default_rng(0)
+        >>> architectures = [space.sample(rng) for _ in range(50)]
+        >>> model = NGAE(space, width=16, epochs=2).fit(architectures, np.linspace(0.5, 0.9, 50))
+        >>> len(model.ascend(3, starts=20, steps=5).architectures)
+        3
     """
 
     def __init__(
@@ -76,9 +82,9 @@ class NGAE:
             architectures: At least two, or graphs as `space.encode` gives them.
             accuracy: `[architectures]` fractions, higher is better, NaN where unknown; None where all are.
             complexity: `[architectures]` MACs or any other cost, likewise. Where all are the same it is not learned.
-            warm: Go on from the last fit. Without an earlier one this is a fit like any other.
+            warm: Whether to continue from the last fit; without an earlier one this is a fit like any other.
             epochs: Passes over the architectures; None takes `epochs` of the settings.
-            on_epoch: Is told the number of each epoch, from 1, and what it showed.
+            on_epoch: Called after each epoch with its number, from 1, and its losses.
 
         Raises:
             ArchitectureError: An architecture is not of the space.
@@ -136,7 +142,7 @@ class NGAE:
         Args:
             latents: `[points, latent]`.
             sample: Whether each decision is drawn with its probability; otherwise the likelier one is taken.
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Raises:
             ConfigurationError: There was no fit before, the points have another width, or one is not finite.
@@ -196,24 +202,24 @@ class NGAE:
         recorded_starts: int = 0,
         seed: int = 0,
     ) -> Proposals:
-        """Return up to `n` new architectures that gradient ascent from many points leads to (NGAE, equation 7).
+        """Return up to `n` new architectures that gradient ascent from many points leads to (NGAE, equation 7; see `ascent`).
 
-        The points that it leads to are decoded, encoded again and ranked by what is predicted then: a point far from the data may
-        promise what its architecture does not hold.
+        The last points are decoded, encoded again and ranked by the predictions then, because those for a point far from the data
+        may not hold for its architecture.
 
         Args:
-            n: How many are wanted.
-            weight: Of the complexity against the accuracy, both in standard deviations; not used where complexity was not
+            n: Number of architectures that are wanted.
+            weight: Weight of the complexity against the accuracy, both in standard deviations; not used where complexity was not
                 learned.
             budget: Largest complexity, in the unit of the fit; the weight is then the smallest that keeps the proposals below.
             starts: Points to start from: half of them the encodings of `best`, the others from the distribution of the data.
             steps: Steps of the ascent.
-            step: Their size in standard deviations of the data for each unit of gradient.
+            step: Step size in standard deviations of the data for each unit of gradient.
             region: How points are kept near the data: `ball`, `prior` or `free`; see `ascent`.
             best: Known architectures to start from.
             exclude: Keys of architectures that are not proposed.
             recorded_starts: Number of starts whose trajectory is recorded.
-            seed: Of the starts and of what is drawn where the ascent yields too little that is new.
+            seed: Seed of the starts, and of what is drawn where the ascent yields too few new architectures.
 
         Raises:
             ConfigurationError: An argument is out of range, or no accuracies were learned before.
@@ -291,10 +297,10 @@ class NGAE:
         )
 
     def load(self, state: Mapping[str, Any]) -> NGAE:
-        """Take over what another model of this space has learned, with its settings, and return the model.
+        """Restore the saved state of a model of this space, with its settings, and return the model.
 
         Raises:
-            ConfigurationError: The state is of another space or version, or it is damaged.
+            ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("model"):
             check_identity(state, self._identity(), _REMEDY)
@@ -321,5 +327,5 @@ class NGAE:
 def _check_learned(name: str, scale: Scale) -> None:
     if not scale.spread:
         raise ConfigurationError(
-            f"{name}: the model was given none, or only one and the same; call fit with at least two different ones."
+            f"{name}: the model was given none, or only one and the same value; call fit with at least two different ones."
         )

@@ -1,4 +1,4 @@
-"""Sizes and training of the auto-encoder, by name."""
+"""Settings of the auto-encoder and its presets: sizes, objective and training."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from archsearch.evaluators.settings import AtLeast, Between, check_settings, wit
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a fit depends on but space, data and seed.
+    """All settings of a fit but space, data and seed.
 
     Args:
         latent: Dimensions of the latent space.
         width: Features of a vertex.
-        type_width: Hidden features from which the type of the next vertex follows.
-        edge_width: Likewise for an edge.
-        reads_all: Whether the encoder reads the states of all vertices, and not those at the ends of the graph alone.
-        conditioned: Whether types and edges are decided with the latent point at hand, and not by the vertices before alone. With
-            these two, what a decision needs has a short way through the model, and is learned in a hundredth of the steps.
+        type_width: Hidden features that predict the type of the next vertex.
+        edge_width: Hidden features that predict an edge.
+        reads_all: Whether the encoder reads the states of all vertices, and not only of those at the ends of the graph.
+        conditioned: Whether each decision on a type or edge also reads the latent point, and not only the vertices before. With
+            `reads_all` and `conditioned`, gradients take a short way through the model, and a hundredth of the steps is enough.
         head: Widths of the hidden layers of the two predictors.
         sigmoid: Whether the predictors end in a sigmoid and learn figures from 0 to 1 as they are; otherwise they are linear and
             learn standardised ones.
         divergence_weight: Weight of the Kullback-Leibler divergence.
         noise: Scale of the noise in the latent space while training.
         performance_weight: Weight of the squared error of the predicted performance.
-        complexity_weight: Likewise of the predicted complexity; 0 leaves that predictor out.
+        complexity_weight: Weight of the squared error of the predicted complexity; 0 leaves that predictor out.
         epochs: Passes over the architectures.
         batch_size: Architectures in a step.
-        learning_rate: Of Adam: the highest of a one-cycle schedule.
+        learning_rate: Learning rate of Adam, the highest of a one-cycle schedule.
         one_cycle: Whether the learning rate rises and falls in one cycle; otherwise it is constant and divided by ten where the
             loss has not fallen for ten epochs.
-        clip: Longest gradient; 0 leaves gradients as they are.
+        clip: Largest norm of the gradient; 0 does not clip.
 
     Raises:
         ConfigurationError: A value is out of its range.

@@ -1,4 +1,4 @@
-"""A Gaussian process over the paths of architectures: what a predictor of cells has to beat."""
+"""A Gaussian process over the path counts of architectures, a baseline of the predictors."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class GaussianProcess:
     """Ranks architectures by a Gaussian process over their paths.
 
     C. White, W. Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, has the path encoding, and a Gaussian process
-    among its rivals. Here the features are the logarithms of one more than the counts of `path_counts`; the kernel is a Matérn
-    kernel (smoothness 5/2, one length) with white noise. Its three parameters maximise the likelihood of at most 200 rows, drawn
-    by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
+    among its baselines. Here the features are `log(1 + count)` of the counts of `path_counts`; the kernel is a Matérn kernel
+    (smoothness 5/2, one length; see `matern_kernel`) with white noise. Its three parameters maximise the likelihood of at most
+    200 rows, drawn by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
     Args:
         space: Space of the architectures.
-        seed: Of the restarts of the optimizer, and of what is drawn from many rows.
-        optimism: A prediction is the mean plus so many standard deviations: the upper confidence bound of N. Srinivas et al.,
-            ICML 2010, arXiv 0912.3995. With 0 it is the mean.
-        most_rows: Of more rows than that, the best half of the number and as many others at random are kept, because time and
-            memory grow with the cube and the square of the rows.
+        seed: Seed of the restarts of the optimizer, and of the rows that are drawn from many.
+        optimism: Number of standard deviations that a prediction lies above the mean: the upper confidence bound of N. Srinivas
+            et al., ICML 2010, arXiv 0912.3995. With 0 it is the mean.
+        most_rows: Largest number of rows to learn from. Of more, the best `most_rows / 2` and as many others at random are kept,
+            because time and memory grow with the cube and the square of the rows.
 
     Raises:
         ConfigurationError: `most_rows` is out of range.
@@ -119,7 +119,7 @@ class GaussianProcess:
         return mean, deviation
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and texts.
+        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and strings.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -127,10 +127,10 @@ class GaussianProcess:
         return {**self._identity(), **self._fitted()}
 
     def load(self, state: Mapping[str, Any]) -> GaussianProcess:
-        """Take over what another process of the same space has learned, and return this one.
+        """Restore the saved state of a process of the same space, and return the process.
 
         Raises:
-            ConfigurationError: The state is of another space or version, or it is damaged.
+            ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("process"):
             check_identity(state, self._identity(), "Make the process with the space of the one that was saved.")

@@ -1,4 +1,4 @@
-"""Sizes and training of a predictor, by name."""
+"""Settings of a predictor and its presets: sizes and training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archsearch.evaluators.settings import AtLeast, Between, check_settings, wit
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a predictor depends on but its space, encoder, loss, members and seed.
+    """All settings of a predictor but its space, encoder, loss, members and seed.
 
     Args:
         layers: Layers of a GATES encoder; information moves one edge a layer.
@@ -22,16 +22,16 @@ class Settings:
         residual: Whether a node's own state is added in a layer of GATES with operators on nodes.
         self_loops: Whether a node's own state passes its gate there.
         depth_scale: Size of the random embedding of its depth that a node starts from there; with 0 all start from zero.
-        structure: Whether counted properties of the graph stand beside the encoder's vector; see `structure`.
+        structure: Whether counted properties of the graph are appended to the encoder's vector; see `structure`.
         convolutions: Layers of a graph convolution network.
         recurrent: Features of embeddings and states of the LSTM.
         head: Widths of the hidden layers between vector and score.
         dropout: Share of their values that is set to zero in training.
         epochs: Passes over the architectures in a fit.
-        warm_epochs: Likewise when a fit continues an earlier one.
-        batch_size: Most architectures in one step.
-        learning_rate: Of Adam, constant.
-        margin: Gap from which on a hinge loss is zero.
+        warm_epochs: Passes over the architectures in a fit that continues an earlier one.
+        batch_size: Largest number of architectures in one step.
+        learning_rate: Learning rate of Adam, constant.
+        margin: Gap above which a hinge loss is zero.
         pairs: Pairs for each architecture of a step that a pairwise loss draws; 0 takes all.
         rank_targets: Whether the regression loss is on ranks from 0 to 1, and not on the scores as they are.
 

@@ -1,4 +1,4 @@
-"""NAS-Bench-101's official record files, `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`, as a table.
+"""Reader of NAS-Bench-101's official record files, `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
 
 C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, arXiv 1902.09635. Each of the
 423,624 cells was trained three times for 108 epochs, and in the full file three times each for 4, 12 and 36 as well.
@@ -41,7 +41,7 @@ def read_nasbench101(path: str | Path, *, progress: Progress | None = None) -> T
 
     Args:
         path: The file.
-        progress: Called now and then with the bytes read and the bytes of the file.
+        progress: Called repeatedly with the bytes read and the bytes of the file.
 
     Raises:
         TableError: The file is missing, corrupt, cut short, or no record file of NAS-Bench-101; the record is named where one is
@@ -82,7 +82,7 @@ class _Trainings:
             given = training(record.data)
         except (ValueError, RecursionError) as error:
             raise TableError(
-                f"{self._name}: record {record.number}, at byte {record.offset}, is none of NAS-Bench-101: {error}. "
+                f"{self._name}: record {record.number}, at byte {record.offset}, is not one of NAS-Bench-101: {error}. "
                 "Give the path of nasbench_only108.tfrecord or nasbench_full.tfrecord."
             ) from error
         self._rows.append(self.cells.row(given, record))
@@ -91,7 +91,7 @@ class _Trainings:
             values.append(getattr(given, name))
 
     def columns(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
-        """Return the columns `[cells]`, and what each is."""
+        """Return the columns `[cells]`, and the meaning of each."""
         epochs = np.asarray(self._epochs)
         *shorter, longest = np.unique(epochs).tolist()
         table: dict[str, NDArray[np.float64]] = {}

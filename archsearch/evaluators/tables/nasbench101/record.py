@@ -1,6 +1,6 @@
-"""One record of NAS-Bench-101: one training of one cell.
+"""Parser of a record of NAS-Bench-101: one training of one cell.
 
-A record is a JSON list: hash of the cell, epochs, matrix of edges as a text of 0 and 1 row by row, labels of the vertices
+A record is a JSON list: hash of the cell, epochs, matrix of edges as a string of 0 and 1 row by row, labels of the vertices
 joined by commas, and the measurements, a protocol buffer in base64. The measurements are
 
     ModelMetrics:   1 evaluation_data (repeated EvaluationData), 2 trainable_parameters (int32), 3 total_time (double)
@@ -34,7 +34,7 @@ class Training(NamedTuple):
 
     Attributes:
         cell: The benchmark's hash of the cell.
-        epochs: How long it was trained.
+        epochs: Epochs of the training.
         matrix: Edges, `vertices * vertices` digits 0 and 1 row by row.
         labels: Of the vertices, joined by commas.
         params: Trainable parameters.
@@ -56,21 +56,21 @@ class Training(NamedTuple):
 
 
 def training(content: bytes) -> Training:
-    """Return what a record says of the end of a training.
+    """Return the figures of a record at the end of its training.
 
     Raises:
         ValueError: The content has another form, or its numbers make no sense.
     """
     row = json.loads(content)
     if not isinstance(row, list) or [type(part) for part in row] != [str, int, str, str, str]:
-        raise ValueError("it is no list of hash, epochs, matrix, labels and measurements")
+        raise ValueError("it is not a list of hash, epochs, matrix, labels and measurements")
     cell, epochs, matrix, labels, measurements = row
     if epochs < 1:
         raise ValueError(f"it says {epochs} epochs")
     try:
         metrics = _METRICS.FromString(base64.b64decode(measurements, validate=True))
     except DecodeError as error:
-        raise ValueError(f"its measurements are no protocol buffer ({error})") from error
+        raise ValueError(f"its measurements are not a protocol buffer ({error})") from error
     evaluations = metrics.evaluation_data
     if not metrics.HasField("trainable_parameters") or len(evaluations) <= _END:
         params = metrics.trainable_parameters if metrics.HasField("trainable_parameters") else "no number of"
@@ -82,7 +82,7 @@ def training(content: bytes) -> Training:
     accuracies = end.train_accuracy, end.validation_accuracy, end.test_accuracy
     # Comparisons with NaN are false.
     if not (0 <= seconds < math.inf and all(0 <= accuracy <= 1 + _ROUNDING for accuracy in accuracies)):
-        raise ValueError(f"it says {seconds} seconds and the accuracies {accuracies}, which are no fractions")
+        raise ValueError(f"it says {seconds} seconds and the accuracies {accuracies}, which are not fractions")
     train, valid, test = (min(accuracy, 1.0) for accuracy in accuracies)
     return Training(
         cell=cell,

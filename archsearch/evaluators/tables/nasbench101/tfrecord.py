@@ -44,7 +44,7 @@ def read_records(path: Path, *, progress: Progress | None = None) -> Iterator[Re
 
     Args:
         path: The file.
-        progress: Called now and then with the bytes read and the bytes of the file.
+        progress: Called repeatedly with the bytes read and the bytes of the file.
 
     Raises:
         TableError: The file is missing, is no record file, ends in the middle of a record, or has one that is too long.

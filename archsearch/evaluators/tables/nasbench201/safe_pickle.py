@@ -1,9 +1,9 @@
-"""Pickles of plain data, read without running anything.
+"""A reader of pickles of plain data that runs no code.
 
 A pickle is a program for a small stack machine, which may name any function and call it: when the standard library loads a
-file from elsewhere, the file can do anything. The machine here knows the operations that make numbers, texts and containers.
-It makes a few more things for names of a short list (`pickled_names`), but looks no name up and calls nothing that a file says;
-what it does not know, it refuses. Source of the operations: the module `pickletools` of the standard library, protocols 2 to 5.
+file from elsewhere, the file can do anything. The machine here has the operations that make numbers, strings and containers.
+It makes a few more things for names of a short list (`pickled_names`), but it looks up no name and calls no function that a file
+names; it refuses all other operations. Source: the module `pickletools` of the standard library, protocols 2 to 5.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STOP = ord(".")
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 _BLOCK = 1 << 20
 _LONGEST_LINE = 256
-_GAP = object()  # stands in the memo for what was never put there
+_GAP = object()  # stands in the memo for a value that was never put there
 _WIDEST_GAP = 1 << 16
 # Numbers by small whole numbers, as curves have them: many operations in a row that are done at once, for speed.
 _CURVE = re.compile(rb"(?:K.G.{8})+", re.DOTALL)
@@ -73,7 +73,7 @@ class DataUnpickler:
         """Return the data of the next pickle.
 
         Raises:
-            TableError: The stream ends too early, is damaged or no pickle, or asks for more than plain data.
+            TableError: The stream ends too early, is corrupt or not a pickle, or asks for more than plain data.
         """
         self.start()
         operations = _OPERATIONS
@@ -90,7 +90,7 @@ class DataUnpickler:
             self.ended()
         except _MALFORMED as error:
             raise TableError(
-                f"{self.name}: expected a pickle of plain data; it is damaged before byte {self.offset} ({error!r}). "
+                f"{self.name}: expected a pickle of plain data; it is corrupt before byte {self.offset} ({error!r}). "
                 "Fetch the file again."
             ) from error
 
@@ -103,7 +103,7 @@ class DataUnpickler:
         """See to it that `wanted` bytes are in the buffer, and `AHEAD` if there are as many.
 
         Raises:
-            TableError: The stream ends before, or is damaged.
+            TableError: The stream ends before, or is corrupt.
         """
         parts, size = [self.buffer[self.place :]], len(self.buffer) - self.place
         self._before, self.place = self.offset, 0
@@ -121,7 +121,7 @@ class DataUnpickler:
             return b""
         except (OSError, zlib.error, BadZipFile) as error:
             raise TableError(
-                f"{self.name}: the file is damaged behind byte {self.offset} of its content ({error}). Fetch it again."
+                f"{self.name}: the file is corrupt behind byte {self.offset} of its content ({error}). Fetch it again."
             ) from error
 
     def ended(self) -> NoReturn:
@@ -141,7 +141,7 @@ class DataUnpickler:
         return content
 
     def line(self) -> str:
-        """Return the text up to the next end of a line, which is left out."""
+        """Return the string up to the next end of a line, which is left out."""
         line = bytearray()
         while (byte := self.take(1)) != b"\n":
             line += byte
@@ -338,7 +338,7 @@ def _plain(machine: DataUnpickler, content: bytes) -> bytes:
 
 
 def _skip(machine: DataUnpickler, value: int) -> None:
-    """Do nothing: protocol and frames say what is known."""
+    """Skip the protocol and the frames, which are not needed."""
 
 
 def _integer(machine: DataUnpickler, content: bytes) -> int:

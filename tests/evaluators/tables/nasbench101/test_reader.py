@@ -195,7 +195,7 @@ def test_record_of_another_form_is_named(tmp_path: Path, write_records: Writer) 
     for bad, reason in ((b"no JSON", "Expecting value"), (b"[" * 4000, "recursion")):
         with pytest.raises(TableError) as caught:
             read_nasbench101(write_records(tmp_path / "bad", [good, bad]))
-        assert str(caught.value).startswith(f"bad: record 1, at byte {len(good) + 16}, is none of NAS-Bench-101: ")
+        assert str(caught.value).startswith(f"bad: record 1, at byte {len(good) + 16}, is not one of NAS-Bench-101: ")
         assert reason in str(caught.value)
         assert str(caught.value).endswith("Give the path of nasbench_only108.tfrecord or nasbench_full.tfrecord.")
 

@@ -100,7 +100,7 @@ def test_cut_file_says_which_architecture_was_last(tmp_path: Path, content: dict
         read(path)
     path = made_up.write_torch(tmp_path / "zip", content)
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(TableError, match="zip: the zip is damaged or cut short"):
+    with pytest.raises(TableError, match="zip: the zip is corrupt or cut short"):
         read(path)
 
 
