@@ -1,78 +1,17 @@
-"""What the graph hypernetwork is compared with: training for some steps, and weights that all candidates share."""
+"""The store of weights that all networks of a space share."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-import pytest
 import torch
 
-from archsearch.errors import ArchitectureError, ConfigurationError
-from archsearch.evaluators import OneShot, SGDSteps
 from archsearch.evaluators.ghn.shared_weights import SharedWeights, channel_sources
-from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
-from archsearch.spaces.enas import ENAS
 from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 TINY = {"channels": 4, "cells_per_stage": 1}
 CONVOLUTION = SPACE.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
 POOLING = SPACE.parse("|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
-
-
-def drawn(number: int, seed: int = 0) -> list[Architecture]:
-    rng = np.random.default_rng(seed)
-    return [SPACE.sample(rng) for _ in range(number)]
-
-
-def test_more_steps_of_training_give_more() -> None:
-    few, many = (SGDSteps(SPACE, "digits", steps, scale=TINY).evaluate([CONVOLUTION])[0] for steps in (1, 40))
-    assert few.score < 0.5 < many.score
-    assert many.metrics["valid_loss"] < few.metrics["valid_loss"]
-    assert many.seconds > 0
-
-
-def test_training_that_diverges_fails() -> None:
-    wild = SGDSteps(SPACE, "digits", 14, scale=TINY, learning_rate=900.0, weight_decay=9.0)
-    [evaluation] = wild.evaluate([CONVOLUTION])
-    assert evaluation.error is not None
-    assert "lower learning_rate" in evaluation.error
-
-
-def test_shared_weights_learn_for_all_paths() -> None:
-    supernet = OneShot(SPACE, "digits", scale=TINY, learning_rate=0.05)
-    candidates = drawn(8, seed=1)
-    before = supernet.fit(1).evaluate(candidates)
-    after = supernet.fit(60).evaluate(candidates)
-    assert np.mean([each.score for each in after]) > np.mean([each.score for each in before]) + 0.1
-    assert supernet.steps_done == 60
-
-
-def test_supernet_goes_on_where_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "one-shot.pt"
-    settings = {"scale": TINY, "batch_size": 16, "spec": None}
-
-    class Interrupted(Exception):
-        pass
-
-    first = OneShot(SPACE, "digits", **settings)  # type: ignore[arg-type]
-    take = first._step
-
-    def step(weights: SharedWeights, number: int, steps: int) -> float:
-        if number == 3:
-            raise Interrupted
-        return take(weights, number, steps)
-
-    first._step = step  # type: ignore[method-assign]
-    with pytest.raises(Interrupted):
-        first.fit(5, checkpoint=path)
-    second = OneShot(SPACE, "digits", **settings).fit(5, checkpoint=path)  # type: ignore[arg-type]
-    whole = OneShot(SPACE, "digits", **settings).fit(5)  # type: ignore[arg-type]
-    assert second.settings() == whole.settings()
-    with pytest.raises(ConfigurationError, match="seed is 1; got 0"):
-        OneShot(SPACE, "digits", 1, **settings).fit(6, checkpoint=path)  # type: ignore[arg-type]
 
 
 def test_networks_share_what_has_one_place_and_one_operator() -> None:
@@ -127,20 +66,3 @@ def test_step_is_that_of_sgd_with_nesterov_momentum() -> None:
         weights.descend(keys, gradients, 0.1, 0.9, 0.01)
     for key, parameter in zip(keys, parameters, strict=True):
         assert torch.allclose(weights.values[key], parameter.detach(), atol=1e-6)
-
-
-def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="steps: expected"):
-        SGDSteps(SPACE, "digits", 0)
-    with pytest.raises(ConfigurationError, match="call fit or load first"):
-        OneShot(SPACE, "digits").evaluate([POOLING])
-    with pytest.raises(ConfigurationError, match="call fit or load first"):
-        OneShot(SPACE, "digits").state()
-    with pytest.raises(ConfigurationError, match="threads"):
-        SGDSteps(SPACE, "digits", 1, threads=0)
-    with pytest.raises(ConfigurationError, match="replicas"):
-        SGDSteps(SPACE, "digits", 1, scale={"replicas": 2})
-    with pytest.raises(ConfigurationError, match="device"):
-        SGDSteps(SPACE, "digits", 1, device="abacus", scale=TINY).evaluate([POOLING])
-    with pytest.raises(ArchitectureError, match="enas"):
-        SGDSteps(SPACE, "digits", 1, scale=TINY).evaluate([ENAS().sample(np.random.default_rng(0))])
