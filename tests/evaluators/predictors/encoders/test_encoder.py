@@ -17,7 +17,8 @@ def test_nodes_stand_in_the_order_inputs_others_padding(name: str) -> None:
     assert (place.diff(dim=2) >= 0).all()
     assert edges.sum().item() == batch.adjacency.sum()
     for row in range(20):  # the operators of both ends of the edges are those of the batch
-        given = {(a, b) for c, u, v in zip(*batch.adjacency[row].nonzero()) for a, b in [batch.operators[row, c, [u, v]]]}
+        ends = np.argwhere(batch.adjacency[row]).tolist()
+        given = {(int(batch.operators[row, c, u]), int(batch.operators[row, c, v])) for c, u, v in ends}
         found = {(int(operators[row, c, u]), int(operators[row, c, v])) for c, v, u in edges[row].nonzero().tolist()}
         assert found == given
 
