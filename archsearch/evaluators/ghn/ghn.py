@@ -205,7 +205,7 @@ class GHN(ImageEvaluator):
             ]
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return weights and optimizer as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -213,7 +213,7 @@ class GHN(ImageEvaluator):
         return {**self._origin, "task": self.task, **self._fitted().state()}
 
     def load(self, state: Mapping[str, Any]) -> GHN:
-        """Take over what another GHN with the same space, sizes and form of images has learned, and return the evaluator.
+        """Restore the saved state of a GHN with the same space, sizes and shape of images, and return the evaluator.
 
         Raises:
             ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or corrupt.
@@ -298,4 +298,4 @@ class GHN(ImageEvaluator):
 
 
 def _silent(progress: Progress) -> None:
-    """Report nothing."""
+    """Ignore a progress report."""

@@ -13,7 +13,6 @@ import torch
 
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.damaged_state import taking_over
-from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
@@ -22,7 +21,7 @@ from archsearch.evaluators.ghn.scoring import score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.step_loop import Pace, Report, print_line, run_steps
 from archsearch.evaluators.saved_state import check_identity, read_state, write_state
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces import Architecture
 
 _VERSION = 1
 _CLIP = 5.0
@@ -65,10 +64,8 @@ class OneShot(RecipeEvaluator):
         True
     """
 
-    def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **options: Any) -> None:
-        super().__init__(space, dataset, seed, **options)
-        self.weights: SharedWeights | None = None
-        self.steps_done = 0
+    weights: SharedWeights | None = None
+    steps_done: int = 0
 
     def settings(self) -> Mapping[str, Any]:
         return {**super().settings(), "weights": self._digest()}
@@ -111,7 +108,7 @@ class OneShot(RecipeEvaluator):
             return [self._evaluate(weights, architecture, batches) for architecture in architectures]
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return the shared weights, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -121,7 +118,7 @@ class OneShot(RecipeEvaluator):
         return {**self._identity(), "task": self.task, "seed": self.seed, "steps": self.steps_done, **self.weights.state()}
 
     def load(self, state: Mapping[str, Any]) -> OneShot:
-        """Take over what another evaluator with the same arguments (but the seed) has learned, and return this one.
+        """Restore the saved state of an evaluator with the same arguments (but the seed), and return this one.
 
         Raises:
             ConfigurationError: The state is of another version, space, dataset, size or recipe, or corrupt.
@@ -152,7 +149,7 @@ class OneShot(RecipeEvaluator):
         return digest.hexdigest()
 
     def _step(self, weights: SharedWeights, number: int, steps: int) -> float:
-        """Train one path on one batch; return its loss, or NaN when the gradient was not finite and the step was left out."""
+        """Train one path on one batch; return its loss, or NaN when the gradient was not finite and the step was skipped."""
         rng = np.random.default_rng([self.seed, number])
         plan = self.plan(self.space, self.space.sample(rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -42,7 +42,7 @@ class PhaseWeights(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """What is updated, and from what.
+    """The updates of the nodes and the messages that they read.
 
     Args:
         updates: Node, and whether it is in the backward half.
@@ -65,7 +65,7 @@ def run_phases(states: Tensor, weights: PhaseWeights, schedule: Schedule) -> Ten
 
 @dataclass(eq=False)
 class _Trace:
-    """What the derivative needs of each update, `[updates, A, ...]`."""
+    """Intermediate values of each update that the derivative needs, `[updates, A, ...]`."""
 
     received: Tensor
     before: Tensor

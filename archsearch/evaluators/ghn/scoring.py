@@ -29,7 +29,7 @@ class EvaluationSpec:
     batch: int = 500
 
     def settings(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the specification as plain data."""
         return {**asdict(self), "order": _ORDER_SEED}
 
     def batches(self, part: Resident) -> list[Resident]:

@@ -33,15 +33,9 @@ class SGDSteps(RecipeEvaluator):
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
         steps: Steps of each training.
         seed: Seed of weights and images; with the key of a candidate it gives the candidate's own.
-        recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images.
-        spec: Which validation images score a candidate.
-        device: `auto`, `cpu`, `cuda`, ...
-        threads: CPU threads of a call.
-        root: Folder of downloaded datasets.
-        scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
-        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
-        **changes: Changes to the recipe, such as `learning_rate=0.05`.
+        **options: Further arguments, those of `OneShot`: `recipe` (the learning rate falls to zero along half a cosine), `spec`,
+            `device`, `threads`, `root`, `scale`, `objective`, `max_budget`, and changes to the recipe, such as
+            `learning_rate=0.05`.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.

@@ -90,7 +90,7 @@ class SharedWeights:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over a copy of what `state` returned."""
+        """Restore a copy of what `state` returned."""
         self.values, self.momenta = (
             {(name, owner): value.to(self.device, copy=True) for (name, owner), value in _split(state[table])}
             for table in ("values", "momenta")

@@ -33,7 +33,7 @@ _ARCHITECTURES, _IMAGES = 0, 1
 
 
 def drawn_architectures(space: SearchSpace, number: int, seed: int, step: int, rank: int = 0) -> list[Architecture]:
-    """Return the architectures of a step."""
+    """Return the random architectures of a step."""
     rng = np.random.default_rng([seed, _ARCHITECTURES, step, rank])
     return [space.sample(rng) for _ in range(number)]
 
@@ -73,7 +73,7 @@ def loss_of(
 
 
 def take_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float) -> float:
-    """Go one step down the gradient of a loss.
+    """Take one optimizer step along the gradient of a loss.
 
     Returns:
         The loss, or NaN when the gradient is not finite; the model is then left as it was.

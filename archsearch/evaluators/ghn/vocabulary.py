@@ -91,7 +91,7 @@ class Vocabulary:
         return frozenset(self.kinds)
 
     def state(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the vocabulary as plain data."""
         return asdict(self)
 
     @classmethod
@@ -106,7 +106,7 @@ _LONGEST = 512
 
 
 def survey(space: SearchSpace, lay_out: Callable[[Architecture], Layout], sliced: bool) -> Vocabulary:
-    """Return the vocabulary of a space: of samples that are drawn until 32 in a row bring nothing new.
+    """Return the vocabulary of a space, from samples drawn until 32 in a row add nothing new.
 
     Args:
         space: The space.

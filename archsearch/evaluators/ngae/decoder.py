@@ -13,7 +13,7 @@ from archsearch.evaluators.ngae.settings import Settings
 
 
 class Decoder(nn.Module):
-    """Writes a graph in topological order: the type of each vertex, then its edges from the nearest vertex to the farthest.
+    """Generates a graph in topological order: the type of each vertex, then its edges from the nearest vertex to the farthest.
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, section 3.3. The first vertex of each cell
     starts from the latent point. A type follows from the state of the vertex before; an edge from u to v from the state of u and

@@ -77,7 +77,7 @@ class _Trainings:
         self._values = {name: array("d") for name in ("valid_accuracy", "test_accuracy", "train_accuracy", "seconds")}
 
     def add(self, record: Record) -> None:
-        """Take one record."""
+        """Add one record."""
         try:
             given = training(record.data)
         except (ValueError, RecursionError) as error:

@@ -29,7 +29,7 @@ def is_known(name: Name) -> bool:
 
 
 def make(name: Name, arguments: tuple[Any, ...]) -> Any:
-    """Return what stands for the result of a call.
+    """Return the object that stands for the result of a call.
 
     Raises:
         TypeError, ValueError, KeyError: The name cannot be called, or the arguments are not those of plain data.

@@ -27,7 +27,7 @@ _TOTAL = "total"
 
 
 class Training(NamedTuple):
-    """The end of a training.
+    """The figures at the end of a training.
 
     Attributes:
         train_accuracy: Accuracy on the training images, in percent.
@@ -67,7 +67,7 @@ def thin(dictionary: dict[Any, Any]) -> None:
 
 
 def training(result: dict[Any, Any]) -> Training:
-    """Return the end of a training.
+    """Return the figures at the end of a training.
 
     Raises:
         KeyError, TypeError, ValueError: The dictionary is no training, or its numbers make no sense.

@@ -33,7 +33,7 @@ _POINT = np.dtype([("K", "u1"), ("key", "u1"), ("G", "u1"), ("value", ">f8")])
 
 
 class Readable(Protocol):
-    """What bytes can be read from."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes; none at the end."""
@@ -100,7 +100,7 @@ class DataUnpickler:
         return self._before + self.place
 
     def fetch(self, wanted: int) -> None:
-        """See to it that `wanted` bytes are in the buffer, and `AHEAD` if there are as many.
+        """Read until `wanted` bytes are in the buffer, and `AHEAD` if the stream has as many.
 
         Raises:
             TableError: The stream ends before, or is corrupt.
@@ -150,7 +150,7 @@ class DataUnpickler:
         return line.decode()
 
     def start(self) -> None:
-        """Forget the pickle before."""
+        """Clear stack and memo."""
         self.stack, self._below, self.memo = [], [], []
 
     def refuse(self) -> None:
@@ -170,7 +170,7 @@ class DataUnpickler:
             self.place = curve.end()
 
     def marked(self) -> list[Any]:
-        """Take off and return what was put on the stack since the last mark."""
+        """Pop and return the items since the last mark."""
         items, self.stack = self.stack, self._below.pop()
         return items
 
@@ -277,7 +277,7 @@ Operation = Callable[[DataUnpickler], None]
 
 
 def _number(form: str) -> Operation:
-    """Return the operation that puts a number of a fixed size on the stack."""
+    """Return the operation that pushes a number of a fixed size."""
     packed = struct.Struct(form)
     unpack, size = packed.unpack_from, packed.size
 
@@ -289,7 +289,7 @@ def _number(form: str) -> Operation:
 
 
 def _sized(form: str, take: Callable[[DataUnpickler, bytes], Any]) -> Operation:
-    """Return the operation that puts on the stack what is made of some bytes, whose number stands before them."""
+    """Return the operation that pushes a value made of the next bytes, whose number comes first."""
     packed = struct.Struct(form)
     unpack, size = packed.unpack_from, packed.size
 
