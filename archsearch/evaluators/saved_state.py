@@ -92,18 +92,24 @@ def taking_over(owner: str) -> Iterator[None]:
 
 
 def check_identity(state: Mapping[str, Any], own: Mapping[str, Any], remedy: str) -> None:
-    """Raise ConfigurationError unless each entry of `own` is equal in a state.
+    """Raise ConfigurationError unless a saved state belongs to the object that loads it.
 
     Args:
         state: What was saved.
-        own: Entries of the object that loads it, such as its space and version.
+        own: The entries that must be equal in it, by name.
         remedy: What to do, for the message.
 
     Raises:
-        ConfigurationError: An entry differs; both sides are named.
+        ConfigurationError: An entry differs. The message has both values; of two dictionaries the parts that differ.
     """
     for name, expected in own.items():
-        if state.get(name) != expected:
-            raise ConfigurationError(
-                f"state: expected one whose {name} is {expected!r}; got {one_line(state.get(name))}. {remedy}"
-            )
+        given = state.get(name)
+        if given == expected:
+            continue
+        if isinstance(expected, dict) and isinstance(given, dict):
+            differing = [key for key in expected if expected[key] != given.get(key)]
+            expected, given = ({key: side.get(key) for key in differing} for side in (expected, given))
+        origin = f", of a model trained on {state['task']}" if "task" in state else ""
+        raise ConfigurationError(
+            f"state: expected one whose {name.replace('_', ' ')} is {expected!r}; got {one_line(given)}{origin}. {remedy}"
+        )

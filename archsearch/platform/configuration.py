@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line
+from archsearch.evaluators.settings import AtLeast, MoreThan, check_settings
 
 DEFAULT_JOB: Mapping[str, Any] = {
     "space": "cells",
@@ -69,46 +69,34 @@ class SearchConfiguration:
     space: str = "nasbench201"
     searcher: str = "evolution"
     evaluator: str = "train:digits"
-    num_candidates: int = 40
-    seed: int = 0
+    num_candidates: Annotated[int, AtLeast(1)] = 40
+    seed: Annotated[int, AtLeast(0)] = 0
     name: str | None = None
     storage: str = "runs"
     searcher_options: dict[str, Any] = field(default_factory=dict)
     evaluator_options: dict[str, Any] = field(default_factory=dict)
     objectives: list[str] = field(default_factory=lambda: ["score"])
     constraints: dict[str, str] = field(default_factory=dict)
-    batch_size: int | None = None
+    batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
-    workers: int | None = None
-    cpus_per_worker: float = 1.0
-    gpus_per_worker: float = 0.0
-    time_budget: float | None = None
+    workers: Annotated[int | None, AtLeast(1)] = None
+    cpus_per_worker: Annotated[float, MoreThan(0)] = 1.0
+    gpus_per_worker: Annotated[float, AtLeast(0)] = 0.0
+    time_budget: Annotated[float | None, MoreThan(0)] = None
     reuse: bool = True
     address: str | None = None
     tracking: str = "auto"
     system_metrics: bool = False
     study: str | None = None
-    top: int = 10
+    top: Annotated[int, AtLeast(1)] = 10
     report: bool = True
 
     def __post_init__(self) -> None:
-        for setting in dataclasses.fields(self):
-            _check_type(setting.name, str(setting.type), getattr(self, setting.name))
-        _check_texts("objectives", "a list of strings", self.objectives)
+        check_settings(self)
         _check_texts("constraints", "strings by name", (part for item in self.constraints.items() for part in item))
         for name in ("searcher_options", "evaluator_options"):
             _check_texts(name, "names that are strings", getattr(self, name))
             _check_plain(name, getattr(self, name))
-        for name in ("num_candidates", "batch_size", "workers", "top"):
-            _check_least(name, getattr(self, name), 1)
-        for name in ("seed", "gpus_per_worker"):
-            _check_least(name, getattr(self, name), 0)
-        if not self.gpus_per_worker < math.inf:
-            raise ConfigurationError(f"gpus_per_worker: expected a number from 0; got {self.gpus_per_worker!r}.")
-        for name in ("cpus_per_worker", "time_budget"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ConfigurationError(f"{name}: expected a number above 0; got {value!r}.")
         if self.name is not None and not _is_folder_name(self.name):
             raise ConfigurationError(
                 f"name: expected a folder name of at most {_LONGEST_NAME} bytes without / \\ or ~; got {self.name!r}."
@@ -243,19 +231,3 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{name}: expected numbers, strings, lists and mappings; got another type ({reason})."
         ) from error
-
-
-def _check_type(name: str, kind: str, value: Any) -> None:
-    base = kind.split(" | ", maxsplit=1)[0].split("[", maxsplit=1)[0]
-    if value is None and "None" in kind:
-        return
-    kinds: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
-    words = {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false"}
-    words |= {"dict": "a mapping", "list": "a list"}
-    if not isinstance(value, kinds[base]) or (isinstance(value, bool) and base != "bool"):
-        raise ConfigurationError(f"{name}: expected {words[base]}; got {reprlib.repr(value)}.")
-
-
-def _check_least(name: str, value: float | None, least: int) -> None:
-    if value is not None and value < least:
-        raise ConfigurationError(f"{name}: expected at least {least}; got {value!r}.")

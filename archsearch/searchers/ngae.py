@@ -25,7 +25,7 @@ ACQUISITIONS = ("ascent", "improvement")
 Vector = NDArray[np.float64]
 SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity if it is an objective
 _SHOWN = 500  # architectures of which details are kept for figures
-_FOLLOWED = 20  # starts of which the trajectory is kept for figures
+_RECORDED_STARTS = 20  # starts of which the trajectory is kept for figures
 _POINTS = 10_000  # latent points at which the expected improvement is computed
 _REHEARSED = 256  # random architectures that are fitted with the evaluated ones, so that graphs are not forgotten
 
@@ -126,7 +126,7 @@ class NGAESurrogate:
                 budget=budget,
                 best=known,
                 exclude=taken,
-                followed=_FOLLOWED,
+                recorded_starts=_RECORDED_STARTS,
                 seed=seed + number,
                 **ascent,
             )
@@ -174,13 +174,13 @@ class NGAESurrogate:
         points = np.concatenate([latents, path.trajectories.numpy().reshape(-1, latents.shape[1])])
         center = points.mean(axis=0)
         axes = np.linalg.svd(latents - center, full_matrices=False)[2][:2].T if len(latents) else np.zeros((len(center), 2))
-        steps, followed = path.trajectories.shape[:2]
+        steps, recorded = path.trajectories.shape[:2]
         return {
             "history": np.array(self._model.history),
             "scores": scores,
             "predicted": self._model.predict_latents(latents)[0],
             "points": (latents - center) @ axes,
-            "trajectories": ((path.trajectories.numpy() - center) @ axes).reshape(steps, followed, 2),
+            "trajectories": ((path.trajectories.numpy() - center) @ axes).reshape(steps, recorded, 2),
             "objectives": np.quantile(path.objectives.numpy(), (0.1, 0.5, 0.9), axis=1),
         }
 

@@ -32,7 +32,7 @@ from archsearch.evaluators.ghn.model import GraphHyperNetwork, views
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score
 from archsearch.evaluators.ghn.settings import Settings
-from archsearch.evaluators.ghn.survey import survey
+from archsearch.evaluators.ghn.vocabulary import survey
 from archsearch.spaces.cells import Cells
 from benchmarks.frame import Rows, Script, least_seconds, table
 

@@ -17,7 +17,6 @@ import torch
 from archsearch.evaluators import NGAE
 from archsearch.evaluators.ngae.ascent import ascend
 from archsearch.evaluators.ngae.generation import generate
-from archsearch.evaluators.ngae.model import GraphVAE
 from archsearch.evaluators.ngae.quality import reconstruction
 from archsearch.evaluators.ngae.training import Epoch
 from archsearch.spaces.enas import ENAS
@@ -59,8 +58,8 @@ def figures(preset: str) -> dict[str, float]:
     epoch = (time.process_time() - started) * len(train.architectures) / part
     batch = space.encode(train.architectures[:GRAPHS])
     encode = least_seconds(lambda: model.encode(batch), REPEATS)
-    core, region, rules = model._model, model._region, model._grammar
-    assert isinstance(core, GraphVAE) and region is not None and rules is not None
+    learned_space = model.latent_space
+    core, region, rules = learned_space.model, learned_space.data_region(), learned_space.grammar
     latents = region.sample(GRAPHS, torch.Generator().manual_seed(0))
     decode = least_seconds(lambda: generate(core.decoder, rules, latents), REPEATS)
     climb = least_seconds(lambda: ascend(core, region, latents, weight=0.3, steps=100), REPEATS)

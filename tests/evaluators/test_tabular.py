@@ -159,7 +159,7 @@ def test_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
     pq.write_table(table(), path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(TableError, match=r"table: .*scores.parquet is not a whole Parquet file \(.*\); fetch or make it again"):
+    with pytest.raises(TableError, match=r"table: .*scores.parquet is corrupt or not a Parquet file \(.*\); fetch or make it"):
         TabularEvaluator.from_parquet(SPACE, path, score="valid_accuracy")
 
 

@@ -1,4 +1,4 @@
-"""Candidates that are scored together: generated in chunks, executed one after the other."""
+"""Scoring of many candidates: weights generated in chunks, networks run one after the other."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LARGEST_BUFFER = 50_000_000  # numbers
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What was found out about a candidate.
+    """The outcome of scoring one candidate.
 
     Args:
         exits: `(accuracy, loss)` of each exit; empty when it failed.
         generation: Seconds of its share in making the weights.
         execution: Seconds of running the network on the images.
-        error: Why it failed.
+        error: Why it failed; None where it did not.
     """
 
     exits: tuple[tuple[float, float], ...]
@@ -55,7 +55,7 @@ def chunks(layouts: Sequence[Layout]) -> Iterator[Sequence[Layout]]:
 
 
 def num_parameters(layout: Layout) -> int:
-    """Return how many numbers are generated for a network."""
+    """Return the number of parameters that are generated for a network."""
     return sum(math.prod(want.shape) for owner in layout.owners.values() for want in owner.type.own)
 
 
@@ -93,7 +93,7 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
             rows.append(_executed(layout, parameters, batches))
             seconds.append(time.perf_counter() - begun)
         exits = [row if isinstance(row, str) else [(float(right), float(loss)) for right, loss in row.tolist()] for row in rows]
-        # A GPU works on after it was told what to do: its time is shared out like that of the telling.
+        # A GPU runs behind the calls that start its work: its time is shared out in proportion to the time of these calls.
         stretch = (_now(device) - ready) / sum(seconds)
         generation = (ready - started) / len(chunk)
         for found, spent in zip(exits, seconds, strict=True):
@@ -104,7 +104,7 @@ def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident
     """Return accuracy and loss of each exit, or why there are none."""
     try:
         return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
-    except Exception as error:  # whatever one candidate does must not cost the batch
+    except Exception as error:  # one candidate that fails must not fail the batch
         return failure_text(error)
 
 

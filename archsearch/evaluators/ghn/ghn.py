@@ -1,4 +1,4 @@
-"""The graph hypernetwork as an evaluator: it scores architectures with weights that it generates."""
+"""The graph hypernetwork as an evaluator: it scores architectures with generated weights."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.candidates import Scored, generated, scored, tensors_for
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
-from archsearch.evaluators.ghn.identity import check, trained_by, usable_with
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
-from archsearch.evaluators.ghn.presets import settings_of
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
+from archsearch.evaluators.ghn.settings import settings_of
 from archsearch.evaluators.ghn.step_loop import Pace, Progress, Report, print_line, run_steps
-from archsearch.evaluators.ghn.survey import survey, training_space
-from archsearch.evaluators.ghn.trained import Learned
+from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
-from archsearch.evaluators.ghn.vocabulary import Vocabulary
-from archsearch.evaluators.saved_state import read_state, taking_over, write_state
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
+from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
+from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
+from archsearch.evaluators.score_objective import ACCURACY
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
+
+_REMEDY = "Use the arguments of the one that was saved."
 
 
 class GHN(ImageEvaluator):
@@ -49,8 +49,8 @@ class GHN(ImageEvaluator):
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of weights, architectures and images in training.
-        preset: `default` or `paper`; see `presets`.
+        seed: Seed of weights, and of the architectures and images in training.
+        preset: `default` or `paper`; see `settings_of`.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
@@ -64,8 +64,14 @@ class GHN(ImageEvaluator):
         DatasetError: The dataset is unknown.
 
     Example:
-        >>> ghn = GHN(spaces.get("nasbench201"), "digits").fit(steps=500)
-        >>> best = max(ghn.evaluate(candidates), key=lambda evaluation: evaluation.score)
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import GHN
+        >>> space = spaces.get("nasbench201")
+        >>> ghn = GHN(space, "digits", scale={"channels": 4, "cells_per_stage": 1}).fit(steps=3)
+        >>> [evaluation] = ghn.evaluate([space.sample(np.random.default_rng(0))])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
     def __init__(
@@ -85,9 +91,18 @@ class GHN(ImageEvaluator):
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"
         self.ghn_settings = settings_of(preset, name).with_changes(**changes)
-        spec = EvaluationSpec(self.ghn_settings.evaluation_images, self.ghn_settings.evaluation_batch)
-        how = ScoreObjective(objective, max_budget)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
+        super().__init__(
+            space,
+            dataset,
+            seed,
+            spec=EvaluationSpec(images=self.ghn_settings.evaluation_images, batch=self.ghn_settings.evaluation_batch),
+            device=device,
+            threads=threads,
+            root=root,
+            scale=scale,
+            objective=objective,
+            max_budget=max_budget,
+        )
         self.training_space = training_space(space, self.ghn_settings.training_nodes)
         self._learned: Learned | None = None
         self._origin: dict[str, Any] = {}
@@ -104,7 +119,7 @@ class GHN(ImageEvaluator):
         return {**super().settings(), "weights": self._digest}
 
     def recipe(self) -> dict[str, Any]:
-        """Return all that a fit depends on but the number of its steps, as plain data: what a cache knows a state by."""
+        """Return all that a fit depends on but the number of its steps, as plain data: the key of a cache of trained states."""
         return {**self._usable_with(), **trained_by(self.training_space, self.images, self.ghn_settings, self.seed)}
 
     def fit(
@@ -116,7 +131,7 @@ class GHN(ImageEvaluator):
         report: Report = print_line,
         distributed: bool = False,
     ) -> GHN:
-        """Train until so many steps have been taken in all, and return the evaluator.
+        """Train until the total number of steps is `steps`, and return the evaluator.
 
         A step takes one batch of images and `meta_batch` random architectures. Going on from a checkpoint gives the same as a
         fit that was never interrupted.
@@ -126,14 +141,14 @@ class GHN(ImageEvaluator):
 
         Args:
             steps: Steps in all, those of earlier fits and of the checkpoint included.
-            checkpoint: A file. One that is there is loaded first; it is written now and then, at the end, and when the fit is
-                interrupted.
+            checkpoint: A file, loaded first if it exists. It is written every `checkpoint_seconds`, at the end, and at an
+                interruption.
             checkpoint_seconds: Seconds between two writings.
             report: Called with the progress every ten seconds.
             distributed: Whether the processes of a group train together. The checkpoint is then a file that all of them see.
 
         Raises:
-            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another GHN, there is no process
+            ConfigurationError: `steps` is not a positive whole number, the checkpoint is of another GHN, there is no process
                 group, or the training diverged.
             DatasetError: The images cannot be loaded.
         """
@@ -189,7 +204,7 @@ class GHN(ImageEvaluator):
             ]
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return weights and optimizer as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -197,13 +212,13 @@ class GHN(ImageEvaluator):
         return {**self._origin, "task": self.task, **self._fitted().state()}
 
     def load(self, state: Mapping[str, Any]) -> GHN:
-        """Take over what another GHN with the same space, sizes and form of images has learned, and return the evaluator.
+        """Restore the saved state of a GHN with the same space, sizes and shape of images, and return the evaluator.
 
         Raises:
-            ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or damaged.
+            ConfigurationError: The state is of another version, space, size, number of classes or shape of images, or corrupt.
         """
         with taking_over("GHN"):
-            check(state, self._usable_with())
+            check_identity(state, self._usable_with(), _REMEDY)
             vocabulary = Vocabulary.from_state(state["vocabulary"])
             learned = Learned(vocabulary, self.ghn_settings, self.seed, device_named(self.device))
             learned.load(state)
@@ -222,7 +237,7 @@ class GHN(ImageEvaluator):
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         with taking_over("GHN"):
-            check(state, self.recipe())
+            check_identity(state, self.recipe(), _REMEDY)
             further = int(state["steps"]) > self.steps_done
         if further:
             self.load(state)
@@ -282,4 +297,4 @@ class GHN(ImageEvaluator):
 
 
 def _silent(progress: Progress) -> None:
-    """Report nothing."""
+    """Ignore a progress report."""

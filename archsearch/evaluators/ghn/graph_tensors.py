@@ -1,4 +1,4 @@
-"""Several candidates as the tensors that a hypernetwork works on."""
+"""Graphs of several candidates as the padded tensors that a graph hypernetwork reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ModuleTensors:
 
     @property
     def num_nodes(self) -> int:
-        """N."""
+        """Nodes of the largest graph, N."""
         return self.kinds.shape[1]
 
     @property
@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class GraphTensors:
-    """Candidates side by side.
+    """The graphs of A candidates and the parameters that they need.
 
     Args:
         size: Number of candidates, A.

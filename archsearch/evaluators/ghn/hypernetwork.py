@@ -1,4 +1,11 @@
-"""The hypernetwork H: from the state of a node to the parameters of its operator."""
+"""The hypernetwork H, which maps the state of a node to the parameters of its operator.
+
+C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, section 3: `w_v = H(h_v)`. Here
+
+    H(h) = W_2 relu(W_1 h + b_1 + e_out + e_in) + b_2
+
+where `W_2` and `b_2` belong to a sort of parameters, and `e_out` and `e_in` are embeddings of the places of a tile of channels.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +28,7 @@ class Hypernetwork(nn.Module):
     """Two layers, shared by all nodes, with an output for each sort of parameter.
 
     An output makes kernels of a fixed size, `tile x tile` channels with the largest kernel of its sort. Tensors with fewer
-    channels and smaller kernels are slices of these, such with more channels are several of them side by side (GHN paper,
+    channels and smaller kernels are slices of these; tensors with more channels are several of them side by side (GHN paper,
     section 3), each made with an embedding of its place.
 
     Args:
@@ -87,8 +94,8 @@ class Hypernetwork(nn.Module):
             weight, bias = weight * scale, bias * scale
         tiles = self._tiled(hidden, counts).relu()
         made = torch.addmm(bias.flatten(), tiles.flatten(0, -2), weight.flatten(1))
-        whole = _joined(made.view(*tiles.shape[:-1], *bias.shape), len(cut), shape)
-        return whole if branch.role == WEIGHT or not self.settings.fan_in else _affine(whole, branch.role)
+        joined = _joined(made.view(*tiles.shape[:-1], *bias.shape), len(cut), shape)
+        return joined if branch.role == WEIGHT or not self.settings.fan_in else _affine(joined, branch.role)
 
     def _tiled(self, hidden: Tensor, counts: tuple[int, ...]) -> Tensor:
         """Return hidden units before the rectifier, `[tensors, *counts, width]`."""
@@ -113,9 +120,9 @@ def _tile(branch: Branch, tile: int) -> Shape:
     return (*(min(size, tile) for size in branch.extent[:2]), *branch.extent[2:])
 
 
-def _middle(whole: Shape, part: Shape) -> tuple[slice, ...]:
+def _middle(kernel: Shape, part: Shape) -> tuple[slice, ...]:
     """Return the slices that cut a smaller kernel out of the middle of a larger one."""
-    starts = [(size - wanted) // 2 for size, wanted in zip(whole, part, strict=True)]
+    starts = [(size - wanted) // 2 for size, wanted in zip(kernel, part, strict=True)]
     return tuple(slice(start, start + wanted) for start, wanted in zip(starts, part, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The base of evaluators whose networks run through their plans, normalised by the statistics of each batch."""
+"""The base class of evaluators that run networks from their plans, with batch normalisation by the batch at hand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import cpu_threads, device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
@@ -32,13 +33,14 @@ class ImageEvaluator(Evaluator):
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of everything random.
-        spec: Which validation images score a candidate.
+        seed: Seed of everything random.
+        spec: Which validation images score a candidate; None takes all.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -49,17 +51,19 @@ class ImageEvaluator(Evaluator):
         self,
         space: SearchSpace,
         dataset: str | Splits,
-        seed: int,
-        spec: EvaluationSpec,
+        seed: int = 0,
         *,
-        device: str,
-        threads: int,
-        root: str | None,
-        scale: Mapping[str, int] | None,
-        objective: ScoreObjective,
+        spec: EvaluationSpec | None = None,
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
-        self.images, self.spec, self.objective = ImageTask(dataset, root), spec, objective
+        self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
+        self.images = ImageTask(dataset, root)
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
@@ -138,24 +142,23 @@ class ImageEvaluator(Evaluator):
     def guarded(
         self, architecture: Architecture, score: Callable[[], Sequence[tuple[float, float]]], unusable: str
     ) -> Evaluation:
-        """Return the evaluation of a candidate; whatever goes wrong with it becomes its error.
+        """Return the evaluation of a candidate; an exception in it becomes the error of the evaluation.
 
         Args:
             architecture: The candidate.
-            score: Gives accuracy and loss of its exits.
-            unusable: What to say, with the last loss in place of `{}`, where a figure is not finite.
+            score: Returns accuracy and loss of its exits.
+            unusable: Error where a figure is not finite, with `{}` in place of the last loss.
         """
         started = time.perf_counter()
         try:
             exits = score()
-        except Exception as error:  # whatever one candidate does must not cost the batch
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            return self.failed(architecture, message, time.perf_counter() - started)
+        except Exception as error:  # one candidate that fails must not fail the batch
+            return self.failed(architecture, failure_text(error), time.perf_counter() - started)
         seconds = time.perf_counter() - started
         if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
             return self.failed(architecture, unusable.format(exits[-1][1]), seconds)
         return self.evaluation(architecture, exits, seconds)
 
     def own_threads(self) -> AbstractContextManager[None]:
-        """Use the evaluator's number of CPU threads for a while."""
+        """Return a context in which torch uses the evaluator's number of CPU threads."""
         return cpu_threads(self.threads)

@@ -1,4 +1,4 @@
-"""The graph hypernetwork: from graphs to the parameters of their networks."""
+"""The graph hypernetwork as a module: from the graphs of candidates to the parameters of their networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _POSITIONS = 8
 
 
 class GraphHyperNetwork(nn.Module):
-    """`w = H(h_v)` for each node v of each candidate, with h from the graph network (GHN paper, equations 8 to 14).
+    """Makes the parameters `w_v = H(h_v^T)` of each node v of each candidate (GHN paper, equations 8 to 14).
+
+    The first state `h_v^0` is an embedding of the type of the operator (and of its place, with `positions`); `propagation` makes
+    `h_v^T` from it.
 
     Args:
         vocabulary: Node types and outputs.

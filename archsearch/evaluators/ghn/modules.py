@@ -1,4 +1,4 @@
-"""The graphs that a hypernetwork reads: the network of an architecture, cut into modules."""
+"""Computation graphs of networks, cut into modules, as a graph hypernetwork reads them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODULE_PATTERNS = {
     "nasbench201": r"(stage\d+_cell\d+)_",
     "nasnet": r"(cell\d+)_",
 }
-"""What the names of steps of one module begin with, for the spaces whose networks repeat a module; see `module_of`."""
+"""Beginnings of the names of the steps of one module, for spaces whose networks repeat a module; see `module_numbers`."""
 
 OUTPUT = "output"
 _LARGEST_LOG = 7
@@ -47,7 +47,7 @@ class Module:
 
 
 class Owner(NamedTuple):
-    """Where parameters belong: number of the module, number of the node in it, and what the operator is."""
+    """The node that parameters belong to: number of the module, number of the node in it, and type of the operator."""
 
     module: int
     node: int
@@ -83,7 +83,7 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
     Args:
         plan: The network.
         input_shape: `(channels, height, width)` of an image.
-        pattern: Regular expression for `module_of`; an empty one makes a single module.
+        pattern: Regular expression for `module_numbers`; an empty one makes a single module.
     """
     nodes, edges, leaving = _nodes_and_edges(plan)
     positions = _positions(plan, input_shape, nodes)

@@ -1,4 +1,4 @@
-"""The evaluator that scores candidates with weights that all of them share."""
+"""The one-shot evaluator: candidates are paths through one network and share its weights."""
 
 from __future__ import annotations
 
@@ -12,35 +12,31 @@ import numpy as np
 import torch
 
 from archsearch.errors import ConfigurationError, check_whole_number
-from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.ghn.identity import check
-from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
-from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
+from archsearch.evaluators.ghn.recipe_evaluator import RecipeEvaluator
+from archsearch.evaluators.ghn.scoring import score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.step_loop import Pace, Report, print_line, run_steps
-from archsearch.evaluators.saved_state import read_state, taking_over, write_state
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective
-from archsearch.evaluators.training.augmentation import augment
-from archsearch.evaluators.training.recipe import Recipe, default_recipe
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
+from archsearch.spaces import Architecture
 
 _VERSION = 1
 _CLIP = 5.0
+_REMEDY = "Use the arguments of the one that was saved."
 
 
-class OneShot(ImageEvaluator):
+class OneShot(RecipeEvaluator):
     """Scores architectures by the validation accuracy of paths through one network that holds them all.
 
-    The rival of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each operator,
-    and a random path is trained on each batch of images, as in ENAS (H. Pham et al., ICML 2018, arXiv 1802.03268).
+    The baseline of the GHN paper (C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.3): each node keeps weights for each
+    operator, and a random path is trained on each batch of images, as in ENAS (H. Pham et al., ICML 2018, arXiv 1802.03268).
 
     Args:
         space: Space of the candidates.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of weights, paths and images.
+        seed: Seed of weights, paths and images.
         recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images. The learning
             rate falls to zero along half a cosine.
         spec: Which validation images score a candidate.
@@ -57,32 +53,18 @@ class OneShot(ImageEvaluator):
         DatasetError: The dataset is unknown.
 
     Example:
-        >>> supernet = OneShot(spaces.get("cells"), "digits").fit(steps=1000)
-        >>> supernet.evaluate(candidates)
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import OneShot
+        >>> space = spaces.get("nasbench201")
+        >>> supernet = OneShot(space, "digits", scale={"channels": 4, "cells_per_stage": 1}).fit(steps=3)
+        >>> [evaluation] = supernet.evaluate([space.sample(np.random.default_rng(0))])
+        >>> 0.0 <= evaluation.score <= 1.0
+        True
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        dataset: str | Splits,
-        seed: int = 0,
-        *,
-        recipe: Recipe | None = None,
-        spec: EvaluationSpec | None = None,
-        device: str = "auto",
-        threads: int = 1,
-        root: str | None = None,
-        scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
-        max_budget: float | None = None,
-        **changes: Any,
-    ) -> None:
-        spec = spec or EvaluationSpec()
-        how = ScoreObjective(objective, max_budget)
-        super().__init__(space, dataset, seed, spec, device=device, threads=threads, root=root, scale=scale, objective=how)
-        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
-        self.weights: SharedWeights | None = None
-        self.steps_done = 0
+    weights: SharedWeights | None = None
+    steps_done: int = 0
 
     def settings(self) -> Mapping[str, Any]:
         return {**super().settings(), "weights": self._digest()}
@@ -95,10 +77,10 @@ class OneShot(ImageEvaluator):
         checkpoint_seconds: float = 60.0,
         report: Report = print_line,
     ) -> OneShot:
-        """Train until so many steps have been taken in all, and return the evaluator; see `GHN.fit`.
+        """Train until the total number of steps is `steps`, and return the evaluator; see `GHN.fit`.
 
         Raises:
-            ConfigurationError: `steps` is no positive whole number, the checkpoint is of another evaluator, or the training
+            ConfigurationError: `steps` is not a positive whole number, the checkpoint is of another evaluator, or the training
                 diverged.
             DatasetError: The images cannot be loaded.
         """
@@ -106,7 +88,7 @@ class OneShot(ImageEvaluator):
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             state = read_state(path)
-            check(state, self._identity() | {"seed": self.seed})
+            check_identity(state, self._identity() | {"seed": self.seed}, _REMEDY)
             self.load(state)
         with self.own_threads():
             weights = self.weights = self.weights or SharedWeights(self.seed, device_named(self.device))
@@ -125,7 +107,7 @@ class OneShot(ImageEvaluator):
             return [self._evaluate(weights, architecture, batches) for architecture in architectures]
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return the shared weights, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -135,26 +117,25 @@ class OneShot(ImageEvaluator):
         return {**self._identity(), "task": self.task, "seed": self.seed, "steps": self.steps_done, **self.weights.state()}
 
     def load(self, state: Mapping[str, Any]) -> OneShot:
-        """Take over what another evaluator with the same arguments (but the seed) has learned, and return this one.
+        """Restore the saved state of an evaluator with the same arguments (but the seed), and return this one.
 
         Raises:
-            ConfigurationError: The state is of another version, space, dataset, size or recipe, or damaged.
+            ConfigurationError: The state is of another version, space, dataset, size or recipe, or corrupt.
         """
         with taking_over("one-shot evaluator"):
-            check(state, self._identity())
+            check_identity(state, self._identity(), _REMEDY)
             weights, steps = SharedWeights(state["seed"], device_named(self.device)), int(state["steps"])
             weights.load(state)
         self.weights, self.steps_done = weights, steps
         return self
 
     def _identity(self) -> dict[str, Any]:
-        recipe = {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
         return {
             "version": _VERSION,
             "space": repr(self.space),
             "dataset": self.images.digest,
             "scale": dict(self.scale),
-            "recipe": recipe,
+            "recipe": self.recipe_settings(),
         }
 
     def _digest(self) -> str:
@@ -167,18 +148,15 @@ class OneShot(ImageEvaluator):
         return digest.hexdigest()
 
     def _step(self, weights: SharedWeights, number: int, steps: int) -> float:
-        """Train one path on one batch; return its loss, or NaN when the gradient was not finite and the step was left out."""
+        """Train one path on one batch; return its loss, or NaN when the gradient was not finite and the step was skipped."""
         rng = np.random.default_rng([self.seed, number])
         plan = self.plan(self.space, self.space.sample(rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        images, recipe = self.training_images(), self.recipe
-        rows = torch.randperm(len(images), generator=generator)[: recipe.batch_size].to(images.labels.device)
-        augmented = augment(images.images[rows], generator, pad=recipe.crop, flip=recipe.flip)
+        batch = self.batch(self.training_images(), generator)
         keys = weights.grow(plan)
         for key in keys:
             weights.values[key].requires_grad_()
-        batch = Resident(augmented, images.labels[rows])
-        loss = training_loss(plan, weights.parameters(plan), batch, images.images.is_cuda)
+        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda)
         gradients = torch.autograd.grad(loss, [weights.values[key] for key in keys], materialize_grads=True)
         for key in keys:
             weights.values[key].requires_grad_(False)
@@ -187,8 +165,13 @@ class OneShot(ImageEvaluator):
         if not math.isfinite(norm):
             return math.nan
         shrunk = min(1.0, _CLIP / (norm + 1e-6))
-        rate = 0.5 * recipe.learning_rate * (1.0 + math.cos(math.pi * number / steps))
-        weights.descend(keys, [shrunk * each for each in gradients], rate, recipe.momentum, recipe.weight_decay)
+        weights.descend(
+            keys,
+            [shrunk * each for each in gradients],
+            rate=self.learning_rate(number, steps),
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+        )
         return float(loss.detach())
 
     def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:

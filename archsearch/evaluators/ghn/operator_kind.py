@@ -1,4 +1,4 @@
-"""What an operator is apart from its channels: the node types of a graph hypernetwork."""
+"""Node types of a graph hypernetwork: operators without their numbers of channels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeType:
-    """All that a graph hypernetwork needs to know of an operator. Equal operators share one object.
+    """The type of an operator: its kind, its stride and its parameters. Equal operators share one object.
 
     Args:
         kind: See the function `kind`.
@@ -72,7 +72,7 @@ class NodeType:
 
 @lru_cache(maxsize=1 << 14)
 def node_type(operator: Operator) -> NodeType:
-    """Return what a graph hypernetwork needs to know of an operator."""
+    """Return the type of an operator."""
     shapes = operator.parameter_shapes()
     own, shared = (
         tuple(Want(f"{owner}:{name}", _role(name, shapes), shape) for name, shape in shapes.items())
@@ -90,12 +90,12 @@ def kind(operator: Operator) -> str:
 
 
 def family(operator: Operator) -> str:
-    """Return what the operators have in common that differ from this one in kernel size or dilation alone."""
+    """Return the kind of the operator without kernel size and dilation, which all operators of its family share."""
     return _described(operator, _SIZES | _KERNEL)
 
 
 def stride(operator: Operator) -> int:
-    """Return by how much the operator divides height and width, as far as its fields tell."""
+    """Return the factor by which the operator divides height and width, by its fields; 1 where it has no stride."""
     if isinstance(operator, Chain):
         product = 1
         for _, link in operator.links:

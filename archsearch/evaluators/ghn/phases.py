@@ -1,7 +1,7 @@
 """The forward-backward phases of a graph network as one differentiable operation.
 
-A phase is a long row of small updates. Left to autograd each of them costs some 25 nodes of its graph; here the derivative is
-written out, which is several times as fast. All candidates take each step at once.
+A phase is a long sequence of small updates. With autograd each of them costs some 25 nodes of its graph; here the derivative
+is written out, which is several times as fast. All candidates take each step at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PhaseWeights(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """What is updated, and from what.
+    """The updates of the nodes and the messages that they read.
 
     Args:
         updates: Node, and whether it is in the backward half.
@@ -65,7 +65,7 @@ def run_phases(states: Tensor, weights: PhaseWeights, schedule: Schedule) -> Ten
 
 @dataclass(eq=False)
 class _Trace:
-    """What the derivative needs of each update, `[updates, A, ...]`."""
+    """Intermediate values of each update that the derivative needs, `[updates, A, ...]`."""
 
     received: Tensor
     before: Tensor

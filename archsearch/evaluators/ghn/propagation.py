@@ -1,4 +1,19 @@
-"""Propagation of states over a graph: equations 3, 4 and 12 to 15 of the GHN paper, for many candidates at once."""
+"""Propagation of node states over the graphs of a module, for many candidates at once.
+
+C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, sections 3 and 4. With the state
+`h_v` of node v, a GRU cell U and a perceptron M of two layers:
+
+    h_v <- U(h_v, m_v)                                      (3)
+    m_v  = sum over the nodes u that v reads of M(h_u)      (4)
+    g    = 1 / |V| * sum over v of h_v                      (12)
+
+The synchronous scheme applies (3) to all nodes at once, T times. The forward-backward scheme (15) applies it to one node at a
+time in topological order, 1, 2, ..., |V|, and then back along the reversed edges, |V| - 1, ..., 1; both halves are one of T
+phases. The input nodes of a module get the mean state g of the module before as their first message (13, 14).
+
+Virtual edges (B. Knyazev et al., NeurIPS 2021, equation 4) add to (4) the sum of `M_far(h_u) / d` over the nodes u at a distance
+d from v, with 1 < d <= `virtual_edges`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +30,7 @@ from archsearch.evaluators.ghn.settings import Settings
 class Propagator(nn.Module):
     """The graph network of a module: a GRU cell that updates states, and an MLP that makes messages.
 
-    C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, sections 3 and 4. The GRU is
-    `torch.nn.GRUCell`'s. Virtual edges: B. Knyazev et al., NeurIPS 2021, equation 4.
+    The GRU is that of `torch.nn.GRUCell`, with parameters that are drawn from a generator.
 
     Args:
         settings: `hidden`, `propagations`, scheme and directions.
@@ -37,7 +51,7 @@ class Propagator(nn.Module):
         """Return the states of all nodes after T phases.
 
         Args:
-            module: A candidates' graphs of up to N nodes.
+            module: Graphs of A candidates, of up to N nodes each.
             states: First states, `[A, N, hidden]`.
             passed: Mean states of the module before, `[A, hidden]`, which its input nodes get as a message.
 
@@ -104,7 +118,7 @@ class Propagator(nn.Module):
 
 
 class Message(nn.Module):
-    """M of equation 4: two layers with a rectifier between them."""
+    """The perceptron M of (4): two layers with a rectifier between them."""
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -120,7 +134,7 @@ class Message(nn.Module):
 
 
 def schedule(nodes: int) -> list[Update]:
-    """Return the updates of a phase of equation 15, `(node, whether in the backward half)`: 2 |V| - 1 of them.
+    """Return the updates of a phase (15), `(node, whether in the backward half)`: 2 |V| - 1 of them.
 
     The last node is not updated twice. In a graph with fewer nodes than that, the update of node i of the backward half is
     left out unless i is below its last one.
@@ -129,7 +143,7 @@ def schedule(nodes: int) -> list[Update]:
 
 
 def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor:
-    """Return the mean state of each candidate's nodes (equation 12), or what was passed on where it has no such module."""
+    """Return the mean state of each candidate's nodes (12), `[A, hidden]`; `passed` where a candidate has no such module."""
     if not module.is_padded:
         return states.mean(1)
     places = torch.arange(module.num_nodes, device=states.device)

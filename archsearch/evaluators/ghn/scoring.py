@@ -1,4 +1,4 @@
-"""Scores of networks whose weights were not trained to be theirs: each batch of images is normalised by its own statistics."""
+"""Accuracy and loss of networks with generated or shared weights; each batch is normalised by its own statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ORDER_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSpec:
-    """Which images score a candidate, and in which batches: scores depend on both, since batches give the statistics.
+    """The validation images that score a candidate, and their batches: scores depend on both, since batches give the statistics.
 
     Args:
         images: Number of validation images; 0 takes all.
@@ -29,7 +29,7 @@ class EvaluationSpec:
     batch: int = 500
 
     def settings(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the specification as plain data."""
         return {**asdict(self), "order": _ORDER_SEED}
 
     def batches(self, part: Resident) -> list[Resident]:
@@ -42,7 +42,7 @@ class EvaluationSpec:
 
 @torch.inference_mode()
 def score(plan: Plan, parameters: Parameters, batches: Sequence[Resident], mixed_precision: bool = False) -> Tensor:
-    """Return share of images classified right and mean cross-entropy in nats of each exit, `[exits, 2]`, on the device."""
+    """Return accuracy (a fraction) and mean cross-entropy (nats) of each exit, `[exits, 2]`, on the device of the batches."""
     total, images = torch.zeros(()), sum(map(len, batches))
     for batch in batches:
         logits = torch.stack(logits_of(plan, parameters, batch.images, mixed_precision))

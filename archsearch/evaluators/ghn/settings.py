@@ -1,43 +1,18 @@
-"""Sizes, training and evaluation of a graph hypernetwork, by name."""
+"""Settings of a graph hypernetwork and its presets: sizes, training and evaluation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.checked_settings import check_ranges, with_changes
-
-_NAMES = {
-    "scheme": ("forward-backward", "synchronous"),
-    "backward_messages": ("reversed", "forward"),
-    "synchronous_messages": ("incoming", "both"),
-    "stacking": ("shared", "separate"),
-    "affine": ("generated", "fixed"),
-    "schedule": ("cosine", "halving", "constant"),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "hidden": (1, 10_000),
-    "propagations": (1, 1000),
-    "virtual_edges": (0, 1000),
-    "width": (1, 100_000),
-    "tile": (1, 10_000),
-    "meta_batch": (1, 1000),
-    "batch_size": (2, 1_000_000),
-    "learning_rate": (0.0, 10.0),
-    "weight_decay": (0.0, 10.0),
-    "clip": (0.0, 1e6),
-    "max_skips": (0, 1_000_000),
-    "crop": (0, 1000),
-    "training_nodes": (0, 120),
-    "evaluation_images": (0, 1_000_000_000),
-    "evaluation_batch": (1, 1_000_000),
-}
+from archsearch.evaluators.settings import Between, check_settings, with_changes
+from archsearch.evaluators.training.recipe import default_recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a graph hypernetwork depends on but its space, dataset, size of networks, and seed.
+    """All settings of a graph hypernetwork but its space, dataset, size of networks, and seed.
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749: sections
     3, 4 and 5.1. The options of its successor are those of B. Knyazev et al., "Parameter Prediction for Unseen Deep
@@ -48,17 +23,17 @@ class Settings:
         propagations: Full phases of propagation in each module, the paper's T.
         scheme: `forward-backward` (equation 15) or `synchronous`, all nodes at once.
         backward_messages: Along which edges the backward half of a phase reads: `reversed`, or `forward` as in the first half.
-        synchronous_messages: What a node reads in the synchronous scheme: `incoming` edges, or `both` directions.
+        synchronous_messages: Edges that a node reads along in the synchronous scheme: `incoming` edges, or `both` directions.
         stacking: Whether the modules of a network have one graph network (`shared`) or each its own (`separate`).
         passing: Whether a module starts from the mean state of the one before it (equations 12 to 14).
-        positions: Whether a node's first state tells how often its map is halved, and its stride, besides its operator.
-        virtual_edges: Longest path, in edges, over which nodes read each other besides; 0 is off. GHN-2: 50.
+        positions: Whether a node's first state also encodes how often its map was halved, and its stride.
+        virtual_edges: Longest path, in edges, over which nodes also read each other, besides their edges; 0 is off. GHN-2: 50.
         module_pattern: Regular expression whose first group is the module of a step, matched with the beginning of its name; an
             empty one takes that of the space, or one module where the space has none.
         width: Hidden units of the hypernetwork H.
         normalised_states: Whether states are layer-normalised before H (GHN-2).
-        tile: Channels of the kernels that H puts out, in both directions. Fewer are sliced, more are tiled.
-        distinct_tiles: Whether H is told which tile it makes; otherwise all tiles of a kernel are alike.
+        tile: Input and output channels of the kernels that H makes. Smaller ones are sliced, larger ones are tiled.
+        distinct_tiles: Whether H reads an embedding of the tile that it makes; otherwise all tiles of a kernel are equal.
         sliced_kernels: Whether operators that differ in kernel size or dilation alone share outputs of H: the smaller kernel is
             the middle of the larger one.
         fan_in: Whether generated weights are scaled to the variance 2 / fan-in, and affine ones kept near 1 and 0 (GHN-2).
@@ -70,54 +45,48 @@ class Settings:
         schedule: `halving` after half and after three quarters of the steps, `cosine` to zero, or `constant`.
         weight_decay: Of Adam.
         clip: Largest norm of the gradient; 0 does not clip.
-        max_skips: Steps in a row whose loss or gradient may be no finite number; they are left out.
+        max_skips: Largest number of consecutive steps with an infinite or NaN loss or gradient; these are skipped.
         crop: Random crops after padding by this many pixels; 0 is off.
         flip: Random horizontal flips.
         evaluation_images: Validation images that score a candidate; 0 takes all.
-        evaluation_batch: Most of them in one batch, whose statistics normalise it.
+        evaluation_batch: Largest number of them in one batch, whose statistics normalise it.
 
     Raises:
         ConfigurationError: A value is out of its range.
     """
 
-    hidden: int = 32
-    propagations: int = 5
-    scheme: str = "forward-backward"
-    backward_messages: str = "reversed"
-    synchronous_messages: str = "incoming"
-    stacking: str = "shared"
+    hidden: Annotated[int, Between(1, 10_000)] = 32
+    propagations: Annotated[int, Between(1, 1000)] = 5
+    scheme: Literal["forward-backward", "synchronous"] = "forward-backward"
+    backward_messages: Literal["reversed", "forward"] = "reversed"
+    synchronous_messages: Literal["incoming", "both"] = "incoming"
+    stacking: Literal["shared", "separate"] = "shared"
     passing: bool = True
     positions: bool = True
-    virtual_edges: int = 0
+    virtual_edges: Annotated[int, Between(0, 1000)] = 0
     module_pattern: str = ""
-    width: int = 64
+    width: Annotated[int, Between(1, 100_000)] = 64
     normalised_states: bool = True
-    tile: int = 32
+    tile: Annotated[int, Between(1, 10_000)] = 32
     distinct_tiles: bool = True
     sliced_kernels: bool = True
     fan_in: bool = True
-    affine: str = "generated"
-    training_nodes: int = 7
-    meta_batch: int = 1
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    schedule: str = "halving"
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    max_skips: int = 10
-    crop: int = 0
+    affine: Literal["generated", "fixed"] = "generated"
+    training_nodes: Annotated[int, Between(0, 120)] = 7
+    meta_batch: Annotated[int, Between(1, 1000)] = 1
+    batch_size: Annotated[int, Between(2, 1_000_000)] = 64
+    learning_rate: Annotated[float, Between(0.0, 10.0)] = 1e-3
+    schedule: Literal["cosine", "halving", "constant"] = "halving"
+    weight_decay: Annotated[float, Between(0.0, 10.0)] = 0.0
+    clip: Annotated[float, Between(0.0, 1e6)] = 5.0
+    max_skips: Annotated[int, Between(0, 1_000_000)] = 10
+    crop: Annotated[int, Between(0, 1000)] = 0
     flip: bool = False
-    evaluation_images: int = 0
-    evaluation_batch: int = 500
+    evaluation_images: Annotated[int, Between(0, 1_000_000_000)] = 0
+    evaluation_batch: Annotated[int, Between(1, 1_000_000)] = 500
 
     def __post_init__(self) -> None:
-        for name, known in _NAMES.items():
-            if getattr(self, name) not in known:
-                raise ConfigurationError(unknown_name(name, getattr(self, name), known))
-        check_ranges(self, _RANGES)
-        for field in fields(self):
-            if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool):
-                raise ConfigurationError(f"{field.name}: expected True or False; got {getattr(self, field.name)!r}.")
+        check_settings(self)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.
@@ -126,3 +95,28 @@ class Settings:
             ConfigurationError: A setting is unknown or out of its range.
         """
         return with_changes(self, "ghn", changes)
+
+
+PRESETS = ("default", "paper")
+
+
+def settings_of(preset: str, dataset: str) -> Settings:
+    """Return the settings of a preset for a dataset.
+
+    `paper` is the published configuration (section 5.1; batch size, learning rate and its halvings are recollected from the
+    appendix), without the features and scales of its successors. `default` is made for short trainings.
+
+    Args:
+        preset: `default` or `paper`.
+        dataset: Name of a dataset such as `digits`; natural images are cropped and flipped.
+
+    Raises:
+        ConfigurationError: There is no preset of that name.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(unknown_name("preset", preset, PRESETS))
+    recipe = default_recipe(dataset)
+    settings = Settings(propagations=1, tile=8, learning_rate=1e-2, schedule="cosine", affine="fixed")
+    if preset == "paper":
+        settings = Settings(positions=False, normalised_states=False, fan_in=False)
+    return replace(settings, crop=recipe.crop, flip=recipe.flip)

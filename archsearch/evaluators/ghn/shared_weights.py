@@ -1,17 +1,17 @@
-"""Weights that the networks of a space share: one set for each place in the network and each operator."""
+"""Weights that all networks of a space share: one set for each step of the network and each operator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from archsearch.evaluators.ghn.operator_kind import Want, node_type
-from archsearch.evaluators.ghn.provenance import Sources, channel_sources
 from archsearch.evaluators.seeds import derived_seed
-from archsearch.spaces.operators import Operator, Shape
+from archsearch.spaces.operators import Concatenate, Operator, Shape, Sum
 from archsearch.spaces.plan import Plan
 
 Key = tuple[str, str]
@@ -26,14 +26,14 @@ class _Piece(NamedTuple):
 
 
 class SharedWeights:
-    """Grows as architectures come: weights belong to the name of a step and the kind of its operator.
+    """A store of weights that grows with the architectures met: a key is the name of a step and the kind of its operator.
 
-    An operator that reads a concatenation has weights for each of its sources, so that it means the same operator's channels
-    whatever stands beside them. Of tensors with more channels a network reads the first.
+    An operator that reads a concatenation has weights for each of its sources, so that they always apply to the channels of the
+    same operator, whatever is concatenated with them. A network that needs fewer channels reads the first ones.
 
     Args:
-        seed: Of the initial weights.
-        device: Where they are.
+        seed: Seed of the initial weights.
+        device: Device of the weights.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -58,7 +58,7 @@ class SharedWeights:
         return list(found)
 
     def parameters(self, plan: Plan) -> dict[str, tuple[Tensor, ...]]:
-        """Return the parameters of a network by the names of its steps; what is not there yet has its initial value."""
+        """Return the parameters of a network by the names of its steps; weights that are missing have their initial values."""
         found: dict[str, tuple[Tensor, ...]] = {}
         for name, operator, parameters in _places(plan):
             tensors = []
@@ -71,7 +71,10 @@ class SharedWeights:
     def descend(
         self, keys: Iterable[Key], gradients: Iterable[Tensor], rate: float, momentum: float, weight_decay: float
     ) -> None:
-        """Take a step of gradient descent with Nesterov momentum for the parameters that a network read."""
+        """Take a step of gradient descent with Nesterov momentum for the weights that a network read.
+
+        With gradient g and value w: `p = g + weight_decay * w`, `v <- momentum * v + p`, `w <- w - rate * (p + momentum * v)`.
+        """
         with torch.no_grad():
             for key, gradient in zip(keys, gradients, strict=True):
                 value, velocity = self.values[key], self.momenta[key]
@@ -87,7 +90,7 @@ class SharedWeights:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over a copy of what `state` returned."""
+        """Restore a copy of what `state` returned."""
         self.values, self.momenta = (
             {(name, owner): value.to(self.device, copy=True) for (name, owner), value in _split(state[table])}
             for table in ("values", "momenta")
@@ -143,6 +146,35 @@ def _first(shape: Iterable[int]) -> tuple[slice, ...]:
 
 
 def _split(table: Mapping[str, Tensor]) -> Iterable[tuple[tuple[str, str], Tensor]]:
-    for text, value in table.items():
-        name, _, owner = text.partition("|")
+    for key, value in table.items():
+        name, _, owner = key.partition("|")
         yield (name, owner), value
+
+
+Sources = tuple[tuple[str, int], ...]
+
+_NOMINAL_SIZE = 32  # channels do not depend on it
+
+
+def channel_sources(plan: Plan) -> dict[str, Sources]:
+    """Return for each operator of a plan the operators that produced its input channels, as `(source, channels)` in order.
+
+    A source is the name of the operator that made the channels; sums of several are named by all of them. Only a concatenation
+    has more than one source.
+    """
+    shapes = plan.shapes((plan.in_channels, _NOMINAL_SIZE, _NOMINAL_SIZE))
+    made: dict[int, Sources] = {0: (("images", plan.in_channels),)}
+    read: dict[str, Sources] = {}
+    for slot, step in enumerate(plan.steps, start=1):
+        inputs, channels = [made[source] for source in step.inputs], shapes[slot][0]
+        read.setdefault(step.name, inputs[0])
+        if isinstance(step.operator, Concatenate):
+            made[slot] = tuple(chain.from_iterable(inputs))
+        elif isinstance(step.operator, Sum):
+            names = dict.fromkeys(name for sources in inputs for name, _ in sources)
+            made[slot] = (("+".join(names), channels),)
+        elif node_type(step.operator).is_glue and sum(count for _, count in inputs[0]) == channels:
+            made[slot] = inputs[0]
+        else:
+            made[slot] = ((step.name, channels),)
+    return read

@@ -1,4 +1,4 @@
-"""A training that is long: progress, checkpoints, and steps that fail."""
+"""The training loop of hypernetworks and shared weights: progress, checkpoints and skipped steps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SMOOTHING = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a fit is.
+    """Progress of a fit.
 
     Args:
         done: Steps done.
         steps: Steps in all.
         loss: Mean loss of the last steps, in nats; NaN before the first.
-        seconds_left: Until the end, if it goes on like this.
+        seconds_left: Estimated seconds until the end.
     """
 
     done: int
@@ -44,13 +44,13 @@ def print_line(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When a fit reports and saves.
+    """How often a fit reports and saves, and how many steps may fail.
 
     Args:
         report: Called every ten seconds and at the end of a fit that takes longer than that.
-        save: Called now and then, at the end, and when the fit is interrupted.
+        save: Called every `save_every` seconds, at the end, and when the fit is interrupted.
         save_every: Seconds between two calls.
-        max_skips: Failed steps in a row that are allowed.
+        max_skips: Largest number of consecutive failed steps.
     """
 
     report: Report = print_line
@@ -79,7 +79,7 @@ def run_steps(done: int, steps: int, take: Callable[[int], float], pace: Pace) -
             skipped = 0 if math.isfinite(value) else skipped + 1
             if skipped > pace.max_skips:
                 raise ConfigurationError(
-                    f"learning_rate: expected one that the training survives; the loss or its gradient was not finite in "
+                    f"learning_rate: expected one with which the training converges; the loss or its gradient was not finite in "
                     f"{skipped} steps in a row, up to step {number + 1}. Lower it."
                 )
             if not skipped:

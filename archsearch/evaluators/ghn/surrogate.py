@@ -1,4 +1,4 @@
-"""A graph hypernetwork that is resident in an actor."""
+"""A graph hypernetwork as the surrogate that an actor of a model pool holds."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from archsearch.spaces import SearchSpace
 
 
 class GHNSurrogate:
-    """A `Surrogate`: scores architectures, given as texts, with the weights that a graph hypernetwork generates.
+    """A `Surrogate` that scores architectures, given as strings, with the weights that a graph hypernetwork generates.
 
     Args:
         space: Space of the architectures.
         dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
-        seed: Of the training.
+        seed: Seed of the training.
         **arguments: Further arguments of `GHN`.
 
-    Example:
-        >>> pool = ModelPool(functools.partial(GHNSurrogate, space, "digits"), ...)
     """
 
     def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **arguments: Any) -> None:
@@ -49,7 +47,7 @@ class GHNSurrogate:
         """Return columns by name, `[batch]` each: `score`, `seconds`, and the metrics of `GHN.evaluate`.
 
         Raises:
-            ArchSearchError: A candidate cannot be scored; the pool finds out which.
+            ArchSearchError: A candidate cannot be scored; the message names it.
         """
         evaluations = self.ghn.evaluate([self.ghn.space.parse(text) for text in architectures])
         for evaluation in evaluations:
@@ -63,7 +61,7 @@ class GHNSurrogate:
         }
 
     def fit(self, rows: object = None, *, steps: int, checkpoint: str | Path | None = None) -> dict[str, Any]:
-        """Train until so many steps have been taken in all, and return the state.
+        """Train until the total number of steps is `steps`, and return the state.
 
         Args:
             rows: Not read: a graph hypernetwork learns from images, not from scores.

@@ -1,27 +1,30 @@
-"""What a fit leaves: a hypernetwork, its optimizer, and how far it is."""
+"""A trained hypernetwork with its optimizer and step count, and the identity of its saved states."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.spaces import SearchSpace
 
 
 class Learned:
-    """A hypernetwork and all that is needed to go on with its training.
+    """A hypernetwork with all that is needed to continue its training.
 
     Args:
         vocabulary: Node types and outputs.
         settings: Sizes and training.
-        seed: Of the initial weights.
-        device: Where it is.
+        seed: Seed of the initial weights.
+        device: Device of the hypernetwork.
     """
 
     def __init__(self, vocabulary: Vocabulary, settings: Settings, seed: int, device: torch.device) -> None:
@@ -47,7 +50,7 @@ class Learned:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over a copy of what `state` returned."""
+        """Restore a copy of what `state` returned."""
         self.model.load_state_dict(state["model"])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": copy.deepcopy(state["moments"]), "param_groups": groups})
@@ -60,3 +63,44 @@ class Learned:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+VERSION = 1
+EVALUATION = ("evaluation_images", "evaluation_batch")
+"""Settings that nothing learned depends on."""
+TRAINING = (
+    "training_nodes",
+    "meta_batch",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "weight_decay",
+    "clip",
+    "max_skips",
+    "crop",
+    "flip",
+)
+"""Settings that a state does not depend on once it is there."""
+
+
+def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
+    """Return what must be equal for a saved state to be used, as plain data: format, space, shape of the images, sizes."""
+    return {
+        "version": VERSION,
+        "space": space.name,
+        "operators": list(space.operators),
+        "classes": images.num_classes,
+        "image_shape": list(images.input_shape),
+        "scale": dict(scale),
+        "sizes": {name: value for name, value in asdict(settings).items() if name not in EVALUATION + TRAINING},
+    }
+
+
+def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
+    """Return what must also be equal for a training to be continued, as plain data; `space` is the one trained on."""
+    return {
+        "training_space": repr(space),
+        "dataset": images.digest,
+        "training": {name: getattr(settings, name) for name in TRAINING},
+        "seed": seed,
+    }

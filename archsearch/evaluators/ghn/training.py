@@ -1,7 +1,13 @@
-"""A step of training a graph hypernetwork (GHN paper, equations 16 to 18).
+"""One training step of a graph hypernetwork.
 
-All that a step draws comes from the seed and its number, so that a fit that goes on from a checkpoint is the one that was
-never interrupted. The functions know nothing of processes: a model wrapped in `DistributedDataParallel` is trained by the same
+GHN paper, equations 16 to 18: with the parameters phi of the hypernetwork, architectures a and images x with labels y,
+
+    w_a  = GHN(a; phi)
+    L    = mean over a and (x, y) of cross_entropy(f_a(x; w_a), y)
+    phi <- phi - rate * dL/dphi,    dL/dphi = sum over a of dL/dw_a * dw_a/dphi    (here by Adam)
+
+A step draws from the seed and its own number alone, so that a fit that continues from a checkpoint equals one that was
+never interrupted. The functions do not depend on processes: a model wrapped in `DistributedDataParallel` is trained by the same
 ones, each process with a rank of its own.
 """
 
@@ -27,7 +33,7 @@ _ARCHITECTURES, _IMAGES = 0, 1
 
 
 def drawn_architectures(space: SearchSpace, number: int, seed: int, step: int, rank: int = 0) -> list[Architecture]:
-    """Return the architectures of a step."""
+    """Return the random architectures of a step."""
     rng = np.random.default_rng([seed, _ARCHITECTURES, step, rank])
     return [space.sample(rng) for _ in range(number)]
 
@@ -67,7 +73,7 @@ def loss_of(
 
 
 def take_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float) -> float:
-    """Go one step down the gradient of a loss.
+    """Take one optimizer step along the gradient of a loss.
 
     Returns:
         The loss, or NaN when the gradient is not finite; the model is then left as it was.

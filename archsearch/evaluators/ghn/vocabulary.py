@@ -1,14 +1,18 @@
-"""What a hypernetwork must know of a space beforehand: its node types, and the parameters that it has to make."""
+"""The vocabulary of a graph hypernetwork: node types of a space, and the sorts of parameters that it generates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from archsearch.errors import ArchitectureError
 from archsearch.evaluators.ghn.modules import OUTPUT, Layout
+from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.cells import Cells
 from archsearch.spaces.operators import Shape
 
 
@@ -69,7 +73,7 @@ class Vocabulary:
         return (*self.kinds, *(branch.key for branch in self.branches))
 
     def check(self, layout: Layout) -> None:
-        """Refuse a network of which something is missing.
+        """Raise ArchitectureError unless all operators of a network are in the vocabulary.
 
         Raises:
             ArchitectureError: It has an operator of another type.
@@ -87,7 +91,7 @@ class Vocabulary:
         return frozenset(self.kinds)
 
     def state(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the vocabulary as plain data."""
         return asdict(self)
 
     @classmethod
@@ -95,3 +99,39 @@ class Vocabulary:
         """Return the vocabulary that `state` came from."""
         branches = tuple(Branch(each["key"], each["role"], tuple(each["extent"])) for each in state["branches"])
         return cls(tuple(state["kinds"]), branches, state["num_modules"], state["num_nodes"])
+
+
+_QUIET = 32
+_LONGEST = 512
+
+
+def survey(space: SearchSpace, lay_out: Callable[[Architecture], Layout], sliced: bool) -> Vocabulary:
+    """Return the vocabulary of a space, from samples drawn until 32 in a row add nothing new.
+
+    Args:
+        space: The space.
+        lay_out: Makes the layout of an architecture.
+        sliced: The setting `sliced_kernels`.
+    """
+    rng = np.random.default_rng(0)
+    found = Vocabulary()
+    quiet = drawn = 0
+    while quiet < _QUIET and drawn < _LONGEST:
+        wider = found.merged(Vocabulary.of(lay_out(space.sample(rng)), sliced))
+        quiet = 0 if wider.names != found.names else quiet + 1
+        found, drawn = wider, drawn + 1
+    return found
+
+
+def training_space(space: SearchSpace, nodes: int) -> SearchSpace:
+    """Return the space that a hypernetwork is trained on: that of smaller blocks where the space has a choice.
+
+    The paper trains on blocks of 7 nodes and searches among blocks of 17 (section 5.4: the fewer the better).
+
+    Args:
+        space: The space to be searched.
+        nodes: Nodes of a block in training; 0 takes those of the space.
+    """
+    if isinstance(space, Cells) and 0 < nodes < space.nodes:
+        return Cells(nodes, space.in_degree)
+    return space

@@ -1,4 +1,12 @@
-"""Gradient ascent in the latent space."""
+"""Gradient ascent in the latent space, kept within the region of the data.
+
+J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equation 7. From a point s the ascent climbs
+
+    J(s) = f_p(s) - weight * f_c(s),    s <- s + step * dJ/ds    (7)
+
+with the predictors f_p of performance and f_c of complexity. Here the step is taken in the coordinates of the region of the data:
+with its axes A, `s = center + A t` and `t <- t + step * A^T dJ/ds`.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +22,12 @@ REGIONS = ("ball", "prior", "free")
 
 
 class Path(NamedTuple):
-    """Where an ascent led.
+    """The outcome of an ascent.
 
     Args:
-        latents: `[starts, latent]` the last points.
-        objectives: `[steps + 1, starts]` what was climbed, at each point on the way.
-        trajectories: `[steps + 1, followed, latent]` the points of the first starts on the way.
+        latents: `[starts, latent]` last points.
+        objectives: `[steps + 1, starts]` objective J at each point of each trajectory.
+        trajectories: `[steps + 1, recorded_starts, latent]` trajectories of the first starts.
     """
 
     latents: Tensor
@@ -37,23 +45,23 @@ def ascend(
     steps: int = 100,
     step: float = 0.1,
     keep: str = "ball",
-    followed: int = 0,
+    recorded_starts: int = 0,
 ) -> Path:
-    """Climb `performance - weight * complexity` from many points at once (NGAE, equation 7).
+    """Climb `performance - weight * complexity` from many points at once (7).
 
-    Steps are taken in the coordinates of the region, where a step is in standard deviations of the data: one size suits every
+    Steps are taken in the coordinates of the region, whose unit is a standard deviation of the data: one step size suits every
     space and every scale of the latent space.
 
     Args:
-        model: Gives the figures.
-        region: Where the data is.
+        model: The trained model.
+        region: Region of the data.
         starts: `[starts, latent]`.
-        weight: Of the complexity.
-        steps: How many.
-        step: Times the gradient is added.
+        weight: Weight of the complexity.
+        steps: Number of steps.
+        step: Step size, the factor of the gradient.
         keep: How points are kept near the data: `ball` brings back each that leaves the region; `prior` subtracts from the
             objective half the square of the distance, times `step`; `free` lets them go, as the paper does.
-        followed: Of so many starts the way is told.
+        recorded_starts: Number of starts whose trajectory is recorded.
     """
     coordinates = region.coordinates(starts)
     objectives, trajectories = [], []
@@ -64,7 +72,7 @@ def ascend(
             complexity, slope = model.complexity.with_gradient(latents)
             figures, gradient = figures - weight * complexity, gradient - weight * slope
         objectives.append(figures)
-        trajectories.append(latents[:followed])
+        trajectories.append(latents[:recorded_starts])
         if number < steps:
             coordinates = coordinates + step * (gradient @ region.axes)
             if keep == "ball":

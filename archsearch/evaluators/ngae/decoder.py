@@ -1,4 +1,4 @@
-"""The decoder: a latent point becomes a graph, vertex by vertex and edge by edge."""
+"""The decoder, which generates a graph from a latent point, vertex by vertex and edge by edge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archsearch.evaluators.ngae.settings import Settings
 
 
 class Decoder(nn.Module):
-    """Writes a graph in topological order: the type of each vertex, then its edges from the nearest vertex to the farthest.
+    """Generates a graph in topological order: the type of each vertex, then its edges from the nearest vertex to the farthest.
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, section 3.3. The first vertex of each cell
     starts from the latent point. A type follows from the state of the vertex before; an edge from u to v from the state of u and
@@ -21,10 +21,10 @@ class Decoder(nn.Module):
     the states, and in a part of the logits that is linear in the latent point.
 
     Args:
-        grammar: What may be written.
+        grammar: Rules of the graphs.
         settings: Sizes of the model.
         messages: The gated sum, shared with the encoder.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, grammar: Grammar, settings: Settings, messages: Messages, generator: torch.Generator) -> None:
@@ -54,7 +54,7 @@ class TypeHead(nn.Module):
     Args:
         grammar: The types that each vertex may have.
         settings: Sizes of the model.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     allowed: Tensor
@@ -109,7 +109,7 @@ class EdgeHead(nn.Module):
     Args:
         grammar: The edges that are there or not.
         settings: Sizes of the model.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     sources: Tensor

@@ -1,4 +1,4 @@
-"""The encoder: a graph becomes a normal distribution in the latent space."""
+"""The encoder, which maps a graph to a normal distribution in the latent space."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from archsearch.evaluators.ngae.settings import Settings
 class Encoder(nn.Module):
     """Asynchronous message passing in topological order, along the edges and against them, then mean and log-variance.
 
-    J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equations 1 to 3. The graph is read at the
-    output in the one direction, and at the inputs in the other; with `reads_all` at all vertices in both. Several cells stand
-    side by side.
+    J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equations 1 to 3. With the type x_v of
+    vertex v and the gated sum of its messages (see `propagation`):
+
+        m_v = sum over u -> v of g(h_u)                          (1)
+        h_v = GRU(x_v, m_v)                                      (2)
+        mean, log-variance = W [h; h'] + b                       (3)
+
+    where h is read at the output and h', of the reversed graph, at the inputs; with `reads_all` both are read at all vertices.
+    Several cells are encoded side by side.
 
     Args:
         grammar: Sizes of the graphs.
         inputs: Inputs of a cell.
         settings: Sizes of the model.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, grammar: Grammar, inputs: int, settings: Settings, generator: torch.Generator) -> None:

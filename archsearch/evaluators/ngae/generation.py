@@ -1,4 +1,4 @@
-"""Writing graphs that obey the rules of a space, for a whole batch of latent points at once."""
+"""Generation of graphs that obey the rules of a space, for a batch of latent points at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from archsearch.evaluators.ngae.graphs import ABSENT, Graphs
 def generate(decoder: Decoder, grammar: Grammar, latents: Tensor, generator: torch.Generator | None = None) -> Graphs:
     """Return a graph for each latent point; each decision is drawn, or the likelier one is taken.
 
-    Where a rule leaves no choice the decoder is not asked: edges that all graphs have, vertices that the output must read because
-    no other does, an edge where a vertex would have too few, none where it has enough or the graph has.
+    Where a rule leaves no choice the decoder is not evaluated: edges that all graphs have, vertices that the output must read
+    because no other does, an edge where a vertex would have too few, none where it has enough or the graph has.
 
     Args:
         decoder: Gives the probabilities.

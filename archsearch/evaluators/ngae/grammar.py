@@ -1,4 +1,4 @@
-"""The rules that graphs of a space obey, so that a decoder writes no others."""
+"""Rules of the graphs of a space, learned from random architectures, which restrict a decoder to valid graphs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from archsearch.evaluators.ngae.graphs import ABSENT, Graphs, from_batch
 from archsearch.spaces import SearchSpace
 
 _SAMPLES = 3000
-_EVIDENCE = 20  # of a rule without exception in so many graphs we say that it holds
-_RARE = 0.01  # a bound that fewer graphs reach is taken for one of chance
+_EVIDENCE = 20  # a rule holds if this many graphs could break it and none does
+_RARE = 0.01  # a bound counts if at least this share of graphs reaches it
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a decoder may write at each place, learned from random architectures of a space.
+    """The types and edges that a decoder may generate at each place.
 
-    The decisions left to a decoder are the types of vertices that differ between graphs, and the edges that are `free`. Texts
-    of the space's own `decode` have the last word on what is valid.
+    The decisions left to a decoder are the types of vertices that differ between graphs, and the edges that are `free`. The
+    method `decode` of the space has the last word on whether a graph is valid.
 
     Args:
         types: `[cells, vertices, types]` bool: the types that a vertex may have.
@@ -74,8 +74,8 @@ class Grammar:
 
         Args:
             space: The space.
-            seed: Of the architectures.
-            samples: How many.
+            seed: Seed of the architectures.
+            samples: Number of architectures.
         """
         rng = np.random.default_rng(seed)
         batch = space.encode([space.sample(rng) for _ in range(samples)])

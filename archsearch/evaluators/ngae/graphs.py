@@ -1,4 +1,4 @@
-"""Graphs of a population as the tensors that the auto-encoder reads and writes."""
+"""Populations of graphs as the tensors that the auto-encoder reads and generates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Graphs(NamedTuple):
 
 
 def from_batch(batch: GraphBatch, vertices: int) -> Graphs:
-    """Return a population as tensors with so many vertices a cell, at least those of the largest graph."""
+    """Return a population as tensors with `vertices` vertices a cell, at least those of the largest graph."""
     rows, cells, given = batch.operators.shape
     types = np.zeros((rows, cells, vertices), dtype=np.int64)
     edges = np.zeros((rows, cells, vertices, vertices), dtype=bool)

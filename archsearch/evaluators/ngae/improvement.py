@@ -1,8 +1,6 @@
-"""Bayesian optimisation in the latent space: what D-VAE does where NGAE climbs."""
+"""Expected improvement of a Gaussian process in the latent space (D-VAE), the alternative to gradient ascent."""
 
 from __future__ import annotations
-
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +12,24 @@ Vector = NDArray[np.float64]
 def expected_improvement(latents: Vector, values: Vector, points: Vector, seed: int) -> Vector:
     """Return the expected improvement on the best value at latent points, `[points]`.
 
-    M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, section 4.2; the process
-    has all evaluated points where theirs, with thousands of them, is sparse.
+    M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, section 4.2:
+
+        EI(z) = E[max(f(z) - f*, 0)] = (m(z) - f*) Phi(u) + s(z) phi(u),   u = (m(z) - f*) / s(z)
+
+    where `m` and `s` are mean and standard deviation of the process, `f*` the best value, and `Phi` and `phi` distribution and
+    density of the standard normal. The process has all evaluated points, where that of D-VAE, with thousands, is sparse.
 
     Args:
         latents: `[evaluated, latent]` encodings of what was evaluated.
         values: `[evaluated]` scores, larger is better.
         points: `[points, latent]`.
-        seed: Of the fit's restarts.
+        seed: Seed of the fit.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    from archsearch.evaluators.matern import matern_kernel, most_likely  # scikit-learn takes a second to import
 
     scale = np.maximum(latents.std(axis=0), 1e-6 * max(1e-9, latents.std()))
-    kernel = ConstantKernel(1.0) * Matern(length_scale=latents.shape[1] ** 0.5, nu=2.5) + WhiteKernel(0.1, (1e-4, 1.0))
-    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound that is reached is no reason to stop
-        process.fit(latents / scale, values)
+    kernel = matern_kernel(latents.shape[1] ** 0.5, noise=(1e-4, 1.0))
+    process = most_likely(kernel, latents / scale, values, seed=seed, normalised=True)
     mean, deviation = process.predict(points / scale, return_std=True)
     gain = mean - values.max()
     scaled = gain / np.maximum(deviation, 1e-12)

@@ -1,4 +1,12 @@
-"""Encoder, decoder and predictors as one model with one objective."""
+"""The graph variational auto-encoder with its two predictors, and its objective.
+
+J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equation 6. With the mean m and the variance
+v of an encoded graph G, of performance p and complexity c:
+
+    z = m + noise * sqrt(v) * e,  e ~ N(0, I)
+    L = -log P(G | z) + w_KL * KL + w_p * (f_p(m) - p)^2 + w_c * (f_c(m) - c)^2    (6)
+    KL(N(m, v) || N(0, I)) = 1/2 * sum over dimensions of (m^2 + v - 1 - log v)
+"""
 
 from __future__ import annotations
 
@@ -19,10 +27,10 @@ class Losses(NamedTuple):
     """The parts of the objective, each the mean over a batch.
 
     Args:
-        reconstruction: Of the graphs, nats.
-        divergence: Kullback-Leibler, from the standard normal distribution, nats.
-        performance: Squared error of what is predicted, over the architectures whose performance is known.
-        complexity: Likewise.
+        reconstruction: Negative log-likelihood of the graphs, nats.
+        divergence: Kullback-Leibler divergence from the standard normal distribution, nats.
+        performance: Squared error of the predicted performance, over the architectures whose performance is known.
+        complexity: Squared error of the predicted complexity, likewise.
     """
 
     reconstruction: Tensor
@@ -35,10 +43,10 @@ class GraphVAE(nn.Module):
     """The auto-encoder with its predictors, J. Li et al., arXiv 2006.10310, figure 1.
 
     Args:
-        grammar: What graphs look like.
+        grammar: Rules of the graphs.
         inputs: Inputs of a cell.
-        settings: Sizes.
-        generator: Source of the first weights.
+        settings: Sizes and weights of the objective.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, grammar: Grammar, inputs: int, settings: Settings, generator: torch.Generator) -> None:
@@ -50,7 +58,7 @@ class GraphVAE(nn.Module):
         self.complexity = LatentPredictor(settings.latent, settings.head, settings.sigmoid, generator)
 
     def losses(self, graphs: Graphs, targets: Tensor, grammar: Grammar, generator: torch.Generator) -> Losses:
-        """Return the parts of the objective (NGAE, equation 6).
+        """Return the parts of the objective (6).
 
         Args:
             graphs: A batch.
@@ -70,7 +78,7 @@ class GraphVAE(nn.Module):
         )
 
     def objective(self, losses: Losses) -> Tensor:
-        """Return the weighted sum of the parts."""
+        """Return the weighted sum of the parts (6)."""
         settings = self.settings
         return (
             losses.reconstruction

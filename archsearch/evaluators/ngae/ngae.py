@@ -1,47 +1,44 @@
-"""Neural architecture optimization with a graph variational auto-encoder."""
+"""NGAE: neural architecture optimization with a graph variational auto-encoder."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
-from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
-from archsearch.evaluators.ngae.graphs import Graphs, from_batch, to_batch
+from archsearch.evaluators.ngae.latent_space import Architectures, LatentSpace, Vector, graphs_of
 from archsearch.evaluators.ngae.model import GraphVAE
-from archsearch.evaluators.ngae.proposals import Proposals, Proposer
+from archsearch.evaluators.ngae.proposals import Proposals, propose
 from archsearch.evaluators.ngae.region import Region
 from archsearch.evaluators.ngae.settings import Settings, settings_of
 from archsearch.evaluators.ngae.targets import Scale, checked, joined
 from archsearch.evaluators.ngae.training import Epoch, train
 from archsearch.evaluators.saved_state import check_identity, taking_over
-from archsearch.spaces import Architecture, GraphBatch, SearchSpace
+from archsearch.spaces import Architecture, SearchSpace
 
-Vector = NDArray[np.float64]
-Architectures = Sequence[Architecture] | GraphBatch
 _VERSION = 1
-_CHUNK = 1024  # graphs that are encoded or written at once
+_REMEDY = "Make the model for the space of the one that was saved, with the same version of archsearch."
 
 
 class NGAE:
     """Maps architectures to a latent space, predicts accuracy and complexity there, and climbs to better ones.
 
     J. Li, Y. Liu, J. Liu, W. Wang, "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310. It works on every space:
-    the decoder learns the rules of the space from random architectures of it, and writes no graph that breaks them.
+    the decoder learns the rules of the space from random architectures of it, and generates no graph that breaks them.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
     Args:
         space: Space of the architectures.
-        seed: Of weights, order and noise.
+        seed: Seed of weights, order and noise.
         preset: `default` or `paper`; see `settings`.
         device: `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
@@ -50,8 +47,14 @@ class NGAE:
         ConfigurationError: A name is unknown or a setting is out of range.
 
     Example:
-        >>> model = NGAE(space).fit(architectures, accuracy, [space.cost(each).macs for each in architectures])
-        >>> model.ascend(10, best=architectures[:100]).architectures
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import NGAE
+        >>> space, rng = spaces.get("enas"), np.random.default_rng(0)
+        >>> architectures = [space.sample(rng) for _ in range(50)]
+        >>> model = NGAE(space, width=16, epochs=2).fit(architectures, np.linspace(0.5, 0.9, 50))
+        >>> len(model.ascend(3, starts=20, steps=5).architectures)
+        3
     """
 
     def __init__(
@@ -61,10 +64,7 @@ class NGAE:
         self.space, self.seed, self.device = space, seed, torch.device(device)
         self.settings: Settings = settings_of(preset).with_changes(**changes)
         self.history: list[Epoch] = []
-        self._grammar: Grammar | None = None
-        self._model: GraphVAE | None = None
-        self._region: Region | None = None
-        self._accuracy = self._complexity = Scale(0.0, 0.0)
+        self._latent: LatentSpace | None = None
 
     def fit(
         self,
@@ -82,9 +82,9 @@ class NGAE:
             architectures: At least two, or graphs as `space.encode` gives them.
             accuracy: `[architectures]` fractions, higher is better, NaN where unknown; None where all are.
             complexity: `[architectures]` MACs or any other cost, likewise. Where all are the same it is not learned.
-            warm: Go on from the last fit. Without an earlier one this is a fit like any other.
+            warm: Whether to continue from the last fit; without an earlier one this is a fit like any other.
             epochs: Passes over the architectures; None takes `epochs` of the settings.
-            on_epoch: Is told the number of each epoch, from 1, and what it showed.
+            on_epoch: Called after each epoch with its number, from 1, and its losses.
 
         Raises:
             ArchitectureError: An architecture is not of the space.
@@ -97,19 +97,35 @@ class NGAE:
         if number < 2:
             raise ConfigurationError(f"architectures: expected at least 2 to learn from; got {number}.")
         known = checked("accuracy", accuracy, number, 1.0), checked("complexity", complexity, number, np.inf)
-        graphs = self._graphs(architectures)
-        if self._model is None or not warm:
-            self._grammar = Grammar.of(self.space).widened(graphs.to(torch.device("cpu"))).to(self.device)
-        self._accuracy, self._complexity = (Scale.of(figures, not self.settings.sigmoid) for figures in known)
-        targets = joined(self._accuracy.learned(known[0]), self._complexity.learned(known[1])).to(self.device)
-        grammar = self._rules()
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        if self._model is None or not warm:
+        latent = self._latent if warm else None
+        if latent is None:
+            rules = Grammar.of(self.space)
+            graphs = graphs_of(self.space, rules, architectures)
+            grammar, graphs = rules.widened(graphs).to(self.device), graphs.to(self.device)
             first = torch.Generator().manual_seed(self.seed)
-            self._model = GraphVAE(grammar, self.space.num_inputs, self.settings, first).to(self.device)
-        self.history = train(self._model, grammar, graphs, targets, epochs or self.settings.epochs, generator, on_epoch)
-        self._region = Region.of(self._means(graphs))
+            model = GraphVAE(grammar, self.space.num_inputs, self.settings, first).to(self.device)
+        else:
+            grammar, model = latent.grammar, latent.model
+            graphs = graphs_of(self.space, grammar, architectures)
+        scales = [Scale.of(figures, not self.settings.sigmoid) for figures in known]
+        targets = joined(*(scale.learned(figures) for scale, figures in zip(scales, known, strict=True))).to(self.device)
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        region = self._latent.region if self._latent else None
+        self._latent = LatentSpace(self.space, grammar, model, accuracy=scales[0], complexity=scales[1], region=region)
+        self.history = train(model, grammar, graphs, targets, epochs or self.settings.epochs, generator, on_epoch)
+        self._latent = replace(self._latent, region=Region.of(self._latent.means(graphs)))
         return self
+
+    @property
+    def latent_space(self) -> LatentSpace:
+        """The latent space of the model.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        if self._latent is None:
+            raise ConfigurationError("NGAE: it has learned nothing yet; call fit or load first.")
+        return self._latent
 
     def encode(self, architectures: Architectures) -> Vector:
         """Return the mean in the latent space of each architecture, `[architectures, latent]`.
@@ -118,9 +134,7 @@ class NGAE:
             ArchitectureError: One is not of the space.
             ConfigurationError: There was no fit before.
         """
-        self._fitted()
-        latents: Vector = self._means(self._graphs(architectures)).double().cpu().numpy()
-        return latents
+        return self.latent_space.encode(architectures)
 
     def decode(self, latents: ArrayLike, *, sample: bool = False, seed: int = 0) -> list[Architecture]:
         """Return the architectures of latent points.
@@ -128,25 +142,12 @@ class NGAE:
         Args:
             latents: `[points, latent]`.
             sample: Whether each decision is drawn with its probability; otherwise the likelier one is taken.
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Raises:
             ConfigurationError: There was no fit before, the points have another width, or one is not finite.
         """
-        model = self._fitted()
-        array = np.asarray(latents, dtype=np.float64)
-        if array.ndim != 2 or array.shape[1] != self.settings.latent:
-            raise ConfigurationError(
-                f"latents: expected points [points, {self.settings.latent}] of this model; got {list(array.shape)}."
-            )
-        if not np.isfinite(array).all():
-            raise ConfigurationError("latents: expected finite points; got NaN or infinity. Take smaller steps.")
-        generator = torch.Generator(self.device).manual_seed(seed) if sample else None
-        points = torch.tensor(array, dtype=torch.float32, device=self.device)
-        found: list[Architecture] = []
-        for chunk in points.split(_CHUNK):
-            found += self._architectures(generate(model.decoder, self._rules(), chunk, generator))
-        return found
+        return self.latent_space.decode(latents, sample=sample, seed=seed)
 
     def predict(self, architectures: Architectures) -> Vector:
         """Return the predicted accuracy of each architecture, `[architectures]` fractions.
@@ -155,8 +156,9 @@ class NGAE:
             ArchitectureError: One is not of the space.
             ConfigurationError: No accuracies were learned before.
         """
-        self._check_learned("accuracy", self._accuracy)
-        return self.predict_latents(self.encode(architectures))[0]
+        space = self.latent_space
+        _check_learned("accuracy", space.accuracy)
+        return space.predict_latents(space.encode(architectures))[0]
 
     def predict_complexity(self, architectures: Architectures) -> Vector:
         """Return the predicted complexity of each architecture, `[architectures]`, in the unit of the fit.
@@ -165,8 +167,9 @@ class NGAE:
             ArchitectureError: One is not of the space.
             ConfigurationError: No complexities were learned before.
         """
-        self._check_learned("complexity", self._complexity)
-        return self.predict_latents(self.encode(architectures))[1]
+        space = self.latent_space
+        _check_learned("complexity", space.complexity)
+        return space.predict_latents(space.encode(architectures))[1]
 
     def sample_latents(self, number: int, seed: int = 0) -> Vector:
         """Return latent points `[number, latent]` from the normal distribution with the mean and variance of the data.
@@ -174,21 +177,15 @@ class NGAE:
         Raises:
             ConfigurationError: There was no fit before.
         """
-        self._fitted()
-        assert self._region is not None
-        points: Vector = self._region.sample(number, torch.Generator(self.device).manual_seed(seed)).double().cpu().numpy()
-        return points
+        return self.latent_space.sample_latents(number, seed)
 
-    @torch.inference_mode()
     def predict_latents(self, latents: ArrayLike) -> tuple[Vector, Vector]:
         """Return predicted accuracy and complexity of latent points `[points, latent]`, `[points]` each.
 
         Raises:
             ConfigurationError: There was no fit before.
         """
-        model = self._fitted()
-        points = torch.tensor(np.asarray(latents), dtype=torch.float32, device=self.device)
-        return self._accuracy.figures(model.performance(points)), self._complexity.figures(model.complexity(points))
+        return self.latent_space.predict_latents(latents)
 
     def ascend(
         self,
@@ -202,54 +199,73 @@ class NGAE:
         region: str = "ball",
         best: Architectures = (),
         exclude: Collection[str] = (),
-        followed: int = 0,
+        recorded_starts: int = 0,
         seed: int = 0,
     ) -> Proposals:
-        """Return up to `n` new architectures that gradient ascent from many points leads to (NGAE, equation 7).
+        """Return up to `n` new architectures that gradient ascent from many points leads to (NGAE, equation 7; see `ascent`).
 
-        The points that it leads to are decoded, encoded again and ranked by what is predicted then: a point far from the data may
-        promise what its architecture does not hold.
+        The last points are decoded, encoded again and ranked by the predictions then, because those for a point far from the data
+        may not hold for its architecture.
 
         Args:
-            n: How many are wanted.
-            weight: Of the complexity against the accuracy, both in standard deviations; not used where complexity was not
+            n: Number of architectures that are wanted.
+            weight: Weight of the complexity against the accuracy, both in standard deviations; not used where complexity was not
                 learned.
             budget: Largest complexity, in the unit of the fit; the weight is then the smallest that keeps the proposals below.
             starts: Points to start from: half of them the encodings of `best`, the others from the distribution of the data.
             steps: Steps of the ascent.
-            step: Their size in standard deviations of the data for each unit of gradient.
+            step: Step size in standard deviations of the data for each unit of gradient.
             region: How points are kept near the data: `ball`, `prior` or `free`; see `ascent`.
             best: Known architectures to start from.
             exclude: Keys of architectures that are not proposed.
-            followed: Of so many starts the way is told.
-            seed: Of the starts and of what is drawn where the ascent yields too little that is new.
+            recorded_starts: Number of starts whose trajectory is recorded.
+            seed: Seed of the starts, and of what is drawn where the ascent yields too few new architectures.
 
         Raises:
             ConfigurationError: An argument is out of range, or no accuracies were learned before.
         """
-        model = self._fitted()
-        self._check_learned("accuracy", self._accuracy)
+        space = self.latent_space
+        _check_learned("accuracy", space.accuracy)
         for name, value in (("n", n), ("starts", starts), ("steps", steps)):
             check_whole_number(name, value)
         if region not in REGIONS:
             raise ConfigurationError(f"region: expected one of {', '.join(REGIONS)}; got {region!r}.")
         if budget is not None:
-            self._check_learned("complexity", self._complexity)
-        assert self._region is not None
-        kept = self._region
+            _check_learned("complexity", space.complexity)
+        kept = space.data_region()
 
-        def climb(points: torch.Tensor, weight: float, followed: int) -> Path:
-            slope = weight if self._complexity.spread else 0.0
-            return ascend(model, kept, points, weight=slope, steps=steps, step=step, keep=region, followed=followed)
+        def climb(points: torch.Tensor, weight: float, recorded_starts: int) -> Path:
+            return ascend(
+                space.model,
+                kept,
+                points,
+                weight=weight if space.complexity.spread else 0.0,
+                steps=steps,
+                step=step,
+                keep=region,
+                recorded_starts=recorded_starts,
+            )
 
-        return Proposer(self, kept, climb, np.random.default_rng(seed)).propose(
-            n, weight, budget, starts, self.encode(best) if len(best) else None, set(exclude), followed
+        return propose(
+            space,
+            climb,
+            n,
+            weight=weight,
+            budget=budget,
+            starts=starts,
+            best=space.encode(best) if len(best) else None,
+            exclude=set(exclude),
+            recorded_starts=recorded_starts,
+            rng=np.random.default_rng(seed),
         )
 
     def objective(self, accuracy: Vector, complexity: Vector, weight: float) -> Vector:
-        """Return `accuracy - weight * complexity`, both as they are learned: in standard deviations."""
-        learned = self._accuracy.learned(accuracy)
-        return learned - weight * self._complexity.learned(complexity) if self._complexity.spread else learned
+        """Return `accuracy - weight * complexity`, both as they are learned: in standard deviations.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        return self.latent_space.objective(accuracy, complexity, weight)
 
     @property
     def num_parameters(self) -> int:
@@ -258,7 +274,7 @@ class NGAE:
         Raises:
             ConfigurationError: There was no fit before.
         """
-        return sum(parameter.numel() for parameter in self._fitted().parameters())
+        return sum(parameter.numel() for parameter in self.latent_space.model.parameters())
 
     def state(self) -> dict[str, Any]:
         """Return what was learned as tensors and plain data that `torch.load(..., weights_only=True)` reads.
@@ -266,92 +282,50 @@ class NGAE:
         Raises:
             ConfigurationError: There was no fit before.
         """
-        model, region = self._fitted(), self._region
-        assert region is not None
+        space = self.latent_space
         return copy.deepcopy(
             {
                 **self._identity(),
                 "settings": asdict(self.settings),
-                "grammar": self._rules().state(),
-                "model": dict(model.state_dict()),
-                "region": asdict(region),
-                "accuracy": asdict(self._accuracy),
-                "complexity": asdict(self._complexity),
+                "grammar": space.grammar.state(),
+                "model": dict(space.model.state_dict()),
+                "region": asdict(space.data_region()),
+                "accuracy": asdict(space.accuracy),
+                "complexity": asdict(space.complexity),
                 "history": [tuple(epoch) for epoch in self.history],
             }
         )
 
     def load(self, state: Mapping[str, Any]) -> NGAE:
-        """Take over what another model of this space has learned, with its settings, and return the model.
+        """Restore the saved state of a model of this space, with its settings, and return the model.
 
         Raises:
-            ConfigurationError: The state is of another space or version, or it is damaged.
+            ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("model"):
-            remedy = "Make the model for the space of the one that was saved, with the same version of archsearch."
-            check_identity(state, self._identity(), remedy)
+            check_identity(state, self._identity(), _REMEDY)
             state = copy.deepcopy(dict(state))
             settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)
             model = GraphVAE(grammar, self.space.num_inputs, settings, torch.Generator()).to(self.device)
             model.load_state_dict(state["model"])
-            region, scales = Region(**state["region"]), (Scale(**state["accuracy"]), Scale(**state["complexity"]))
+            latent = LatentSpace(
+                self.space,
+                grammar,
+                model.eval(),
+                accuracy=Scale(**state["accuracy"]),
+                complexity=Scale(**state["complexity"]),
+                region=Region(**state["region"]),
+            )
             history = [Epoch(*epoch) for epoch in state["history"]]
-        self.settings, self._grammar, self._model, self._region = settings, grammar, model.eval(), region
-        (self._accuracy, self._complexity), self.history = scales, history
+        self.settings, self._latent, self.history = settings, latent, history
         return self
 
     def _identity(self) -> dict[str, Any]:
         return {"version": _VERSION, "space": self.space.name, "vocabulary": list(self.space.vocabulary)}
 
-    def _fitted(self) -> GraphVAE:
-        if self._model is None:
-            raise ConfigurationError("NGAE: it has learned nothing yet; call fit or load first.")
-        return self._model
 
-    def _check_learned(self, name: str, scale: Scale) -> None:
-        self._fitted()
-        if not scale.spread:
-            raise ConfigurationError(
-                f"{name}: the model was given none, or only one and the same; call fit with at least two different ones."
-            )
-
-    def _rules(self) -> Grammar:
-        if self._grammar is None:
-            self._grammar = Grammar.of(self.space).to(self.device)
-        return self._grammar
-
-    def _graphs(self, architectures: Architectures) -> Graphs:
-        batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-        rules = self._rules()
-        if batch.vocabulary != self.space.vocabulary or (len(batch) and batch.operators.shape[1] != rules.cells):
-            raise ArchitectureError(
-                f"architectures: expected graphs of {self.space.name} with {rules.cells} cells; got others. "
-                "Encode them with the space of the model."
-            )
-        if len(batch) and batch.operators.shape[2] > rules.vertices:
-            raise ArchitectureError(
-                f"architectures: expected at most {rules.vertices} vertices a cell, as in {self.space!r}; "
-                f"got {batch.operators.shape[2]}."
-            )
-        return from_batch(batch, rules.vertices).to(self.device)
-
-    @torch.inference_mode()
-    def _means(self, graphs: Graphs) -> torch.Tensor:
-        model = self._fitted()
-        starts = range(0, len(graphs), _CHUNK)
-        parts = [model.encoder(graphs.rows(slice(start, start + _CHUNK)))[0] for start in starts]
-        return torch.cat(parts) if parts else torch.empty(0, self.settings.latent)
-
-    def _architectures(self, graphs: Graphs) -> list[Architecture]:
-        """Return graphs as architectures; should a space of one's own refuse one, the others stay."""
-        batch = to_batch(graphs, self.space.vocabulary)
-        try:
-            return self.space.decode(batch)
-        except ArchitectureError:
-            found = []
-            for row in range(len(batch)):
-                try:
-                    found += self.space.decode(batch[row : row + 1])
-                except ArchitectureError:
-                    continue
-            return found
+def _check_learned(name: str, scale: Scale) -> None:
+    if not scale.spread:
+        raise ConfigurationError(
+            f"{name}: the model was given none, or only one and the same value; call fit with at least two different ones."
+        )

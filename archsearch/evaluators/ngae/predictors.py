@@ -1,4 +1,4 @@
-"""The two predictors on the latent space, and the closed form of their gradients."""
+"""The predictors of performance and complexity on the latent space, with their gradients in closed form."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from archsearch.evaluators.ngae.propagation import uniform
 
 
 class LatentPredictor(nn.Module):
-    """Layers with hyperbolic tangents, then one figure: `f(s)` of NGAE, equations 4 and 5.
+    """A perceptron with hyperbolic tangents and one output, `f_p(s)` and `f_c(s)` of NGAE, equations 4 and 5.
+
+        f(s) = w_L tanh(... tanh(W_1 s + b_1) ...) + b_L    (followed by a sigmoid with `sigmoid`)
 
     Args:
         latent: Dimensions of the latent space.
-        widths: Of the hidden layers.
-        sigmoid: Whether the figure ends in a sigmoid.
-        generator: Source of the first weights.
+        widths: Widths of the hidden layers.
+        sigmoid: Whether the output is a sigmoid.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, latent: int, widths: Sequence[int], sigmoid: bool, generator: torch.Generator) -> None:
@@ -30,12 +32,12 @@ class LatentPredictor(nn.Module):
         self.sigmoid = sigmoid
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return figures `[batch]` of latent points `[batch, latent]`."""
+        """Return predictions `[batch]` at latent points `[batch, latent]`."""
         return self._layers(latents)[-1].squeeze(-1)
 
     @torch.inference_mode()
     def with_gradient(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Return figures `[batch]` and their gradients `[batch, latent]`: one product a layer, there and back."""
+        """Return predictions `[batch]` and their gradients `[batch, latent]`: one product a layer, forward and back."""
         values = self._layers(latents)
         figures = values[-1]
         gradient = figures * (1.0 - figures) if self.sigmoid else torch.ones_like(figures)
@@ -46,7 +48,7 @@ class LatentPredictor(nn.Module):
         return figures.squeeze(-1), gradient
 
     def _layers(self, latents: Tensor) -> list[Tensor]:
-        """Return what comes out of each layer."""
+        """Return the outputs of all layers."""
         values = [latents]
         last = len(self.weights) - 1
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):

@@ -9,15 +9,15 @@ from archsearch.evaluators.ngae.grammar import Grammar
 
 
 class Messages(nn.Module):
-    """The gated sum: a vertex sends `sigmoid(G [h; id]) * (M [h; id])`, and a vertex adds up what reaches it.
+    """The gated sum: a vertex sends `g(h) = sigmoid(G [h; id] + b) * (M [h; id])`, and a vertex sums the messages it receives.
 
     M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, arXiv 1904.11088, equation 6;
-    `id` is the place of the sender, so that its part of the product is a row of a table.
+    `id` is the place of the sender as a one-hot vector, so that its part of the product is a row of a table.
 
     Args:
         grammar: Number of cells and vertices.
         width: Features of a vertex.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, grammar: Grammar, width: int, generator: torch.Generator) -> None:
@@ -33,12 +33,15 @@ class Messages(nn.Module):
 
 
 class Unit(nn.Module):
-    """A gated recurrent unit whose input is the type of the vertex and whose state is what reached it (NGAE, equation 2).
+    """A gated recurrent unit: its input is the type x of a vertex, its state the sum m of the messages (NGAE, equation 2).
+
+        r, z = sigmoid(X_r x + H_r m + b_r), sigmoid(X_z x + H_z m + b_z)
+        h    = (1 - z) * tanh(X_n x + r * (H_n m + b_n)) + z * m
 
     Args:
         types: Number of types; each is a row of a table, the product with a one-hot vector.
         width: Features of a vertex.
-        generator: Source of the first weights.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, types: int, width: int, generator: torch.Generator) -> None:
@@ -89,6 +92,6 @@ def propagate(messages: Messages, unit: Unit, types: Tensor, edges: Tensor, firs
 
 
 def uniform(generator: torch.Generator, fan_in: float, *shape: int) -> nn.Parameter:
-    """Return a parameter that is drawn uniformly from +-1/sqrt(fan_in), as linear layers of torch are."""
+    """Return a parameter drawn uniformly from -1/sqrt(fan_in) to 1/sqrt(fan_in), as in `torch.nn.Linear`."""
     bound = fan_in**-0.5
     return nn.Parameter(torch.rand(shape, generator=generator) * 2 * bound - bound)

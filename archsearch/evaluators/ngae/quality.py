@@ -1,4 +1,4 @@
-"""How well an auto-encoder reconstructs architectures and makes new ones, by the protocols of the papers."""
+"""Quality of an auto-encoder by the protocols of the papers: reconstruction, validity, uniqueness and novelty."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: 
     """Return the share of decoded architectures that equal the encoded one, vertex by vertex.
 
     M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, section 4: each mean is
-    decoded so many times, every decision drawn.
+    decoded `decodes` times, every decision drawn.
 
     Args:
         model: The auto-encoder.
         architectures: What it should reconstruct.
         decodes: Times that each is decoded (published: 100, of ten encodings that are all the same); 0 decodes it once, with the
             likelier decisions.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     latents = model.encode(architectures)
     if decodes == 0:
@@ -37,7 +37,7 @@ def _share_right(made: Sequence[Architecture], given: Sequence[Architecture]) ->
 
 @dataclass(frozen=True)
 class Generation:
-    """What decoding random latent points gives.
+    """Validity, uniqueness and novelty of architectures decoded from random latent points.
 
     Args:
         valid: Share of decoded points that are architectures of the space.
@@ -56,15 +56,15 @@ def generation(
     """Return validity, uniqueness and novelty of architectures decoded from random latent points.
 
     M. Zhang et al., NeurIPS 2019, section 4, as its authors' programs do it: points are drawn from the normal distribution with
-    mean and deviation of the encoded training set, dimension by dimension, and each is decoded so many times. Since one point is
-    decoded often, a sharper decoder gives fewer unique ones; decode each once to see how many differ.
+    mean and deviation of the encoded training set, dimension by dimension, and each is decoded `decodes` times. Since one point
+    is decoded often, a sharper decoder gives fewer unique ones; decode each once to see how many differ.
 
     Args:
         model: The auto-encoder.
         known: The architectures that it was trained on.
         points: Latent points.
-        decodes: Of each.
-        seed: Of points and draws.
+        decodes: Times that each point is decoded.
+        seed: Seed of points and draws.
         sample: Whether decisions are drawn; otherwise the likelier ones are taken, and one decode a point is enough.
     """
     encoded = model.encode(known)

@@ -1,4 +1,4 @@
-"""The part of the latent space where data is."""
+"""The region of the latent space that holds the data: an ellipsoid from its mean and covariance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _QUANTILE = 0.95
-_SMALLEST = 1e-3  # of the largest deviation: directions in which the data hardly varies are no room for steps
+_SMALLEST = 1e-3  # of the largest deviation: directions in which the data hardly varies allow no steps
 
 
 @dataclass(frozen=True)

@@ -1,79 +1,64 @@
-"""Sizes and training of the auto-encoder, by name."""
+"""Settings of the auto-encoder and its presets: sizes, objective and training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.checked_settings import check_ranges, check_widths, with_changes
+from archsearch.evaluators.settings import AtLeast, Between, check_settings, with_changes
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a fit depends on but space, data and seed.
+    """All settings of a fit but space, data and seed.
 
     Args:
         latent: Dimensions of the latent space.
         width: Features of a vertex.
-        type_width: Hidden features from which the type of the next vertex follows.
-        edge_width: Likewise for an edge.
-        reads_all: Whether the encoder reads the states of all vertices, and not those at the ends of the graph alone.
-        conditioned: Whether types and edges are decided with the latent point at hand, and not by the vertices before alone. With
-            these two, what a decision needs has a short way through the model, and is learned in a hundredth of the steps.
+        type_width: Hidden features that predict the type of the next vertex.
+        edge_width: Hidden features that predict an edge.
+        reads_all: Whether the encoder reads the states of all vertices, and not only of those at the ends of the graph.
+        conditioned: Whether each decision on a type or edge also reads the latent point, and not only the vertices before. With
+            `reads_all` and `conditioned`, gradients take a short way through the model, and a hundredth of the steps is enough.
         head: Widths of the hidden layers of the two predictors.
         sigmoid: Whether the predictors end in a sigmoid and learn figures from 0 to 1 as they are; otherwise they are linear and
             learn standardised ones.
         divergence_weight: Weight of the Kullback-Leibler divergence.
         noise: Scale of the noise in the latent space while training.
         performance_weight: Weight of the squared error of the predicted performance.
-        complexity_weight: Likewise of the predicted complexity; 0 leaves that predictor out.
+        complexity_weight: Weight of the squared error of the predicted complexity; 0 leaves that predictor out.
         epochs: Passes over the architectures.
         batch_size: Architectures in a step.
-        learning_rate: Of Adam: the highest of a one-cycle schedule.
+        learning_rate: Learning rate of Adam, the highest of a one-cycle schedule.
         one_cycle: Whether the learning rate rises and falls in one cycle; otherwise it is constant and divided by ten where the
             loss has not fallen for ten epochs.
-        clip: Longest gradient; 0 leaves gradients as they are.
+        clip: Largest norm of the gradient; 0 does not clip.
 
     Raises:
         ConfigurationError: A value is out of its range.
     """
 
-    latent: int = 56
-    width: int = 128
-    type_width: int = 128
-    edge_width: int = 128
+    latent: Annotated[int, Between(1, 10_000)] = 56
+    width: Annotated[int, Between(1, 100_000)] = 128
+    type_width: Annotated[int, Between(1, 100_000)] = 128
+    edge_width: Annotated[int, Between(1, 100_000)] = 128
     reads_all: bool = True
     conditioned: bool = True
-    head: tuple[int, ...] = (128, 128)
+    head: Annotated[tuple[int, ...], AtLeast(1)] = (128, 128)
     sigmoid: bool = False
-    divergence_weight: float = 0.005
-    noise: float = 0.01
-    performance_weight: float = 1.0
-    complexity_weight: float = 1.0
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    divergence_weight: Annotated[float, Between(0.0, 1e6)] = 0.005
+    noise: Annotated[float, Between(0.0, 1e3)] = 0.01
+    performance_weight: Annotated[float, Between(0.0, 1e6)] = 1.0
+    complexity_weight: Annotated[float, Between(0.0, 1e6)] = 1.0
+    epochs: Annotated[int, Between(1, 1_000_000)] = 20
+    batch_size: Annotated[int, Between(1, 1_000_000)] = 64
+    learning_rate: Annotated[float, Between(0.0, 1e3)] = 3e-3
     one_cycle: bool = True
-    clip: float = 5.0
+    clip: Annotated[float, Between(0.0, 1e6)] = 5.0
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "latent": (1, 10_000),
-            "width": (1, 100_000),
-            "type_width": (1, 100_000),
-            "edge_width": (1, 100_000),
-            "divergence_weight": (0.0, 1e6),
-            "noise": (0.0, 1e3),
-            "performance_weight": (0.0, 1e6),
-            "complexity_weight": (0.0, 1e6),
-            "epochs": (1, 1_000_000),
-            "batch_size": (1, 1_000_000),
-            "learning_rate": (0.0, 1e3),
-            "clip": (0.0, 1e6),
-        }
-        check_ranges(self, ranges)
-        check_widths("head", self.head)
+        check_settings(self)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.

@@ -1,4 +1,4 @@
-"""Figures of architectures on the scales on which the predictors learn them."""
+"""Scales on which the predictors learn accuracy and complexity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scale:
-    """The line between a figure and what a predictor learns: `figure = center + spread * learned`.
+    """A linear scale between a figure and its learned value: `figure = center + spread * learned`.
 
     Args:
         center: The figure that is learned as 0.
@@ -45,7 +45,7 @@ class Scale:
 
 
 def checked(name: str, values: ArrayLike | None, number: int, highest: float) -> Vector:
-    """Return figures of so many architectures as a vector; NaN where one is unknown, and everywhere where none is given.
+    """Return figures of `number` architectures as a vector, NaN where unknown; all NaN where none are given.
 
     Raises:
         ConfigurationError: Their number is another, or one is below 0, infinite, or above the highest.

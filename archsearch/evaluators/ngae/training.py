@@ -23,7 +23,7 @@ _EVERY_SECONDS = 10.0
 
 
 class Epoch(NamedTuple):
-    """What an epoch of training showed: the means of the parts of the objective over its steps.
+    """The means of the parts of the objective over the steps of an epoch.
 
     Args:
         reconstruction: Nats.
@@ -49,18 +49,18 @@ def train(
     generator: torch.Generator,
     on_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Train a model in place, and return what each epoch showed.
+    """Train a model in place, and return the losses of each epoch.
 
     Architectures whose performance is known are repeated where they are few, so that they make up half of an epoch.
 
     Args:
-        model: What to train.
-        grammar: The rules of the space.
+        model: The model.
+        grammar: Rules of the space.
         graphs: The architectures.
         targets: `[architectures, 2]` performance and complexity; NaN where unknown.
         epochs: Passes over the architectures.
         generator: Source of the order and of the noise.
-        on_epoch: Is told the number of each epoch, from 1, and what it showed.
+        on_epoch: Called after each epoch with its number, from 1, and its losses.
 
     Raises:
         ConfigurationError: The objective is not finite; the model is then that of the last epoch in which it was.
@@ -72,7 +72,7 @@ def train(
     schedule = _schedule(optimizer, settings, epochs * steps)
     history: list[Epoch] = []
     kept = {name: value.clone() for name, value in model.state_dict().items()}
-    started, told = time.process_time(), time.monotonic()
+    started, logged = time.process_time(), time.monotonic()
     model.train()
     for epoch in range(epochs):
         total = torch.zeros(4)
@@ -85,8 +85,8 @@ def train(
             model.load_state_dict(kept)
             model.eval()
             raise ConfigurationError(
-                f"learning_rate: expected one that the training survives; it diverged in epoch {epoch + 1} of {epochs} with "
-                f"{settings.learning_rate}. Lower it; the model of the epoch before is kept."
+                f"learning_rate: expected one with which the training converges; it diverged in epoch {epoch + 1} of {epochs} "
+                f"with {settings.learning_rate}. Lower it; the model of the epoch before is kept."
             )
         torch._foreach_copy_(list(kept.values()), list(model.state_dict().values()))
         if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -94,8 +94,8 @@ def train(
         history.append(Epoch(means[0], means[1], means[2], means[3], time.process_time() - started))
         if on_epoch is not None:
             on_epoch(epoch + 1, history[-1])
-        if time.monotonic() - told > _EVERY_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - logged > _EVERY_SECONDS:
+            logged = time.monotonic()
             left = (epochs - epoch - 1) * history[-1].seconds / (epoch + 1)
             logger.info("NGAE: epoch %s of %s, reconstruction %.3f nats, about %.0f s left", epoch + 1, epochs, means[0], left)
     model.eval()

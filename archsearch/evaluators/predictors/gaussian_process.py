@@ -1,19 +1,17 @@
-"""A Gaussian process over the paths of architectures: what a predictor of cells has to beat."""
+"""A Gaussian process over the path counts of architectures, a baseline of the predictors."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
+from archsearch.evaluators.matern import matern_kernel, most_likely
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
@@ -26,25 +24,26 @@ _VERSION = 1
 _AT_ONCE = 2048  # architectures that are predicted at once
 _TUNING_ROWS = 200  # a likelihood takes time in proportion to their cube, and three parameters need no more
 _RESTARTS = 1
+_KERNEL = matern_kernel(2.0, variance=(0.05, 50.0), lengths=(0.1, 100.0), noise=(1e-3, 3.0))
 
 
 class GaussianProcess:
     """Ranks architectures by a Gaussian process over their paths.
 
     C. White, W. Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, has the path encoding, and a Gaussian process
-    among its rivals. Here the features are the logarithms of one more than the counts of `path_counts`; the kernel is a Matérn
-    kernel (smoothness 5/2, one length) with white noise. Its three parameters maximise the likelihood of at most 200 rows, drawn
-    by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
+    among its baselines. Here the features are `log(1 + count)` of the counts of `path_counts`; the kernel is a Matérn kernel
+    (smoothness 5/2, one length; see `matern_kernel`) with white noise. Its three parameters maximise the likelihood of at most
+    200 rows, drawn by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
     Args:
         space: Space of the architectures.
-        seed: Of the restarts of the optimizer, and of what is drawn from many rows.
-        optimism: A prediction is the mean plus so many standard deviations: the upper confidence bound of N. Srinivas et al.,
-            ICML 2010, arXiv 0912.3995. With 0 it is the mean.
-        most_rows: Of more rows than that, the best half of the number and as many others at random are kept, because time and
-            memory grow with the cube and the square of the rows.
+        seed: Seed of the restarts of the optimizer, and of the rows that are drawn from many.
+        optimism: Number of standard deviations that a prediction lies above the mean: the upper confidence bound of N. Srinivas
+            et al., ICML 2010, arXiv 0912.3995. With 0 it is the mean.
+        most_rows: Largest number of rows to learn from. Of more, the best `most_rows / 2` and as many others at random are kept,
+            because time and memory grow with the cube and the square of the rows.
 
     Raises:
         ConfigurationError: `most_rows` is out of range.
@@ -90,7 +89,7 @@ class GaussianProcess:
         columns = np.flatnonzero(features[kept].any(axis=0))
         points, targets = _points(features[kept], columns), _standardised_ranks(vector[kept])
         drawn = rng.permutation(len(kept))[:_TUNING_ROWS]
-        theta = _tuned(points[drawn], targets[drawn], self.seed)
+        theta = most_likely(_KERNEL, points[drawn], targets[drawn], seed=self.seed, restarts=_RESTARTS).kernel_.theta
         self._settle({"columns": columns, "points": points, "targets": targets, "theta": theta})
         return self
 
@@ -120,7 +119,7 @@ class GaussianProcess:
         return mean, deviation
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and texts.
+        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and strings.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -128,10 +127,10 @@ class GaussianProcess:
         return {**self._identity(), **self._fitted()}
 
     def load(self, state: Mapping[str, Any]) -> GaussianProcess:
-        """Take over what another process of the same space has learned, and return this one.
+        """Restore the saved state of a process of the same space, and return the process.
 
         Raises:
-            ConfigurationError: The state is of another space or version, or it is damaged.
+            ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("process"):
             check_identity(state, self._identity(), "Make the process with the space of the one that was saved.")
@@ -140,7 +139,7 @@ class GaussianProcess:
 
     def _settle(self, learned: dict[str, Any]) -> None:
         """Condition the process on the rows that it has learned from."""
-        kernel = _kernel().clone_with_theta(learned["theta"])
+        kernel = _KERNEL.clone_with_theta(learned["theta"])
         regressor = GaussianProcessRegressor(kernel, optimizer=None)
         self._regressor = regressor.fit(learned["points"], learned["targets"])
         self._learned = learned
@@ -162,19 +161,6 @@ class GaussianProcess:
                 f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
             )
         return architectures
-
-
-def _kernel() -> Any:
-    return ConstantKernel(1.0, (0.05, 50.0)) * Matern(2.0, (0.1, 100.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 3.0))
-
-
-def _tuned(points: Vector, targets: Vector, seed: int) -> Vector:
-    """Return the logarithms of the parameters of the kernel under which the targets are most likely."""
-    regressor = GaussianProcessRegressor(_kernel(), n_restarts_optimizer=_RESTARTS, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is as good as any other
-        theta: Vector = regressor.fit(points, targets).kernel_.theta
-    return theta
 
 
 def _kept(scores: Vector, most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron that turns the vector of an architecture into a score."""
+"""The multi-layer perceptron that maps the vector of an architecture to a score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a predictor is trained to do: regression, or the ranking of pairs or lists.
+"""Losses of predictors: regression, and the ranking of pairs and of lists.
 
 X. Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
 arXiv 2004.01899, section 3.3; ListMLE: F. Xia et al., "Listwise Approach to Learning to Rank", ICML 2008. Each function returns
@@ -15,25 +15,31 @@ NAMES = ("hinge", "bce", "comparator", "listmle", "mse")
 
 
 def mse(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean of `(sigmoid(s) - y)^2`, with scores and targets `[members, batch]`, targets from 0 to 1."""
+    """Return the mean over architectures of `(sigmoid(s) - y)^2`, `[members]`.
+
+    Args:
+        scores: `[members, batch]` s.
+        targets: `[members, batch]` y, from 0 to 1.
+    """
     return (scores.sigmoid() - targets).square().mean(1)
 
 
 def hinge(gaps: Tensor, weights: Tensor, margin: float) -> Tensor:
-    """Return the mean over pairs of `max(0, margin - gap)`."""
+    """Return the hinge loss of GATES, the mean over pairs with `y_j > y_i` of `max(0, margin - (s_j - s_i))`."""
     return (weights * (margin - gaps).clamp(min=0.0)).flatten(1).sum(1)
 
 
 def binary(gaps: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean over pairs of the cross-entropy of `sigmoid(gap)`, the probability of the right order."""
+    """Return the binary cross-entropy: the mean over pairs with `y_j > y_i` of `-log sigmoid(s_j - s_i)`, as in RankNet."""
     return (weights * F.softplus(-gaps)).flatten(1).sum(1)
 
 
 def list_mle(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return the negative log-likelihood of the true order under the Plackett-Luce model, over the length of the list.
+    """Return the ListMLE loss: the negative log-likelihood of the true order under the Plackett-Luce model, per architecture.
 
-    The sum over places i of `log sum over k >= i of exp(s_k) - s_i`, the best architecture first. Of equal targets the first
-    given counts as the better one.
+        L = 1/n * sum over i of (log(sum over k >= i of exp(s_k)) - s_i)
+
+    with the n architectures in the true order, the best first. Of equal targets the first given counts as the better one.
 
     Args:
         scores: `[members, batch]`, one list a member.

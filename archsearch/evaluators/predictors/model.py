@@ -1,4 +1,4 @@
-"""Encoder and head as one model, and how each loss trains and reads it."""
+"""Models of predictors: an encoder with a head that scores architectures or compares two."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from archsearch.evaluators.predictors.structure import Structured
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What steps on the same architectures share, whatever the parameters are.
+    """The data of a batch that do not depend on the parameters, shared by all steps on it.
 
     Args:
-        unpacked: What the encoder reads; see `Encoder.unpacked`.
+        precomputed: What the encoder reads; see `Encoder.precompute`.
         targets: `[members, batch]`.
-        pairs: What a loss of pairs draws from; None for other losses, and where all pairs are taken.
+        pairs: Pairs that a pairwise loss draws from; None for other losses, and where all pairs are taken.
     """
 
-    unpacked: tuple[Tensor, ...]
+    precomputed: tuple[Tensor, ...]
     targets: Tensor
     pairs: Pairs | None
 
@@ -49,18 +49,18 @@ class ScoringModel(nn.Module):
 
     def forward(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return scores, `[members, batch]`."""
-        scores: Tensor = self.head(self.encoder(*self.encoder.unpacked(*tensors)))
+        scores: Tensor = self.head(self.encoder(*self.encoder.precompute(*tensors)))
         return scores
 
     def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
         """Return architectures to train on, with targets `[members, batch]`."""
         drawing = self.settings.pairs and self._loss in ("hinge", "bce")
         pairs = Pairs(targets, self.settings.pairs) if drawing else None
-        return Batch(self.encoder.unpacked(*tensors), targets, pairs)
+        return Batch(self.encoder.precompute(*tensors), targets, pairs)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the loss of each member, `[members]`."""
-        scores: Tensor = self.head(self.encoder(*batch.unpacked))
+        scores: Tensor = self.head(self.encoder(*batch.precomputed))
         if self._loss == "mse":
             return losses.mse(scores, batch.targets)
         if self._loss == "listmle":
@@ -74,7 +74,7 @@ class ScoringModel(nn.Module):
 
 
 class ComparingModel(nn.Module):
-    """Tells which of two architectures is better: `c(a, b) = head([e_a; e_b - e_a])`, above zero where b is.
+    """Compares two architectures: `c(a, b) = head([e_a; e_b - e_a])`, above zero where b is.
 
     An architecture is scored by the mean probability of being better than a few that the model was trained on,
     `(sigmoid(c(r, a)) + 1 - sigmoid(c(a, r))) / 2` for reference r. (The authors of GATES sort with the comparisons instead;
@@ -98,7 +98,7 @@ class ComparingModel(nn.Module):
 
     def forward(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return scores, `[members, batch]`."""
-        vectors = self.encoder(*self.encoder.unpacked(*tensors)).unsqueeze(2)
+        vectors = self.encoder(*self.encoder.precompute(*tensors)).unsqueeze(2)
         pairs = torch.broadcast_tensors(vectors, self.references.unsqueeze(1))
         own, other = (pair.flatten(1, 2) for pair in pairs)
         wins = (self._compared(other, own).sigmoid() + 1.0 - self._compared(own, other).sigmoid()) / 2.0
@@ -108,12 +108,12 @@ class ComparingModel(nn.Module):
     def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
         """Return architectures to train on, with targets `[members, batch]`."""
         pairs = Pairs(targets, self.settings.pairs or targets.shape[1])
-        return Batch(self.encoder.unpacked(*tensors), targets, pairs)
+        return Batch(self.encoder.precompute(*tensors), targets, pairs)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the loss of each member, `[members]`: the hinge loss of both comparisons."""
         assert batch.pairs
-        vectors: Tensor = self.encoder(*batch.unpacked)
+        vectors: Tensor = self.encoder(*batch.precomputed)
         worse, better, weights = batch.pairs.draw(self.generators)
         low, high = (vectors.gather(1, place.unsqueeze(2).expand(-1, -1, vectors.shape[2])) for place in (worse, better))
         margin = self.settings.margin
@@ -121,8 +121,8 @@ class ComparingModel(nn.Module):
         return losses.hinge(rising, weights, margin) + losses.hinge(-falling, weights, margin)
 
     def remember(self, tensors: Sequence[Tensor]) -> None:
-        """Take the architectures that others are to be compared with."""
-        self.references.copy_(self.encoder(*self.encoder.unpacked(*tensors)))
+        """Set the architectures that others are compared with."""
+        self.references.copy_(self.encoder(*self.encoder.precompute(*tensors)))
 
     def _compared(self, first: Tensor, second: Tensor) -> Tensor:
         compared: Tensor = self.head(torch.cat([first, second - first], dim=2))

@@ -1,4 +1,4 @@
-"""Which pairs of architectures a ranking loss compares."""
+"""Pairs of architectures for ranking losses: all of a batch, or a random sample."""
 
 from __future__ import annotations
 

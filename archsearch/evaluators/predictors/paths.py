@@ -1,4 +1,4 @@
-"""Which sequences of operators lead from an input to the output, which a Gaussian process reads of an architecture.
+"""Path counts: the number of paths from an input to the output for each sequence of operators.
 
 C. White, W. Neiswanger, Y. Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search",
 AAAI 2021, arXiv 1910.11858, path encoding: one feature for each sequence of operators that a path may pass. The sequences grow
@@ -38,7 +38,7 @@ def path_counts(batch: GraphBatch, inputs: int = 1) -> Numbers:
 
     Args:
         batch: Graphs without cycles.
-        inputs: Inputs of a cell, which are told apart by their order.
+        inputs: Inputs of a cell; paths from different inputs are counted apart.
     """
     parts = [_counted(batch[start : start + _AT_ONCE], inputs) for start in range(0, len(batch), _AT_ONCE)]
     return np.concatenate(parts) if parts else np.empty((0, batch.operators.shape[1] * COLUMNS))

@@ -1,4 +1,4 @@
-"""A population in the form that an encoder reads."""
+"""A population as the tensors that an encoder reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Population:
     """Architectures as tensors, for one encoder; see `Predictor.prepare`.
 
     Args:
-        encoder: Whose tensors they are.
+        encoder: Encoder that reads them.
         form: Form of the graphs.
         tensors: `[architectures, ...]` each.
         structured: Whether the last tensor is the structure of the graphs.
@@ -36,6 +36,6 @@ class Population:
         return replace(self, tensors=tuple(tensor[rows] for tensor in self.tensors))
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the tensors of so many architectures at a time, `[1, size, ...]` each."""
+        """Yield the tensors of `size` architectures at a time, `[1, size, ...]` each."""
         for start in range(0, len(self), size):
             yield tuple(tensor[start : start + size].unsqueeze(0) for tensor in self.tensors)

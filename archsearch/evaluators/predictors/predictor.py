@@ -1,4 +1,4 @@
-"""The predictor: it learns from a few scored architectures how to rank all others."""
+"""The predictor, which learns from scored architectures to rank others."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from archsearch.evaluators.predictors.encoders.gcn import GCN, GlobalGCN
 from archsearch.evaluators.predictors.encoders.lstm import LSTM
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
 from archsearch.evaluators.predictors.population import Population
-from archsearch.evaluators.predictors.presets import NAMES, settings_of
-from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
 from archsearch.evaluators.predictors.structure import structure
 from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
@@ -45,27 +44,36 @@ _VERSION = 2
 
 
 class Predictor:
-    """Ranks architectures by what it learned from scored ones.
+    """Ranks architectures after training on scored ones.
 
     X. Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
-    arXiv 2004.01899. A prediction counts standard deviations from the mean of what the predictor gives the architectures that it
-    was trained on. Only the order is learned (but for `loss="mse"`), so predictions are no accuracies.
+    arXiv 2004.01899. A prediction is in standard deviations from the mean of the predictions for the architectures of the
+    training. Only the order is learned (but for `loss="mse"`), so predictions are not accuracies.
 
     The outcome depends on the arguments and on the data given to `fit` alone. `fit` starts anew each time unless told to go on.
 
     Args:
         space: Space of the architectures.
         encoder: `gates` (with operators on nodes, on edges, or in slots of several cells, as the space has them), or one of its
-            rivals `gcn`, `gcn-global`, `lstm`, `mlp`.
+            baselines `gcn`, `gcn-global`, `lstm`, `mlp`.
         loss: `hinge`, `bce`, `comparator`, `listmle` or `mse`; see `losses`.
-        seed: Of weights, order, pairs and dropout.
-        preset: `default` or `paper`; see `presets`.
+        seed: Seed of weights, order, pairs and dropout.
+        preset: `default` or `paper`; see `settings_of`.
         members: Models that are trained side by side; their mean is the prediction. Member k is the same in any number of them.
         device: `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
 
     Raises:
         ConfigurationError: A name is unknown or a setting is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from archsearch import spaces
+        >>> from archsearch.evaluators import Predictor
+        >>> space, rng = spaces.get("nasbench201"), np.random.default_rng(0)
+        >>> architectures = [space.sample(rng) for _ in range(20)]
+        >>> Predictor(space, epochs=5).fit(architectures, np.linspace(0.5, 0.9, 20)).predict(architectures).shape
+        (20,)
     """
 
     def __init__(
@@ -80,7 +88,7 @@ class Predictor:
         device: str = "cpu",
         **changes: Any,
     ) -> None:
-        for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, NAMES)):
+        for argument, value, known in (("encoder", encoder, ENCODERS), ("loss", loss, losses.NAMES), ("preset", preset, PRESETS)):
             if value not in known:
                 raise ConfigurationError(unknown_name(argument, value, known))
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
@@ -108,8 +116,8 @@ class Predictor:
         Args:
             architectures: At least two, as in `prepare`. One that is given twice counts twice, also with two different scores.
             scores: `[architectures]`, higher is better.
-            warm: Go on from the last fit, with the state of its optimizer, on these architectures alone: give the old ones too.
-                Without an earlier fit this is a fit like any other.
+            warm: Whether to continue from the last fit, with the state of its optimizer, on these architectures alone: give
+                the old ones too. Without an earlier fit this is a fit like any other.
             epochs: Passes over the architectures; None takes `epochs` of the settings, or `warm_epochs` to go on.
 
         Raises:
@@ -154,7 +162,7 @@ class Predictor:
         return mean
 
     def predict_members(self, architectures: Architectures) -> Vector:
-        """Return the score that each member gives, `[members, architectures]` float64; their spread tells how sure they are.
+        """Return the score that each member gives, `[members, architectures]` float64; their spread is a measure of uncertainty.
 
         Raises:
             ArchitectureError: See `prepare`.
@@ -193,10 +201,10 @@ class Predictor:
         return {**self._identity(), "settings": asdict(trained.settings), "form": asdict(trained.form), **trained.state()}
 
     def load(self, state: Mapping[str, Any]) -> Predictor:
-        """Take over what another predictor with the same arguments (but the seed) has learned, and return the predictor.
+        """Restore the saved state of a predictor with the same arguments (but the seed), and return the predictor.
 
         Raises:
-            ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is damaged.
+            ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is corrupt.
         """
         with taking_over("predictor"):
             check_identity(state, self._identity(), "Make the predictor with the arguments of the one that was saved.")
@@ -254,7 +262,7 @@ class Predictor:
         return trained.settings if trained else settings_of(self.preset, form).with_changes(**self._changes)
 
     def _targets(self, scores: Vector, settings: Settings) -> torch.Tensor:
-        """Return what the loss compares with: ranks, which keep in single precision what the scores tell apart."""
+        """Return what the loss compares with: ranks, which keep all differences of the scores in single precision."""
         if self.loss != "mse":
             targets = stats.rankdata(scores, method="dense")
         elif settings.rank_targets:

@@ -1,16 +1,18 @@
-"""Sizes and training of a predictor, by name."""
+"""Settings of a predictor and its presets: sizes and training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from archsearch.evaluators.checked_settings import check_ranges, check_widths, with_changes
+from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.settings import AtLeast, Between, check_settings, with_changes
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a predictor depends on but its space, encoder, loss, members and seed.
+    """All settings of a predictor but its space, encoder, loss, members and seed.
 
     Args:
         layers: Layers of a GATES encoder; information moves one edge a layer.
@@ -20,16 +22,16 @@ class Settings:
         residual: Whether a node's own state is added in a layer of GATES with operators on nodes.
         self_loops: Whether a node's own state passes its gate there.
         depth_scale: Size of the random embedding of its depth that a node starts from there; with 0 all start from zero.
-        structure: Whether counted properties of the graph stand beside the encoder's vector; see `structure`.
+        structure: Whether counted properties of the graph are appended to the encoder's vector; see `structure`.
         convolutions: Layers of a graph convolution network.
         recurrent: Features of embeddings and states of the LSTM.
         head: Widths of the hidden layers between vector and score.
         dropout: Share of their values that is set to zero in training.
         epochs: Passes over the architectures in a fit.
-        warm_epochs: Likewise when a fit continues an earlier one.
-        batch_size: Most architectures in one step.
-        learning_rate: Of Adam, constant.
-        margin: Gap from which on a hinge loss is zero.
+        warm_epochs: Passes over the architectures in a fit that continues an earlier one.
+        batch_size: Largest number of architectures in one step.
+        learning_rate: Learning rate of Adam, constant.
+        margin: Gap above which a hinge loss is zero.
         pairs: Pairs for each architecture of a step that a pairwise loss draws; 0 takes all.
         rank_targets: Whether the regression loss is on ranks from 0 to 1, and not on the scores as they are.
 
@@ -37,45 +39,28 @@ class Settings:
         ConfigurationError: A value is out of its range.
     """
 
-    layers: int = 5
-    width: int = 128
-    embedding: int = 48
-    hidden: int = 96
+    layers: Annotated[int, Between(1, 1000)] = 5
+    width: Annotated[int, Between(1, 100_000)] = 128
+    embedding: Annotated[int, Between(1, 100_000)] = 48
+    hidden: Annotated[int, Between(1, 100_000)] = 96
     residual: bool = False
     self_loops: bool = True
-    depth_scale: float = 0.0
+    depth_scale: Annotated[float, Between(0.0, 1000.0)] = 0.0
     structure: bool = False
-    convolutions: int = 2
-    recurrent: int = 100
-    head: tuple[int, ...] = (200,)
-    dropout: float = 0.1
-    epochs: int = 200
-    warm_epochs: int = 50
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    margin: float = 0.1
-    pairs: int = 4
+    convolutions: Annotated[int, Between(1, 1000)] = 2
+    recurrent: Annotated[int, Between(1, 100_000)] = 100
+    head: Annotated[tuple[int, ...], AtLeast(1)] = (200,)
+    dropout: Annotated[float, Between(0.0, 0.99)] = 0.1
+    epochs: Annotated[int, Between(1, 1_000_000)] = 200
+    warm_epochs: Annotated[int, Between(1, 1_000_000)] = 50
+    batch_size: Annotated[int, Between(2, 1_000_000)] = 512
+    learning_rate: Annotated[float, Between(0.0, 1000.0)] = 1e-3
+    margin: Annotated[float, Between(0.0, 1000.0)] = 0.1
+    pairs: Annotated[int, Between(0, 1_000_000)] = 4
     rank_targets: bool = False
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "layers": (1, 1000),
-            "width": (1, 100_000),
-            "embedding": (1, 100_000),
-            "hidden": (1, 100_000),
-            "depth_scale": (0.0, 1000.0),
-            "convolutions": (1, 1000),
-            "recurrent": (1, 100_000),
-            "dropout": (0.0, 0.99),
-            "epochs": (1, 1_000_000),
-            "warm_epochs": (1, 1_000_000),
-            "batch_size": (2, 1_000_000),
-            "learning_rate": (0.0, 1000.0),
-            "margin": (0.0, 1000.0),
-            "pairs": (0, 1_000_000),
-        }
-        check_ranges(self, ranges)
-        check_widths("head", self.head)
+        check_settings(self)
 
     def with_changes(self, **changes: Any) -> Settings:
         """Return a copy with some settings changed.
@@ -84,3 +69,29 @@ class Settings:
             ConfigurationError: A setting is unknown or out of its range.
         """
         return with_changes(self, "predictor", changes)
+
+
+PRESETS = ("default", "paper")
+
+
+def settings_of(preset: str, form: Form) -> Settings:
+    """Return the settings of a preset for a space.
+
+    `paper` is what the authors of GATES used: layers and heads by space, scores as targets of a regression. `default` reads
+    counted properties of the graph besides (see `structure`), and depths of nodes, with fewer layers; see
+    benchmarks/gates/kendall.py for what that gives.
+
+    Raises:
+        ConfigurationError: There is no preset of that name.
+    """
+    if preset not in PRESETS:
+        raise ConfigurationError(unknown_name("preset", preset, PRESETS))
+    on_pairs = bool(form.width) and not form.slots
+    if preset == "paper":
+        return Settings(head=(300,) * 5) if on_pairs else Settings()
+    ours = Settings(layers=3, structure=True, head=(200, 200), rank_targets=True)
+    if on_pairs:
+        return replace(ours, head=(300,) * 5)
+    if form.slots:
+        return replace(ours, layers=form.width - form.inputs)
+    return replace(ours, depth_scale=0.3)

@@ -1,4 +1,4 @@
-"""Layers of several models side by side: each parameter has a first axis, the members of an ensemble.
+"""Stacked layers: the models of an ensemble trained side by side, its members the first axis of each parameter.
 
 A member has its own generator, from which its weights and its dropout are drawn in the same order as if it were alone. So a
 model of several members is those models, trained in one pass.
@@ -105,3 +105,26 @@ def dropout_masks(shapes: Sequence[Sequence[int]], rate: float, generators: Gene
         torch.ge(bits, round(rate * 2**16) - 2**15, out=member)
     masks = kept.mul_(1.0 / (1.0 - rate)).split(sizes, dim=1)
     return [mask.view(-1, *shape) for mask, shape in zip(masks, shapes, strict=True)]
+
+
+class FlatParameters:
+    """Moves the parameters of a model into one tensor, so that a step of its optimizer is one call; they become views of it.
+
+    Args:
+        model: The model; its parameters keep their names and shapes.
+
+    Attributes:
+        flat: `[parameters of all members]`, for the optimizer.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parts = list(model.parameters())
+        self.flat = nn.Parameter(torch.cat([part.detach().flatten() for part in self._parts]))
+        values = self.flat.detach().split([part.numel() for part in self._parts])
+        for part, value in zip(self._parts, values, strict=True):
+            part.data = value.view(part.shape)
+
+    def derive(self, loss: Tensor) -> None:
+        """Set the gradient of the flat tensor to that of a loss."""
+        gradients = torch.autograd.grad(loss, self._parts, materialize_grads=True)
+        self.flat.grad = torch.cat([gradient.flatten() for gradient in gradients])

@@ -1,4 +1,4 @@
-"""Counted properties of an architecture's graph, which a predictor reads beside the encoder's vector.
+"""Counted properties of an architecture's graph, appended to the vector of an encoder.
 
 G. Kadlecová et al., "Surprisingly Strong Performance Prediction with Neural Graph Features", ICML 2024, arXiv 2404.16551: counts
 of operators, and longest and shortest paths, predict about as well as learned encodings. Here they are counted in the part of
@@ -36,20 +36,20 @@ class Structured(nn.Module):
         self.encoder = encoder
         self.features = encoder.features + form.cells * structure_size(form.vocabulary)
 
-    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return what the encoder unpacks, and the structure as it is."""
+    def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return what the encoder precomputes, and the structure as it is."""
         *graphs, structure = tensors
-        return *self.encoder.unpacked(*graphs), structure
+        return *self.encoder.precompute(*graphs), structure
 
-    def forward(self, *unpacked: Tensor) -> Tensor:
+    def forward(self, *precomputed: Tensor) -> Tensor:
         """Return `[members, batch, features]`; the last tensor is the structure, `[members or 1, batch, numbers]`."""
-        *graphs, structure = unpacked
+        *graphs, structure = precomputed
         vectors = self.encoder(*graphs)
         return torch.cat([vectors, structure.expand(len(vectors), -1, -1)], dim=2)
 
 
 def structure_size(vocabulary: Sequence[str]) -> int:
-    """Return the numbers that tell the structure of one cell."""
+    """Return the number of counted properties of one cell."""
     return 5 * len(_kinds(vocabulary)) + 6
 
 

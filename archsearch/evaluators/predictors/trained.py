@@ -1,4 +1,4 @@
-"""What a fit leaves: a model with its optimizer, generators and scale."""
+"""A trained model with its optimizer, generators and scale."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.form import Form
-from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings
+from archsearch.evaluators.predictors.stacked import FlatParameters
 from archsearch.evaluators.predictors.structure import Structured
 
 _CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache
@@ -23,23 +23,31 @@ _SCALE_BY = 1000  # architectures at most that set the scale of a member
 
 
 class Trained:
-    """A model and all that is needed to go on with its training.
+    """A model with all that is needed to continue its training.
 
     Args:
         encoder: Class of the encoder.
         form: Form of the graphs that it is made for.
         loss: See `losses.NAMES`.
         settings: Sizes and training.
-        seed: Of everything random; member k draws the same whatever the number of members.
-        members: Models side by side.
-        device: Where they are.
+        seed: Seed of everything random; member k draws the same whatever the number of members.
+        members: Number of models trained side by side.
+        device: Device of the models.
     """
 
     def __init__(
         self, encoder: type[Encoder], form: Form, loss: str, settings: Settings, seed: int, members: int, device: torch.device
     ) -> None:
         self.form, self.settings = form, settings
-        self._arguments = (encoder, form, loss, settings, seed, members, device)
+        self._arguments = {
+            "encoder": encoder,
+            "form": form,
+            "loss": loss,
+            "settings": settings,
+            "seed": seed,
+            "members": members,
+            "device": device,
+        }
         seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
         self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
         encode = encoder(form, settings, self.generators)
@@ -50,12 +58,12 @@ class Trained:
             else ScoringModel(body, loss, settings, self.generators)
         )
         self.parameters = FlatParameters(self.model)
-        self.optimizer = torch.optim.Adam([self.parameters.whole], lr=settings.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam([self.parameters.flat], lr=settings.learning_rate, fused=True)
         self.center = torch.zeros(members, 1, dtype=torch.float64)
         self.scale = torch.ones(members, 1, dtype=torch.float64)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Parameters that are parts of one tensor would be parts of nothing after pickling: it makes them anew.
+        # Pickling would break the link of the parameters to the flat tensor: they are made anew.
         return _restored, (self._arguments, self.state())
 
     @torch.inference_mode()
@@ -70,7 +78,7 @@ class Trained:
         raw = self._raw(_spread(population, min(len(population), _SCALE_BY)))
         if not torch.isfinite(raw).all():
             raise ConfigurationError(
-                f"learning_rate: expected one that the training survives; it diverged with {self.settings.learning_rate}. "
+                f"learning_rate: expected one with which the training converges; it diverged with {self.settings.learning_rate}. "
                 "Lower it."
             )
         self.center = raw.mean(1, keepdim=True)
@@ -95,7 +103,7 @@ class Trained:
         )
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over a copy of what `state` returned."""
+        """Restore a copy of what `state` returned."""
         state = copy.deepcopy(state)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -109,12 +117,12 @@ class Trained:
         return torch.cat(parts, dim=1)
 
 
-def _restored(arguments: tuple[Any, ...], state: dict[str, Any]) -> Trained:
-    trained = Trained(*arguments)
+def _restored(arguments: dict[str, Any], state: dict[str, Any]) -> Trained:
+    trained = Trained(**arguments)
     trained.load(state)
     return trained
 
 
 def _spread(population: Population, count: int) -> Population:
-    """Return so many architectures, evenly spread over a population; some repeat where there are fewer."""
+    """Return `count` architectures, evenly spread over a population; some repeat where there are fewer."""
     return population[torch.linspace(0, len(population) - 1, count).round().long()]

@@ -1,4 +1,4 @@
-"""The one training loop of all predictors."""
+"""The training loop of all predictors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.predictors.flat_parameters import FlatParameters
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
-from archsearch.evaluators.predictors.stacked import Generators, drawn
+from archsearch.evaluators.predictors.stacked import FlatParameters, Generators, drawn
 
 
 def train(
@@ -29,22 +28,22 @@ def train(
     allows, of equal size but for one, so that no step is left with a single architecture.
 
     Args:
-        model: What to train.
+        model: The model.
         parameters: Its parameters.
-        optimizer: Of these.
-        tensors: What the encoder reads, `[architectures, ...]` each.
+        optimizer: Optimizer of the parameters.
+        tensors: Tensors that the encoder reads, `[architectures, ...]` each.
         targets: `[architectures]`.
         generators: One for each member.
         epochs: Passes over the architectures.
-        batch_size: Most architectures in a step.
+        batch_size: Largest number of architectures in a step.
     """
     size, members = len(targets), len(generators)
     steps = -(-size // batch_size)
-    whole = [model.batch([tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1))] if steps == 1 else None
+    full = [model.batch([tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1))] if steps == 1 else None
     model.train()
     for _ in range(epochs):
         parts = _orders(size, generators).tensor_split(steps, dim=1) if steps > 1 else []
-        for batch in whole or (model.batch([tensor[rows] for tensor in tensors], targets[rows]) for rows in parts):
+        for batch in full or (model.batch([tensor[rows] for tensor in tensors], targets[rows]) for rows in parts):
             parameters.derive(model.loss(batch).sum())
             optimizer.step()
     model.eval()

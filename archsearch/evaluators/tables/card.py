@@ -1,4 +1,4 @@
-"""The data card of a benchmark table: what a reader needs to know of it."""
+"""The data card of a benchmark table: source, columns, ranges and notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ColumnCard:
     """One column of a table.
 
     Args:
-        name: Of the column.
+        name: Name of the column.
         meaning: What it is, with its unit; empty where the source does not say.
         missing: Rows without a value.
         lowest: Smallest value, or None where there is none at all.
@@ -29,16 +29,16 @@ class ColumnCard:
 
 @dataclass(frozen=True)
 class TableCard:
-    """What a benchmark table holds and where it comes from.
+    """The data card of a benchmark table.
 
     Args:
-        name: Of the table.
+        name: Name of the table.
         space: Name of its space.
         source: Where it comes from.
-        rows: Architectures, by text.
-        structures: Architectures, by key.
+        rows: Number of architectures with distinct texts.
+        structures: Number of architectures with distinct keys.
         score: Column to score by unless the user says otherwise.
-        chance: The score of guessing.
+        chance: Score of a random guess, a fraction.
         cost: Arguments of `space.cost` for the networks of the table.
         columns: The metrics, and `seconds` where there are any.
         notes: What was changed or left out at the import.
@@ -66,14 +66,14 @@ class TableCard:
         """Return the card that `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError: The text is no card.
+            ValueError, KeyError, TypeError: The string is not a card.
         """
         content = json.loads(text)
         columns = tuple(ColumnCard(**column) for column in content.pop("columns"))
         return cls(columns=columns, notes=tuple(content.pop("notes")), **content)
 
     def markdown(self) -> str:
-        """Return the card as a page for people."""
+        """Return the card as a human-readable page in Markdown."""
         cost = ", ".join(f"{name} = {value}" for name, value in self.cost.items())
         lines = [
             f"# {self.name}",

@@ -1,4 +1,4 @@
-"""What a table must be like before it is written: rows of its space, each once, each with a score."""
+"""Checks of a table before it is written: rows are of its space, each once, each with a score."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
 from archsearch.evaluators.tables.columns import ARCHITECTURE, SECONDS, in_percent
-from archsearch.evaluators.tables.draft import TableDraft
-from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.spaces import SearchSpace
 
 KEY, ARCHITECTURE_HASH, KEY_HASH = "key", "architecture_hash", "key_hash"
@@ -24,14 +23,14 @@ _ROWS_BETWEEN_REPORTS = 5_000
 
 @dataclass(frozen=True)
 class CheckedTable:
-    """The rows of a table, all in order.
+    """The rows of a table that passed all checks.
 
     Args:
         texts: The architectures, as their space writes them.
         keys: Their canonical identities; several texts may share one.
         columns: The metrics by name, `[rows]`, and `seconds` last where there are any.
-        percent: Columns that came in percent and are fractions now.
-        notes: What was changed or left out.
+        percent: Columns that were converted from percent to fractions.
+        notes: Changes and omissions.
     """
 
     texts: list[str]
@@ -56,7 +55,7 @@ def check(
         space: Its space.
         percent: Columns that are in percent and become fractions; None decides by `in_percent` for each.
         drop_missing: Whether rows without a score are left out; else they are an error.
-        progress: Told now and then how many rows of how many are checked.
+        progress: Called every 5,000 rows with the numbers of rows checked and of all rows.
 
     Raises:
         TableError: There are no rows, architectures are not of the space or come twice, scores are missing, or a column is.
@@ -83,7 +82,7 @@ def check(
 
 
 def _numeric(rows: pa.Table) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Return the numeric columns, whole numbers with gaps as float64, and notes on the columns that are left out."""
+    """Return the numeric columns, integers with missing values as float64, and notes on the columns that are left out."""
     columns: dict[str, NDArray[Any]] = {}
     dropped = []
     for field in rows.schema:
@@ -142,7 +141,11 @@ def _seconds(values: NDArray[Any], kept: NDArray[np.int64]) -> tuple[NDArray[Any
 def _architectures(
     rows: pa.Table, kept: NDArray[np.int64], space: SearchSpace, progress: Progress | None
 ) -> tuple[list[str], list[str]]:
-    """Return texts as the space writes them, and keys; refuse strangers and repetitions, counted over the whole table."""
+    """Return texts as the space writes them, and keys.
+
+    Raises:
+        TableError: Architectures are not of the space or come twice, counted over the whole table.
+    """
     given = _given_texts(rows).take(pa.array(kept)).to_pylist()
     texts, keys = [], []
     strangers, repeated = [], []
@@ -182,7 +185,7 @@ def _given_texts(rows: pa.Table) -> pa.ChunkedArray:
     if pa.types.is_dictionary(texts.type):
         texts = texts.cast(texts.type.value_type)
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-        raise TableError(f"architecture: expected a column of texts; got {texts.type}. Choose another with --architecture.")
+        raise TableError(f"architecture: expected a column of strings; got {texts.type}. Choose another with --architecture.")
     return texts
 
 

@@ -1,4 +1,4 @@
-"""What the columns of benchmark tables mean, by their names."""
+"""Meaning of the columns of benchmark tables by their names: costs, accuracies, percent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table offers to its evaluator, wherever its rows lie."""
+"""The interface of a benchmark table's rows, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TableContent(ABC):
 
     Args:
         space: Space of the architectures.
-        name: What the table is called.
+        name: Name of the table.
     """
 
     def __init__(self, space: SearchSpace, name: str) -> None:
@@ -36,7 +36,7 @@ class TableContent(ABC):
     @cached_property
     @abstractmethod
     def seconds(self) -> NDArray[np.float64]:
-        """What each evaluation cost when it was made, `[rows]`; 0 where that is not recorded."""
+        """Cost in seconds of each evaluation when it was made, `[rows]`; 0 where it is not recorded."""
 
     @property
     @abstractmethod
@@ -66,7 +66,7 @@ class TableContent(ABC):
 
     @cached_property
     def chance(self) -> float:
-        """The score of guessing."""
+        """Score of a random guess, a fraction."""
         return 0.0
 
     @cached_property

@@ -1,8 +1,8 @@
-"""A benchmark table as it comes from its source."""
+"""A benchmark table as read from its source, and the type of progress callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,12 @@ class TableDraft:
     Attributes:
         space: Name of the space.
         rows: One row an architecture: `architecture` (string) first, then numeric metric columns, and optionally `seconds`,
-            what an evaluation cost when it was made.
-        score: The column to score by unless the user says otherwise.
+            the cost of each evaluation when it was made.
+        score: Default column to score by.
         source: Where the table comes from, for the data card.
-        chance: The score of guessing, a fraction.
+        chance: Score of a random guess, a fraction.
         cost: Arguments of `space.cost` for the networks of the table.
-        columns: What a column is, with its unit, by the column's name.
+        columns: Meaning of each column, with its unit, by name.
     """
 
     space: str
@@ -31,3 +31,7 @@ class TableDraft:
     chance: float = 0.0
     cost: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+Progress = Callable[[int, int], None]
+"""Called repeatedly with the amount done and the total: bytes of a file, files of a folder, or rows of a table."""

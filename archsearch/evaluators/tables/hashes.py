@@ -1,4 +1,4 @@
-"""Rows by the hashes of texts."""
+"""An index of rows by 64-bit hashes of strings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 def hashes_of(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """Return the 64-bit hash of each text, `[texts]`, the same on every machine.
+    """Return the 64-bit hash of each string, `[texts]`, the same on every machine.
 
-    Two of 423,624 texts share one by accident with a chance of 5e-9.
+    The probability that any two of 423,624 strings share one is 5e-9.
     """
     content = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(content, dtype="<u8").astype(np.uint64, copy=False)
@@ -30,7 +30,7 @@ class HashIndex:
         self._sorted, self._order = hashes[order], order.astype(np.int32)
 
     def find(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return the row of each text, `[texts]`; -1 where there is none."""
+        """Return the row of each string, `[texts]`; -1 where there is none."""
         if not len(self._sorted):
             return np.full(len(texts), -1, dtype=np.int64)
         wanted = hashes_of(texts)

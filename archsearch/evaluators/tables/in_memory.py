@@ -26,7 +26,7 @@ class InMemoryContent(TableContent):
     Args:
         space: Space of the architectures.
         table: One row an architecture: the column `architecture` (or `arch`) and numeric columns.
-        name: What the table is called.
+        name: Name of the table.
 
     Raises:
         TableError: There is no column of architectures.

@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from archsearch.errors import ConfigurationError, TableError, unknown_name
+from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.evaluation import is_report_only
 from archsearch.evaluators.tables.card import TableCard
 from archsearch.evaluators.tables.checks import check
 from archsearch.evaluators.tables.columns import is_accuracy
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.parquet_file import open_parquet
-from archsearch.evaluators.tables.progress import Progress
 from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import get
 
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class TableSummary:
-    """What a list of tables says of one.
+    """A table in a list of tables.
 
     Args:
         name: Of the table.
@@ -86,17 +86,17 @@ def install(
 
     Args:
         draft: What was read.
-        name: What the table is to be called.
+        name: Name of the table.
         percent: As for `checks.check`.
         drop_missing: Whether rows without a score are left out; else they are an error.
-        progress: Told now and then how many rows of how many are checked.
+        progress: Called every 5,000 rows with the numbers of rows checked and of all rows.
 
     Returns:
         The Parquet file and its card.
 
     Raises:
-        TableError: The rows are not in order, or the file cannot be written.
-        ConfigurationError: The name cannot be one, or the space is unknown.
+        TableError: The rows fail a check, or the file cannot be written.
+        ConfigurationError: The name is not allowed, or the space is unknown.
     """
     path = new_path(name)
     checked = check(draft, get(draft.space), percent=percent, drop_missing=drop_missing, progress=progress)
@@ -105,17 +105,14 @@ def install(
 
 def install_folder() -> Path:
     """Return the folder of imported tables, `tables` in the cache folder; it need not exist."""
-    # The package around it needs torch; a table that is opened by its path does not.
-    from archsearch.evaluators.cache import cache_folder
-
     return cache_folder() / "tables"
 
 
 def new_path(name: str) -> Path:
-    """Return the file that a new table of that name is to have.
+    """Return the path of a new table of that name.
 
     Raises:
-        ConfigurationError: The name cannot be one, or is that of a table of the package.
+        ConfigurationError: The name is not allowed, or is that of a table of the package.
     """
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
@@ -128,16 +125,16 @@ def new_path(name: str) -> Path:
 
 
 def space_of(path: Path) -> str:
-    """Return the name of the space that a table's file says it is of, or an empty text."""
+    """Return the name of the space in the metadata of a table's file, or an empty string."""
     with open_parquet(path) as file:
         return _metadata(file.schema_arrow).get("archsearch.space", "")
 
 
 def summary(path: Path) -> TableSummary:
-    """Return what a list says of a table; the file's content is not read.
+    """Return the summary of a table from the metadata of its file; the rows are not read.
 
     Raises:
-        TableError: The file is missing, or not whole.
+        TableError: The file is missing or corrupt.
     """
     with open_parquet(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows

@@ -1,4 +1,4 @@
-"""A table whose rows stay in a file of the layout until they are asked for."""
+"""A table in an imported file, whose columns are read when they are first used."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class MappedContent(TableContent):
 
     Args:
         space: Space of the architectures.
-        path: Of the file.
+        path: The file.
 
     Raises:
-        TableError: The file is missing, damaged or not in the layout, or the space names its architectures otherwise.
+        TableError: The file is missing, corrupt or not in the layout, or the space names its architectures otherwise.
         ConfigurationError: The table is of another space.
     """
 
@@ -48,7 +48,7 @@ class MappedContent(TableContent):
 
     @cached_property
     def _file(self) -> LayoutFile:
-        """The open file; what was sent here from another process must find the same one."""
+        """The open file; after unpickling in another process it must be the same one."""
         if self._checksums is not None and not self.path.is_file():
             raise TableError(
                 f"table: {socket.gethostname()} does not see {self.path}. Put the table on storage that all nodes see: import "
@@ -107,7 +107,7 @@ class MappedContent(TableContent):
         return keys
 
     def digest(self, scores: NDArray[np.float64], column: str) -> str:
-        """Made of the checksums in the file, so that its columns need not be read; scores that were divided are told apart."""
+        """Made of the checksums in the file, so that its columns need not be read; scores that were divided give another one."""
         known = [self._file.checksums[ARCHITECTURE], self._file.checksums[column]]
         if not np.array_equal(scores, self.column(column), equal_nan=True):
             known.append(hashlib.blake2b(np.ascontiguousarray(scores).data, digest_size=8).hexdigest())
@@ -121,7 +121,7 @@ class MappedContent(TableContent):
         return len(np.unique(self._file.numbers(KEY_HASH)))
 
     def load_index(self) -> None:
-        """Read what look-ups need."""
+        """Read the columns that look-ups need."""
         _ = self._by_text, self._by_key
 
     @cached_property
@@ -137,7 +137,7 @@ class MappedContent(TableContent):
         return self._file.strings(KEY).combine_chunks()
 
     def _check_space(self) -> None:
-        """Refuse a space other than the one that wrote the keys."""
+        """Raise ConfigurationError for another space, and TableError for one that names its architectures otherwise."""
         owner = self._file.card.space
         if self.space.name != owner:
             raise ConfigurationError(f"space: the table {self.name} is of {owner}; got {self.space.name}. Use space={owner!r}.")

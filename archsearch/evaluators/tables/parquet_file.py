@@ -1,4 +1,4 @@
-"""Parquet files by memory map, with errors that say what to do."""
+"""Memory-mapped Parquet files, with typed errors."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """Return an open Parquet file; its columns are read when they are asked for.
 
     Raises:
-        TableError: There is none, or it is not whole.
+        TableError: The file is missing or corrupt.
     """
     if not path.is_file():
         raise TableError(f"table: expected a Parquet file; there is none at {path}.")
     try:
         return pq.ParquetFile(path, memory_map=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _not_whole(path, error) from error
+        raise _corrupt(path, error) from error
 
 
 def read_parquet(path: Path) -> pa.Table:
     """Return all columns of a Parquet file.
 
     Raises:
-        TableError: There is none, or it is not whole.
+        TableError: The file is missing or corrupt.
     """
     with open_parquet(path) as file:
         try:
             return file.read()
         except (pa.ArrowException, OSError) as error:
-            raise _not_whole(path, error) from error
+            raise _corrupt(path, error) from error
 
 
-def _not_whole(path: Path, error: Exception) -> TableError:
-    """Return the error of a file that breaks off or is no Parquet file."""
+def _corrupt(path: Path, error: Exception) -> TableError:
+    """Return the error of a file that is cut short, corrupt or not a Parquet file."""
     reason = first_line(error)
-    return TableError(f"table: {path} is not a whole Parquet file ({reason}); fetch or make it again.")
+    return TableError(f"table: {path} is corrupt or not a Parquet file ({reason}); fetch or make it again.")

@@ -1,4 +1,4 @@
-"""Tables of a user's own: CSV and Parquet files with a column of architectures."""
+"""User-defined tables: CSV and Parquet files with a column of architectures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_plain_file(
         space: Name of the space of its architectures.
         architecture: Column of the architectures' texts.
         score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data.
-        seconds: Column of what an evaluation cost when it was made, if it is not called `seconds`.
+        seconds: Column of the cost of each evaluation when it was made, if it is not called `seconds`.
         rename: New names of columns, by the old ones; `score` may be named by either.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one Parquet layout of benchmark tables.
+"""The Parquet layout of imported benchmark tables, with checksums and a data card.
 
 A file holds one row an architecture, in one row group:
 
@@ -6,20 +6,17 @@ A file holds one row an architecture, in one row group:
 - `key` (string): the canonical identity. Several texts may share one, with different figures.
 - `architecture_hash`, `key_hash` (uint64): of both, by `hashes.hashes_of`, for look-up.
 - metrics, in the type of their source; accuracies as fractions. Where a row has no value, NaN.
-- `seconds`, where known: what the evaluation cost when it was made.
+- `seconds`, where known: the cost of the evaluation when it was made.
 
-The file's metadata names the layout's version, the space, the column to score by, the score of guessing and the arguments of
-`space.cost`. It holds a checksum of each column, one of itself, some architectures with their keys, by which a space that
-names its cells otherwise is found out, and the data card, which also stands beside the file as a page.
+The file's metadata names the layout's version, the space, the column to score by, the score of a random guess and the
+arguments of `space.cost`. It holds a checksum of each column, one of itself, some architectures with their keys, which detect a
+space that names its cells otherwise, and the data card, which is also written beside the file as a page in Markdown.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from archsearch.atomic_file import written_atomically
 from archsearch.errors import TableError
 from archsearch.evaluators.tables.card import ColumnCard, TableCard
 from archsearch.evaluators.tables.checks import ARCHITECTURE_HASH, KEY, KEY_HASH, RESERVED, CheckedTable
@@ -45,12 +43,12 @@ _SAMPLES = 8
 
 
 def write_layout(checked: CheckedTable, draft: TableDraft, path: Path) -> TableCard:
-    """Write a table whole or not at all, with its card beside it as a page, and return the card.
+    """Write a table atomically, with its card beside it as a page in Markdown, and return the card.
 
     Args:
         checked: The rows, by `checks.check`.
-        draft: What they were read as.
-        path: Of the Parquet file; its stem is the name of the table.
+        draft: The table as read.
+        path: The Parquet file; its stem is the name of the table.
 
     Raises:
         TableError: The file cannot be written.
@@ -67,11 +65,11 @@ def write_layout(checked: CheckedTable, draft: TableDraft, path: Path) -> TableC
     table = table.replace_schema_metadata(_metadata(table, card))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _whole(path) as temporary:
+        with written_atomically(path) as temporary:
             # Hashes look like noise, of which neither a dictionary nor compression makes less.
             dictionary = [name for name in columns if name not in (*RESERVED, SECONDS)]
             pq.write_table(table, temporary, compression="zstd", use_dictionary=dictionary, row_group_size=max(1, len(table)))
-        with _whole(path.with_suffix(".md")) as temporary:
+        with written_atomically(path.with_suffix(".md")) as temporary:
             temporary.write_text(card.markdown(), encoding="utf-8")
     except OSError as error:
         raise TableError(
@@ -84,16 +82,16 @@ class LayoutFile:
     """A table in the layout, open by memory map.
 
     Args:
-        path: Of the Parquet file.
+        path: The Parquet file.
 
     Attributes:
         card: The data card.
         samples: Some architectures, by text, with their keys.
-        checksums: Of each column, by its name.
+        checksums: Checksum of each column, by its name.
         metrics: Names of the numeric columns, `seconds` left out.
 
     Raises:
-        TableError: It is missing, damaged, not in the layout, or in a newer one.
+        TableError: The file is missing, corrupt, not in the layout, or in a newer one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -108,32 +106,32 @@ class LayoutFile:
                 "Update archsearch, or import the table again."
             )
         if metadata.get(_OWN_CHECKSUM) != _checksum_of(metadata):
-            raise _damaged(path, "its description")
+            raise _corrupt(path, "its description")
         self.card = TableCard.from_json(metadata[f"{_PREFIX}card"])
         self.samples: list[tuple[str, str]] = [(text, key) for text, key in json.loads(metadata[f"{_PREFIX}samples"])]
         self.checksums: dict[str, str] = json.loads(metadata[f"{_PREFIX}checksums"])
         self.metrics = tuple(name for name in self.checksums if name not in (*RESERVED, SECONDS))
 
     def strings(self, name: str) -> pa.ChunkedArray:
-        """Return a column of texts.
+        """Return a column of strings.
 
         Raises:
-            TableError: It is not what was written.
+            TableError: Its checksum differs.
         """
         try:
             column = self._file.read([name], use_threads=False)[name]
-            whole = checksum(column) == self.checksums[name]
+            intact = checksum(column) == self.checksums[name]
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise _damaged(self.path, f"the column {name!r}") from error
-        if not whole:
-            raise _damaged(self.path, f"the column {name!r}")
+            raise _corrupt(self.path, f"the column {name!r}") from error
+        if not intact:
+            raise _corrupt(self.path, f"the column {name!r}")
         return column
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Return a column of numbers, `[rows]`.
 
         Raises:
-            TableError: It is not what was written.
+            TableError: Its checksum differs.
         """
         return _values(self.strings(name))
 
@@ -142,7 +140,7 @@ def is_layout(path: Path) -> bool:
     """Return whether a Parquet file was written by `write_layout`, in any version of the layout.
 
     Raises:
-        TableError: The file is missing, or not whole.
+        TableError: The file is missing or corrupt.
     """
     with open_parquet(path) as file:
         return f"{_PREFIX}layout" in _texts_of(file.metadata.metadata)
@@ -190,12 +188,12 @@ def _card(checked: CheckedTable, draft: TableDraft, name: str) -> TableCard:
 
 def _column_card(name: str, values: NDArray[Any], meaning: str, converted: bool) -> ColumnCard:
     finite = values[np.isfinite(values)]
-    bounds = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+    lowest, highest = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
     if converted:
         meaning = f"{meaning + '; ' if meaning else ''}a fraction, was percent"
     elif not meaning and is_accuracy(name):
         meaning = "a fraction"
-    return ColumnCard(name, meaning, len(values) - len(finite), *bounds)
+    return ColumnCard(name=name, meaning=meaning, missing=len(values) - len(finite), lowest=lowest, highest=highest)
 
 
 def _metadata(table: pa.Table, card: TableCard) -> dict[str, str]:
@@ -223,18 +221,5 @@ def _texts_of(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in (metadata or {}).items()}
 
 
-def _damaged(path: Path, what: str) -> TableError:
-    return TableError(f"table: {what} of {path} is damaged (its checksum differs); import the table again.")
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name, and put what was written there in place once it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _corrupt(path: Path, what: str) -> TableError:
+    return TableError(f"table: {what} of {path} is corrupt (its checksum differs); import the table again.")

@@ -16,31 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.checked_settings import check_ranges, with_changes
+from archsearch.evaluators.settings import Between, check_settings, with_changes
 
 SCHEDULES = ("cosine", "exponential")
 # Later settings are left out of `settings` while they have their defaults, so that older evaluations keep their fingerprints.
 _FIRST = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "label_smoothing", "crop", "flip")
-_RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 100_000),
-    "batch_size": (1, 1_000_000),
-    "learning_rate": (0.0, 1_000.0),
-    "momentum": (0.0, 1.0),
-    "weight_decay": (0.0, 10.0),
-    "label_smoothing": (0.0, 1.0),
-    "crop": (0, 1_000),
-    "decay": (0.0, 1.0),
-    "gradient_clip": (0.0, 1e6),
-    "cutout": (0, 10_000),
-    "resized_crop": (0.0, 1.0),
-    "drop_path": (0.0, 0.99),
-    "auxiliary": (0.0, 10.0),
-    "weight_average": (0.0, 0.999999),
-    "accumulate": (1, 10_000),
-}
 
 
 @dataclass(frozen=True)
@@ -81,35 +64,30 @@ class Recipe:
         16
     """
 
-    epochs: int = 12
-    batch_size: int = 64
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-    crop: int = 0
+    epochs: Annotated[int, Between(1, 100_000)] = 12
+    batch_size: Annotated[int, Between(1, 1_000_000)] = 64
+    learning_rate: Annotated[float, Between(0.0, 1_000.0)] = 0.1
+    momentum: Annotated[float, Between(0.0, 1.0)] = 0.9
+    weight_decay: Annotated[float, Between(0.0, 10.0)] = 5e-4
+    label_smoothing: Annotated[float, Between(0.0, 1.0)] = 0.0
+    crop: Annotated[int, Between(0, 1_000)] = 0
     flip: bool = False
     nesterov: bool = True
-    schedule: str = "cosine"
-    decay: float = 0.97
-    gradient_clip: float = 0.0
-    cutout: int = 0
-    resized_crop: float = 0.0
-    drop_path: float = 0.0
-    auxiliary: float = 0.0
-    weight_average: float = 0.0
-    accumulate: int = 1
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    decay: Annotated[float, Between(0.0, 1.0)] = 0.97
+    gradient_clip: Annotated[float, Between(0.0, 1e6)] = 0.0
+    cutout: Annotated[int, Between(0, 10_000)] = 0
+    resized_crop: Annotated[float, Between(0.0, 1.0)] = 0.0
+    drop_path: Annotated[float, Between(0.0, 0.99)] = 0.0
+    auxiliary: Annotated[float, Between(0.0, 10.0)] = 0.0
+    weight_average: Annotated[float, Between(0.0, 0.999999)] = 0.0
+    accumulate: Annotated[int, Between(1, 10_000)] = 1
     channels_last: bool = False
     mixed_precision: bool = True
     compile: bool = False
 
     def __post_init__(self) -> None:
-        check_ranges(self, _RANGES)
-        for name in ("flip", "nesterov", "channels_last", "mixed_precision", "compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(f"{name}: expected True or False; got {getattr(self, name)!r}.")
-        if self.schedule not in SCHEDULES:
-            raise ConfigurationError(unknown_name("schedule", self.schedule, SCHEDULES))
+        check_settings(self)
         if self.accumulate > self.batch_size:
             raise ConfigurationError(
                 f"accumulate: expected at most the batch size {self.batch_size}, so that no part is empty; got {self.accumulate}."

@@ -14,8 +14,7 @@ from archsearch.platform.live_line import LiveLine
 
 if TYPE_CHECKING:
     from archsearch.evaluators.tables.card import TableCard
-    from archsearch.evaluators.tables.draft import TableDraft
-    from archsearch.evaluators.tables.progress import Progress
+    from archsearch.evaluators.tables.draft import Progress, TableDraft
 
 _DATASETS = {
     "cifar10": "cifar10",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from archsearch.errors import ArchitectureError
 from archsearch.evaluators import GHN, OneShot, SGDSteps
-from archsearch.evaluators.ghn.survey import survey
+from archsearch.evaluators.ghn.vocabulary import survey
 from archsearch.spaces import Architecture, Builder, Cell, GeneSpace, Graph
 from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, Operator, Shape, Sum, conv_bn
 

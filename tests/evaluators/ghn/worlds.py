@@ -13,7 +13,7 @@ from archsearch import spaces
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.settings import Settings
-from archsearch.evaluators.ghn.survey import survey
+from archsearch.evaluators.ghn.vocabulary import survey
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells

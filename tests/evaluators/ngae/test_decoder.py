@@ -47,27 +47,6 @@ def one_pass(messages: Messages, unit: Unit, kinds: list[int], edges: Tensor, ce
     return states
 
 
-@pytest.mark.parametrize("reads_all", [True, False])
-@pytest.mark.parametrize("name", NAMES)
-def test_encoder_equals_one_graph_at_a_time(name: str, reads_all: bool, made: Make, small: Settings) -> None:
-    space, settings = spaces.get(name), small.with_changes(reads_all=reads_all)
-    model, _, graphs = made(space, settings, 5)
-    encoder = model.encoder
-    means, log_variances = encoder(graphs)
-    for row in range(5):
-        read = []
-        for cell in range(graphs.types.shape[1]):
-            kinds, edges = graphs.types[row, cell].tolist(), graphs.edges[row, cell]
-            zero = torch.zeros(small.width, dtype=torch.float64)
-            ahead = one_pass(encoder.messages, encoder.unit, kinds, edges, cell, zero)
-            turned = edges.T.flip((0, 1))
-            back = one_pass(encoder.backward_messages, encoder.backward_unit, kinds[::-1], turned, cell, zero)
-            read += [*ahead, *back] if settings.reads_all else [ahead[-1], *back[-space.num_inputs :]]
-        state = torch.cat(read) @ encoder.read_weight + encoder.read_bias
-        both = state @ encoder.mean_weight + encoder.mean_bias
-        assert torch.allclose(torch.cat([means[row], log_variances[row]]), both, atol=1e-12)
-
-
 def twin_loss(made: Made, latent: Tensor, row: int, settings: Settings) -> Tensor:
     """The cross-entropy of one graph, decision by decision, as a decoder takes them."""
     model, grammar, graphs = made

@@ -57,7 +57,7 @@ def test_it_predicts_both_figures(trained: NGAE) -> None:
 
 def test_ascent_leads_to_better_architectures(trained: NGAE) -> None:
     chance = some("nasbench201", 300, seed=9)
-    made = trained.ascend(20, weight=0.0, starts=300, followed=4)
+    made = trained.ascend(20, weight=0.0, starts=300, recorded_starts=4)
     assert len({trained.space.key(each) for each in made.architectures}) == 20
     assert convolutions(made.architectures).mean() > np.quantile(convolutions(chance), 0.95)
     assert (np.diff(made.path.objectives.mean(dim=1).numpy()) >= -1e-3).all()
@@ -87,7 +87,7 @@ def test_nothing_known_is_proposed_and_chance_fills_up(trained: NGAE) -> None:
 
 def test_best_known_are_where_half_of_the_starts_are(trained: NGAE) -> None:
     best = [trained.space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|none~0|none~1|none~2|")]
-    made = trained.ascend(5, best=best, starts=40, steps=1, step=1e-9, followed=40)
+    made = trained.ascend(5, best=best, starts=40, steps=1, step=1e-9, recorded_starts=40)
     assert np.allclose(made.path.trajectories[0, :20].numpy(), trained.encode(best), atol=1e-4)
 
 
@@ -195,8 +195,7 @@ def test_divergence_keeps_the_last_good_model() -> None:
     known = some("enas", 64)
     model = NGAE(spaces.get("enas"), **SIZES).fit(known, np.linspace(0, 1, 64))
     model.settings = model.settings.with_changes(learning_rate=1000.0, clip=0.0, one_cycle=False)
-    assert model._model is not None
-    model._model.settings = model.settings
+    model.latent_space.model.settings = model.settings
     with pytest.raises(ConfigurationError, match="diverged"):
         model.fit(known, np.linspace(0, 1, 64), warm=True, epochs=60)
     assert np.isfinite(model.encode(known)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from archsearch.evaluators.predictors.stacked import Linear, chosen, dropout_masks, marked, times
+from archsearch.evaluators.predictors.stacked import FlatParameters, Linear, chosen, dropout_masks, marked, times
 
 Generators = Callable[..., list[torch.Generator]]
 
@@ -76,3 +77,21 @@ def test_neighbours_are_dropped_independently(generators: Generators) -> None:
     [mask] = dropout_masks([(20_000, 4)], 0.5, generators())
     kept = (mask[0] > 0).double()
     assert (torch.corrcoef(kept.T) - torch.eye(4)).abs().max() < 5 / 20_000**0.5
+
+
+def test_steps_on_flat_parameters_are_those_on_separate_ones() -> None:
+    separate = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1))
+    model = copy.deepcopy(separate)
+    flat = FlatParameters(model)
+    assert flat.flat.shape == (3 * 5 + 5 + 5 + 1,)
+    values = torch.randn((8, 3), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model(values), separate(values))
+    optimizers = [torch.optim.Adam([flat.flat], lr=0.1), torch.optim.Adam(separate.parameters(), lr=0.1)]
+    for _ in range(3):
+        flat.derive(model(values).square().sum())
+        optimizers[1].zero_grad()
+        separate(values).square().sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    for own, other in zip(model.parameters(), separate.parameters(), strict=True):
+        assert torch.allclose(own, other, atol=1e-6)

@@ -112,10 +112,10 @@ def test_a_table_of_another_space_is_refused(make_draft: MakeDraft) -> None:
         check(make_draft([0.5]), spaces.get("enas"))
 
 
-def test_architectures_that_are_no_texts_are_refused(make_draft: MakeDraft) -> None:
+def test_architectures_that_are_not_strings_are_refused(make_draft: MakeDraft) -> None:
     draft = make_draft([0.5, 0.6])
     numbers = replace(draft, rows=draft.rows.set_column(0, "architecture", pa.array([1, 2])))
-    with pytest.raises(TableError, match="architecture: expected a column of texts; got int64. Choose another"):
+    with pytest.raises(TableError, match="architecture: expected a column of strings; got int64. Choose another"):
         check(numbers, SPACE)
     with pytest.raises(TableError, match="expected a column 'architecture'; it has valid_accuracy"):
         check(replace(draft, rows=draft.rows.drop_columns(["architecture"])), SPACE)

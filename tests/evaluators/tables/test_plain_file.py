@@ -101,7 +101,7 @@ def test_a_table_without_an_accuracy_needs_a_score(tmp_path: Path) -> None:
             r"table: cannot read .*t.csv \(.*Expected 2 columns, got 3.*\).*quote texts that hold commas",
         ),
         ("t.csv", b"cell,acc\n\xff,0.5\n", r"table: cannot read .*t.csv \(.*invalid UTF8.*\)"),
-        ("t.parquet", b"PAR1", "t.parquet is not a whole Parquet file"),
+        ("t.parquet", b"PAR1", "t.parquet is corrupt or not a Parquet file"),
     ],
 )
 def test_files_that_are_none_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:

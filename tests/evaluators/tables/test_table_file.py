@@ -1,4 +1,4 @@
-"""The one Parquet layout: what is written is read, and what was damaged is not."""
+"""The Parquet layout: what is written is read, and corrupt files are refused."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_column_of_other_values_is_refused_when_it_is_read(column: str, stored
     file = LayoutFile(stored)
     assert file.numbers("key_hash").tolist() == table["key_hash"].to_pylist()
     with pytest.raises(
-        TableError, match=rf"table: the column '{column}' of .*small.parquet is damaged .*; import the table again"
+        TableError, match=rf"table: the column '{column}' of .*small.parquet is corrupt .*; import the table again"
     ):
         file.strings(column)
 
@@ -172,7 +172,7 @@ def test_another_description_is_refused(stored: Path) -> None:
     table = pq.read_table(stored)
     metadata = {**table.schema.metadata, b"archsearch.cost": b'{"channels": 9}'}
     pq.write_table(table.replace_schema_metadata(metadata), stored)
-    with pytest.raises(TableError, match=r"table: its description of .*small.parquet is damaged .*; import the table again"):
+    with pytest.raises(TableError, match=r"table: its description of .*small.parquet is corrupt .*; import the table again"):
         LayoutFile(stored)
 
 
@@ -200,7 +200,7 @@ def test_a_flipped_bit_is_found_or_does_no_harm(seed: int, stored: Path, cells: 
 def test_a_truncated_file_is_refused(share: float, stored: Path) -> None:
     content = stored.read_bytes()
     stored.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(TableError, match="is not a whole Parquet file"):
+    with pytest.raises(TableError, match="is corrupt or not a Parquet file"):
         LayoutFile(stored)
 
 

@@ -103,7 +103,7 @@ def test_which_columns_are_in_percent_can_be_said(capsys: pytest.CaptureFixture[
         (["--space", "nasbench20"], "space: expected one of .*; got 'nasbench20'"),
         (["--space", "enas"], "40 of 40 architectures do not belong to enas; the first is row 0: "),
         (["--architecture", "cel"], "architecture: column of scores.parquet: .*; got 'cel'. Did you mean 'cell'"),
-        (["--architecture", "time"], "architecture: expected a column of texts; got double"),
+        (["--architecture", "time"], "architecture: expected a column of strings; got double"),
         (["--score", "device"], "score: column of the table: expected one of acc, time; got 'device'"),
         (["--rename", "acc"], "rename: expected OLD=NEW; got 'acc'"),
         (["--rename", "acc=time"], "the columns acc, time of scores.parquet would all be called 'time'"),

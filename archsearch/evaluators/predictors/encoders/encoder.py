@@ -1,4 +1,4 @@
-"""What turns architectures into vectors."""
+"""The base class of encoders, which map architectures to vectors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Encoder(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def tensors(batch: GraphBatch, form: Form) -> tuple[Tensor, ...]:
-        """Return what the encoder reads of a population as compact tensors, `[batch, ...]` each."""
+        """Return a population as the compact tensors that the encoder reads, `[batch, ...]` each."""
 
-    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return what follows from rows of the tensors above without any parameter, so that steps on the same rows share it.
+    def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return the parameter-free part of the forward pass, computed once per batch and shared by its steps.
 
         Args:
             *tensors: `[members or 1, batch, ...]` each.
@@ -36,8 +36,8 @@ class Encoder(nn.Module, ABC):
         return tensors
 
     @abstractmethod
-    def forward(self, *unpacked: Tensor) -> Tensor:
-        """Return `[members, batch, features]` for what `unpacked` gave."""
+    def forward(self, *precomputed: Tensor) -> Tensor:
+        """Return `[members, batch, features]` for what `precompute` returned."""
 
 
 def nodes_in_order(batch: GraphBatch) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What the graphs of a space look like: what an encoder needs to know of it."""
+"""Form of the graphs of a space: vocabulary and sizes, as an encoder needs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Sizes and names.
+    """Vocabulary and sizes of the graphs of a space.
 
     Args:
         vocabulary: Operator names, `input` and `output` first.
@@ -31,7 +31,7 @@ class Form:
 
     @classmethod
     def of(cls, batch: GraphBatch, inputs: int) -> Form:
-        """Return the form of a population whose cells have so many inputs."""
+        """Return the form of a population whose cells have `inputs` inputs."""
         cells, nodes = batch.operators.shape[1:]
         if batch.edges is None:
             return cls(batch.vocabulary, inputs, cells, nodes)

@@ -82,14 +82,14 @@ class EdgeGATES(Encoder):
         targets, sources = torch.tril_indices(form.width, form.width, -1)
         return (passing_numbers(torch.tensor(batch.edges)[..., sources, targets], form),)
 
-    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return operators, and for each node of which each architecture has its own state what it gets; see `_places`."""
         operators = tensors[0].long()
         tabled = sum(count <= operators.shape[1] for count in self._counts)
         return operators, *(self._places(operators, node, tabled) for node in range(tabled, self.form.width))
 
-    def forward(self, *unpacked: Tensor) -> Tensor:
-        operators, *places = unpacked
+    def forward(self, *precomputed: Tensor) -> Tensor:
+        operators, *places = precomputed
         form, tabled = self.form, self.form.width - len(places)
         entries = self.project(self.entries).view(len(self.entries), form.cells, form.inputs, -1)
         # The other nodes start from a zero vector, of which the projection leaves its bias.

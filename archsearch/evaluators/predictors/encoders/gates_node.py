@@ -81,7 +81,7 @@ class NodeGATES(Encoder):
         others = slice(form.inputs, None)
         return operators[..., others] - 1, _depths(edges)[..., others], edges[..., others, :]
 
-    def unpacked(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return what of each node is of which kind, and what arrives where; `rows` are the nodes of all graphs.
 
         Returns:
@@ -105,8 +105,8 @@ class NodeGATES(Encoder):
         rows = [tensor.flatten(1, 2) for tensor in (kinds, starts, reached)]
         return rows[0], rows[1], edges, rows[2], sums, entry_sums.flatten(1, 2), shares.sum((2, 3)).unsqueeze(2)
 
-    def forward(self, *unpacked: Tensor) -> Tensor:
-        kinds, starts, edges, reached, sums, entry_sums, shares = unpacked
+    def forward(self, *precomputed: Tensor) -> Tensor:
+        kinds, starts, edges, reached, sums, entry_sums, shares = precomputed
         members, others, inputs = len(self.entries), edges.shape[-1], self.entries.shape[1]
         own, gates = self._gates()
         table = self.project(torch.cat([self.entries, self.rest], dim=1))

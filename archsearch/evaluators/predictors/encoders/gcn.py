@@ -1,4 +1,4 @@
-"""Graph convolutions that carry operators along the edges: what GATES was compared with.
+"""Graph convolution networks, the baselines of GATES.
 
 T. N. Kipf, M. Welling, "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017, arXiv 1609.02907; for
 architectures Y. Guo et al., "NAT", NeurIPS 2019, arXiv 1910.14488, and, with a global node, H. Shi et al., "BONAS", NeurIPS

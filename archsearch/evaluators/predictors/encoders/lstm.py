@@ -1,4 +1,4 @@
-"""A recurrent network over the row of numbers.
+"""An LSTM over the sequence of an architecture.
 
 The LSTM with which X. Ning et al., arXiv 2004.01899, compare GATES (table 1): one layer, whose last output is the vector.
 S. Hochreiter, J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, with the forget gate of F. Gers

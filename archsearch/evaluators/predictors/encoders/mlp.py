@@ -1,4 +1,4 @@
-"""No encoder at all: the numbers of the row, as they are.
+"""The identity as an encoder: the sequence of an architecture, as numbers.
 
 The multi-layer perceptron with which X. Ning et al., arXiv 2004.01899, compare GATES (table 1); the network is the head.
 """

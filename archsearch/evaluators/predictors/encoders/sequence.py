@@ -1,4 +1,4 @@
-"""Architectures as rows of numbers, for encoders that know nothing of graphs."""
+"""Architectures as sequences of numbers of one length, for encoders that do not read graphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archsearch.spaces import GraphBatch
 
 
 def bits_and_operators(batch: GraphBatch, form: Form) -> tuple[Tensor, Tensor]:
-    """Write architectures as rows of numbers, of one length for all.
+    """Return architectures as sequences of numbers of one length.
 
     In a space with operators on edges the row has no bits; it lists the operator of each pair of nodes (and slot). In one with
     operators on nodes the row lists, for each cell, the bits of the adjacency above its diagonal, 0>1, 0>2, 1>2, ..., and then

@@ -1,4 +1,4 @@
-"""The cells of a record file of NAS-Bench-101, each known by the benchmark's hash."""
+"""The cells of a record file of NAS-Bench-101, by the benchmark's hash."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CellTable:
     """The cells of a file, in the order in which they come.
 
     Args:
-        name: Of the file, for messages.
+        name: Name of the file, for messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -83,7 +83,7 @@ class CellTable:
         return row
 
     def describe(self, row: int) -> str:
-        """Return where a cell was met first, and its hash."""
+        """Return the place of the first record of a cell, and its hash, for messages."""
         hashes = list(self._rows)
         return f"{_at(self._name, self._numbers[row], self._offsets[row])}: cell {hashes[row]}"
 

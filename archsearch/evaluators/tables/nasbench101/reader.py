@@ -1,4 +1,4 @@
-"""NAS-Bench-101's official record files, `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`, as a table.
+"""Reader of NAS-Bench-101's official record files, `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
 
 C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, arXiv 1902.09635. Each of the
 423,624 cells was trained three times for 108 epochs, and in the full file three times each for 4, 12 and 36 as well.
@@ -7,7 +7,6 @@ C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search"
 from __future__ import annotations
 
 import hashlib
-import struct
 from array import array
 from pathlib import Path
 
@@ -16,11 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archsearch.errors import TableError
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.nasbench101.cells import COST, CellTable
 from archsearch.evaluators.tables.nasbench101.record import training
 from archsearch.evaluators.tables.nasbench101.tfrecord import Record, read_records
-from archsearch.evaluators.tables.progress import Progress
 
 _CELLS = 423_624
 _PUBLISHED = {  # SHA-256, from the README of google-research/nasbench
@@ -37,14 +35,17 @@ def read_nasbench101(path: str | Path, *, progress: Progress | None = None) -> T
     time; `params`; and for each shorter training, such as that of 4 epochs, `valid_accuracy_e4`, `test_accuracy_e4` and
     `seconds_e4`.
 
-    The file is read as a stream; the full one takes some 400 MB of memory for its numbers.
+    The file is read as a stream; the full one takes some 400 MB of memory for its numbers. A file that has the name of one of the
+    two published files, or all of their cells, must have the SHA-256 of one of them, so that a single wrong bit is found. Any
+    other file must have records of the right form; the source of the table then says that it is none of the published ones.
 
     Args:
         path: The file.
-        progress: Called now and then with the bytes read and the bytes of the file.
+        progress: Called repeatedly with the bytes read and the bytes of the file.
 
     Raises:
-        TableError: The file is missing, damaged, cut short, or no record file of NAS-Bench-101; the record is named.
+        TableError: The file is missing, corrupt, cut short, or no record file of NAS-Bench-101; the record is named where one is
+            wrong.
     """
     file = Path(path)
     trainings = _Trainings(file.name)
@@ -55,7 +56,15 @@ def read_nasbench101(path: str | Path, *, progress: Progress | None = None) -> T
     columns, meanings = trainings.columns()
     rows = pa.table({"architecture": trainings.cells.texts(), **columns, "params": trainings.cells.params})
     meanings["params"] = "trainable parameters"
-    return TableDraft("nasbench101", rows, "valid_accuracy", _source(file, len(rows)), 0.1, COST, meanings)
+    return TableDraft(
+        space="nasbench101",
+        rows=rows,
+        score="valid_accuracy",
+        source=_source(file, len(rows)),
+        chance=0.1,
+        cost=COST,
+        columns=meanings,
+    )
 
 
 class _Trainings:
@@ -68,12 +77,12 @@ class _Trainings:
         self._values = {name: array("d") for name in ("valid_accuracy", "test_accuracy", "train_accuracy", "seconds")}
 
     def add(self, record: Record) -> None:
-        """Take one record."""
+        """Add one record."""
         try:
             given = training(record.data)
-        except (ValueError, RecursionError, struct.error) as error:
+        except (ValueError, RecursionError) as error:
             raise TableError(
-                f"{self._name}: record {record.number}, at byte {record.offset}, is none of NAS-Bench-101: {error}. "
+                f"{self._name}: record {record.number}, at byte {record.offset}, is not one of NAS-Bench-101: {error}. "
                 "Give the path of nasbench_only108.tfrecord or nasbench_full.tfrecord."
             ) from error
         self._rows.append(self.cells.row(given, record))
@@ -82,7 +91,7 @@ class _Trainings:
             values.append(getattr(given, name))
 
     def columns(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
-        """Return the columns `[cells]`, and what each is."""
+        """Return the columns `[cells]`, and the meaning of each."""
         epochs = np.asarray(self._epochs)
         *shorter, longest = np.unique(epochs).tolist()
         table: dict[str, NDArray[np.float64]] = {}
@@ -128,8 +137,18 @@ _MEANINGS = {
 
 
 def _source(file: Path, cells: int) -> str:
+    """Return where the table comes from.
+
+    Raises:
+        TableError: The file passes for a published one but has another SHA-256.
+    """
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest not in _PUBLISHED and (file.name in _PUBLISHED.values() or cells == _CELLS):
+        raise TableError(
+            f"{file.name}: expected the SHA-256 of a published file, {' or '.join(_PUBLISHED)}; got {digest}. The file is "
+            "corrupt: fetch it again."
+        )
     published = f"the published {_PUBLISHED[digest]}" if digest in _PUBLISHED else "none of the two published files"
     part = "" if cells == _CELLS else f"; {cells:,} of the {_CELLS:,} cells"
     return f"NAS-Bench-101 (Ying et al. 2019), {file.name}, SHA-256 {digest}: {published}{part}"

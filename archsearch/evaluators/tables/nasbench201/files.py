@@ -1,4 +1,4 @@
-"""The official files of NAS-Bench-201 and of the topology space of NATS-Bench, in all their forms.
+"""Readers of the official files of NAS-Bench-201 and of the topology space of NATS-Bench, in all their forms.
 
     NAS-Bench-201-v1_1-096897.pth    written by torch.save: results by number of the architecture, then `less` and `full`
     NATS-tss-v1_0-3ffb9.pickle.pbz2  a pickle packed with bz2: results by number of the architecture, then `12` and `200`
@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from archsearch.errors import TableError
+from archsearch.evaluators.tables.draft import Progress
 from archsearch.evaluators.tables.nasbench201.result import thin
-from archsearch.evaluators.tables.nasbench201.safe_pickle import DataUnpickler
-from archsearch.evaluators.tables.pickle_stream import Readable
-from archsearch.evaluators.tables.progress import Progress
+from archsearch.evaluators.tables.nasbench201.safe_pickle import DataUnpickler, Readable
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # begins what torch.save wrote before version 1.6
 _EPOCHS = {"less": 12, "full": 200, "12": 12, "200": 200}
@@ -54,10 +53,10 @@ def read_results(path: Path, *, progress: Progress | None = None) -> Iterator[Re
 
     Args:
         path: A file, or the folder.
-        progress: Called now and then with the bytes of the file, or the files of the folder, that are read, and with all.
+        progress: Called repeatedly with the bytes of the file, or the files of the folder, that are read, and with all.
 
     Raises:
-        TableError: A file is missing, damaged, cut short or none of the benchmark's, or holds more than plain data.
+        TableError: A file is missing, corrupt, cut short or none of the benchmark's, or holds more than plain data.
     """
     if path.is_dir():
         yield from _of_folder(path, progress)
@@ -162,7 +161,7 @@ class _Seen:
 
 
 class _Watched:
-    """A stream that tells how much of its file was read."""
+    """A stream that reports how much of its file was read."""
 
     def __init__(self, stream: Readable, file: IO[bytes], progress: Progress | None) -> None:
         self._stream, self._file, self._progress = stream, file, progress
@@ -200,7 +199,7 @@ def _zipped(file: IO[bytes], name: str) -> IO[bytes]:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:  # the table of contents is at the end
-        raise TableError(f"{name}: the zip is damaged or cut short ({error}). Fetch the file again.") from error
+        raise TableError(f"{name}: the zip is corrupt or cut short ({error}). Fetch the file again.") from error
     for member in archive.namelist():
         if member.endswith("/data.pkl"):
             return archive.open(member)

@@ -1,4 +1,4 @@
-"""The names that a pickle of plain data may use, and what is made for them.
+"""The names that a pickle of plain data may use, and the objects that stand for them.
 
 None of them is looked up: each is a key of a table, whose entries make plain containers and numbers. `OrderedDict` and
 `defaultdict` become dictionaries, scalars of numpy numbers of Python.
@@ -29,7 +29,7 @@ def is_known(name: Name) -> bool:
 
 
 def make(name: Name, arguments: tuple[Any, ...]) -> Any:
-    """Return what stands for the result of a call.
+    """Return the object that stands for the result of a call.
 
     Raises:
         TypeError, ValueError, KeyError: The name cannot be called, or the arguments are not those of plain data.
@@ -64,7 +64,7 @@ def _dictionary(*arguments: Any) -> dict[Any, Any]:
 
 
 def _encoded(text: str = "", encoding: str = "utf-8") -> bytes:
-    """Return bytes that an old protocol keeps as text."""
+    """Return bytes that an old protocol stores as a string."""
     if encoding not in ("latin1", "utf-8"):
         raise ValueError(f"the encoding {encoding}")
     return text.encode(encoding)

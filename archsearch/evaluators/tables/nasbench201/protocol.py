@@ -1,4 +1,4 @@
-"""How NAS-Bench-201 wants its datasets to be used: which trainings a search sees, and which are reported.
+"""The protocol of NAS-Bench-201: for each dataset the trainings that a search sees, and those that are reported.
 
 CIFAR-10 is in the files twice: `cifar10-valid` are networks trained on 25,000 images and validated on the other 25,000, and
 `cifar10` are networks trained on all 50,000. A search sees the first (`simulate_train_eval`), the test accuracy of the second is
@@ -14,19 +14,19 @@ from typing import NamedTuple
 
 
 class Protocol(NamedTuple):
-    """Where the numbers of a dataset stand.
+    """The trainings and image sets of a dataset.
 
     Attributes:
-        dataset: Its name for people.
+        dataset: Human-readable name.
         searched: Name of the trainings that a search sees.
         valid: Name of the set of images that they are validated on.
         tested: Name of the trainings that are reported.
         test: Name of the set of images that these are tested on.
-        train_images: What the networks that a search sees are trained on.
-        valid_images: What they are validated on.
-        test_images: What the reported ones are trained and tested on.
-        input_shape: Of the images.
-        num_classes: Of the images.
+        train_images: Training images of the networks that a search sees.
+        valid_images: Their validation images.
+        test_images: Test and training images of the networks that are reported.
+        input_shape: `(channels, height, width)` of an image.
+        num_classes: Number of classes.
     """
 
     dataset: str
@@ -43,40 +43,40 @@ class Protocol(NamedTuple):
 
 PROTOCOLS = {
     "cifar10": Protocol(
-        "CIFAR-10",
-        "cifar10-valid",
-        "x-valid",
-        "cifar10",
-        "ori-test",
-        "25,000 training images",
-        "the other 25,000 training images",
-        "the 10,000 test images, trained on all 50,000 training images",
-        (3, 32, 32),
-        10,
+        dataset="CIFAR-10",
+        searched="cifar10-valid",
+        valid="x-valid",
+        tested="cifar10",
+        test="ori-test",
+        train_images="25,000 training images",
+        valid_images="the other 25,000 training images",
+        test_images="the 10,000 test images, trained on all 50,000 training images",
+        input_shape=(3, 32, 32),
+        num_classes=10,
     ),
     "cifar100": Protocol(
-        "CIFAR-100",
-        "cifar100",
-        "x-valid",
-        "cifar100",
-        "x-test",
-        "the 50,000 training images",
-        "5,000 of the test images",
-        "the other 5,000 test images",
-        (3, 32, 32),
-        100,
+        dataset="CIFAR-100",
+        searched="cifar100",
+        valid="x-valid",
+        tested="cifar100",
+        test="x-test",
+        train_images="the 50,000 training images",
+        valid_images="5,000 of the test images",
+        test_images="the other 5,000 test images",
+        input_shape=(3, 32, 32),
+        num_classes=100,
     ),
     "ImageNet16-120": Protocol(
-        "ImageNet16-120",
-        "ImageNet16-120",
-        "x-valid",
-        "ImageNet16-120",
-        "x-test",
-        "the 151,700 training images",
-        "3,000 of the test images",
-        "the other 3,000 test images",
-        (3, 16, 16),
-        120,
+        dataset="ImageNet16-120",
+        searched="ImageNet16-120",
+        valid="x-valid",
+        tested="ImageNet16-120",
+        test="x-test",
+        train_images="the 151,700 training images",
+        valid_images="3,000 of the test images",
+        test_images="the other 3,000 test images",
+        input_shape=(3, 16, 16),
+        num_classes=120,
     ),
 }
 """The datasets by their names in the benchmark."""

@@ -1,4 +1,4 @@
-"""NAS-Bench-201 and the topology space of NATS-Bench as a table, from their official files.
+"""Reader of the tables of NAS-Bench-201 and of the topology space of NATS-Bench, from their official files.
 
 X. Dong, Y. Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020, arXiv 2001.00326;
 X. Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021, arXiv 2009.00437. Each
@@ -15,11 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from archsearch.errors import ArchitectureError, ConfigurationError, TableError, unknown_name
-from archsearch.evaluators.tables.draft import TableDraft
+from archsearch.evaluators.tables.draft import Progress, TableDraft
 from archsearch.evaluators.tables.nasbench201.files import Results, read_results
 from archsearch.evaluators.tables.nasbench201.protocol import PROTOCOLS, Protocol
 from archsearch.evaluators.tables.nasbench201.result import Training, training
-from archsearch.evaluators.tables.progress import Progress
 from archsearch.spaces.nasbench201 import NASBench201
 
 _CELLS, _LONG, _SHORT, _RUNS = 15_625, 200, 12, 3
@@ -31,7 +30,7 @@ def read_nasbench201(path: str | Path, *, dataset: str = "cifar10", progress: Pr
     The columns are `valid_accuracy`, `test_accuracy` and `train_accuracy` after 200 epochs, means over the seeds;
     `valid_accuracy_run1` to `_run3`, the single seeds, of which the benchmark's own search draws one; `seconds`, the time of
     training and of one validation, as `simulate_train_eval` of the benchmark has it; the same after 12 epochs with the ending
-    `_e12`; `latency_ms`; `params` and `macs`. Columns that the file knows nothing of are left out.
+    `_e12`; `latency_ms`; `params` and `macs`. Columns that the file has no values for are left out.
 
     `params` and `macs` are those of the space. The files give the same, but are wrong for some trainings (D-X-Y/NATS-Bench,
     issue 36); so theirs are only compared, and must agree for most cells.
@@ -40,11 +39,11 @@ def read_nasbench201(path: str | Path, *, dataset: str = "cifar10", progress: Pr
         path: `NAS-Bench-201-v1_1-096897.pth`, `NATS-tss-v1_0-3ffb9.pickle.pbz2`, or the folder `NATS-tss-v1_0-3ffb9-simple`.
             Each takes some minutes; the folder takes the least memory, the others up to 2 GB.
         dataset: cifar10, cifar100 or ImageNet16-120.
-        progress: Called now and then with the bytes of the file, or the files of the folder, that are read, and with all.
+        progress: Called repeatedly with the bytes of the file, or the files of the folder, that are read, and with all.
 
     Raises:
         ConfigurationError: The dataset is unknown.
-        TableError: A file is missing, damaged, cut short or none of the benchmark's, or holds more than plain data.
+        TableError: A file is missing, corrupt, cut short or none of the benchmark's, or holds more than plain data.
     """
     if dataset not in PROTOCOLS:
         raise ConfigurationError(unknown_name("dataset", dataset, PROTOCOLS))
@@ -60,7 +59,15 @@ def read_nasbench201(path: str | Path, *, dataset: str = "cifar10", progress: Pr
     part = "" if len(rows) == _CELLS else f"; {len(rows):,} of the {_CELLS:,} cells"
     source = f"NAS-Bench-201 (Dong and Yang 2020; NATS-Bench, Dong et al. 2021), {protocol.dataset}, {file.name}{part}"
     meanings = {name: meaning for name, meaning in _meanings(protocol).items() if name in names}
-    return TableDraft("nasbench201", table, "valid_accuracy", source, 1 / protocol.num_classes, cost, meanings)
+    return TableDraft(
+        space="nasbench201",
+        rows=table,
+        score="valid_accuracy",
+        source=source,
+        chance=1 / protocol.num_classes,
+        cost=cost,
+        columns=meanings,
+    )
 
 
 def _row(results: Results, protocol: Protocol, cost: dict[str, Any], file: str) -> dict[str, Any]:

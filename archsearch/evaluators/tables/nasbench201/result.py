@@ -1,4 +1,4 @@
-"""What the official files of NAS-Bench-201 and NATS-Bench hold of one training.
+"""Parser of one training in the official files of NAS-Bench-201 and NATS-Bench.
 
 A training is a dictionary, the state of the benchmark's class `ResultsCount`:
 
@@ -27,13 +27,13 @@ _TOTAL = "total"
 
 
 class Training(NamedTuple):
-    """The end of a training.
+    """The figures at the end of a training.
 
     Attributes:
-        train_accuracy: On the images trained on, in percent.
-        accuracies: In percent, by set of images.
-        train_seconds: Of the whole training; NaN where unknown.
-        pass_seconds: Of one pass over a set, mean over the epochs, by set; sets are missing where unknown.
+        train_accuracy: Accuracy on the training images, in percent.
+        accuracies: Accuracy in percent, by set of images.
+        train_seconds: Seconds of the whole training; NaN where unknown.
+        pass_seconds: Seconds of one pass over a set, mean over the epochs, by set; sets are missing where unknown.
         latency: Seconds of a batch; NaN where unknown.
         params: Parameters.
     """
@@ -67,7 +67,7 @@ def thin(dictionary: dict[Any, Any]) -> None:
 
 
 def training(result: dict[Any, Any]) -> Training:
-    """Return the end of a training.
+    """Return the figures at the end of a training.
 
     Raises:
         KeyError, TypeError, ValueError: The dictionary is no training, or its numbers make no sense.
@@ -78,15 +78,15 @@ def training(result: dict[Any, Any]) -> Training:
     train_accuracy = result["train_acc1es"][last]
     for accuracy in (train_accuracy, *accuracies.values()):
         if not 0 <= accuracy <= 100:
-            raise ValueError(f"the accuracy {accuracy}, which is no percentage")
+            raise ValueError(f"the accuracy {accuracy}, which is not a percentage")
     latencies = result["latency"] or [math.nan]
     return Training(
-        float(train_accuracy),
-        accuracies,
-        float((result["train_times"] or {}).get(_TOTAL, math.nan)),
-        result["eval_times"] or {},
-        math.fsum(latencies) / len(latencies),
-        round(result["params"] * 1e6),
+        train_accuracy=float(train_accuracy),
+        accuracies=accuracies,
+        train_seconds=float((result["train_times"] or {}).get(_TOTAL, math.nan)),
+        pass_seconds=result["eval_times"] or {},
+        latency=math.fsum(latencies) / len(latencies),
+        params=round(result["params"] * 1e6),
     )
 
 

@@ -32,7 +32,7 @@ def encoder(settings: Settings, generators: list[torch.Generator]) -> CellsGATES
 def encoded(encoder: CellsGATES, batch: GraphBatch) -> Tensor:
     """Return `[members, batch, features]`."""
     with torch.no_grad():
-        return encoder.forward(*encoder.unpacked(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
+        return encoder.forward(*encoder.precompute(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
 
 
 def slot_by_slot(encoder: CellsGATES, architecture: Architecture, member: int) -> Tensor:
@@ -118,6 +118,6 @@ def test_an_empty_slot_passes_nothing(generators: Generators) -> None:
 def test_gradient_reaches_all_parameters(generators: Generators) -> None:
     made = encoder(SMALL, generators(0, 1))
     batch = SPACE.encode(population(30))
-    made(*made.unpacked(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
+    made(*made.precompute(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and (parameter.grad.flatten(1).abs().amax(1) > 0).all(), name

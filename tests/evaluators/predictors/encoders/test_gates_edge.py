@@ -36,7 +36,7 @@ def encoder(settings: Settings, generators: list[torch.Generator]) -> EdgeGATES:
 def encoded(encoder: EdgeGATES, batch: GraphBatch) -> Tensor:
     """Return `[members, batch, features]`."""
     with torch.no_grad():
-        return encoder.forward(*encoder.unpacked(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
+        return encoder.forward(*encoder.precompute(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
 
 
 def node_by_node(encoder: EdgeGATES, genotype: tuple[int, ...], member: int) -> Tensor:
@@ -130,6 +130,6 @@ def test_swapped_nodes_change_nothing(generators: Generators) -> None:
 def test_gradient_reaches_all_parameters(generators: Generators) -> None:
     made = encoder(SMALL.with_changes(width=32, hidden=32), generators(0, 1))  # a ReLU of few features may be dead
     batch = SPACE.encode_genotypes(ALL[::97])
-    made(*made.unpacked(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
+    made(*made.precompute(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and (parameter.grad.flatten(1).abs().amax(1) > 0).all(), name

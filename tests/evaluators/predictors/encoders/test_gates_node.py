@@ -46,7 +46,7 @@ def encoder(space: SearchSpace, batch: GraphBatch, settings: Settings, *generato
 def encoded(encoder: NodeGATES, batch: GraphBatch) -> Tensor:
     """Return `[members, batch, features]`."""
     with torch.no_grad():
-        return encoder.forward(*encoder.unpacked(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
+        return encoder.forward(*encoder.precompute(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
 
 
 def longest_paths(edges: NDArray[np.bool_]) -> list[int]:
@@ -185,6 +185,6 @@ def test_gradient_reaches_all_parameters(generators: Generators) -> None:
     space = spaces.get("nasbench101")
     batch = population(space, 30)
     made = encoder(space, batch, SMALL, *generators(0, 1))
-    made(*made.unpacked(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
+    made(*made.precompute(*(tensor.unsqueeze(0) for tensor in made.tensors(batch, made.form)))).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and (parameter.grad.flatten(1).abs().amax(1) > 0).all(), name

@@ -24,7 +24,7 @@ SMALL = Settings(width=6, embedding=4)
 def encoded(encoder: GCN, batch: GraphBatch) -> Tensor:
     """Return `[members, batch, features]`."""
     with torch.no_grad():
-        return encoder.forward(*encoder.unpacked(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
+        return encoder.forward(*encoder.precompute(*(tensor.unsqueeze(0) for tensor in encoder.tensors(batch, encoder.form))))
 
 
 def population(name: str, number: int) -> tuple[GraphBatch, Form]:

@@ -1,4 +1,4 @@
-"""Rows of numbers, and the encoders that read them: the LSTM against that of torch."""
+"""Architectures as sequences of numbers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from archsearch import spaces
 from archsearch.evaluators.predictors.encoders.form import Form
-from archsearch.evaluators.predictors.encoders.lstm import LSTM
-from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
 from archsearch.evaluators.predictors.encoders.sequence import bits_and_operators
-from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch
 
 Generators = Callable[..., list[torch.Generator]]
@@ -63,38 +59,3 @@ def test_smaller_graphs_are_padded() -> None:
     assert len(cut) > 0
     for whole, padded in zip(bits_and_operators(small, form), bits_and_operators(cut, form), strict=True):
         assert torch.equal(whole, padded)
-
-
-def test_mlp_takes_the_numbers_as_they_are(generators: Generators) -> None:
-    batch, form = population("nasbench101", 10)
-    made = RawNumbers(form, Settings(), generators(0, 1))
-    [rows] = made.tensors(batch, form)
-    assert rows.shape == (10, made.features) == (10, 26)
-    assert torch.equal(made(rows.unsqueeze(0)), rows.float().expand(2, 10, 26))
-
-
-def test_lstm_is_that_of_torch(generators: Generators) -> None:
-    batch, form = population("nasbench101", 10)
-    made = LSTM(form, Settings(recurrent=7), generators(0, 1))
-    [tokens] = made.tensors(batch, form)
-    vectors = made(tokens.unsqueeze(0))
-    for member in range(2):
-        plain = nn.LSTM(7, 7, batch_first=True)
-        order = torch.cat([torch.arange(14), torch.arange(21, 28), torch.arange(14, 21)])  # torch has i, f, g, o
-        with torch.no_grad():
-            given = {"ih": (made.from_token[member].T, made.bias[member, 0]), "hh": (made.from_state[member].T, torch.zeros(28))}
-            for name, (weight, bias) in given.items():
-                plain.get_parameter(f"weight_{name}_l0").copy_(weight[order])
-                plain.get_parameter(f"bias_{name}_l0").copy_(bias[order])
-        outputs, _ = plain(made.tokens[member][tokens.long()])
-        assert torch.allclose(vectors[member], outputs[:, -1], atol=1e-6)
-
-
-def test_bits_and_operators_have_tokens_of_their_own(generators: Generators) -> None:
-    batch, form = population("nasbench101", 50)
-    made = LSTM(form, Settings(recurrent=7), generators())
-    [tokens] = made.tensors(batch, form)
-    assert tokens.shape == (50, 26)
-    assert set(tokens[:, :21].unique().tolist()) == {0, 1}
-    assert set(tokens[:, 21:].unique().tolist()) == {2, 3, 4, 5}
-    assert made.tokens.shape == (1, 6, 7)

@@ -1,0 +1,85 @@
+"""The base of evaluators that train candidates, or weights that candidates share, by a training recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
+from archsearch.evaluators.ghn.scoring import EvaluationSpec
+from archsearch.evaluators.score_objective import ACCURACY
+from archsearch.evaluators.training.augmentation import augment
+from archsearch.evaluators.training.recipe import Recipe, default_recipe
+from archsearch.spaces import SearchSpace
+
+
+class RecipeEvaluator(ImageEvaluator):
+    """An image evaluator whose training is counted in steps; the epochs of its recipe are not used.
+
+    Args:
+        space: Space of the candidates.
+        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        seed: Seed of everything random.
+        recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images.
+        spec: Which validation images score a candidate; None takes all.
+        device: `auto`, `cpu`, `cuda`, ...
+        threads: CPU threads of a call.
+        root: Folder of downloaded datasets.
+        scale: Size of the networks; None takes the one for the dataset.
+        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
+        **changes: Changes to the recipe, such as `learning_rate=0.05`.
+
+    Raises:
+        ConfigurationError: A setting is unknown or out of range.
+        DatasetError: The dataset is unknown.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: str | Splits,
+        seed: int = 0,
+        *,
+        recipe: Recipe | None = None,
+        spec: EvaluationSpec | None = None,
+        device: str = "auto",
+        threads: int = 1,
+        root: str | None = None,
+        scale: Mapping[str, int] | None = None,
+        objective: str = ACCURACY,
+        max_budget: float | None = None,
+        **changes: Any,
+    ) -> None:
+        super().__init__(
+            space,
+            dataset,
+            seed,
+            spec=spec,
+            device=device,
+            threads=threads,
+            root=root,
+            scale=scale,
+            objective=objective,
+            max_budget=max_budget,
+        )
+        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
+
+    def recipe_settings(self) -> dict[str, Any]:
+        """Return the settings of the recipe without its epochs, for fingerprints and saved states."""
+        return {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
+
+    def batch(self, images: Resident, generator: torch.Generator) -> Resident:
+        """Return a random batch of training images, augmented as the recipe says."""
+        rows = torch.randperm(len(images), generator=generator)[: self.recipe.batch_size].to(images.labels.device)
+        augmented = augment(images.images[rows], generator, pad=self.recipe.crop, flip=self.recipe.flip)
+        return Resident(augmented, images.labels[rows])
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step, from 0: `lr / 2 * (1 + cos(pi * step / steps))`."""
+        return 0.5 * self.recipe.learning_rate * (1.0 + math.cos(math.pi * step / steps))

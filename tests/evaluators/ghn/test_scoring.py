@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
+from archsearch.spaces.nasbench201 import NASBench201
+from archsearch.spaces.plan import initial_parameters
+
+
+def part(number: int) -> Resident:
+    images = torch.randn((number, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    return Resident(images, torch.arange(number) % 10)
+
+
+def test_batches_are_of_equal_size_but_for_one_image_and_in_one_order() -> None:
+    batches = EvaluationSpec(images=11, batch=4).batches(part(20))
+    assert [len(batch) for batch in batches] == [4, 4, 3]
+    again = EvaluationSpec(images=11, batch=4).batches(part(20))
+    assert all(torch.equal(one.images, other.images) for one, other in zip(batches, again, strict=True))
+    assert sum(map(len, EvaluationSpec().batches(part(20)))) == 20
+    assert EvaluationSpec().settings() == {"images": 0, "batch": 500, "order": 0}
+
+
+def test_accuracy_and_loss_are_means_over_the_images() -> None:
+    space = NASBench201()
+    cell = space.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    plan = space.plan(cell, 10, 1, channels=4, cells_per_stage=1)
+    parameters = initial_parameters(plan, torch.Generator().manual_seed(0))
+    batch = part(12)
+    [(accuracy, loss)] = score(plan, parameters, [batch]).tolist()
+    [logits] = plan.apply(batch.images, dict.fromkeys(plan.operators, ()) | dict(parameters))
+    assert accuracy == pytest.approx(float((logits.argmax(1) == batch.labels).float().mean()))
+    assert loss == pytest.approx(float(training_loss(plan, parameters, batch)), rel=1e-5)
