@@ -66,7 +66,7 @@ def run_steps(done: int, steps: int, take: Callable[[int], float], pace: Pace) -
         done: Steps that were taken before.
         steps: Steps in all.
         take: Takes a step by its number and returns its loss, or NaN when the step was left out.
-        pace: When to report and save. An interruption saves before it goes on.
+        pace: When to report and save. An interruption saves before it is raised again.
 
     Raises:
         ConfigurationError: Too many steps in a row failed.

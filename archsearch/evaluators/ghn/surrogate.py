@@ -66,6 +66,6 @@ class GHNSurrogate:
         Args:
             rows: Not read: a graph hypernetwork learns from images, not from scores.
             steps: See `GHN.fit`.
-            checkpoint: See `GHN.fit`; on storage that outlives the process a fit that is repeated goes on there.
+            checkpoint: See `GHN.fit`; on storage that outlives the process a repeated fit continues from it.
         """
         return self.ghn.fit(steps, checkpoint=checkpoint).state()

@@ -86,7 +86,7 @@ def test_ghn_scores_every_architecture() -> None:
 
 
 @pytest.mark.parametrize("kind", [OneShot, SGDSteps])
-def test_rivals_score_every_architecture(kind: type[OneShot] | type[SGDSteps]) -> None:
+def test_baselines_score_every_architecture(kind: type[OneShot] | type[SGDSteps]) -> None:
     evaluator = OneShot(SPACE, "digits").fit(2) if kind is OneShot else SGDSteps(SPACE, "digits", 1)
     assert all(evaluation.ok for evaluation in evaluator.evaluate(everything()[::5]))
 
