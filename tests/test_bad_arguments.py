@@ -95,6 +95,9 @@ ENTRIES: dict[str, Entry] = {
         ("None", "a function", "an object of another package"),
     ),
     "run_search evaluator": Entry("evaluator", lambda bad: platform.run_search("nasbench201", "random", bad), ("None",)),
+    "run_search storage": Entry(
+        "storage", lambda bad: platform.run_search("nasbench201", "random", "table:digits201", storage=bad)
+    ),
     "resume_search": Entry("run", platform.resume_search),
     "finished_run": Entry("run", platform.finished_run),
     "compare searchers": Entry("searchers", lambda bad: platform.compare(bad, tracking="off"), ("None",)),

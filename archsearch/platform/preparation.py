@@ -76,9 +76,11 @@ def check_parts(space: object, searcher: object, evaluator: object) -> None:
     """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
     check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
     check_kind("evaluator", evaluator, (str, Evaluator), "train:DATASET, table:NAME, table:PATH#COLUMN or an Evaluator")
-    made = isinstance(searcher, str | Searcher)
-    factory = issubclass(searcher, Searcher) if isinstance(searcher, type) else callable(searcher)
-    if not made and (not factory or (isinstance(searcher, type) and issubclass(searcher, ArchitectureSearcher))):
+    if isinstance(searcher, type):  # the class of a Ray Tune Searcher may be a function of (domains, seed)
+        fits = issubclass(searcher, Searcher) and not issubclass(searcher, ArchitectureSearcher)
+    else:
+        fits = isinstance(searcher, str | Searcher) or callable(searcher)
+    if not fits:
         raise ConfigurationError(wrong_kind("searcher", _SEARCHER, searcher))
 
 

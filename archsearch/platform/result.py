@@ -84,7 +84,7 @@ class Found:
             >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
             >>> model.export("winner")
         """
-        from archsearch.platform.training.retraining import retrain
+        from archsearch.platform.training.retraining import retrain  # torch is loaded only when a network is made
 
         check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
         size = {**_scale(self.cost_arguments), **(scale or {})}

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
-from archsearch.errors import ConfigurationError, SearchStopped
+from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.preparation import Search, check_parts, prepare
@@ -70,12 +70,13 @@ def run_search(
     """
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
     check_parts(**{key: "" if value is None else value for key, value in names.items()})
-    texts = {
+    check_kind("storage", storage, (str, Path), "the path of a folder")
+    given_names = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
         if value is not None
     }
-    given = {**texts, "seed": seed, "name": name, "storage": str(storage), **settings}
+    given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
     configuration = from_mapping(with_default_job(given), origin="run_search")

@@ -28,17 +28,17 @@ RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9,
 
 _KILLED = """
 import os, signal, sys
-from archsearch.platform import retrain_store
+from archsearch.platform.training import checkpoint
 from archsearch.platform.training.retraining import retrain
 from archsearch.evaluators import Recipe
 from archsearch.spaces.nasbench201 import NASBench201
 space = NASBench201()
-save = retrain_store.TrainingStore.save
+save = checkpoint.TrainingStore.save
 def save_and_die(self, training, history):
     save(self, training, history)
     if training.epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-retrain_store.TrainingStore.save = save_and_die
+checkpoint.TrainingStore.save = save_and_die
 recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.05, weight_average=0.9, drop_path=0.1, cutout=2, auxiliary=0.4)
 retrain(space, space.parse(sys.argv[1]), "digits", recipe=recipe, scale={"channels": 4, "cells_per_stage": 1},
         checkpoint=sys.argv[2], device="cpu", progress=False)

@@ -43,7 +43,7 @@ def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path,
         torch.testing.assert_close(several.network.get_parameter(name), parameter, rtol=1e-3, atol=1e-4)
     assert several.metrics["train_loss"] == pytest.approx(alone.metrics["train_loss"], rel=1e-4)
     assert several.metrics["seconds"] > 0
-    assert several.recipe_name == "own, 2 workers"
+    assert several.recipe_name == "custom, 2 workers"
     assert "epoch 2/2, loss" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["final.pt"]
     # One process goes on where several were; here nothing is left to do.
@@ -55,9 +55,9 @@ def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path,
     ("changes", "message"),
     [
         ({"workers": 0}, "workers: expected a whole number of at least 1; got 0"),
-        ({"workers": 3}, "workers: expected a cluster with 3 CPUs for 3 of them; it has 2"),
-        ({"workers": 2, "device": "cuda"}, "workers: expected a cluster with 2 GPUs for 2 of them; it has 0"),
-        ({"workers": 2, "checkpoint": None}, "checkpoint: expected a file in a folder that all of 2 workers see; got none"),
+        ({"workers": 3}, "workers: expected a cluster with 3 CPUs for 3 workers; it has 2"),
+        ({"workers": 2, "device": "cuda"}, "workers: expected a cluster with 2 GPUs for 2 workers; it has 0"),
+        ({"workers": 2, "checkpoint": None}, "checkpoint: expected a file in a folder that all 2 workers share; got None"),
     ],
 )
 def test_what_the_cluster_cannot_do_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
