@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.evaluators.ghn import settings as ghn
 from archsearch.evaluators.ngae import settings as ngae
 from archsearch.evaluators.predictors import settings as predictors
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.settings import Declaration, declarations
 from archsearch.evaluators.training.recipe import Recipe
 

@@ -13,13 +13,13 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from archsearch.searchers.conformance_loop import Loop
 
 from archsearch import cluster, searchers, spaces
 from archsearch.evaluators import GHN, NGAE, Predictor, Recipe, TabularEvaluator, from_text
 from archsearch.evaluators.saved_state import read_state
 from archsearch.platform import finished_run, register_model, resume_search, retrain
 from archsearch.platform.tracking.model_registry_loader import _load_pyfunc
+from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
 FILES = Path(__file__).with_name("files")

@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from archsearch.searchers.conformance_loop import Loop
 
 from archsearch import cluster, searchers, spaces
 from archsearch.evaluators import GHN, NGAE, Predictor, Recipe
 from archsearch.platform import register_model, retrain, run_search
 from archsearch.platform.command_line import main
+from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
 TABLE = "table:digits201"

@@ -13,10 +13,9 @@ from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.datasets.resident import Resident
-from archsearch.evaluators.devices import cpu_threads, device_named
+from archsearch.evaluators.devices import cpu_threads, device_named, failure_text
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.failure import failure_text
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.training.recipe import default_scale

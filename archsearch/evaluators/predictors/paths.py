@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.evaluators.predictors.encoders.form import NONE
+from archsearch.evaluators.predictors.form import NONE
 from archsearch.spaces import GraphBatch
 from archsearch.spaces.graph import INPUT, OUTPUT
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ from scipy import stats
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gates_cells import CellsGATES
 from archsearch.evaluators.predictors.encoders.gates_edge import EdgeGATES
 from archsearch.evaluators.predictors.encoders.gates_node import NodeGATES
 from archsearch.evaluators.predictors.encoders.gcn import GCN, GlobalGCN
 from archsearch.evaluators.predictors.encoders.lstm import LSTM
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
 from archsearch.evaluators.predictors.structure import structure

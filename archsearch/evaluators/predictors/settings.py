@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.settings import AtLeast, Between, check_settings, with_changes
 
 

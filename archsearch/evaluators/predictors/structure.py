@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder, along_paths
-from archsearch.evaluators.predictors.encoders.form import NONE, Form
+from archsearch.evaluators.predictors.form import NONE, Form
 from archsearch.spaces import GraphBatch
 from archsearch.spaces.graph import INPUT, OUTPUT
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gcn import GCN
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.settings import Settings
 

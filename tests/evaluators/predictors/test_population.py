@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.population import Population
 
 

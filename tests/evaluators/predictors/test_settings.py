@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
 
 NODES = Form(("input", "output"), 1, 1, 7)

@@ -8,8 +8,8 @@ import torch
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gcn import GCN
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.trained import Trained

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.spaces import GraphBatch
 
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gates_edge import EdgeLayer, passing_numbers, passing_operators
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators, Linear, normal, times
 from archsearch.spaces import GraphBatch

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import NONE, Form
+from archsearch.evaluators.predictors.form import NONE, Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators, Linear, all_gates, chosen, marked, normal, times, uniform
 from archsearch.spaces import GraphBatch

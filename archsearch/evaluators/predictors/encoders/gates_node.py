@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder, along_paths, nodes_in_order
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators, Linear, all_gates, marked, normal, uniform
 from archsearch.spaces import GraphBatch

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder, nodes_in_order
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators, Linear, chosen, normal
 from archsearch.spaces import GraphBatch

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.sequence import bits_and_operators
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators
 from archsearch.spaces import GraphBatch

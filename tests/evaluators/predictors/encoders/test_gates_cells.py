@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gates_cells import CellsGATES
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import Architecture, GraphBatch
 from archsearch.spaces.nasnet import INPUTS, OPERATORS, SLOTS, STEPS, NASNet

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gates_edge import EdgeGATES
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch
 from archsearch.spaces.nasbench201 import EDGES, NASBench201

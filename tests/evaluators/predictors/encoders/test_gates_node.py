@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gates_node import NodeGATES
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch, SearchSpace
 from archsearch.spaces.anytime import Anytime

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.gcn import GCN, GlobalGCN
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch
 

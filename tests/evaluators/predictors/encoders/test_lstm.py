@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.lstm import LSTM
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
+from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.spaces import GraphBatch
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
 from archsearch.evaluators.predictors.encoders.sequence import bits_and_operators
+from archsearch.evaluators.predictors.form import Form
 from archsearch.spaces import GraphBatch
 
 Generators = Callable[..., list[torch.Generator]]

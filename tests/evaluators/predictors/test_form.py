@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archsearch import spaces
-from archsearch.evaluators.predictors.encoders.form import Form
+from archsearch.evaluators.predictors.form import Form
 
 
 @pytest.mark.parametrize(
