@@ -21,6 +21,28 @@ import torch
 from archsearch import spaces
 
 SESSION = pytest.StashKey[pytest.Session]()
+LONGEST = (
+    "tests/platform/test_search.py",
+    "tests/cluster/test_kills.py",
+    "tests/platform/test_stops.py",
+    "tests/cluster/pool/test_model_pool.py",
+    "tests/cluster/pool/test_dispatcher.py",
+    "tests/test_examples.py",
+    "tests/platform/commands/test_submit.py",
+    "tests/platform/test_command_line.py",
+    "tests/searchers/test_conformance.py",
+    "tests/searchers/surrogate/test_searcher.py",
+    "tests/platform/training/test_worker_group.py",
+    "tests/cluster/trials/test_tuning.py",
+    "tests/platform/comparison/test_running.py",
+    "tests/searchers/test_gates.py",
+    "tests/searchers/test_ngae.py",
+    "tests/compatibility/test_written_before.py",
+    "tests/evaluators/predictors/test_predictor.py",
+    "tests/cluster/test_fuzz_ledger.py",
+    "tests/platform/tracking/test_model_registry.py",
+    "tests/test_benchmarks.py",
+)
 
 for room in ("spaces", "evaluators", "searchers"):
     pytest.register_assert_rewrite(f"archsearch.{room}.conformance")
@@ -36,6 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let all tiers but the long one draw the same examples each time; the long one looks for new examples."""
     with_long_tests = "long" in config.getoption("markexpr").replace("not long", "")
     hypothesis.settings.load_profile("exploring" if with_long_tests else "repeating")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that processes that share the tests end together."""
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.nodeid.partition("::")[0]) in LONGEST else len(LONGEST))
 
 
 @pytest.hookimpl(trylast=True)

@@ -57,6 +57,7 @@ def test_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 3 and all("nor_conv" in line or "none" in line or "~" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load("own_evaluator").main(str(tmp_path), candidates=3, epochs=1)
     assert "accuracy 0." in capsys.readouterr().out

@@ -22,7 +22,11 @@ from archsearch.cluster.ledger.records import SCHEMA
 from archsearch.errors import LedgerError
 from archsearch.evaluators import Evaluation
 
-CASES = [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+CASES = [
+    100,
+    pytest.param(500, marks=pytest.mark.slow),
+    pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+]
 SPACE = spaces.get("nasbench201")
 GOOD, BAD, BARE = "good", "bad", "bad~000000~0.parquet"
 FOLDER = f"ledger/{SPACE.name}/abc"

@@ -254,6 +254,7 @@ def check(search: Search, killed: dict[int, set[str]], abandoned: bool = False) 
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), *LONG])
+@pytest.mark.slow
 def test_death_of_a_worker_and_of_a_node(seed: int, nodes: Nodes, start: Callable[..., Search]) -> None:
     rng = random.Random(seed)
     search = start(seed, held=True)

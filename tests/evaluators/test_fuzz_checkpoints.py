@@ -86,7 +86,10 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other or one != one)
 
 
-@pytest.mark.parametrize("cases", [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(
+    "cases",
+    [100, pytest.param(500, marks=pytest.mark.slow), pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+)
 def test_wrong_and_missing_bytes_are_noticed(cases: int, fitted: Callable[[str], Any], tmp_path: Path) -> None:
     """Torch itself takes most wrong bits in tensors for what was saved."""
     whole, wrong, rng = tmp_path / "whole.pt", tmp_path / "wrong.pt", random.Random(cases)

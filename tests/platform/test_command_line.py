@@ -86,6 +86,7 @@ def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "there is no run in" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_from_a_file(tmp_path: Path, table: Path) -> None:
     (tmp_path / "search.yaml").write_text(
         f"evaluator: table:{table}#valid_accuracy\nnum_candidates: 30\nsearcher: random\nseed: 3\n"

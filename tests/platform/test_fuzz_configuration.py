@@ -28,7 +28,11 @@ from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import get as get_searcher
 from archsearch.searchers import goals_for
 
-CASES = [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+CASES = [
+    100,
+    pytest.param(500, marks=pytest.mark.slow),
+    pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+]
 DEFAULTS = SearchConfiguration().as_dict()
 TOKENS = (
     *(

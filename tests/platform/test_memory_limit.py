@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|"
 _LIMIT = 6_000_000_000  # of addresses: torch takes most of half of it for itself
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_fit_is_an_error_of_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "archsearch", "train", CELL, "--dataset", "digits", "--size", "channels=8192", "--quiet"]
     done = subprocess.run(

@@ -125,12 +125,10 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 # That a surrogate's search repeats itself is seen in the usual run too, in test_surrogate_search.py.
-DEAR = {"gates", "ghn", "ngae"}
+COSTLY = {"gates": pytest.mark.long, "ghn": pytest.mark.long, "ngae": pytest.mark.long, "gp": pytest.mark.slow}
 
 
-@pytest.mark.parametrize(
-    "searcher", [pytest.param(name, marks=pytest.mark.long if name in DEAR else ()) for name in searchers.names()]
-)
+@pytest.mark.parametrize("searcher", [pytest.param(name, marks=COSTLY.get(name, ())) for name in searchers.names()])
 def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path, table: Path) -> None:
     found = [
         run_search(

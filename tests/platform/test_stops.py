@@ -45,6 +45,7 @@ def wait_for(count: int, folder: Path, process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGTERM, signal.SIGKILL))]
 )
+@pytest.mark.slow
 def test_a_stopped_search_goes_on_and_pays_nothing_twice(number: signal.Signals, tmp_path: Path) -> None:
     process = start(SEARCH, tmp_path)
     wait_for(3, tmp_path, process)

@@ -47,6 +47,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
+@pytest.mark.slow
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
     bests = []
@@ -71,6 +72,7 @@ def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[...,
     assert len(searcher.trust) > 5
 
 
+@pytest.mark.slow
 def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     def candidates(islands: int | None) -> list[str]:
         searcher = make(table.space, 0, num_candidates=25, deterministic=True, islands=islands)

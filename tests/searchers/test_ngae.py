@@ -43,6 +43,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
 
 
 @pytest.mark.usefixtures("shared_ray")
+@pytest.mark.slow
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     settings: dict[str, Any] = {"num_candidates": 60, "deterministic": True, "batch_size": 10}
     stages: dict[str, Any] = {

@@ -92,7 +92,9 @@ def kill_at_random(pool: ModelPool, rng: np.random.Generator, future: Future[Ans
     return kills
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=LONG) for seed in range(2, 20))])
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.slow), *(pytest.param(seed, marks=LONG) for seed in range(2, 20))]
+)
 def test_kills_at_random_moments_lose_and_change_nothing(fresh: ModelPool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     fresh.publish({"number": 1.0})

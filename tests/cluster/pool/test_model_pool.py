@@ -388,6 +388,7 @@ assert pool.score([1, 2]).values.tolist() == [8, 16]
 """
 
 
+@pytest.mark.slow
 def test_shared_pool_and_its_state_outlive_their_maker() -> None:
     address = ray.get_runtime_context().gcs_address
     subprocess.run([sys.executable, "-c", PUBLISHER, address], check=True, timeout=240)

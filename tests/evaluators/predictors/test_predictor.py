@@ -106,6 +106,7 @@ def test_global_generator_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_fresh_process_gives_the_same() -> None:
     predictor = Predictor(SPACE, seed=3, members=2, **TINY)
     rng = "importlib.import_module('numpy').random.default_rng(0)"

@@ -134,6 +134,7 @@ def statuses(folder: Path) -> dict[str, str]:
     return {run.info.run_name: run.info.status for run in runs}
 
 
+@pytest.mark.slow
 def test_a_search_is_sent_runs_and_leaves_its_results(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "search.yaml").write_text("searcher: random\nevaluator: table:digits201\nnum_candidates: 99\n")
     sent = ["submit", "--address", cluster.server, "--", "search.yaml", "--candidates", "30", "--tracking", "off"]
@@ -166,6 +167,7 @@ def test_ray_job_submit_runs_a_search(cluster: Cluster, tmp_path: Path) -> None:
     assert len(set(paid(tmp_path))) == 30
 
 
+@pytest.mark.slow
 def test_a_wrong_token_ends_at_once(cluster: Cluster, tmp_path: Path) -> None:
     done = cluster.archsearch("submit", "--address", cluster.server, folder=tmp_path, RAY_AUTH_TOKEN="another")
     assert done.returncode == 2

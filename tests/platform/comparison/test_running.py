@@ -52,6 +52,7 @@ def test_comparison_at_equal_budget(storage: Path, table: Path) -> None:
         assert metrics[f"comparison/{outcome.searcher}/best_so_far_mean"] == pytest.approx(outcome.best().value)
 
 
+@pytest.mark.slow
 def test_comparison_at_equal_cost(storage: Path, table: Path) -> None:
     """A surrogate's fits count, once, also when the comparison is called again; an option goes to the searcher that it names."""
     settings: dict[str, Any] = {

@@ -35,6 +35,7 @@ def trained(checkpoint: Path | None, **changes: Any) -> TrainedModel:
     return retrain(SPACE, CELL, "digits", checkpoint=checkpoint, **{**settings, **changes})
 
 
+@pytest.mark.slow
 def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     several = trained(tmp_path / "final.pt", workers=2, progress=True)
     alone = trained(None, accumulate=2)
