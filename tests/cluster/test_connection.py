@@ -12,6 +12,8 @@ import pytest
 from archsearch.cluster import connect
 from archsearch.errors import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("no_ray")
+
 
 @pytest.mark.parametrize("address", ["no address", "host:port:path", "ray://127.0.0.1:10001", ":6379"])
 def test_what_is_no_address_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--evaluator", "trian:digits"], "evaluator: expected train:DATASET.*Did you mean 'train'"),
         (["--table", "digits20"], "no table 'digits20' in the package"),
         (["--table", "nowhere.parquet#x"], "there is none at nowhere.parquet"),
-        (["--table", "broken.parquet#x"], "broken.parquet is not a whole Parquet file"),
+        (["--table", "broken.parquet#x"], "broken.parquet is corrupt or not a Parquet file"),
         (["--table", "scores.parquet#missing"], "'missing'"),
         (["--table", "nonsense.parquet#score"], "column 'architecture' or 'arch'"),
         (["--table", "digits201", "--objectives", "accuracy,-mac"], "objectives: .* got 'mac'. Did you mean 'macs'"),

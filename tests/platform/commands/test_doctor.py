@@ -9,6 +9,8 @@ import pytest
 from archsearch.platform.command_line import main
 from archsearch.platform.commands.doctor import doctor, format_checks, storage_state
 
+pytestmark = pytest.mark.usefixtures("no_ray")
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

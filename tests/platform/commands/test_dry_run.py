@@ -13,6 +13,8 @@ from archsearch.platform.commands.calibration import Calibration
 from archsearch.platform.commands.dry_run import DryRun, Machines, dry_run
 from archsearch.platform.configuration import SearchConfiguration
 
+pytestmark = pytest.mark.usefixtures("no_ray")
+
 
 def reckoned(seconds: float = 9.0, **settings: object) -> DryRun:
     configuration = SearchConfiguration(**{"num_candidates": 40, **settings})  # type: ignore[arg-type]
