@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators import Operator, Shape
+from archsearch.spaces.operators import Operator, Shape, Tensors
 from archsearch.spaces.plan import Plan, Step
 
 
@@ -31,13 +31,7 @@ class MeanPrediction(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[-1]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         if training:
             return inputs[-1]
         return torch.stack([logits.float().log_softmax(1) for logits in inputs]).logsumexp(0) - math.log(len(inputs))

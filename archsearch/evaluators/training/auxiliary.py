@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.spaces.network import Network, OperatorModule, take_side_by_side
-from archsearch.spaces.operators import BatchNorm, Chain, Convolution, Linear, Operator, ReLU, Shape
+from archsearch.spaces.operators import BatchNorm, Chain, Convolution, Linear, Operator, ReLU, Shape, Tensors
 from archsearch.spaces.plan import Plan, Step
 
 _NAME = "auxiliary"
@@ -35,13 +35,7 @@ class WindowMeans(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return (inputs[0][0], _SIDE, _SIDE)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         height, width = inputs[0].shape[2:]
         if height == width and 6 <= height <= 10:
             return F.avg_pool2d(inputs[0], 5, height - 5)
@@ -56,13 +50,7 @@ class Flatten(Operator):
         channels, height, width = inputs[0]
         return (channels * height * width,)
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return inputs[0].flatten(1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from archsearch.spaces.operators import Identity, Operator, Shape, Sum
+from archsearch.spaces.operators import Identity, Operator, Shape, Sum, Tensors
 from archsearch.spaces.plan import Plan, Step
 
 
@@ -55,13 +55,7 @@ class DropPathSum(Operator):
     def output_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def apply(
-        self,
-        inputs: Sequence[Tensor],
-        parameters: Sequence[Tensor] = (),
-        buffers: Sequence[Tensor] = (),
-        training: bool = True,
-    ) -> Tensor:
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         if training and self._drop.rate > 0.0:
             inputs = [self._dropped(x) if may else x for x, may in zip(inputs, self._may_drop, strict=True)]
         return Sum().apply(inputs)
