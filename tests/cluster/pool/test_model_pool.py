@@ -398,7 +398,7 @@ def test_shared_pool_and_its_state_outlive_their_maker() -> None:
     assert pool.score([1], die=True).errors == {0: "killed its actor 2 times; set aside"}
     answer = pool.score([1, 2])  # a new process has loaded the state again
     assert (answer.values.tolist(), answer.versions.tolist()) == ([8, 16], [1, 1])
-    with pytest.raises(PoolError, match="is there with other settings"):
+    with pytest.raises(PoolError, match="runs with other settings"):
         ModelPool.start(Multiplier, name="shared", shared=True, cpus=0.2)
     with ModelPool.start(Multiplier, name="shared", shared=True, cpus=0.1) as joined:
         assert joined.score([1, 2]).values.tolist() == [8, 16]
