@@ -148,6 +148,6 @@ class MappedContent(TableContent):
                 same = False
             if not same:
                 raise TableError(
-                    f"table: {self.path} was imported by a version of archsearch in which {owner} gave {text} another key, or none; "
-                    "import the table again."
+                    f"table: {self.path} was imported by a version of archsearch in which {owner} gave another key "
+                    f"to {text}, or none; import the table again."
                 )
