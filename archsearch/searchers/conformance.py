@@ -229,7 +229,7 @@ class _AnySearcher:
             assert all(type(candidate) is str for candidate in suggestion["candidates"])
             assert json.loads(json.dumps(suggestion)) == suggestion
         numbers = [suggestion["batch"] for suggestion in loop.suggestions]
-        assert numbers == sorted(set(numbers)), "each batch has a number of its own"
+        assert numbers == sorted(set(numbers)), "the numbers of batches are distinct"
 
     def test_batches_respect_the_batch_size(self) -> None:
         for batch_size in (1, 7):
@@ -365,7 +365,7 @@ class _AnySearcher:
             again.run(at_once=2)
             check_search(again.searcher, again.candidates, self.num_candidates)
             assert not self.restores_exactly or again.candidates == first.candidates, (
-                "a restored searcher goes on as it would have"
+                "a restored searcher proposes what the saved one would have"
             )
 
     def test_wrong_states_are_refused(self, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class GHNRandomSearch(SurrogateSearcher):
             free = cluster_cpus() - self.reserved_cpus
             if self.trainers * self.threads > free:
                 raise ConfigurationError(
-                    f"trainers: expected at most {int(free) // self.threads}, as the cluster has {free:g} CPUs beside "
+                    f"trainers: expected at most {int(free) // self.threads}, as the cluster has {free:g} CPUs besides "
                     f"those of the actors; got {self.trainers} with {self.threads} each. They would wait forever."
                 )
         super().open(cpus)

@@ -13,7 +13,7 @@ from archsearch.spaces import Architecture, SearchSpace
 
 logger = logging.getLogger(__name__)
 
-# Number of tries in all, by uniform draws once the method gives nothing new.
+# Total number of tries, by uniform draws once the method gives nothing new.
 _LAST_RESORT = 20_000
 
 

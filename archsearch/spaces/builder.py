@@ -50,7 +50,7 @@ class Builder(ABC):
         Args:
             name: Name of the part; the names of its steps should begin with it.
             make: A function at the top level of a module. `make(build, name, inputs, *arguments)` adds the steps of the part
-                and returns the slot of its output. It reads only `inputs` and slots of its own, shares no names with other
+                and returns the slot of its output. It reads only `inputs` and slots that it wrote, shares no names with other
                 parts, and what it adds depends only on `arguments`, apart from the names.
             inputs: Slots that the part reads.
             *arguments: Everything else that the part depends on.

@@ -60,7 +60,7 @@ class Network(nn.Module):
 
 
 @torch.no_grad()
-def take_side_by_side(stack: nn.Module, copies: Sequence[nn.Module]) -> None:
-    """Give a module that stands for independent copies of another the parameters of each."""
-    for target, *parts in zip(stack.parameters(), *(copy.parameters() for copy in copies), strict=True):
+def take_side_by_side(stack: nn.Module, replicas: Sequence[nn.Module]) -> None:
+    """Copy the parameters of several equal modules into the one module whose replicas they are."""
+    for target, *parts in zip(stack.parameters(), *(replica.parameters() for replica in replicas), strict=True):
         target.copy_(torch.cat(parts))

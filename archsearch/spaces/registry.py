@@ -21,7 +21,7 @@ _registered: dict[str, Callable[[], SearchSpace]] = {}
 
 
 def names() -> list[str]:
-    """Return the names that `get` knows."""
+    """Return the names that `get` accepts."""
     return sorted({*_BUILT_IN, *_registered})
 
 

@@ -1,4 +1,4 @@
-"""A surrogate that is easy to see through: it expects of an architecture what the nearest one known has shown."""
+"""A surrogate whose predictions are easy to compute: the score of the nearest evaluated architecture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archsearch.spaces import SearchSpace
 
 
 class NearestNeighbour(Surrogate):
-    """It is told the space with each call, so that searches of several spaces can share it."""
+    """Gets the space with each call, so that searches of several spaces can share it."""
 
     def __init__(self) -> None:
         self.genes, self.values = np.empty((0, 0)), np.empty(0)

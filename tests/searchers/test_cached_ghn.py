@@ -57,7 +57,7 @@ def test_a_second_search_reads_what_the_first_has_trained(tmp_path: Path, steps_
     assert len(list((tmp_path / "new").iterdir())) == 1
 
 
-def test_what_gives_other_weights_has_a_file_of_its_own(tmp_path: Path) -> None:
+def test_each_recipe_has_a_separate_file(tmp_path: Path) -> None:
     here = resident(tmp_path)
     here.fit(seed=0, steps=2)
     here.fit(seed=1, steps=2)
@@ -65,10 +65,10 @@ def test_what_gives_other_weights_has_a_file_of_its_own(tmp_path: Path) -> None:
     CachedGHN(SPACE, "digits", cache=str(tmp_path), **TINY, meta_batch=2).fit(seed=0, steps=2)
     assert len(list(tmp_path.iterdir())) == 4
     CachedGHN(SPACE, "digits", cache=str(tmp_path), **{**TINY, "evaluation_images": 50}, threads=2).fit(seed=0, steps=2)
-    assert len(list(tmp_path.iterdir())) == 4, "nothing learned depends on how candidates are scored"
+    assert len(list(tmp_path.iterdir())) == 4, "the weights do not depend on how candidates are scored"
 
 
-def test_a_fit_that_was_interrupted_goes_on(tmp_path: Path, steps_taken: Counter[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_fit_continues(tmp_path: Path, steps_taken: Counter[int], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = resident(tmp_path / "whole").fit(steps=6)
     steps_taken.clear()
     take = GHN._step
@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_replaced(tmp_path: Path, caplog: pytest.L
     assert "training again" in caplog.text
 
 
-def test_without_a_folder_to_write_to_it_trains_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_writable_folder_it_trains_without_saving(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     assert resident(tmp_path / "file" / "below").fit(steps=1)["steps"] == 1
     assert "set ARCHSEARCH_CACHE" in caplog.text

@@ -115,7 +115,7 @@ def test_suite_finds_what_is_broken(broken: type[ArchitectureSearcher], test: st
 def test_suite_finds_lost_state(tmp_path: Path) -> None:
     suite = Broken()
     suite.searcher = Forgetful
-    with pytest.raises(AssertionError, match="a restored searcher goes on as it would have"):
+    with pytest.raises(AssertionError, match="a restored searcher proposes what the saved one would have"):
         suite.test_saved_search_is_continued(tmp_path)
 
 

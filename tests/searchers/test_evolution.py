@@ -42,7 +42,7 @@ def outcomes(space: NASBench201, scores: list[float], seed: int = 0) -> list[Obs
 
 
 def parents_of(searcher: RegularizedEvolution, children: int) -> list[Architecture]:
-    """Return the parent of each of so many children; further mutations of one child are left out."""
+    """Return the parent of each child; further mutations of one child are left out."""
     assert isinstance(searcher.space, RecordingSpace)
     parents, rng = [], np.random.default_rng(1)
     for _ in range(children):

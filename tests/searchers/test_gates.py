@@ -56,7 +56,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callab
         chance = RandomSearch(table.space, seed, **settings)
         loops = [search(searcher, table) for searcher in (guided, chance)]
         assert all(len(loop.candidates) == 60 for loop in loops)
-        # The mean of what was tried after the first stage tells more than the best, which may be luck.
+        # The mean of what was tried after the first stage is a safer measure than the best, which may be luck.
         bests.append([np.mean([row.evaluation.score for row in loop.searcher.history[20:]]) for loop in loops])
         assert guided.figures["surrogate/trust_tau"] > -1.0
     guided_mean, chance_mean = np.mean(bests, axis=0)
@@ -73,7 +73,7 @@ def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[...,
 
 
 @pytest.mark.slow
-def test_islands_begin_from_the_same_and_go_their_own_ways(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
+def test_islands_share_their_parents_and_diverge(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     def candidates(islands: int | None) -> list[str]:
         searcher = make(table.space, 0, num_candidates=25, deterministic=True, islands=islands)
         assert searcher.islands == (islands or 1)
@@ -111,7 +111,7 @@ def surrogate() -> PredictorSurrogate:
     return fitted(spaces.get("nasbench201"))
 
 
-def test_a_small_space_is_ranked_as_a_whole() -> None:
+def test_a_small_space_is_ranked_completely() -> None:
     space = SmallSpace(3)
     surrogate = fitted(space)
     everything = space.representatives()
@@ -123,7 +123,7 @@ def test_a_small_space_is_ranked_as_a_whole() -> None:
     np.testing.assert_allclose(surrogate.score(answer["architectures"]), answer["predictions"], atol=1e-5)
 
 
-def test_the_inner_evolution_finds_what_the_ranking_of_all_puts_first(surrogate: PredictorSurrogate) -> None:
+def test_the_inner_evolution_finds_the_best_of_the_complete_ranking(surrogate: PredictorSurrogate) -> None:
     space = surrogate.space
     whole = surrogate.propose(20, seed=0, exclude=[], best=[], goals=Goals(), **INNER)
     searching = PredictorSurrogate(space, enumerable=0, epochs=EPOCHS)
@@ -149,7 +149,7 @@ def test_only_what_keeps_the_constraints_is_proposed(surrogate: PredictorSurroga
     assert np.mean(weights[:10]) > 1.5, "the predictor has learned that more convolutions are better"
 
 
-def test_objectives_that_cost_nothing_to_know_are_counted_and_not_predicted(surrogate: PredictorSurrogate) -> None:
+def test_cost_objectives_are_computed_and_not_predicted(surrogate: PredictorSurrogate) -> None:
     objectives = (Objective("score"), Objective("weight", False))
     goals = Goals(objectives, costs=lambda each: {"weight": weight(each)}, cost_names=("weight",))
     answer = surrogate.propose(12, seed=0, exclude=[], best=[], goals=goals, **INNER)

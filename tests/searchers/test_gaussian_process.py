@@ -52,7 +52,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callab
         chance = RandomSearch(table.space, seed, **settings)
         loops = [search(searcher, table) for searcher in (guided, chance)]
         assert all(len(loop.candidates) == 60 for loop in loops)
-        # The mean of what was tried after the first stage tells more than the best, which may be luck.
+        # The mean of what was tried after the first stage is a safer measure than the best, which may be luck.
         means.append([np.mean([row.evaluation.score for row in loop.searcher.history[20:]]) for loop in loops])
     guided_mean, chance_mean = np.mean(means, axis=0)
     assert guided_mean > chance_mean + 0.01

@@ -125,7 +125,7 @@ def test_a_seed_gives_the_same_candidates_with_one_worker_or_four_and_one_actor_
     searcher.close()
 
 
-def test_an_actor_that_is_killed_goes_on(tmp_path: Path, cache: Path) -> None:
+def test_a_killed_actor_continues_the_training(tmp_path: Path, cache: Path) -> None:
     name = f"killed-{uuid.uuid4().hex[:6]}"
     searcher = make(CELLS, 3, tmp_path, num_candidates=15, deterministic=True, pool=name)
     searcher.open()
@@ -138,7 +138,7 @@ def test_an_actor_that_is_killed_goes_on(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("batches", [2, 8])
-def test_an_interrupted_search_goes_on_exactly(batches: int, cache: Path, tmp_path: Path) -> None:
+def test_an_interrupted_search_continues_exactly(batches: int, cache: Path, tmp_path: Path) -> None:
     settings = {"num_candidates": 15, "deterministic": True}
     whole = found(3, cache).candidates
     first, again = (Loop(make(CELLS, 3, cache, **settings), score) for _ in range(2))
@@ -167,7 +167,7 @@ def _macs(space: SearchSpace, architecture: Architecture) -> dict[str, float]:
     return {"macs": float(space.cost(architecture, (1, 8, 8), 10, **CELLS_SCALE).macs)}
 
 
-def test_too_few_candidates_are_drawn_at_random_and_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_too_few_candidates_are_drawn_at_random_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     GHNRandomSearch(CELLS, 0, num_candidates=5)
     assert "all 5 candidates are drawn at random" in caplog.text
 
@@ -186,7 +186,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
     assert GHNRandomSearch.options_for(table, {"steps": 7}) == {"steps": 7}
 
 
-def test_images_at_hand_have_no_name_that_actors_could_load() -> None:
+def test_images_in_memory_are_refused() -> None:
     evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
     with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         GHNRandomSearch.options_for(evaluator, {})

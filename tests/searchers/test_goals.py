@@ -91,7 +91,7 @@ def test_bad_goals_are_refused(table: TabularEvaluator, objectives: list[str], c
         goals_for(table, objectives, constraints)
 
 
-def test_constraints_that_nothing_keeps_are_told_after_a_bounded_number_of_draws(table: TabularEvaluator) -> None:
+def test_unsatisfiable_constraints_are_reported_after_a_bounded_number_of_draws(table: TabularEvaluator) -> None:
     draws = 0
 
     def costs(architecture: object) -> dict[str, float]:

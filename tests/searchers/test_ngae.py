@@ -61,7 +61,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     for searcher in (guided, chance):
         loop = search(searcher, table)
         assert len(loop.candidates) == 60
-        # The mean of what was tried after the first stage tells more than the best, which may be luck.
+        # The mean of what was tried after the first stage is a safer measure than the best, which may be luck.
         means.append(float(np.mean([row.evaluation.score for row in loop.searcher.history[40:]])))
     assert means[0] > means[1] + 0.01
     details = guided.details
@@ -89,7 +89,7 @@ def test_a_bound_on_the_complexity_is_the_budget_of_the_ascent(table: TabularEva
     assert make(table.space, 0, weight=0.5, complexity=None, goals=goals_for(table)).propose_options()["weights"] == (0.0,)
 
 
-def test_first_of_all_it_learns_graphs_and_a_lost_actor_does_the_same_again(table: TabularEvaluator) -> None:
+def test_a_fit_starts_from_the_graphs_learned_first_and_repeats_exactly(table: TabularEvaluator) -> None:
     rng = np.random.default_rng(0)
     texts = [str(table.space.sample(rng)) for _ in range(20)]
     values = rng.random((20, 1))
@@ -126,7 +126,7 @@ def test_ranks_are_fractions() -> None:
     assert ranks(np.array([5.0])).tolist() == [0.0]
 
 
-def test_too_few_candidates_are_drawn_at_random_and_it_says_so(table: TabularEvaluator, caplog: pytest.LogCaptureFixture) -> None:
+def test_too_few_candidates_are_drawn_at_random_with_a_warning(table: TabularEvaluator, caplog: pytest.LogCaptureFixture) -> None:
     NGAEAscent(table.space, 0, num_candidates=40)
     assert "all 40 candidates are drawn at random" in caplog.text
 

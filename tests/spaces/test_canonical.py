@@ -143,7 +143,7 @@ def test_renumbered_symmetric_graphs_have_one_form(original: Graph) -> None:
         assert canonical_form(relabelled(original, order)) == form
 
 
-def test_regular_graphs_that_refinement_does_not_tell_apart() -> None:
+def test_regular_graphs_that_refinement_does_not_distinguish() -> None:
     # One cycle of 12 edges against two of 6: each node has the same neighbourhood, however far one looks.
     one = circulant(6, (0, 1))
     two = graph(
@@ -161,7 +161,7 @@ def test_live_part_leaves_out_what_lies_on_no_path() -> None:
     assert np.array_equal(live.adjacency, graph(3, [(0, 1), (1, 2)]).adjacency)
 
 
-def test_live_part_tells_inputs_apart() -> None:
+def test_live_part_distinguishes_inputs() -> None:
     operators = ("input", "input", "conv", "output")
     first, second = (graph(4, [(source, 2), (2, 3), (1 - source, 3)]).adjacency for source in (0, 1))
     assert canonical_form(Graph(operators, first)) == canonical_form(Graph(operators, second))

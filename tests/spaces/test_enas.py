@@ -104,7 +104,7 @@ def test_keys_differ_where_graphs_are_not_isomorphic(genotype: tuple[int, ...], 
     assert SearchSpace.key(SPACE, child) != SearchSpace.key(SPACE, architecture)
 
 
-def test_depths_are_spaces_of_their_own() -> None:
+def test_each_depth_is_a_separate_space() -> None:
     assert (SPACE.name, enas12().name, ENAS(layers=3).name) == ("enas", "enas12", "enas3")
     assert spaces.get("enas12").encode([enas12().sample(np.random.default_rng(0))]).operators.shape == (1, 1, 14)
     assert repr(ENAS(layers=3)) == "ENAS(layers=3)"

@@ -1,7 +1,7 @@
 """Random strings, genotypes, parameters, graphs and walks of mutations: each space accepts them or raises ArchitectureError.
 
-The usual run is short and always the same. ARCHSEARCH_FUZZ_SECONDS=3600 makes it go on for that time with a new seed each
-round, and print the outcomes of the examples of each space and property:
+The usual run is short and always the same. ARCHSEARCH_FUZZ_SECONDS=3600 repeats it for that time with a new seed each
+round, and prints the outcomes of the examples of each space and property:
 
     ARCHSEARCH_FUZZ_SECONDS=3600 pytest tests/spaces/test_fuzz.py
 """
@@ -164,8 +164,8 @@ def outcome(space: SearchSpace, make: Callable[[], Architecture]) -> str:
 
 
 def may_share_a_key(space: SearchSpace, left: Architecture, right: Architecture) -> set[bool]:
-    """Return whether two architectures have one structure; both where only the published identity can tell."""
-    if space.name == "nasbench201":  # its sums are texts, sorted and then joined: some are dissolved, and some not
+    """Return the possible answers to whether two architectures share a key: both where only the published identity decides."""
+    if space.name == "nasbench201":  # its sums are strings, sorted and joined: some are flattened, and some not
         return {sums(left, flat) == sums(right, flat) for flat in (False, True)}
     return {isomorphic(space.graphs(left), space.graphs(right))}
 

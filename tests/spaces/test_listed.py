@@ -62,7 +62,7 @@ def test_nothing_but_the_list_is_drawn_mutated_or_decoded(name: str) -> None:
     assert {str(part.from_genotype(genotype)) for genotype in part.all_genotypes()} == allowed
 
 
-def test_what_is_not_listed_stands_for_the_nearest() -> None:
+def test_unlisted_genotypes_stand_for_the_nearest() -> None:
     space, architectures = some("enas", 200)
     part, rng = listed(space, architectures), np.random.default_rng(2)
     genes = space.genotypes(architectures)

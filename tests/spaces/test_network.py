@@ -56,7 +56,7 @@ def test_a_network_survives_pickling() -> None:
     assert torch.equal(copy(images())[1], network(images())[1])
 
 
-def test_parameter_names_tell_step_and_role() -> None:
+def test_parameter_names_contain_step_and_role() -> None:
     names = [name for name, _ in two_exits().named_parameters()]
     assert names[:4] == ["steps.stem.conv_weight", "steps.stem.bn_weight", "steps.stem.bn_bias", "steps.early.weight"]
 

@@ -42,6 +42,6 @@ def test_mobile_networks_of_all_spaces(name: str) -> None:
         (1e6, {"cell": 4}, "scale: nasbench201 has no setting 'cell'"),
     ],
 )
-def test_what_cannot_be_is_refused(macs: float, scale: Mapping[str, int], message: str) -> None:
+def test_impossible_settings_are_refused(macs: float, scale: Mapping[str, int], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         largest_channels(NASBench201(), CELL, macs, (3, 16, 16), 10, **scale)

@@ -57,6 +57,6 @@ def test_a_mobile_network_of_nasnet_cells() -> None:
     assert space.plan(architecture, 1000, 3, channels=channels, cells=14).shapes((3, 224, 224))[3][1:] == (28, 28)
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"scale\['stem_halvings'\]: expected a whole number of at least 1; got 0"):
         StridedStem(NASBench201(), halvings=0)

@@ -137,7 +137,7 @@ class Dispatcher:
                 self._mailbox.run(self._patience())
                 self._check()
                 self._fill()
-            except Exception as error:  # whatever it is, no caller may wait forever
+            except Exception as error:  # whatever the error, no caller may wait forever
                 logger.debug("the dispatcher of the pool %s failed", self._layout.name, exc_info=True)
                 self._break(f"its dispatcher failed ({first_line(error)}); attach to the pool again")
         self._mailbox.run(0)  # fails the calls that came meanwhile
@@ -203,7 +203,7 @@ class Dispatcher:
 
     @property
     def highest_version(self) -> int:
-        """The highest version that this process has known."""
+        """The highest version that this process has seen."""
         return self._states.highest
 
     # Sending

@@ -95,7 +95,7 @@ class ModelPool:
             threads: Number of torch threads in each actor.
             cpus: CPUs that each actor reserves; None is `threads` without a GPU, and 0 with one. Leave some for trials.
             gpus: GPUs that each actor reserves; a fraction below 1 bounds the GPU memory by the same fraction.
-            shared: Whether the pool outlives this program, for other programs, until `shutdown`.
+            shared: Whether the pool stays up for other programs after this one ends, until `shutdown`.
             chunk_seconds: Target duration of a chunk.
             chunk_size: Number of candidates in a chunk, so that chunks do not depend on measured speed; None measures.
             hang_seconds: An actor is killed when a chunk takes longer; None sets no limit.
@@ -329,7 +329,7 @@ def _is_there(layout: PoolLayout) -> bool:
     except (ValueError, RayError):
         return False
     if there != layout:
-        raise PoolError(f"name: the pool {layout.name!r} is there with other settings ({there}); attach to it.")
+        raise PoolError(f"name: the pool {layout.name!r} runs with other settings ({there}); attach to it.")
     return True
 
 

@@ -24,7 +24,7 @@ _SECONDS_BETWEEN_QUESTIONS = 0.5
 
 
 class NewestState:
-    """Knows the newest state of a branch: learns it from the registry, and gives it back to a registry that was restarted.
+    """Tracks the newest state of a branch: reads it from the registry, and gives it back to a registry that was restarted.
 
     The registry's copies end with its process, so only a caller that published a state, and still has it, can give it back.
 

@@ -65,7 +65,7 @@ class PoolRegistry:
 
         Args:
             branch: Name of the branch.
-            known: Highest version that the publisher knows; the new version is higher, also after a restart of this actor.
+            known: Highest version that the publisher has seen; the new version is higher, also after a restart of this actor.
             reference: Object reference to the pickled state, in a list.
             keep: Whether to keep a copy in this actor, because the publisher may end before the pool.
         """

@@ -129,7 +129,7 @@ class _Uniform(Budgets):
         return (_clipped(budgets, self.low, self.high) - self.low) / (self.high - self.low)
 
     def partial_mean(self, budgets: ArrayLike) -> Vector:
-        # (b^2 - low^2) / (2 (high - low)), without taking squares of large numbers from each other.
+        # (b^2 - low^2) / (2 (high - low)), without subtracting squares of large numbers.
         return self.below(budgets) * (_clipped(budgets, self.low, self.high) + self.low) / 2.0
 
 

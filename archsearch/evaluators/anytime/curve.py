@@ -128,7 +128,7 @@ class AnytimeCurve:
             rule: See the class.
 
         Raises:
-            ConfigurationError: A budget is negative or NaN, or the rule is unknown or cannot serve.
+            ConfigurationError: A budget is negative or NaN, or the rule is unknown or needs more points.
         """
         wanted = np.asarray(budget, dtype=np.float64)
         if not (wanted >= 0.0).all():
@@ -152,7 +152,7 @@ class AnytimeCurve:
             rule: See the class.
 
         Raises:
-            ConfigurationError: The units differ, or the rule is unknown or cannot serve.
+            ConfigurationError: The units differ, or the rule is unknown or needs more points.
         """
         if budgets.unit != self.unit:
             raise ConfigurationError(f"budgets: expected a distribution of {self.unit}, as the curve; got one of {budgets.unit}.")
@@ -176,7 +176,8 @@ class AnytimeCurve:
             rule: See the class.
 
         Raises:
-            ConfigurationError: It is not above 0, there are neither points nor a budget, or the rule is unknown or cannot serve.
+            ConfigurationError: It is not above 0, there are neither points nor a budget, or the rule is unknown or needs more
+                points.
         """
         if max_budget is None and not self.budgets:
             raise ConfigurationError(f"max_budget: expected {self.unit}, as the curve has no points; got None.")

@@ -17,14 +17,14 @@ from archsearch.errors import ConfigurationError
 Vector = NDArray[np.float64]
 
 _HALVINGS = 200
-_STEEPEST = 700.0  # exp of it is still a number
+_STEEPEST = 700.0  # its exp is finite
 
 
 def exit_shares(costs: Sequence[float], budget: float) -> Vector:
-    """Return the fraction of images that leave at each exit, `[exits]`, such that their mean cost is the budget.
+    """Return the fraction of images that leave at each exit, `[exits]`, so that the mean cost of an image is the budget.
 
     The fractions are those of the paper: `q_k = r^k / (r^1 + ... + r^n)`, with the one r for which
-    `q_1 c_1 + ... + q_n c_n = budget`, where c_k is the cost of exit k. A small budget gives r near 0, an ample one r above 1.
+    `q_1 c_1 + ... + q_n c_n = budget`, where c_k is the cost of exit k. A small budget gives r near 0, a large one r above 1.
 
     Args:
         costs: `[exits]`, spent when each exit answers, never falling.

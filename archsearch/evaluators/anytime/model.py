@@ -122,7 +122,7 @@ class AnytimeModel:
             budget: Largest cost of an image. The last exit within it answers for all images; only the steps that this exit
                 depends on are executed, so earlier classifiers are left out.
             threshold: An image leaves at the first exit whose largest softmax is at least that; one number for all exits, or one
-                for each but the last. The remaining images go on without it.
+                for each but the last. Later exits are computed for the remaining images only.
 
         Raises:
             ConfigurationError: Both are given, the budget is below the first exit's cost, or the numbers of thresholds and exits

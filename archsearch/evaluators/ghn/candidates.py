@@ -19,7 +19,7 @@ from archsearch.evaluators.ghn.scoring import score
 from archsearch.spaces.plan import Parameters
 
 _LARGEST_CHUNK = 256
-_LARGEST_BUFFER = 50_000_000  # numbers
+_LARGEST_BUFFER = 50_000_000  # parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Scored:
 
     Args:
         exits: `(accuracy, loss)` of each exit; empty when it failed.
-        generation: Seconds of its share in making the weights.
+        generation: Seconds of generating its weights: an equal share of those of its chunk.
         execution: Seconds of running the network on the images.
-        error: Why it failed; None where it did not.
+        error: Why it failed, or None.
     """
 
     exits: tuple[tuple[float, float], ...]
@@ -81,7 +81,7 @@ def generated(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> Weights:
 
 
 def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequence[Resident]) -> Iterator[Scored]:
-    """Yield the scores of networks with generated weights, in order; figures leave the device once a chunk."""
+    """Yield the scores of networks with generated weights, in order; figures are copied from the device once a chunk."""
     device = model.kinds.device
     for chunk in chunks(layouts):
         started = _now(device)
@@ -93,7 +93,7 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
             rows.append(_executed(layout, parameters, batches))
             seconds.append(time.perf_counter() - begun)
         exits = [row if isinstance(row, str) else [(float(right), float(loss)) for right, loss in row.tolist()] for row in rows]
-        # A GPU runs behind the calls that start its work: its time is shared out in proportion to the time of these calls.
+        # A GPU runs asynchronously: its time is divided among candidates in proportion to the time of their calls.
         stretch = (_now(device) - ready) / sum(seconds)
         generation = (ready - started) / len(chunk)
         for found, spent in zip(exits, seconds, strict=True):
@@ -101,7 +101,7 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
 
 
 def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident]) -> Tensor | str:
-    """Return accuracy and loss of each exit, or why there are none."""
+    """Return accuracy and loss of each exit, `[exits, 2]`, or the message of the error that prevented them."""
     try:
         return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
     except Exception as error:  # one candidate that fails must not fail the batch

@@ -48,14 +48,14 @@ class GHN(ImageEvaluator):
 
     Args:
         space: Space of the candidates.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of weights, and of the architectures and images in training.
         preset: `default` or `paper`; see `settings_of`.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
@@ -133,8 +133,8 @@ class GHN(ImageEvaluator):
     ) -> GHN:
         """Train until the total number of steps is `steps`, and return the evaluator.
 
-        A step takes one batch of images and `meta_batch` random architectures. Going on from a checkpoint gives the same as a
-        fit that was never interrupted.
+        A step takes one batch of images and `meta_batch` random architectures. A fit continued from a checkpoint equals one that
+        was never interrupted.
 
         With `distributed=True` each process of the default group of `torch.distributed` calls this; a step takes a batch and
         architectures in each of them. `archsearch.cluster.train_ghn` does that on a Ray cluster.
@@ -169,8 +169,8 @@ class GHN(ImageEvaluator):
     def generate(self, architecture: Architecture) -> dict[str, Tensor]:
         """Return the weights of an architecture's network by the names of its `parameters`.
 
-        `space.build(architecture, ...).load_state_dict(weights, strict=False)` puts them into a trainable network. What
-        reaches no output of the network is zero.
+        `space.build(architecture, ...).load_state_dict(weights, strict=False)` puts them into a trainable network. Parameters on
+        no path to an output are zero.
 
         Raises:
             ArchitectureError: The architecture is not of the space.

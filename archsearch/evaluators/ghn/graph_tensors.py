@@ -22,7 +22,7 @@ class ModuleTensors:
     """One module of each of A candidates, padded to N nodes at the end.
 
     Args:
-        kinds: `[A, N]` int64, places in the vocabulary.
+        kinds: `[A, N]` int64, indices into the vocabulary.
         positions: `[2, A, N]` int64; see `Module`.
         reads: `[A, N, N]` float; `reads[a, v, u]` is 1 where node v reads node u.
         reaches: `[A, N, N]` float64, 1 / d where the shortest path from u to v has d edges, 1 < d <= the setting
@@ -53,12 +53,12 @@ class ModuleTensors:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Parameter tensors of one shape that one branch makes.
+    """Parameter tensors of one shape that one branch generates.
 
     Args:
         branch: Number of the branch.
-        shape: Of each tensor.
-        rows: `[tensors]` int64, the node that each belongs to, in the order of the states of all modules.
+        shape: Shape of each tensor.
+        rows: `[tensors]` int64, the node of each tensor, as a row of the states of all modules.
     """
 
     branch: int
@@ -67,7 +67,7 @@ class Request:
 
     @property
     def numel(self) -> int:
-        """Numbers of all tensors together."""
+        """Number of elements of all tensors together."""
         return len(self.rows) * math.prod(self.shape)
 
 

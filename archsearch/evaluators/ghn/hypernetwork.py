@@ -4,7 +4,8 @@ C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Searc
 
     H(h) = W_2 relu(W_1 h + b_1 + e_out + e_in) + b_2
 
-where `W_2` and `b_2` belong to a sort of parameters, and `e_out` and `e_in` are embeddings of the places of a tile of channels.
+where each sort of parameters has its `W_2` and `b_2`, and `e_out` and `e_in` are embeddings of a tile's index along the output
+and input channels.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from archsearch.evaluators.ghn.vocabulary import Branch, Vocabulary
 from archsearch.spaces.operators import Shape
 
 _MAX_TILES = 64
-_CACHED = 1 << 18  # numbers
+_CACHED = 1 << 18  # parameters
 
 
 class Hypernetwork(nn.Module):
-    """Two layers, shared by all nodes, with an output for each sort of parameter.
+    """The network H: a first layer shared by all nodes, and an output layer for each sort of parameter.
 
-    An output makes kernels of a fixed size, `tile x tile` channels with the largest kernel of its sort. Tensors with fewer
+    An output layer makes kernels of a fixed size, `tile x tile` channels with the largest kernel of its sort. Tensors with fewer
     channels and smaller kernels are slices of these; tensors with more channels are several of them side by side (GHN paper,
-    section 3), each made with an embedding of its place.
+    section 3), each made with an embedding of its index.
 
     Args:
         vocabulary: The outputs.
@@ -55,11 +56,11 @@ class Hypernetwork(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(kernel)) for kernel in kernels)
 
     def forward(self, states: Tensor, tensors: GraphTensors) -> Tensor:
-        """Return the parameters that are asked for in one flat buffer, `[tensors, *shape]` a request, one after the other.
+        """Return the requested parameters in one flat buffer, `[tensors, *shape]` a request, one after the other.
 
         Args:
-            states: Of all nodes of all modules, `[nodes, hidden]`.
-            tensors: What is asked for.
+            states: States of all nodes of all modules, `[nodes, hidden]`.
+            tensors: Graphs with the requests.
         """
         if self.settings.normalised_states:
             states = nn.functional.layer_norm(states, states.shape[-1:])
@@ -69,7 +70,7 @@ class Hypernetwork(nn.Module):
         flat = hidden.new_empty(sum(request.numel for request in tensors.requests))
         parts = flat.split([request.numel for request in tensors.requests])
         for request, part in zip(tensors.requests, parts, strict=True):
-            # What a few rows give is still in the cache when it is put in its place.
+            # Parameters of a few rows are still in the CPU cache when they are copied into the buffer.
             numel = math.prod(request.shape)
             rows = max(1, _CACHED // numel)
             for chunk, target in zip(request.rows.split(rows), part.split(rows * numel), strict=True):
@@ -78,14 +79,14 @@ class Hypernetwork(nn.Module):
         return flat
 
     def _made(self, request: Request, hidden: Tensor) -> Tensor:
-        """Return the tensors of a request, their numbers in the order of `[tensors, *shape]`; axes may be split up further."""
+        """Return the tensors of a request, elements in the order of `[tensors, *shape]`; an axis may be split into two."""
         branch, shape = self.branches[request.branch], request.shape
         weight, bias = self.weights[request.branch], self.biases[request.branch]
         if self.settings.affine == "fixed" and branch.role in (SCALE, SHIFT):
             return hidden.new_full((len(hidden), *shape), float(branch.role == SCALE))
         kernel = tuple(bias.shape)
         counts = tuple(-(-size // tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
-        # What is sliced off is not made in the first place, unless it is a part of the last of several tiles.
+        # Channels that would be sliced off are not computed, except in the last of several tiles.
         cut = tuple(min(size, tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
         cuts = (*(slice(0, size) for size in cut), *_middle(kernel[2:], shape[2:]))
         weight, bias = weight[(slice(None), *cuts)], bias[cuts]
@@ -127,12 +128,12 @@ def _middle(kernel: Shape, part: Shape) -> tuple[slice, ...]:
 
 
 def _joined(tiles: Tensor, axes: int, shape: Shape) -> Tensor:
-    """Bring tiles into the order of the tensors that they make up.
+    """Reorder tiles into the tensors that they make up.
 
     Args:
         tiles: `[tensors, counts of 1 or 2 axes, sizes of the same axes, *kernel]`.
         axes: Number of axes that are tiled.
-        shape: Of a tensor; what the last tiles have more is cut off.
+        shape: Shape of a tensor; the excess of the last tiles is cut off.
 
     Returns:
         A view with each axis split into count and size where nothing is cut off, otherwise `[tensors, *shape]`.

@@ -1,4 +1,4 @@
-"""The base class of evaluators that run networks from their plans, with batch normalisation by the batch at hand."""
+"""The base class of evaluators that run networks from their plans, normalised by the statistics of each batch."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class ImageEvaluator(Evaluator):
 
     Args:
         space: Space of the candidates.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
         spec: Which validation images score a candidate; None takes all.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
 
     Raises:
@@ -95,7 +95,7 @@ class ImageEvaluator(Evaluator):
         return {"input_shape": self.images.input_shape, "num_classes": self.images.num_classes, **self.scale}
 
     def settings(self) -> Mapping[str, Any]:
-        # Device and threads are left out: they change the seconds, not what is measured.
+        # Device and threads are left out: they change the seconds, not the scores.
         return {
             "space": self.space.name,
             "dataset": self.images.digest,
@@ -105,7 +105,7 @@ class ImageEvaluator(Evaluator):
         }
 
     def plan(self, space: SearchSpace, architecture: Architecture) -> Plan:
-        """Return the network of an architecture for the images at hand.
+        """Return the network of an architecture for the images of the dataset.
 
         Raises:
             ArchitectureError: The architecture is not of the space.

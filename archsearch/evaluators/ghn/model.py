@@ -20,8 +20,8 @@ _POSITIONS = 8
 class GraphHyperNetwork(nn.Module):
     """Makes the parameters `w_v = H(h_v^T)` of each node v of each candidate (GHN paper, equations 8 to 14).
 
-    The first state `h_v^0` is an embedding of the type of the operator (and of its place, with `positions`); `propagation` makes
-    `h_v^T` from it.
+    The first state `h_v^0` is an embedding of the type of the operator (and of its map size and stride, with `positions`);
+    `propagation` makes `h_v^T` from it.
 
     Args:
         vocabulary: Node types and outputs.
@@ -32,7 +32,7 @@ class GraphHyperNetwork(nn.Module):
     def __init__(self, vocabulary: Vocabulary, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
         self.vocabulary, self.settings = vocabulary, settings
-        # The last row is that of padding.
+        # The last row is for padding.
         self.kinds = nn.Parameter(torch.randn((len(vocabulary.kinds) + 1, settings.hidden), generator=generator))
         self.positions = (
             nn.Parameter(torch.randn((2, _POSITIONS, settings.hidden), generator=generator)) if settings.positions else None
@@ -77,7 +77,7 @@ class Weights:
 
 
 def views(flat: Tensor, tensors: GraphTensors) -> Weights:
-    """Return a flat buffer of parameters, as `GraphHyperNetwork` makes it, with the parameters of each candidate."""
+    """Return the parameters of each candidate as views of the flat buffer that `GraphHyperNetwork` returns."""
     sizes = [request.numel for request in tensors.requests]
     parts = [part.view(-1, *request.shape).unbind(0) for part, request in zip(flat.split(sizes), tensors.requests, strict=True)]
     candidates = []

@@ -77,8 +77,8 @@ class Layout:
 def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
     """Return a network as the graphs that a hypernetwork reads.
 
-    The nodes are the names of the plan whose operators have parameters or compute something. What only joins, resizes,
-    rectifies or normalises (`operator_kind.is_glue`) becomes edges. Steps that reach no output are left out.
+    The nodes are the names of the plan whose operators have parameters or compute something. Operators that only join, resize,
+    rectify or normalise (`operator_kind.is_glue`) become edges. Steps that reach no output are left out.
 
     Args:
         plan: The network.
@@ -130,7 +130,7 @@ def module_numbers(names: Iterable[str], pattern: str) -> list[int]:
 
 
 class _Node(NamedTuple):
-    """Name of the steps, the slot that the first of them writes, and what the operator is."""
+    """Name of the steps, the slot that the first of them writes, and the type of their operator."""
 
     name: str
     slot: int

@@ -35,16 +35,16 @@ class OneShot(RecipeEvaluator):
 
     Args:
         space: Space of the candidates.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of weights, paths and images.
-        recipe: How to train, but for its epochs; None takes the one for the dataset, with batches of 64 images. The learning
+        recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images. The learning
             rate falls to zero along half a cosine.
         spec: Which validation images score a candidate.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: What the score is: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 

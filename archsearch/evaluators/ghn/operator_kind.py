@@ -38,8 +38,8 @@ class Want:
 
     Args:
         key: The sort of parameter, named by operators and parameter: `ReLU+Convolution:conv.weight`.
-        role: `weight` (with fan-in), `bias` beside a weight, or `scale` or `shift` of a normalisation.
-        shape: Of the tensor.
+        role: `weight` (with fan-in), `bias` of an operator with a weight, or `scale` or `shift` of a normalisation.
+        shape: Shape of the tensor.
     """
 
     key: str
@@ -55,7 +55,7 @@ class NodeType:
         kind: See the function `kind`.
         stride: See the function `stride`.
         is_glue: See the function `is_glue`.
-        own: What it needs, keyed by its kind, in the operator's order.
+        own: Parameter tensors that it needs, keyed by its kind, in the operator's order.
         shared: The same, keyed by its family.
     """
 
@@ -66,7 +66,7 @@ class NodeType:
     shared: tuple[Want, ...]
 
     def wants(self, sliced: bool) -> tuple[Want, ...]:
-        """Return what the operator needs; `sliced` is the setting `sliced_kernels`."""
+        """Return the parameter tensors that the operator needs; `sliced` is the setting `sliced_kernels`."""
         return self.shared if sliced else self.own
 
 
@@ -84,7 +84,7 @@ def node_type(operator: Operator) -> NodeType:
 def kind(operator: Operator) -> str:
     """Return the node type: the operator without its channels and its stride, such as `ReLU+Convolution(kernel=(3, 3))`.
 
-    A convolution that changes the number of channels is another type than one that does not.
+    A convolution that changes the number of channels has another kind than one that does not.
     """
     return _described(operator, _SIZES)
 
@@ -105,7 +105,7 @@ def stride(operator: Operator) -> int:
 
 
 def is_glue(operator: Operator) -> bool:
-    """Return whether the operator only joins, resizes, rectifies or normalises maps, so that it is no node of its own."""
+    """Return whether the operator only joins, resizes, rectifies or normalises maps; such an operator is not a node."""
     if operator.parameter_shapes():
         return False
     if isinstance(operator, Chain):

@@ -141,7 +141,7 @@ class _Phases(torch.autograd.Function):
 
 
 def _factors(trace: _Trace, schedule: Schedule) -> tuple[Tensor, Tensor, Tensor]:
-    """Return by what the gradient of a new state is multiplied: to the inputs of the GRU, to its recalled ones, to the old state.
+    """Return the derivatives of a new state by the GRU's input pre-activations, its recurrent ones and the old state.
 
     `[updates, A, 3, hidden]` twice and `[updates, A, hidden]`.
     """
@@ -163,7 +163,7 @@ def _factors(trace: _Trace, schedule: Schedule) -> tuple[Tensor, Tensor, Tensor]
 def _derivative(
     gradient: Tensor, states: Tensor, weights: PhaseWeights, schedule: Schedule, trace: _Trace
 ) -> tuple[Tensor | None, ...]:
-    """Go through the updates backwards; products for the weights' gradients are taken of all updates at once."""
+    """Go through the updates backwards; the gradients of the weights are computed for all updates at once."""
     batch, nodes, width = states.shape
     kinds = len(weights.message_bias) // width
     to_given, to_held, to_before = _factors(trace, schedule)

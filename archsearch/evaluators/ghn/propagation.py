@@ -30,7 +30,7 @@ from archsearch.evaluators.ghn.settings import Settings
 class Propagator(nn.Module):
     """The graph network of a module: a GRU cell that updates states, and an MLP that makes messages.
 
-    The GRU is that of `torch.nn.GRUCell`, with parameters that are drawn from a generator.
+    The GRU is that of `torch.nn.GRUCell`, with parameters drawn from a generator.
 
     Args:
         settings: `hidden`, `propagations`, scheme and directions.
@@ -56,7 +56,7 @@ class Propagator(nn.Module):
             passed: Mean states of the module before, `[A, hidden]`, which its input nodes get as a message.
 
         Returns:
-            `[A, N, hidden]`; what stands for padding has no meaning.
+            `[A, N, hidden]`; rows of padding are undefined.
         """
         batch, nodes, width = states.shape
         received = passed[:, None].expand(batch, nodes, width)
@@ -152,7 +152,7 @@ def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor
 
 
 def _reads(module: ModuleTensors, transposed: bool, dtype: torch.dtype) -> Tensor:
-    """Return the weights of what nodes receive, `[N, K, A, N]`: over edges and, if there are such, over virtual ones."""
+    """Return the weights of the messages that nodes receive, `[N, K, A, N]`: over edges and, if switched on, virtual edges."""
     kinds = [module.reads] if module.reaches is None else [module.reads, module.reaches]
     stacked = torch.stack([weights.mT if transposed else weights for weights in kinds])
     return stacked.permute(2, 0, 1, 3).to(dtype).contiguous()

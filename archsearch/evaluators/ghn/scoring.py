@@ -22,7 +22,7 @@ class EvaluationSpec:
 
     Args:
         images: Number of validation images; 0 takes all.
-        batch: Most of them in one batch. Batches are of equal size but for one image.
+        batch: Largest number of images in one batch. The sizes of batches differ by at most one image.
     """
 
     images: int = 0

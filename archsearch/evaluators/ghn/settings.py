@@ -12,7 +12,7 @@ from archsearch.evaluators.training.recipe import default_recipe
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a graph hypernetwork but its space, dataset, size of networks, and seed.
+    """Settings of a graph hypernetwork, without space, dataset, size of networks and seed.
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749: sections
     3, 4 and 5.1. The options of its successor are those of B. Knyazev et al., "Parameter Prediction for Unseen Deep
@@ -41,9 +41,9 @@ class Settings:
         training_nodes: Nodes of the blocks trained on in spaces that have a choice; 0 takes those of the space.
         meta_batch: Architectures for each batch of images (GHN-2: 8).
         batch_size: Images in a step.
-        learning_rate: Of Adam, at the first step.
+        learning_rate: Learning rate of Adam at the first step.
         schedule: `halving` after half and after three quarters of the steps, `cosine` to zero, or `constant`.
-        weight_decay: Of Adam.
+        weight_decay: Weight decay of Adam.
         clip: Largest norm of the gradient; 0 does not clip.
         max_skips: Largest number of consecutive steps with an infinite or NaN loss or gradient; these are skipped.
         crop: Random crops after padding by this many pixels; 0 is off.

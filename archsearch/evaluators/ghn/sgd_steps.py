@@ -30,7 +30,7 @@ class SGDSteps(RecipeEvaluator):
 
     Args:
         space: Space of the candidates.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         steps: Steps of each training.
         seed: Seed of weights and images; with the key of a candidate it gives the candidate's own.
         **options: Further arguments, those of `OneShot`: `recipe` (the learning rate falls to zero along half a cosine), `spec`,

@@ -103,7 +103,7 @@ class SharedWeights:
         return held[_first(piece.shape)]
 
     def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
-        """Return the initial value of a piece, with what is held of it in the first channels."""
+        """Return the initial value of a piece, with the values learned so far in its first channels."""
         seed = derived_seed(self.seed, name, repr(operator), "shared")
         fresh = operator.initial_parameters(torch.Generator().manual_seed(seed))[position].to(self.device)
         if len(piece.shape) > 1:

@@ -44,7 +44,7 @@ def print_line(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a fit reports and saves, and how many steps may fail.
+    """Intervals at which a fit reports and saves, and the number of steps that may fail.
 
     Args:
         report: Called every ten seconds and at the end of a fit that takes longer than that.

@@ -21,7 +21,7 @@ class GHNSurrogate:
 
     Args:
         space: Space of the architectures.
-        dataset: What `datasets.load` takes, such as `digits`, or splits at hand.
+        dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of the training.
         **arguments: Further arguments of `GHN`.
 

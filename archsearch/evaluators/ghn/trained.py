@@ -84,7 +84,7 @@ TRAINING = (
 
 
 def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
-    """Return what must be equal for a saved state to be used, as plain data: format, space, shape of the images, sizes."""
+    """Return the plain data that must be equal for a saved state to be used: format, space, shape of the images, sizes."""
     return {
         "version": VERSION,
         "space": space.name,
@@ -97,7 +97,7 @@ def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int],
 
 
 def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
-    """Return what must also be equal for a training to be continued, as plain data; `space` is the one trained on."""
+    """Return the further plain data that must be equal to continue a training; `space` is the one trained on."""
     return {
         "training_space": repr(space),
         "dataset": images.digest,

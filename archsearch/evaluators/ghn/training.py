@@ -8,7 +8,7 @@ GHN paper, equations 16 to 18: with the parameters phi of the hypernetwork, arch
 
 A step draws from the seed and its own number alone, so that a fit that continues from a checkpoint equals one that was
 never interrupted. The functions do not depend on processes: a model wrapped in `DistributedDataParallel` is trained by the same
-ones, each process with a rank of its own.
+ones, each process with its rank.
 """
 
 from __future__ import annotations

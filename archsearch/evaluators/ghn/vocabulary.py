@@ -21,7 +21,7 @@ class Branch:
     """An output of the hypernetwork: one sort of parameter tensors, of any number of channels.
 
     Args:
-        key: Operators and parameter that it is for.
+        key: Operators and parameter that it serves; see `operator_kind.Want`.
         role: See `operator_kind.Want`.
         extent: Largest shape met: `(out, in, height, width)` of a kernel, `(out, in)` of a matrix, `(channels,)` of a vector.
     """

@@ -17,8 +17,8 @@ class Decoder(nn.Module):
 
     J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, section 3.3. The first vertex of each cell
     starts from the latent point. A type follows from the state of the vertex before; an edge from u to v from the state of u and
-    that of v given its edges so far. With `conditioned` both also see the latent point and their place: beside
-    the states, and in a part of the logits that is linear in the latent point.
+    that of v given its edges so far. With `conditioned` both also read the latent point and their place, in the hidden features
+    and in a part of the logits that is linear in the latent point.
 
     Args:
         grammar: Rules of the graphs.
@@ -38,11 +38,11 @@ class Decoder(nn.Module):
         self.edges = EdgeHead(grammar, settings, generator)
 
     def start(self, latents: Tensor) -> Tensor:
-        """Return what the first vertex of each cell starts from, `[batch, cells, width]`."""
+        """Return the vector that the first vertex of each cell reads in place of messages, `[batch, cells, width]`."""
         return torch.tanh(torch.einsum("bz,czw->bcw", latents, self.start_weight) + self.start_bias)
 
     def loss(self, latents: Tensor, graphs: Graphs, grammar: Grammar) -> Tensor:
-        """Return how improbable graphs are given latent points, `[batch]` nats: teacher forcing, decided parts left out."""
+        """Return the negative log-likelihood of graphs given latent points, `[batch]` nats: teacher forcing, undecided parts."""
         edges = graphs.edges.to(latents.dtype)
         states, sent = propagate(self.messages, self.unit, graphs.types, edges, self.start(latents))
         return self.types.loss(states, latents, graphs) + self.edges.loss(states, sent, latents, graphs, self.unit, grammar)
@@ -52,7 +52,7 @@ class TypeHead(nn.Module):
     """The probabilities of the types of a vertex.
 
     Args:
-        grammar: The types that each vertex may have.
+        grammar: Rules of the graphs: the types that each vertex may have.
         settings: Sizes of the model.
         generator: Source of the initial weights.
     """
@@ -80,7 +80,7 @@ class TypeHead(nn.Module):
         Args:
             before: `[batch, cells, vertices, width]` states of the vertices before them.
             latents: `[batch, latent]`.
-            vertices: Which they are.
+            vertices: Numbers of the vertices.
 
         Returns:
             `[batch, cells, vertices, types]`.
@@ -107,7 +107,7 @@ class EdgeHead(nn.Module):
     """The probability of an edge from one vertex to another that has some of its edges already.
 
     Args:
-        grammar: The edges that are there or not.
+        grammar: Rules of the graphs: the undecided edges.
         settings: Sizes of the model.
         generator: Source of the initial weights.
     """
@@ -133,28 +133,28 @@ class EdgeHead(nn.Module):
         self.bias = uniform(generator, hidden, 1)
 
     def seen(self, latents: Tensor) -> Tensor | float:
-        """Return what of the latent points the hidden features see, `[batch, hidden]`."""
+        """Return the part of the hidden features that depends on the latent points, `[batch, hidden]`."""
         return latents @ self.latent if self.conditioned else 0.0
 
     def logit(self, source: Tensor, target: Tensor, place: Tensor, seen: Tensor | float) -> Tensor:
-        """Return logits `[...]` of products of both states, with what belongs to the place and the latent point."""
+        """Return logits `[...]` of edges from the four parts of their hidden features."""
         return torch.relu(source + target + place + seen) @ self.out + self.bias
 
     def straight(self, latents: Tensor, source: Tensor | int, target: Tensor | int) -> Tensor | float:
-        """Return what of the logits of edges is linear in the latent points, `[batch, cells, ...]`."""
+        """Return the part of the logits of edges that is linear in the latent points, `[batch, cells, ...]`."""
         if not self.conditioned:
             return 0.0
         return torch.einsum("bz,...cz->bc...", latents, self.direct[source, target])
 
     def place(self, source: Tensor | int, target: Tensor | int) -> Tensor:
-        """Return what belongs to the places of edges, `[..., cells, hidden]`."""
+        """Return the part of the hidden features that depends on the places of edges, `[..., cells, hidden]`."""
         return self.places[source, target] if self.conditioned else self.places[0, 0]
 
     def loss(self, states: Tensor, sent: Tensor, latents: Tensor, graphs: Graphs, unit: Unit, grammar: Grammar) -> Tensor:
         """Return the cross-entropy of the undecided edges of graphs, `[batch]`.
 
-        The state of a vertex that has its nearest edges only is one unit applied to part of the sum of messages, so that all of
-        them are one call.
+        The state of a vertex after its nearest edges is the unit applied to the sum of their messages; one call computes the
+        states after each edge.
         """
         if not len(self.sources):
             return latents.new_zeros(len(latents))

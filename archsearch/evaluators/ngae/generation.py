@@ -14,8 +14,8 @@ from archsearch.evaluators.ngae.graphs import ABSENT, Graphs
 def generate(decoder: Decoder, grammar: Grammar, latents: Tensor, generator: torch.Generator | None = None) -> Graphs:
     """Return a graph for each latent point; each decision is drawn, or the likelier one is taken.
 
-    Where a rule leaves no choice the decoder is not evaluated: edges that all graphs have, vertices that the output must read
-    because no other does, an edge where a vertex would have too few, none where it has enough or the graph has.
+    The decoder is not evaluated where the rules leave no choice: for edges that all graphs have, for edges to the output from
+    vertices that no other vertex reads, and where the smallest or largest in-degree or number of edges is reached.
 
     Args:
         decoder: Gives the probabilities.
@@ -27,7 +27,7 @@ def generate(decoder: Decoder, grammar: Grammar, latents: Tensor, generator: tor
 
 
 class _Writer:
-    """Graphs under way: one vertex after the other, and for each its edges from the nearest vertex to the farthest."""
+    """Graphs under construction: one vertex after the other, and for each its edges from the nearest vertex to the farthest."""
 
     def __init__(self, decoder: Decoder, grammar: Grammar, latents: Tensor, generator: torch.Generator | None) -> None:
         self.decoder, self.grammar, self.latents, self.generator = decoder, grammar, latents, generator
@@ -98,7 +98,7 @@ class _Writer:
         return unit.joined(rows, reached)
 
     def _rules(self, source: int, vertex: int, loose: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where an edge must be, and where it may be, `[batch, cells]` bool each."""
+        """Return whether an edge is forced, and whether it is free, `[batch, cells]` bool each."""
         grammar = self.grammar
         present = self.types[:, :, source] != ABSENT
         must = grammar.forced[:, source, vertex] & present
@@ -110,22 +110,22 @@ class _Writer:
         return must, may & ~must
 
     def _possible(self, vertex: int) -> Tensor:
-        """Return how many edges could end at a vertex, `[batch, cells]`."""
+        """Return the number of edges that may end at a vertex, `[batch, cells]`."""
         ends = (self.grammar.forced | self.grammar.free)[:, :vertex, vertex]
         return (ends & (self.types[:, :, :vertex] != ABSENT)).sum(dim=-1)
 
     def _loose(self, vertex: int) -> Tensor:
-        """Return where the output must read a vertex unless another does, and none has so far, `[batch, cells]` bool."""
+        """Return whether the output must read a vertex because no other has read it so far, `[batch, cells]` bool."""
         unread = ~self.edges[:, :, vertex].any(dim=-1)
         return unread & self.grammar.collects[:, vertex] & (self.types[:, :, vertex] != ABSENT)
 
     def _least_edges(self) -> Tensor:
-        """Return the edges that graphs end up with if no further vertex comes, `[batch, cells]`."""
+        """Return the number of edges of the graphs if no further vertex is added, `[batch, cells]`."""
         unread = ~self.edges.any(dim=-1) & self.grammar.collects & (self.types != ABSENT)
         return self.edges.sum(dim=(2, 3)) + unread[..., : self.output].sum(dim=-1)
 
     def _drawn(self, source: int, vertex: int, state: Tensor) -> Tensor:
-        """Return whether an edge is there, `[batch, cells]` bool, for states that have all nearer edges."""
+        """Return whether an edge is generated, `[batch, cells]` bool, given states after all nearer edges."""
         head = self.decoder.edges
         place = head.place(source, vertex)
         logits = head.logit(self.sources[:, :, source], state @ head.target, place, self.seen)

@@ -23,17 +23,17 @@ class Grammar:
     """The types and edges that a decoder may generate at each place.
 
     The decisions left to a decoder are the types of vertices that differ between graphs, and the edges that are `free`. The
-    method `decode` of the space has the last word on whether a graph is valid.
+    method `decode` of the space decides whether a graph is valid.
 
     Args:
         types: `[cells, vertices, types]` bool: the types that a vertex may have.
         forced: `[cells, vertices, vertices]` bool: edges that are there whenever both ends are.
-        free: Likewise: edges that are there or not.
-        fewest: `[cells, vertices]` int64: edges that end at a vertex, at least.
-        most: Likewise, at most.
+        free: Likewise: edges that some graphs have and others lack.
+        fewest: `[cells, vertices]` int64: smallest number of edges that end at a vertex.
+        most: Likewise, the largest number.
         collects: `[cells, vertices]` bool: whether the output reads the vertex if no other does.
         exclusive: Likewise: whether it reads the vertex only then.
-        budget: `[cells]` int64: edges of a graph, at most.
+        budget: `[cells]` int64: largest number of edges of a graph.
     """
 
     types: Tensor
@@ -70,7 +70,7 @@ class Grammar:
 
     @classmethod
     def of(cls, space: SearchSpace, seed: int = 0, samples: int = _SAMPLES) -> Grammar:
-        """Return the rules of a space, as random architectures show them.
+        """Return the rules of a space, inferred from random architectures.
 
         Args:
             space: The space.
@@ -85,7 +85,7 @@ class Grammar:
         return cls(**{name: torch.from_numpy(np.stack([part[name] for part in parts])) for name in parts[0]})
 
     def widened(self, graphs: Graphs) -> Grammar:
-        """Return rules that also allow what graphs show: random architectures may lack what is rare."""
+        """Return rules that also allow `graphs`, since random architectures may lack rare types and edges."""
         cells, vertices = torch.arange(self.cells)[:, None], torch.arange(self.vertices)
         types, forced, free = self.types.clone(), self.forced.clone(), self.free.clone()
         types[cells, vertices, graphs.types] = True
@@ -124,7 +124,7 @@ def _cell_rules(types: NDArray[np.int64], edges: NDArray[np.bool_], space: Searc
     free = before & ~forced & ~(certain & (seen == 0))
     fewest, most = _in_degrees(edges.sum(axis=1), there, space.num_inputs)
     collects, exclusive = _output_rules(edges, there, space.num_inputs)
-    free[:-1, -1] |= collects[:-1] & ~forced[:-1].any(axis=1)  # a vertex that was never unread may still be
+    free[:-1, -1] |= collects[:-1] & ~forced[:-1].any(axis=1)  # a vertex that was always read may be unread
     return {
         "types": _types(types, there, len(space.vocabulary) + 1),
         "forced": forced,
@@ -138,7 +138,7 @@ def _cell_rules(types: NDArray[np.int64], edges: NDArray[np.bool_], space: Searc
 
 
 def _types(types: NDArray[np.int64], there: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """Return the types of each vertex; places that are often absent share theirs, since each alone was seen too rarely."""
+    """Return the types of each vertex; vertices that some graphs lack share theirs, as each alone is seen too rarely."""
     allowed = np.stack([np.bincount(types[:, vertex], minlength=count) > 0 for vertex in range(types.shape[1])])
     sometimes = ~there.all(axis=0) & there.any(axis=0)
     allowed[sometimes] |= allowed[sometimes].any(axis=0)
@@ -146,7 +146,7 @@ def _types(types: NDArray[np.int64], there: NDArray[np.bool_], count: int) -> ND
 
 
 def _in_degrees(degrees: NDArray[np.int64], there: NDArray[np.bool_], inputs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the fewest and most edges that end at each vertex; the output has rules of its own."""
+    """Return the smallest and largest in-degree of each vertex; the rules of the output are separate."""
     vertices = degrees.shape[1]
     fewest, most = np.zeros(vertices, dtype=np.int64), np.full(vertices, vertices, dtype=np.int64)
     for vertex in range(inputs, vertices - 1):
@@ -157,10 +157,10 @@ def _in_degrees(degrees: NDArray[np.int64], there: NDArray[np.bool_], inputs: in
 
 
 def _output_rules(edges: NDArray[np.bool_], there: NDArray[np.bool_], inputs: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether the output reads what no other vertex reads, and nothing else.
+    """Return whether the output reads each vertex that no other reads, and whether it reads only such vertices.
 
-    All vertices but the inputs have one answer. So have the inputs; it is that of the others where inputs are hardly ever unread
-    and none speaks against it.
+    One answer holds for all vertices but the inputs, and one for the inputs. Where inputs are too rarely unread to show theirs,
+    and no graph contradicts it, they take that of the others.
     """
     read = np.asarray(edges[:, :, :-1].any(axis=2))
     at_output = edges[:, :, -1]
@@ -177,12 +177,12 @@ def _output_rules(edges: NDArray[np.bool_], there: NDArray[np.bool_], inputs: in
 
 
 def _budget(numbers: NDArray[np.int64], otherwise: int) -> np.int64:
-    """Return the most edges of a graph; where all have as many, the other rules see to it."""
+    """Return the largest number of edges of a graph; no limit if all have one number, which the other rules then imply."""
     return np.int64(otherwise) if numbers.min() == numbers.max() else _reached(numbers, most=True, otherwise=otherwise)
 
 
 def _reached(values: NDArray[np.int64], *, most: bool, otherwise: int) -> np.int64:
-    """Return the largest or smallest of values if it is a bound and not chance: if many reach it."""
+    """Return the largest or smallest of values if a share of at least `_RARE` reaches it, as a bound; else `otherwise`."""
     if len(values) < 1 / _RARE:
         return np.int64(otherwise)
     bound = values.max() if most else values.min()

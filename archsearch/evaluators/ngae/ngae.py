@@ -76,7 +76,7 @@ class NGAE:
         epochs: int | None = None,
         on_epoch: Callable[[int, Epoch], None] | None = None,
     ) -> NGAE:
-        """Learn from architectures, and return the model; those whose accuracy is unknown teach what graphs look like.
+        """Learn from architectures, and return the model; those of unknown accuracy do not train its predictor.
 
         Args:
             architectures: At least two, or graphs as `space.encode` gives them.
@@ -269,7 +269,7 @@ class NGAE:
 
     @property
     def num_parameters(self) -> int:
-        """Trainable parameters.
+        """Number of trainable parameters.
 
         Raises:
             ConfigurationError: There was no fit before.

@@ -27,7 +27,7 @@ class Messages(nn.Module):
         self.bias = uniform(generator, width, width)
 
     def sent(self, states: Tensor, vertex: int) -> Tensor:
-        """Return what a vertex sends, `[batch, cells, width]`, of its states, which have the same shape."""
+        """Return the messages that a vertex sends, `[batch, cells, width]`, given its states, of the same shape."""
         gate, value = (states @ self.weight + self.places[vertex]).chunk(2, dim=-1)
         return torch.sigmoid(gate + self.bias) * value
 
@@ -55,7 +55,7 @@ class Unit(nn.Module):
         return self.joined(self.table[types], states)
 
     def joined(self, rows: Tensor, states: Tensor) -> Tensor:
-        """Return new states of rows of the table, `[..., 3 * width]`, and states; shapes may broadcast."""
+        """Return new states, given the table's rows of the types, `[..., 3 * width]`, and states; shapes may broadcast."""
         width = states.shape[-1]
         row_gates, row_new = rows.split((2 * width, width), dim=-1)
         gates, new = (states @ self.weight + self.bias).split((2 * width, width), dim=-1)
@@ -64,14 +64,14 @@ class Unit(nn.Module):
 
 
 def propagate(messages: Messages, unit: Unit, types: Tensor, edges: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return states and messages of all vertices, each taken in order when all that it reads are there.
+    """Return states and messages of all vertices, computed in topological order.
 
     Args:
-        messages: What vertices send.
-        unit: What makes states.
+        messages: The gated sum.
+        unit: The recurrent unit.
         types: `[batch, cells, vertices]`.
         edges: `[batch, cells, vertices, vertices]`, 0 or 1 as floats; `[..., u, v]` is the edge from u to v, and u < v.
-        first: `[batch, cells, width]` what the first vertex has for the sum that reaches it; None for zeros.
+        first: `[batch, cells, width]` read by the first vertex in place of a sum of messages; None for zeros.
 
     Returns:
         Two lists as one tensor each, `[batch, cells, vertices, width]`.

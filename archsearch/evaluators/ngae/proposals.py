@@ -1,4 +1,4 @@
-"""New architectures by gradient ascent in the latent space: starts, ascent, decoding, and what is drawn where too few are new."""
+"""New architectures by gradient ascent in the latent space: starts, ascent, decoding, and random draws if too few are new."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def propose(
     found: dict[str, Architecture] = {}
 
     def take(architectures: list[Architecture]) -> None:
-        """Add the architectures that are neither excluded nor there."""
+        """Add the architectures that are neither excluded nor already taken."""
         for architecture in {str(architecture): architecture for architecture in architectures}.values():
             key = space.space.key(architecture)
             if key not in exclude:

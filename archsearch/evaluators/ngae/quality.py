@@ -41,8 +41,8 @@ class Generation:
 
     Args:
         valid: Share of decoded points that are architectures of the space.
-        unique: Distinct ones among these.
-        novel: Share of these that are not among the known ones, repeats included.
+        unique: Number of distinct architectures over the number of valid ones.
+        novel: Share of the valid ones, duplicates included, that are not among the known ones.
     """
 
     valid: float

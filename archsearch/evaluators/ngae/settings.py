@@ -11,7 +11,7 @@ from archsearch.evaluators.settings import AtLeast, Between, check_settings, wit
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a fit but space, data and seed.
+    """Settings of a fit, without space, data and seed.
 
     Args:
         latent: Dimensions of the latent space.

@@ -28,18 +28,18 @@ class Scale:
 
     @classmethod
     def of(cls, figures: Vector, standardised: bool) -> Scale:
-        """Return the scale of figures, NaN where unknown; not standardised ones are only brought to at most 1."""
+        """Return the scale of figures, NaN where unknown: by mean and deviation if standardised, else by a maximum above 1."""
         known = figures[~np.isnan(figures)]
         if not len(known) or np.ptp(known) == 0:
             return cls(float(known[0]) if len(known) else 0.0, 0.0)
         return cls(float(known.mean()), float(known.std())) if standardised else cls(0.0, max(1.0, float(known.max())))
 
     def learned(self, figures: Vector) -> Vector:
-        """Return figures as they are learned; all unknown where there is nothing to learn."""
+        """Return figures as they are learned; all NaN if all are equal."""
         return (figures - self.center) / self.spread if self.spread else np.full(len(figures), np.nan)
 
     def figures(self, learned: Tensor) -> Vector:
-        """Return predictions as figures."""
+        """Return predictions in the unit of the figures."""
         values: Vector = learned.double().cpu().numpy() * self.spread + self.center
         return values
 
@@ -48,7 +48,7 @@ def checked(name: str, values: ArrayLike | None, number: int, highest: float) ->
     """Return figures of `number` architectures as a vector, NaN where unknown; all NaN where none are given.
 
     Raises:
-        ConfigurationError: Their number is another, or one is below 0, infinite, or above the highest.
+        ConfigurationError: There is not one figure for each architecture, or one is below 0, infinite, or above the highest.
     """
     if values is None:
         return np.full(number, np.nan)
@@ -64,5 +64,5 @@ def checked(name: str, values: ArrayLike | None, number: int, highest: float) ->
 
 
 def joined(accuracy: Vector, complexity: Vector) -> Tensor:
-    """Return both as `[architectures, 2]` float32."""
+    """Return accuracy and complexity as one tensor, `[architectures, 2]` float32."""
     return torch.from_numpy(np.stack([accuracy, complexity], axis=1).astype(np.float32))

@@ -181,7 +181,7 @@ def _standardised_ranks(scores: Vector) -> Vector:
 def _points(features: Features, columns: NDArray[np.int64]) -> Vector:
     """Return the columns that are not zero in all training rows, and one for the length of the others, `[rows, columns + 1]`.
 
-    The distances to the training rows are thus what they are in all columns.
+    The distances to the training rows are the same as in all columns.
     """
     others = np.delete(features, columns, axis=1)
     return np.column_stack([features[:, columns], np.linalg.norm(others, axis=1)]).astype(np.float64)

@@ -2,7 +2,7 @@
 
 X. Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
 arXiv 2004.01899, section 3.3; ListMLE: F. Xia et al., "Listwise Approach to Learning to Rank", ICML 2008. Each function returns
-one number a member, `[members]`. `gaps` and `weights` are those of `pairs`: the score of the better architecture of a pair
+one number for each member, `[members]`. `gaps` and `weights` are those of `pairs`: the score of the better architecture of a pair
 minus that of the worse one, and the weight of the pair.
 """
 

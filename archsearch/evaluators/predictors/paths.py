@@ -31,10 +31,10 @@ def path_counts(batch: GraphBatch, inputs: int = 1) -> Numbers:
     A sequence is the operators along a path without input and output; a path through `none` does not count, and a skip connection
     is an operator like any other, as in the paper. The column of a sequence is its number modulo the columns, where the sequences
     are numbered from the shortest to the longest. So the counts depend neither on the numbering of the nodes nor on operators
-    without effect. A path from the second input, or a further one, begins with an operator of its own that stands for this input.
+    without effect. A path from the second input, or a further one, begins with an extra operator that stands for this input.
 
-    The paths are not listed: all that have come to one node with one remainder go on together. That takes time in proportion
-    to edges times columns times the longest path at most.
+    The paths are not listed: those that reach one node with one remainder are counted together. That takes time in proportion to
+    at most edges times columns times the longest path.
 
     Args:
         batch: Graphs without cycles.

@@ -50,7 +50,7 @@ class Predictor:
     arXiv 2004.01899. A prediction is in standard deviations from the mean of the predictions for the architectures of the
     training. Only the order is learned (but for `loss="mse"`), so predictions are not accuracies.
 
-    The outcome depends on the arguments and on the data given to `fit` alone. `fit` starts anew each time unless told to go on.
+    The outcome depends on the arguments and on the data given to `fit` alone. `fit` starts from new weights unless `warm`.
 
     Args:
         space: Space of the architectures.
@@ -118,7 +118,7 @@ class Predictor:
             scores: `[architectures]`, higher is better.
             warm: Whether to continue from the last fit, with the state of its optimizer, on these architectures alone: give
                 the old ones too. Without an earlier fit this is a fit like any other.
-            epochs: Passes over the architectures; None takes `epochs` of the settings, or `warm_epochs` to go on.
+            epochs: Passes over the architectures; None takes `epochs` of the settings, or `warm_epochs` in a warm fit.
 
         Raises:
             ArchitectureError: An architecture is not of the space.
@@ -184,7 +184,7 @@ class Predictor:
 
     @property
     def num_parameters(self) -> int:
-        """Trainable parameters of a member.
+        """Number of trainable parameters of a member.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -233,7 +233,7 @@ class Predictor:
         return Trained(encoder, form, self.loss, settings, self.seed, self.members, self.device)
 
     def _population(self, architectures: Architectures, trained: Trained | None) -> Population:
-        """Return architectures as tensors that suit the model at hand, if there is one."""
+        """Return architectures as tensors that suit the fitted model, if there is one."""
         if not isinstance(architectures, Population):
             architectures = self._encoded(architectures, trained)
         form = architectures.form
@@ -262,7 +262,7 @@ class Predictor:
         return trained.settings if trained else settings_of(self.preset, form).with_changes(**self._changes)
 
     def _targets(self, scores: Vector, settings: Settings) -> torch.Tensor:
-        """Return what the loss compares with: ranks, which keep all differences of the scores in single precision."""
+        """Return the targets of the loss: ranks, whose differences single precision keeps, or for `mse` fractions from 0 to 1."""
         if self.loss != "mse":
             targets = stats.rankdata(scores, method="dense")
         elif settings.rank_targets:

@@ -12,7 +12,7 @@ from archsearch.evaluators.settings import AtLeast, Between, check_settings, wit
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a predictor but its space, encoder, loss, members and seed.
+    """Settings of a predictor, without space, encoder, loss, members and seed.
 
     Args:
         layers: Layers of a GATES encoder; information moves one edge a layer.
@@ -77,9 +77,9 @@ PRESETS = ("default", "paper")
 def settings_of(preset: str, form: Form) -> Settings:
     """Return the settings of a preset for a space.
 
-    `paper` is what the authors of GATES used: layers and heads by space, scores as targets of a regression. `default` reads
-    counted properties of the graph besides (see `structure`), and depths of nodes, with fewer layers; see
-    benchmarks/gates/kendall.py for what that gives.
+    `paper` is the configuration of the authors of GATES: layers and heads by space, scores as targets of a regression. `default`
+    reads counted properties of the graph besides (see `structure`), and depths of nodes, with fewer layers;
+    benchmarks/gates/kendall.py measures the effect.
 
     Raises:
         ConfigurationError: There is no preset of that name.

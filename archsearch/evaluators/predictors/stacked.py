@@ -1,7 +1,7 @@
 """Stacked layers: the models of an ensemble trained side by side, its members the first axis of each parameter.
 
-A member has its own generator, from which its weights and its dropout are drawn in the same order as if it were alone. So a
-model of several members is those models, trained in one pass.
+A member has its own generator, from which its weights and its dropout are drawn in the same order as if it were alone. So a model
+of several members equals that many models of one member, trained in one pass.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def chosen(table: Tensor, index: Tensor) -> Tensor:
 
     Args:
         table: `[members, rows, features]`.
-        index: `[members or 1, ...]`, whole numbers; where it is `rows` or more the result is zero.
+        index: `[members or 1, ...]` integers; where one is `rows` or more the result is zero.
 
     Returns:
         `[members, ..., features]`.
@@ -83,7 +83,7 @@ def marked(index: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
 
 
 def dropout_masks(shapes: Sequence[Sequence[int]], rate: float, generators: Generators) -> list[Tensor]:
-    """Return what dropout multiplies values with: zero for a share of them, and 1 / (1 - rate) for the rest.
+    """Return the factors of dropout: zero for a share of the values, and 1 / (1 - rate) for the rest.
 
     All masks come from one draw of 16 bits a value, which is an order of magnitude faster than a draw of floats a mask. The share
     is a multiple of 1 / 65,536.

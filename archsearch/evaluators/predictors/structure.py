@@ -20,7 +20,7 @@ from archsearch.spaces import GraphBatch
 from archsearch.spaces.graph import INPUT, OUTPUT
 
 _CHUNK = 8192  # architectures that are counted at once
-_FAR = 1e9  # the length of a path that is not there
+_FAR = 1e9  # the length of a missing path
 
 
 class Structured(nn.Module):
@@ -56,9 +56,9 @@ def structure_size(vocabulary: Sequence[str]) -> int:
 def structure(batch: GraphBatch) -> Tensor:
     """Return counted properties of graphs, `[batch, cells * numbers]` float32.
 
-    For each operator: how many there are, the most and the fewest of it on a path from an input to the output, how many are next
-    to the output, and how many next to an input. Besides: operators on the longest and on the shortest path, edges, edges into
-    the output, edges from inputs, and edges from an input to the output.
+    For each operator: its number, its largest and smallest number on a path from an input to the output, its number next to the
+    output, and its number next to an input. Besides: operators on the longest and on the shortest path, edges, edges into the
+    output, edges from inputs, and edges from an input to the output.
     """
     starts = range(0, len(batch), _CHUNK)
     parts = [_counted(batch[start : start + _CHUNK]) for start in starts]
@@ -70,7 +70,7 @@ def _kinds(vocabulary: Sequence[str]) -> list[int]:
 
 
 def _counted(batch: GraphBatch) -> Tensor:
-    """Return the numbers of a few graphs; a graph is a cell here."""
+    """Return the properties of a few graphs, of which each cell is one."""
     operators = torch.tensor(batch.operators).flatten(0, 1)
     edges = torch.tensor(np.ascontiguousarray(batch.adjacency)).flatten(0, 1)
     is_input, is_output = (operators == batch.vocabulary.index(name) for name in (INPUT, OUTPUT))

@@ -21,7 +21,7 @@ from archsearch.evaluators.tables.parquet_file import open_parquet
 from archsearch.evaluators.tables.table_file import write_layout
 from archsearch.spaces import get
 
-EMBEDDED_SCORE = "valid_accuracy"  # by which tables of the package are scored unless another column is named
+EMBEDDED_SCORE = "valid_accuracy"  # default score of the tables of the package
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -30,9 +30,9 @@ class TableSummary:
     """A table in a list of tables.
 
     Args:
-        name: Of the table.
+        name: Name of the table.
         space: Name of its space.
-        rows: Architectures.
+        rows: Number of architectures.
         score: Column that it is scored by unless another is named.
         accuracies: Columns of accuracies that are not measured on test data, and so can be searched by.
     """

@@ -32,7 +32,7 @@ class MappedContent(TableContent):
         path: The file.
 
     Raises:
-        TableError: The file is missing, corrupt or not in the layout, or the space names its architectures otherwise.
+        TableError: The file is missing, corrupt or not in the layout, or the space has other keys than at the import.
         ConfigurationError: The table is of another space.
     """
 
@@ -107,7 +107,7 @@ class MappedContent(TableContent):
         return keys
 
     def digest(self, scores: NDArray[np.float64], column: str) -> str:
-        """Made of the checksums in the file, so that its columns need not be read; scores that were divided give another one."""
+        """Return a digest of the checksums in the file, and of scores that differ from the column; architectures are not read."""
         known = [self._file.checksums[ARCHITECTURE], self._file.checksums[column]]
         if not np.array_equal(scores, self.column(column), equal_nan=True):
             known.append(hashlib.blake2b(np.ascontiguousarray(scores).data, digest_size=8).hexdigest())
@@ -137,7 +137,7 @@ class MappedContent(TableContent):
         return self._file.strings(KEY).combine_chunks()
 
     def _check_space(self) -> None:
-        """Raise ConfigurationError for another space, and TableError for one that names its architectures otherwise."""
+        """Raise ConfigurationError for another space, and TableError for other keys than at the import."""
         owner = self._file.card.space
         if self.space.name != owner:
             raise ConfigurationError(f"space: the table {self.name} is of {owner}; got {self.space.name}. Use space={owner!r}.")
@@ -148,6 +148,6 @@ class MappedContent(TableContent):
                 same = False
             if not same:
                 raise TableError(
-                    f"table: {self.path} was imported when {owner} read or named architectures otherwise ({text}); "
-                    "import the table again."
+                    f"table: {self.path} was imported by a version of archsearch in which {owner} gave another key "
+                    f"to {text}, or none; import the table again."
                 )

@@ -9,8 +9,8 @@ A file holds one row an architecture, in one row group:
 - `seconds`, where known: the cost of the evaluation when it was made.
 
 The file's metadata names the layout's version, the space, the column to score by, the score of a random guess and the
-arguments of `space.cost`. It holds a checksum of each column, one of itself, some architectures with their keys, which detect a
-space that names its cells otherwise, and the data card, which is also written beside the file as a page in Markdown.
+arguments of `space.cost`. It holds a checksum of each column, one of itself, some architectures with their keys, to detect a
+space whose keys have changed, and the data card, which is also written next to the file as a page in Markdown.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SAMPLES = 8
 
 
 def write_layout(checked: CheckedTable, draft: TableDraft, path: Path) -> TableCard:
-    """Write a table atomically, with its card beside it as a page in Markdown, and return the card.
+    """Write a table atomically, with its card next to it as a page in Markdown, and return the card.
 
     Args:
         checked: The rows, by `checks.check`.
@@ -66,7 +66,7 @@ def write_layout(checked: CheckedTable, draft: TableDraft, path: Path) -> TableC
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_atomically(path) as temporary:
-            # Hashes look like noise, of which neither a dictionary nor compression makes less.
+            # Hashes look random: neither a dictionary nor compression makes them smaller.
             dictionary = [name for name in columns if name not in (*RESERVED, SECONDS)]
             pq.write_table(table, temporary, compression="zstd", use_dictionary=dictionary, row_group_size=max(1, len(table)))
         with written_atomically(path.with_suffix(".md")) as temporary:

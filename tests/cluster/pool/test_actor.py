@@ -1,4 +1,4 @@
-"""What an actor makes of what its model gives."""
+"""Columns, errors and stale answers that an actor returns for its model."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def test_scores_and_columns_become_arrays() -> None:
         ({}, "got no column"),
     ],
 )
-def test_what_are_no_figures_is_refused(value: Any, message: str) -> None:
+def test_columns_without_figures_are_refused(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         as_columns(value, 2)
 
 
-def test_error_is_told_in_one_line() -> None:
+def test_error_is_described_in_one_line() -> None:
     assert describe(ValueError("first\nsecond")) == "ValueError: first"
     assert describe(KeyError()) == "KeyError"
 
 
-def test_state_that_is_not_there_is_asked_for() -> None:
+def test_a_missing_state_is_requested() -> None:
     actor = ModelActor(pickle.dumps(Echo), 1, 0.0, "none")
     assert isinstance(actor.work(Request("score", [1], {}, "main", version=1)), Stale)
     new = actor.work(Request("score", [1], {}, "main", version=0))

@@ -1,4 +1,4 @@
-"""Figures of parts come together in the order of the candidates."""
+"""Answers put together from chunks, in the order of the candidates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from archsearch.cluster.pool.answer import AnswerSheet, PoolError
 
 
-def test_parts_in_any_order_make_the_whole() -> None:
+def test_chunks_in_any_order_give_the_answer() -> None:
     sheet = AnswerSheet(5)
     sheet.write(3, 5, {"score": np.array([3.0, 4.0]), "exits": np.array([[3, 30], [4, 40]])}, version=2)
     sheet.refuse(1, 3, "too large")
@@ -23,7 +23,7 @@ def test_parts_in_any_order_make_the_whole() -> None:
     assert sheet.open == 0
 
 
-def test_precision_of_the_model_is_kept_and_whole_numbers_can_be_missing() -> None:
+def test_precision_is_kept_and_missing_integers_are_nan() -> None:
     sheet = AnswerSheet(2)
     sheet.write(0, 1, {"score": np.ones(1, dtype=np.float32), "count": np.ones(1, dtype=np.int8)}, version=0)
     sheet.refuse(1, 2, "no")
@@ -32,7 +32,7 @@ def test_precision_of_the_model_is_kept_and_whole_numbers_can_be_missing() -> No
     assert np.isnan(answer.columns["count"][1])
 
 
-def test_nobody_answered() -> None:
+def test_scores_are_nan_where_all_candidates_failed() -> None:
     sheet = AnswerSheet(2)
     sheet.refuse(0, 2, "no")
     assert np.isnan(sheet.answer().values).all()

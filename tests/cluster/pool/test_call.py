@@ -1,4 +1,4 @@
-"""Parts of a call that fail are cut until the candidates at fault stand alone."""
+"""Failed chunks of a call are split until the candidates at fault are alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outcome = Callable[[CandidateCall, Span, bool], None]
 
 
 def run(call: CandidateCall, outcome: Outcome) -> int:
-    """Work a call off; return the number of chunks."""
+    """Give each chunk of a call an outcome; return the number of chunks."""
     chunks = 0
     while not call.future.done():
         alone = call.waits(alone=True)
@@ -43,7 +43,7 @@ candidates = st.integers(1, 2_000).flatmap(
 
 
 @given(candidates, st.booleans())
-def test_candidates_that_kill_are_set_aside_by_few_deaths(case: tuple[int, set[int], int], blamed_at_first: bool) -> None:
+def test_candidates_that_kill_actors_are_found_in_few_deaths(case: tuple[int, set[int], int], blamed_at_first: bool) -> None:
     size, killers, fixed = case
     deaths = 0
 
@@ -103,7 +103,7 @@ def test_chunks_that_do_not_fit_into_memory_are_halved_and_later_ones_too(size: 
     assert not had_to_shrink or max(seen) <= room
 
 
-def test_candidate_that_is_too_large_by_itself_does_not_shrink_the_chunks_of_others() -> None:
+def test_a_candidate_too_large_for_memory_does_not_shrink_later_chunks() -> None:
     def outcome(call: CandidateCall, span: Span, alone: bool) -> None:
         if span.start <= 700 < span.stop:
             call.refused(span, "MemoryError: 80 GB", memory=True)
@@ -116,7 +116,7 @@ def test_candidate_that_is_too_large_by_itself_does_not_shrink_the_chunks_of_oth
     assert call.sizer.limit is None
 
 
-def test_single_death_with_others_around_blames_nobody() -> None:
+def test_a_death_with_several_candidates_blames_none() -> None:
     call = make(2, fixed=1)
     first, second = call.take(alone=False, actors=1), call.take(alone=False, actors=1)
     for _ in range(5):
@@ -128,7 +128,7 @@ def test_single_death_with_others_around_blames_nobody() -> None:
     assert not call.future.result().errors
 
 
-def test_what_is_lost_again_and_again_is_not_sent_for_ever() -> None:
+def test_a_chunk_lost_repeatedly_is_not_sent_again() -> None:
     call = make(1)
     losses = run(call, lambda call, span, alone: call.lost(span, blamed=False))
     assert losses == 20
@@ -139,7 +139,7 @@ def test_empty_batch_is_answered_at_once() -> None:
     assert len(make(0).future.result(timeout=0)) == 0
 
 
-def test_parts_of_unlike_shape_fail_the_call() -> None:
+def test_chunks_of_different_shapes_fail_the_call() -> None:
     call = make(2, fixed=1)
     for shape in ((1, 2), (1, 3)):
         call.answered(call.take(alone=False, actors=1), {"score": np.zeros(shape)}, 0, 0.1)
@@ -147,7 +147,7 @@ def test_parts_of_unlike_shape_fail_the_call() -> None:
         call.future.result(timeout=0)
 
 
-def test_job_is_tried_again_once() -> None:
+def test_a_job_is_retried_once() -> None:
     job = JobCall("fit", "rows", {})
     assert not job.waits(alone=False)
     for _ in range(2):
@@ -158,7 +158,7 @@ def test_job_is_tried_again_once() -> None:
         job.future.result(timeout=0)
 
 
-def test_cancelled_call_takes_late_answers() -> None:
+def test_a_cancelled_call_ignores_late_answers() -> None:
     call = make(1)
     span = call.take(alone=False, actors=1)
     assert call.future.cancel()

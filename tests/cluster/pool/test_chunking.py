@@ -1,4 +1,4 @@
-"""Chunks follow the measured speed, and are cut out of any form of batch."""
+"""Sizes of chunks by the measured speed, and slices of batches of any form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archsearch.spaces import get
 
 
 def drive(sizer: ChunkSizer, fixed_cost: float, cost: float, total: int, actors: int = 1) -> list[int]:
-    """Return the sizes of the chunks of a call whose candidates cost so many seconds."""
+    """Return the sizes of the chunks of a call whose candidates cost `cost` seconds each."""
     sizes = []
     while total:
         sizes.append(sizer.next(total, actors))
@@ -66,11 +66,11 @@ def test_no_chunk_is_larger_than_half_of_what_did_not_fit() -> None:
     sizer.outgrown(1000)
     assert sizer.next(10_000, 1) == 500
     sizer.outgrown(500)
-    sizer.outgrown(1000)  # one that was on its way before
+    sizer.outgrown(1000)  # a chunk that was sent before
     assert sizer.next(10_000, 1) == 250
 
 
-def test_every_form_of_batch_is_cut_alike() -> None:
+def test_every_form_of_batch_is_sliced() -> None:
     texts = [f"candidate{number}" for number in range(7)]
     array = np.arange(21).reshape(7, 3)
     space = get("nasbench201")
@@ -95,6 +95,6 @@ def test_every_form_of_batch_is_cut_alike() -> None:
         ({}, "none"),
     ],
 )
-def test_what_cannot_be_cut_is_refused(batch: object, message: str) -> None:
+def test_batches_that_cannot_be_sliced_are_refused(batch: object, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         batch_length(batch)

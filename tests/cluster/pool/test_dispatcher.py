@@ -1,4 +1,4 @@
-"""Actors die at random moments, by candidates, by fits and by states: answers stay whole, and nobody waits for ever."""
+"""Deaths of actors, at random moments and by candidates, fits and states: answers stay complete, and no call hangs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONG = pytest.mark.long
 
 
 class Mortal(Surrogate):
-    """Multiplies the number of a text by that of the state; some candidates, states and fits end the process."""
+    """Multiplies the number in a candidate's string by that of the state; some candidates, states and fits end the process."""
 
     number = 0.0
 
@@ -69,26 +69,26 @@ def pool(cluster: None) -> Iterator[ModelPool]:
 
 @pytest.fixture
 def fresh(pool: ModelPool, request: pytest.FixtureRequest) -> Iterator[ModelPool]:
-    """The same actors with a branch of their own."""
+    """A handle of the same actors with a new branch."""
     handle = ModelPool.attach(pool.name, branch=request.node.name.replace("[", "-").rstrip("]"))
     yield handle
     handle.close()
 
 
 def kill_at_random(pool: ModelPool, rng: np.random.Generator, future: Future[Answer]) -> int:
-    """Kill actors of the pool, and now and then its registry, until a call is answered; return how many actors."""
+    """Kill random actors of the pool, and sometimes its registry, until a call is answered; return the number of those killed."""
     kills = 0
     while not future.done():
         time.sleep(rng.uniform(0.1, 1.0))
         name = pool.name if rng.random() < 0.2 else f"{pool.name}-{rng.integers(pool.actors)}"
         actor = ray.get_actor(name, namespace=NAMESPACE)
-        try:  # asking is answered between two chunks only, so that the kill comes at any moment of the next
+        try:  # answered between two chunks, so that the kill comes at any moment of the next one
             process = ray.get(actor.__ray_call__.remote(lambda self: os.getpid()), timeout=20)
             time.sleep(rng.uniform(0.0, 0.1))
             os.kill(process, signal.SIGKILL)
             kills += name != pool.name
         except (ray.exceptions.RayError, ProcessLookupError):
-            continue  # on its way up
+            continue  # it is being restarted
     return kills
 
 
@@ -128,7 +128,7 @@ def test_candidate_that_kills_is_set_aside_and_the_others_are_answered(fresh: Mo
 
 @LONG
 def test_candidates_of_another_search_are_not_blamed(pool: ModelPool) -> None:
-    """Dear candidates travel one by one: each that is with an actor that another search kills could be taken for the killer."""
+    """Costly candidates are sent one by one, so any that is with an actor killed by another search could be blamed."""
     found: dict[str, Answer] = {}
 
     def search(name: str, texts: list[str]) -> None:
@@ -148,7 +148,7 @@ def test_candidates_of_another_search_are_not_blamed(pool: ModelPool) -> None:
     assert not np.isnan(found["innocent"].values).any()
 
 
-def test_fit_whose_actor_dies_begins_again_elsewhere(fresh: ModelPool) -> None:
+def test_a_fit_is_retried_when_its_actor_dies(fresh: ModelPool) -> None:
     fresh.publish({"number": 5.0})
     process = fresh.evaluate(["1"]).columns["process"][0]
     futures = [fresh.submit_fit(2.0), fresh.submit_fit(2.0)]  # both actors are busy
@@ -158,13 +158,13 @@ def test_fit_whose_actor_dies_begins_again_elsewhere(fresh: ModelPool) -> None:
     assert fresh.evaluate(["1"]).values.tolist() == [5.0]
 
 
-def test_restarted_registry_is_told_the_newest_state(fresh: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restarted_registry_gets_the_newest_state_back(fresh: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newest_state, "_MOST_SECONDS_UNSURE", 200.0)  # on a busy machine the restart may take long
     for number in (1.0, 2.0, 3.0):
         fresh.publish({"number": number})
     registry = ray.get_actor(fresh.name, namespace=NAMESPACE)
     os.kill(ray.get(registry.__ray_call__.remote(lambda self: os.getpid())), signal.SIGKILL)
-    with ModelPool.attach(fresh.name, fresh.branch) as newcomer:  # knows nothing, and is not to be answered by a new model
+    with ModelPool.attach(fresh.name, fresh.branch) as newcomer:  # has no state, and must not be answered by a new model
         answer = newcomer.evaluate(["1", "2"])
     assert (answer.values.tolist(), answer.versions.tolist()) == ([3.0, 6.0], [3, 3])
     assert fresh.publish({"number": 4.0}) == 4
@@ -179,7 +179,7 @@ def test_candidate_that_hangs_is_set_aside() -> None:
 
 
 @LONG
-def test_state_that_kills_ends_the_pool_and_nobody_waits_for_ever() -> None:
+def test_a_state_that_kills_actors_fails_all_calls() -> None:
     with ModelPool.start(Mortal, cpus=0.1) as pool:
         pool.publish({"kills": True})
         with pytest.raises(PoolError, match="all its actors are gone \\(it died 3 times before its first call"):
@@ -197,7 +197,7 @@ def test_fit_that_kills_fails_after_two_deaths(fresh: ModelPool) -> None:
 
 
 @LONG
-def test_model_that_kills_whatever_it_is_given_fails_the_call() -> None:
+def test_a_model_that_kills_actors_for_any_input_fails_the_call() -> None:
     with ModelPool.start(Mortal, actors=2, cpus=0.1) as pool:
         with pytest.raises(PoolError, match="died 12 times without an answer in between"):
             pool.evaluate(["dies"] * 10_000)

@@ -1,4 +1,4 @@
-"""Models in actors answer calls: in order, from the state that they say, for all who know the pool's name."""
+"""Calls to models in actors: order of answers, versions of states, and handles of other processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from archsearch.spaces.graph import GraphBatch
 
 
 class Multiplier(Surrogate):
-    """Multiplies by the number of its state, so that a score tells which state gave it; 0 without one."""
+    """Multiplies by the number of its state, so that a score identifies its state; 0 without one."""
 
     def __init__(self, gate: Path | None = None) -> None:
         self.number, self.gate = 0.0, gate
@@ -88,7 +88,7 @@ class Parts:
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(no_ray: None) -> Iterator[None]:
-    """Ray with two GPUs that are not there."""
+    """A Ray cluster that claims two GPUs."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init("local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
     yield
@@ -104,14 +104,14 @@ def pool(cluster: None) -> Iterator[ModelPool]:
 
 @pytest.fixture
 def fresh(pool: ModelPool, request: pytest.FixtureRequest) -> Iterator[ModelPool]:
-    """The same actors with a branch of their own."""
+    """A handle of the same actors with a new branch."""
     handle = ModelPool.attach(pool.name, branch=request.node.name)
     yield handle
     handle.close()
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Wait for something that takes as long as the machine is busy."""
+    """Return whether a condition is met within two minutes, since a busy machine is slow."""
     deadline = time.monotonic() + 120
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -119,7 +119,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def processes(answer: Answer) -> int:
-    """Return how many processes have answered."""
+    """Return the number of processes that have answered."""
     return len(set(answer.columns["process"]))
 
 
@@ -168,7 +168,7 @@ def test_candidate_for_which_the_model_raises_is_set_aside(fresh: ModelPool) -> 
     assert np.flatnonzero(answer.versions < 0).tolist() == [123, 400]
 
 
-def test_chunks_are_halved_where_memory_ends(pool: ModelPool) -> None:
+def test_chunks_are_halved_when_memory_runs_out(pool: ModelPool) -> None:
     with_little_memory = ModelPool.attach(pool.name, "memory")
     texts = [str(number) for number in range(400)]
 
@@ -214,7 +214,7 @@ def test_small_call_does_not_wait_for_a_large_one(fresh: ModelPool) -> None:
 # States
 
 
-def test_every_figure_says_which_state_gave_it(pool: ModelPool) -> None:
+def test_each_figure_has_the_version_of_its_state(pool: ModelPool) -> None:
     chunked = ModelPool.attach(pool.name, "versions")
     batch = np.arange(1.0, 201.0)
     assert set(chunked.score(batch, seconds=0.005).versions) == {0}
@@ -303,7 +303,7 @@ def test_failed_fit_says_why_and_leaves_the_model_usable(fresh: ModelPool) -> No
 @pytest.mark.parametrize(
     ("wrongly", "message"), [("long", "expected figures for the 1 candidates"), ("words", "expected numbers in `score`")]
 )
-def test_figures_that_are_none_fail_the_call(fresh: ModelPool, wrongly: str, message: str) -> None:
+def test_invalid_figures_fail_the_call(fresh: ModelPool, wrongly: str, message: str) -> None:
     with pytest.raises(PoolError, match=message):
         ModelPool.attach(fresh.name, "new").score([1, 2, 3], wrongly=wrongly)
     assert fresh.score([1.0]).values.tolist() == [0.0]
@@ -398,7 +398,7 @@ def test_shared_pool_and_its_state_outlive_their_maker() -> None:
     assert pool.score([1], die=True).errors == {0: "killed its actor 2 times; set aside"}
     answer = pool.score([1, 2])  # a new process has loaded the state again
     assert (answer.values.tolist(), answer.versions.tolist()) == ([8, 16], [1, 1])
-    with pytest.raises(PoolError, match="is there with other settings"):
+    with pytest.raises(PoolError, match="runs with other settings"):
         ModelPool.start(Multiplier, name="shared", shared=True, cpus=0.2)
     with ModelPool.start(Multiplier, name="shared", shared=True, cpus=0.1) as joined:
         assert joined.score([1, 2]).values.tolist() == [8, 16]
@@ -433,6 +433,6 @@ def test_bad_settings_are_refused_before_anything_starts(settings: dict[str, Any
         ModelPool.start(**{"model": Multiplier, **settings})
 
 
-def test_one_text_is_no_batch(fresh: ModelPool) -> None:
+def test_a_single_string_is_refused_as_a_batch(fresh: ModelPool) -> None:
     with pytest.raises(ConfigurationError, match="Put it into a list"):
         fresh.evaluate("one text")

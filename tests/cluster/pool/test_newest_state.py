@@ -1,4 +1,4 @@
-"""A caller learns states from the registry, and gives its own back to one that has forgotten them."""
+"""A caller reads states from the registry, and gives its own state back to a restarted registry."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_states_of_others_are_learned_and_versions_never_fall() -> None:
     assert states.published.version == 3
 
 
-def test_a_registry_that_forgot_gets_the_own_state_back() -> None:
+def test_a_restarted_registry_gets_the_state_back() -> None:
     registry, own = Registry(None), Published(2, ["mine"])
     states = NewestState(registry, "main", keep=True)
     states.learn(own)
@@ -96,7 +96,7 @@ def test_a_call_is_admitted_with_the_newest_state() -> None:
     assert states.published == Published(1, ["one"])
 
 
-def test_a_call_for_a_lost_state_fails_when_nobody_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_for_a_lost_state_fails_unless_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newest_state, "_MOST_SECONDS_UNSURE", 0.05)
     monkeypatch.setattr(newest_state, "_SECONDS_BETWEEN_QUESTIONS", 0.01)
     registry = Registry((Published(), True))
@@ -110,7 +110,7 @@ def test_a_call_for_a_lost_state_fails_when_nobody_gives_it_back(monkeypatch: py
     assert len(registry.newest.asked) > 1
 
 
-def test_nothing_published_is_believed_after_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_waiting_the_branch_counts_as_unpublished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newest_state, "_MOST_SECONDS_UNSURE", 0.05)
     monkeypatch.setattr(newest_state, "_SECONDS_BETWEEN_QUESTIONS", 0.01)
     registry = Registry((Published(), True))

@@ -1,4 +1,4 @@
-"""The registry counts versions per branch and remembers who is at work."""
+"""The registry counts versions per branch and keeps the tokens of running calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_versions_grow_on_each_branch(registry: PoolRegistry) -> None:
     assert registry.layout() == LAYOUT
 
 
-def test_versions_continue_from_what_the_publisher_knows(registry: PoolRegistry) -> None:
+def test_versions_continue_from_the_highest_seen_by_the_publisher(registry: PoolRegistry) -> None:
     assert registry.publish("a", 7, ["state"], keep=False) == Published(8, ["state"])
 
 
@@ -47,7 +47,7 @@ def test_only_a_newer_state_is_taken_back(registry: PoolRegistry) -> None:
     assert registry._published("a") == Published(6, ["six"])
 
 
-def test_tokens_of_those_at_work_are_kept_up_to_a_number(registry: PoolRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_number_of_tokens_is_kept(registry: PoolRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_TOKENS", 2)
     for token in ("one", "two", "three"):
         registry.enter(token)

@@ -83,7 +83,7 @@ def test_a_histogram_file_is_a_weighted_list(tmp_path: Path, name: str, text: st
         ("h.txt", "1,2\n", "ends in .json or .csv, not '.txt'"),
     ],
 )
-def test_what_is_no_histogram_is_an_error(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_invalid_histograms_are_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
@@ -118,7 +118,7 @@ def test_a_logarithmic_scale_has_no_zero() -> None:
         (["small"], None, "budgets: expected numbers"),
     ],
 )
-def test_what_is_no_distribution_is_an_error(budgets: list[float], weights: list[float] | None, message: str) -> None:
+def test_invalid_distributions_are_refused(budgets: list[float], weights: list[float] | None, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Budgets.weighted(budgets, weights)
 

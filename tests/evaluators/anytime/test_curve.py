@@ -106,7 +106,7 @@ def test_arrays_are_kept_as_tuples_so_that_curves_compare_and_hash() -> None:
         ([1, 2], [0.5, 0.6], float("nan"), "got nan"),
     ],
 )
-def test_what_is_no_curve_is_an_error(budgets: list[float], accuracies: list[float], chance: float, message: str) -> None:
+def test_invalid_curves_are_refused(budgets: list[float], accuracies: list[float], chance: float, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         AnytimeCurve(budgets, accuracies, chance)
 
@@ -120,7 +120,7 @@ def test_what_is_no_curve_is_an_error(budgets: list[float], accuracies: list[flo
         ([1, 2], [0.5, float("nan")], "scores: expected finite .* Leave out what failed"),
     ],
 )
-def test_what_is_no_family_is_an_error(costs: list[float], scores: list[float], message: str) -> None:
+def test_invalid_families_are_refused(costs: list[float], scores: list[float], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         AnytimeCurve.from_family(costs, scores, chance=0.1)
 
@@ -132,7 +132,7 @@ def test_the_area_needs_a_finite_budget_above_zero(budget: float) -> None:
 
 
 @pytest.mark.parametrize("budget", [-1, float("nan")])
-def test_no_accuracy_at_a_budget_that_is_none(budget: float) -> None:
+def test_invalid_budgets_are_refused(budget: float) -> None:
     with pytest.raises(ConfigurationError, match="budget"):
         AnytimeCurve([1], [0.5]).at(budget)
 
@@ -221,7 +221,7 @@ def test_unknown_rules_are_refused() -> None:
 # Two curves
 
 
-def test_curves_that_end_apart_compare_over_what_is_named_only() -> None:
+def test_curves_with_different_ends_need_a_given_budget() -> None:
     one, other = AnytimeCurve([10, 40], [0.5, 0.9], 0.1), AnytimeCurve([20, 50], [0.7, 0.8], 0.1)
     with pytest.raises(ConfigurationError, match=r"ends at 40.0 MACs, as this one; got one that ends at 50.0. Give over=40.0"):
         one.compare(other)
@@ -239,7 +239,7 @@ def test_comparing_is_antisymmetric(one: AnytimeCurve, other: AnytimeCurve, over
 
 @given(_CURVES, st.integers(0, 14), st.integers(1, 14))
 @settings(deadline=None)
-def test_what_is_cut_off_counts_from_there_on_only(curve: AnytimeCurve, end: int, max_budget: int) -> None:
+def test_a_cut_changes_nothing_within_the_budget(curve: AnytimeCurve, end: int, max_budget: int) -> None:
     shorter = curve.cut(end)
     assert [shorter.at(budget) for budget in range(end + 1)] == [curve.at(budget) for budget in range(end + 1)]
     assert all(budget <= end for budget in shorter.budgets)
@@ -263,6 +263,6 @@ def test_a_curve_keeps_its_unit() -> None:
 
 
 @pytest.mark.parametrize("budget", [-1, float("nan")])
-def test_no_cut_at_a_budget_that_is_none(budget: float) -> None:
+def test_cuts_at_invalid_budgets_are_refused(budget: float) -> None:
     with pytest.raises(ConfigurationError, match="max_budget: expected MACs from 0"):
         AnytimeCurve([1], [0.5]).cut(budget)

@@ -61,12 +61,12 @@ def test_much_of_the_budget_is_used() -> None:
         assert 0.98 * budget <= mean <= budget
 
 
-def test_an_ample_budget_sends_all_to_the_last_exit() -> None:
+def test_a_large_budget_sends_all_images_to_the_last_exit() -> None:
     assert exit_thresholds([[1.0], [1.0], [1.0]], [1, 2, 3], 100) == (math.inf, math.inf)
     assert exit_thresholds([[1.0, 0.5]], [1], 1) == ()
 
 
-def test_what_cannot_be_kept_is_refused() -> None:
+def test_invalid_budgets_and_confidences_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="budget: expected at least 2, the cost of the first exit; got 1.5"):
         exit_thresholds([[0.5], [0.5]], [2, 3], 1.5)
     with pytest.raises(ConfigurationError, match=r"confidences: expected \[exits, images\] for 2 exits; got \[3, 1\]"):

@@ -37,7 +37,7 @@ def searched() -> Plan:
 
 
 def network_of(plan: Plan) -> Network:
-    """Return a network with running statistics of its own, and logits that differ much between images."""
+    """Return a network with random running statistics, and logits that differ much between images."""
     network = Network(plan, torch.Generator().manual_seed(3))
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -95,7 +95,7 @@ def test_answers_come_one_after_the_other(plan: Plan) -> None:
 
 
 @PLANS
-def test_what_lies_beyond_a_budget_is_not_executed(plan: Plan) -> None:
+def test_steps_beyond_a_budget_are_not_executed(plan: Plan) -> None:
     model = AnytimeModel.counted(network_of(plan), SHAPE)
     for number, output in enumerate(plan.outputs):
         alone = exit_costs(Plan(plan.in_channels, plan.steps, (output,)), SHAPE)[0].macs
@@ -190,7 +190,7 @@ def test_improving_exits_need_labels() -> None:
 
 
 @pytest.mark.parametrize("exits", [[], [1, 0], [0, 0], [3], [-1]])
-def test_exits_that_are_not_there_are_refused(exits: list[int]) -> None:
+def test_unknown_exits_are_refused(exits: list[int]) -> None:
     network = network_of(resnet_plan(CLASSES, 1, channels=2, blocks=1))
     with pytest.raises(ConfigurationError, match="exits: expected rising numbers from 0 to 2; got"):
         AnytimeModel(network, [1, 2, 3], exits)

@@ -48,7 +48,7 @@ def test_costs_add_up() -> None:
     assert found[-1].params == sum(cost.params for cost in each)
 
 
-def test_what_is_no_ensemble_is_refused() -> None:
+def test_invalid_ensembles_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="members: expected at least one network"):
         ensemble_plan([])
     with pytest.raises(ConfigurationError, match="members: expected networks with one exit; got one with 6"):

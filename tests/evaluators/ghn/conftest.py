@@ -1,4 +1,4 @@
-"""What the tests of graph hypernetworks share: small networks of each space, and the slow twin of the propagation."""
+"""Fixtures of the tests of graph hypernetworks: small networks of each space, and a slow reference of the propagation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def worlds() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def plain() -> ModuleType:
-    """The slow twin."""
+    """The slow reference of the propagation."""
     return _loaded("plain")
 
 

@@ -1,4 +1,4 @@
-"""The slow and obvious twin: equations 3, 4, 7, 12 and 15 of the GHN paper, node by node, one architecture at a time."""
+"""Slow reference of the propagation: equations 3, 4, 7, 12 and 15 of the GHN paper, node by node, one architecture at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archsearch.evaluators.ghn.propagation import Message, Propagator
 
 
 def states(model: GraphHyperNetwork, layout: Layout, levels: bool = False) -> list[Tensor]:
-    """Return the last states of each module, `[nodes, hidden]`; `levels` updates the nodes of a level all at once."""
+    """Return the last states of each module, `[nodes, hidden]`; with `levels` the nodes of a level are updated at once."""
     passed, found = model.kinds.new_zeros(model.settings.hidden), []
     for number, module in enumerate(layout.modules):
         propagator = model.propagators[number if len(model.propagators) > 1 else 0]
@@ -102,7 +102,7 @@ def phase(propagator: Propagator, module: Module, rows: list[Tensor], levels: bo
 
 
 def levels_of(reads: NDArray[np.bool_], order: Sequence[int]) -> list[list[int]]:
-    """Return the nodes by the longest path over the nodes at hand that leads to them."""
+    """Return the nodes by the length of the longest path to them over the nodes given."""
     level: dict[int, int] = {}
     for node in order:
         level[node] = 1 + max((level[other] for other in level if reads[other, node]), default=-1)

@@ -1,4 +1,4 @@
-"""The conformance suite of evaluators on the graph hypernetwork and what it is compared with."""
+"""The conformance suite of evaluators on the graph hypernetwork and its baselines."""
 
 from __future__ import annotations
 

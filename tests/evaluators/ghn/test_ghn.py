@@ -41,7 +41,7 @@ def scores(evaluator: GHN, architectures: list[Architecture]) -> list[tuple[floa
     return [(each.score, each.metrics["valid_loss"]) for each in evaluator.evaluate(architectures)]
 
 
-def test_learning_makes_weights_of_architectures_that_it_never_saw() -> None:
+def test_trained_weights_beat_chance_on_unseen_architectures() -> None:
     """Chance is 0.1 and a loss of 2.3; the candidates are not those of the training steps."""
     evaluator = ghn(tile=8, batch_size=64, width=64, hidden=32)
     candidates = drawn(SPACE, 12, seed=1)
@@ -85,7 +85,7 @@ def test_generated_weights_can_be_trained_on() -> None:
     assert not evaluator.generate(dead)["steps.stage0_cell0_edge01.conv_weight"].any(), "it reaches no output"
 
 
-def test_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_fit_continues_from_its_checkpoint(tmp_path: Path) -> None:
     candidates, path = drawn(SPACE, 3), tmp_path / "folder" / "ghn.pt"
     whole = ghn().fit(6)
 
@@ -119,7 +119,7 @@ def test_state_moves_to_another_evaluator() -> None:
     assert target.fingerprint() == source.fingerprint()
     assert scores(target, candidates) == scores(source, candidates)
     assert target.state()["seed"] == 0, "a state remembers how it was made"
-    assert ghn(seed=0).load(source.state()).fit(5).settings() == ghn().fit(3).fit(5).settings(), "training goes on alike"
+    assert ghn(seed=0).load(source.state()).fit(5).settings() == ghn().fit(3).fit(5).settings(), "training continues equally"
     copied = pickle.loads(pickle.dumps(source))
     assert scores(copied, candidates) == scores(source, candidates)
 
@@ -160,7 +160,7 @@ def test_exits_have_their_accuracies() -> None:
     assert curve[-1] == evaluation.score
 
 
-def test_losses_that_are_not_finite_are_left_out_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_without_a_finite_loss_are_skipped_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def spoilt(part: Any, settings: Any, seed: int, step: int, rank: int) -> Any:
         batch = drawn_images(part, settings, seed, step, rank)
         if step in bad:
@@ -177,7 +177,7 @@ def test_losses_that_are_not_finite_are_left_out_and_then_refused(monkeypatch: p
         ghn(max_skips=2).fit(8)
 
 
-def test_candidate_whose_weights_give_no_number_fails_alone() -> None:
+def test_a_candidate_without_a_finite_loss_fails_alone() -> None:
     evaluator = ghn().fit(1)
     good = SPACE.parse("|skip_connect~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
     bad = SPACE.parse("|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
@@ -191,7 +191,7 @@ def test_candidate_whose_weights_give_no_number_fails_alone() -> None:
     assert "not finite" in str(failed.error)
 
 
-def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archsearch.evaluators.ghn.step_loop._SHOW_EVERY", 0.0)
     lines: list[Progress] = []
     ghn().fit(3, report=lines.append)

@@ -1,4 +1,4 @@
-"""Generated weights: one buffer, the same network as a module, candidates that do not disturb each other."""
+"""Generated weights: one buffer, the same network as a module, independent candidates."""
 
 from __future__ import annotations
 

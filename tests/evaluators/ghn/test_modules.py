@@ -1,4 +1,4 @@
-"""Networks as graphs: nodes and edges by hand, modules, what has no say, node types."""
+"""Networks as graphs: nodes and edges by hand, modules, dead steps, node types."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_cell_of_nasbench201_is_its_graph_of_edges() -> None:
     assert edges(reduction.adjacency) == {(0, 1), (1, 3), (2, 3)}
 
 
-def test_what_reaches_no_output_has_no_say() -> None:
+def test_steps_that_reach_no_output_are_left_out() -> None:
     space = NASBench201()
     with_dead, without = (
         lay_out(space.plan(space.parse(text), 10, 1, channels=4, cells_per_stage=1), (1, 8, 8), r"(stage\d+_cell\d+)_")
@@ -118,7 +118,7 @@ def test_node_types_leave_out_channels_and_stride() -> None:
     kind = operator_kind.kind
     assert kind(relu_conv_bn(4, 4, 3)) == kind(relu_conv_bn(16, 16, 3, stride=2))
     assert kind(relu_conv_bn(4, 4, 3)) != kind(relu_conv_bn(4, 4, 1))
-    assert kind(relu_conv(4, 4, 1)) != kind(relu_conv(8, 4, 1)), "a projection is a type of its own"
+    assert kind(relu_conv(4, 4, 1)) != kind(relu_conv(8, 4, 1)), "a projection has another type"
     assert kind(relu_separable_conv(4, 4, 3)) != kind(relu_separable_conv(4, 4, 3, dilation=2))
     assert operator_kind.family(relu_separable_conv(4, 4, 3)) == operator_kind.family(relu_separable_conv(8, 8, 5, dilation=2))
     assert operator_kind.stride(conv_bn(4, 4, 3, stride=2)) == 2

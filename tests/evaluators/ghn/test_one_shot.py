@@ -33,7 +33,7 @@ def test_shared_weights_learn_for_all_paths() -> None:
     assert supernet.steps_done == 60
 
 
-def test_supernet_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_fit_continues_from_its_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "one-shot.pt"
     settings = {"scale": TINY, "batch_size": 16, "spec": None}
 
@@ -58,7 +58,7 @@ def test_supernet_goes_on_where_it_was(tmp_path: Path) -> None:
         OneShot(SPACE, "digits", 1, **settings).fit(6, checkpoint=path)  # type: ignore[arg-type]
 
 
-def test_nothing_is_asked_before_the_first_fit() -> None:
+def test_calls_before_the_first_fit_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="call fit or load first"):
         OneShot(SPACE, "digits").evaluate([POOLING])
     with pytest.raises(ConfigurationError, match="call fit or load first"):

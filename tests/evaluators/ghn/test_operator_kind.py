@@ -20,7 +20,7 @@ def test_roles_of_parameters() -> None:
     assert node_type(block) is node_type(Chain((("conv", Convolution(4, 4, (3, 3))), ("norm", BatchNorm(4)))))
 
 
-def test_glue_has_no_parameters_and_computes_nothing_of_its_own() -> None:
+def test_glue_has_no_parameters_and_only_joins_or_resizes() -> None:
     assert is_glue(ReLU())
     assert not is_glue(MaxPool(3))
     assert not is_glue(Convolution(4, 4, (3, 3)))

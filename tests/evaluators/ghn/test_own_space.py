@@ -1,4 +1,4 @@
-"""A space of one's own: graph hypernetworks, shared weights and short trainings need no code for it."""
+"""A user-defined space: graph hypernetworks, shared weights and short trainings need no code for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, Oper
 
 @dataclass(frozen=True)
 class Gate(Operator):
-    """`y = g * x + b` with a gate and a shift for each channel: an operator that the package does not know."""
+    """`y = g * x + b` with a gate and a shift for each channel: an operator that the package does not have."""
 
     channels: int
     sharpness: int = 1
@@ -91,13 +91,13 @@ def test_baselines_score_every_architecture(kind: type[OneShot] | type[SGDSteps]
     assert all(evaluation.ok for evaluation in evaluator.evaluate(everything()[::5]))
 
 
-def test_operators_with_other_settings_are_types_of_their_own() -> None:
+def test_operators_with_other_settings_have_other_types() -> None:
     ghn = GHN(SPACE, "digits", **SMALL)
     kinds = survey(SPACE, lambda architecture: ghn._layout(SPACE, architecture), sliced=True).kinds
     assert {"Gate", "Gate(sharpness=2)"} <= set(kinds)
 
 
-def test_operator_that_no_sample_showed_fails_alone() -> None:
+def test_a_candidate_with_an_unsampled_operator_fails_alone() -> None:
     class Late(Ladder):
         def sample(self, rng: np.random.Generator) -> Architecture:
             return self.from_genotype((int(rng.integers(2)), 0))

@@ -1,4 +1,4 @@
-"""Propagation: the fast one against the slow twin, its derivative, its batches, and the cases of the ablation."""
+"""Propagation: against a slow reference, its derivative, its batches, and the cases of the ablation."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def test_batched_levels_and_sequential_agree_on_every_space(worlds: ModuleType, 
 
 
 @pytest.mark.parametrize("changes", CASES, ids=str)
-def test_each_scheme_is_that_of_the_slow_twin(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
+def test_each_scheme_equals_the_slow_reference(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
     layouts, model = worlds.layouts("cells", 3), worlds.model("cells", **changes).double()
-    twin = [plain.states(model, layout) for layout in layouts]
+    expected = [plain.states(model, layout) for layout in layouts]
     with torch.inference_mode():
-        assert largest_difference(module_states(model, layouts), twin) < 1e-13
+        assert largest_difference(module_states(model, layouts), expected) < 1e-13
 
 
 @pytest.mark.parametrize("changes", [{}, {"virtual_edges": 3}, {"backward_messages": "forward"}], ids=str)
-def test_written_out_derivative_is_that_of_the_slow_twin(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
+def test_the_derivative_equals_that_of_the_slow_reference(worlds: ModuleType, plain: ModuleType, changes: dict[str, Any]) -> None:
     layouts, model = worlds.layouts("nasbench101", 4), worlds.model("nasbench101", **changes).double()
     assert len({len(layout.modules[1].kinds) for layout in layouts}) > 1, "graphs of several sizes"
     generator = torch.Generator().manual_seed(0)
@@ -102,7 +102,7 @@ def test_virtual_edges_bring_what_is_two_edges_away(worlds: ModuleType) -> None:
 
 
 def test_forward_backward_reaches_every_node_in_one_phase(worlds: ModuleType) -> None:
-    """The order of execution, and its reverse: information goes from any node to any other (section 4.4 of the paper)."""
+    """In the order of execution and its reverse, information goes from any node to any other (section 4.4 of the paper)."""
     model = worlds.model("cells", propagations=1).double()
     layout, other = worlds.layouts("cells", 2)
     both = module_states(model, [layout, other])
@@ -118,11 +118,11 @@ def test_schedule_updates_all_but_the_last_node_twice() -> None:
     assert schedule(1) == [(0, False)]
 
 
-def test_modules_of_one_topology_differ_by_what_is_passed_on_alone(worlds: ModuleType) -> None:
+def test_modules_of_one_topology_differ_only_by_the_mean_state_passed_on(worlds: ModuleType) -> None:
     def blocks(**changes: Any) -> list[Tensor]:
         model = worlds.model("cells", positions=False, **changes).double()
         [states] = module_states(model, worlds.layouts("cells", 1))
-        # The first block reads the stem, so its projections are of another type: the second and third are alike.
+        # The first block reads the stem, so its projections are of another type: the second and third are equal.
         return states[2:4]
 
     same = worlds.layouts("cells", 1)[0].modules

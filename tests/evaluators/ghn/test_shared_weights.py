@@ -14,7 +14,7 @@ CONVOLUTION = SPACE.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none
 POOLING = SPACE.parse("|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
 
 
-def test_networks_share_what_has_one_place_and_one_operator() -> None:
+def test_networks_share_the_weights_of_equal_steps() -> None:
     space, weights = Cells(4), SharedWeights(0, torch.device("cpu"))
     texts = ('[["conv_1x1",[0]],["sep_conv_3x3",[0]]]', '[["conv_1x1",[1]],["conv_1x1",[2]]]')
     first, second = (space.plan(space.parse(text), 10, 1, blocks=3, channels=4) for text in texts)
@@ -33,7 +33,7 @@ def test_networks_share_what_has_one_place_and_one_operator() -> None:
     assert torch.equal(unordered.parameters(second)["stem"][0], other["stem"][0])
 
 
-def test_channels_of_a_concatenation_keep_their_weights_whatever_stands_beside_them() -> None:
+def test_channels_keep_their_weights_in_every_concatenation() -> None:
     space, weights = Cells(5), SharedWeights(0, torch.device("cpu"))
     texts = (
         '[["conv_1x1",[0]],["conv_1x1",[1]],["max_pool_3x3",[1]]]',  # leaves: 2, 3, 4

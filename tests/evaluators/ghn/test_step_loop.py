@@ -22,7 +22,7 @@ def test_steps_are_taken_by_their_numbers_and_the_end_is_saved() -> None:
     assert saved == [3]
 
 
-def test_an_interruption_saves_before_it_goes_on() -> None:
+def test_an_interruption_saves_before_it_is_raised_again() -> None:
     saved: list[str] = []
 
     def take(number: int) -> float:

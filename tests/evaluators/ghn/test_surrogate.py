@@ -1,4 +1,4 @@
-"""The resident hypernetwork: texts in, columns out, states from one to another."""
+"""The resident hypernetwork: strings in, columns out, states loaded into another one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPACE = NASBench201()
 SMALL: dict[str, Any] = {"scale": {"channels": 2, "cells_per_stage": 1}, "hidden": 8, "width": 8, "tile": 2, "batch_size": 16}
 
 
-def test_state_that_one_learned_scores_in_another() -> None:
+def test_a_state_gives_the_same_scores_in_another_surrogate() -> None:
     rng = np.random.default_rng(0)
     texts = [str(SPACE.sample(rng)) for _ in range(3)]
     state = GHNSurrogate(SPACE, "digits", **SMALL).fit(steps=2)
@@ -29,7 +29,7 @@ def test_state_that_one_learned_scores_in_another() -> None:
     assert columns["score"].tolist() == [evaluation.score for evaluation in evaluations]
     assert resident.score(texts[::-1]).tolist() == columns["score"].tolist()[::-1]
     assert resident.score([]).shape == (0,)
-    assert resident.fit(steps=4)["steps"] == 4, "a fit goes on from what was loaded"
+    assert resident.fit(steps=4)["steps"] == 4, "a fit continues from the state loaded"
 
 
 def test_candidates_that_cannot_be_scored_raise() -> None:

@@ -23,7 +23,7 @@ def test_a_state_restores_weights_moments_and_steps(worlds: ModuleType) -> None:
     assert all(torch.equal(moments[at]["exp_avg"], each["exp_avg"]) for at, each in first.state()["moments"].items())
 
 
-def test_training_settings_do_not_bind_a_state_that_is_used_only(worlds: ModuleType) -> None:
+def test_training_settings_may_differ_in_a_state_that_only_scores(worlds: ModuleType) -> None:
     space, images = worlds.SPACES["nasbench201"][0], ImageTask("digits")
     one, other = Settings(), Settings(learning_rate=0.5, evaluation_images=9)
     assert usable_with(space, images, {}, one) == usable_with(space, images, {}, other)

@@ -1,4 +1,4 @@
-"""A step of training: what it draws, what it changes, meta-batches, and a model that other processes share."""
+"""A step of training: its draws, its update, meta-batches, and a model shared by processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_meta_batch_is_the_mean_of_its_architectures(worlds: ModuleType) -> None
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-7)
 
 
-def test_exits_are_learned_alike(worlds: ModuleType) -> None:
+def test_exits_have_equal_weights_in_the_loss(worlds: ModuleType) -> None:
     [layout] = worlds.layouts("anytime", 1)
     model, batch = worlds.model("anytime"), images()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What the tests of the auto-encoder share: small models, and graphs of a space."""
+"""Fixtures of the tests of the auto-encoder: small models, and graphs of a space."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def one_pass(messages: Messages, unit: Unit, kinds: list[int], edges: Tensor, ce
     return states
 
 
-def twin_loss(made: Made, latent: Tensor, row: int, settings: Settings) -> Tensor:
+def slow_loss(made: Made, latent: Tensor, row: int, settings: Settings) -> Tensor:
     """The cross-entropy of one graph, decision by decision, as a decoder takes them."""
     model, grammar, graphs = made
     decoder, total = model.decoder, torch.zeros((), dtype=torch.float64)
@@ -103,5 +103,5 @@ def test_loss_equals_one_decision_at_a_time(name: str, conditioned: bool, made: 
     latents = torch.randn(3, settings.latent, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     losses = model.decoder.loss(latents, graphs, grammar)
     for row in range(3):
-        twin = twin_loss(parts, latents[row], row, settings)
-        assert math.isclose(losses[row].item(), twin.item(), rel_tol=1e-10)
+        expected = slow_loss(parts, latents[row], row, settings)
+        assert math.isclose(losses[row].item(), expected.item(), rel_tol=1e-10)

@@ -43,7 +43,7 @@ def test_rules_of_cells_bound_the_edges() -> None:
 
 
 @pytest.mark.parametrize("name", spaces.names())
-def test_what_is_decided_is_as_the_rules_say(name: str) -> None:
+def test_decided_edges_follow_the_rules(name: str) -> None:
     space = spaces.get(name)
     grammar = Grammar.of(space)
     rng = np.random.default_rng(7)
@@ -65,7 +65,7 @@ def test_an_input_that_is_hardly_ever_unread_is_then_read_by_the_output() -> Non
     assert grammar.free[0, :2, -1].all()
 
 
-def test_rules_widen_to_what_is_shown(enas: Grammar) -> None:
+def test_rules_widen_to_the_graphs_given(enas: Grammar) -> None:
     space = spaces.get("enas")
     graphs = from_batch(space.encode([space.sample(np.random.default_rng(0))]), 8)
     graphs.edges[0, 0, 0, 7] = True

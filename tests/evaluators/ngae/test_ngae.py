@@ -33,7 +33,7 @@ def skips(architectures: list[Architecture]) -> np.ndarray[Any, np.dtype[np.floa
 
 @pytest.fixture(scope="module")
 def trained() -> NGAE:
-    """A model of nasbench201 that knows convolutions as accuracy and skip connections as complexity."""
+    """A model of nasbench201 trained on convolutions as accuracy and skip connections as complexity."""
     known = some("nasbench201", 600)
     accuracy = convolutions(known)
     accuracy[300:] = np.nan
@@ -74,7 +74,7 @@ def test_weight_and_budget_lower_the_complexity(trained: NGAE) -> None:
     assert trained.ascend(5, budget=6.0, starts=100).weight == 0.0
 
 
-def test_nothing_known_is_proposed_and_chance_fills_up(trained: NGAE) -> None:
+def test_known_architectures_are_excluded_and_random_ones_fill_up(trained: NGAE) -> None:
     first = trained.ascend(30, starts=50)
     keys = {trained.space.key(each) for each in first.architectures}
     second = trained.ascend(30, starts=50, exclude=keys)
@@ -85,7 +85,7 @@ def test_nothing_known_is_proposed_and_chance_fills_up(trained: NGAE) -> None:
     assert many.random > 0
 
 
-def test_best_known_are_where_half_of_the_starts_are(trained: NGAE) -> None:
+def test_half_of_the_starts_are_the_best_known(trained: NGAE) -> None:
     best = [trained.space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|none~0|none~1|none~2|")]
     made = trained.ascend(5, best=best, starts=40, steps=1, step=1e-9, recorded_starts=40)
     assert np.allclose(made.path.trajectories[0, :20].numpy(), trained.encode(best), atol=1e-4)
@@ -135,7 +135,7 @@ def test_states_of_others_are_refused(trained: NGAE) -> None:
         NGAE(spaces.get("nasbench201")).load({**state, "version": 0})
 
 
-def test_warm_fit_goes_on(trained: NGAE) -> None:
+def test_a_warm_fit_continues_the_last_one(trained: NGAE) -> None:
     known = some("nasbench201", 100)
     model = NGAE(spaces.get("nasbench201")).load(trained.state())
     model.fit(known, convolutions(known), warm=True, epochs=1)
@@ -181,7 +181,7 @@ def test_wrong_arguments_are_refused(trained: NGAE) -> None:
         trained.ascend(3, steps=0)
 
 
-def test_figures_that_are_all_the_same_are_not_learned() -> None:
+def test_equal_figures_are_not_learned() -> None:
     known = some("enas", 20)
     model = NGAE(spaces.get("enas"), **SIZES).fit(known, np.linspace(0, 1, 20), np.full(20, 7.0))
     with pytest.raises(ConfigurationError, match="complexity: the model was given none, or only one"):

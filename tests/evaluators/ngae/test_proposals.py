@@ -46,7 +46,7 @@ def test_proposals_are_new_distinct_and_in_order(latent: LatentSpace) -> None:
     assert [str(each) for each in proposed(latent, 4).architectures] == [str(each) for each in first.architectures]
 
 
-def test_chance_fills_up_what_one_start_does_not_give(latent: LatentSpace) -> None:
+def test_random_architectures_fill_up_too_few_proposals(latent: LatentSpace) -> None:
     found = proposed(latent, 30, starts=1)
     assert len(found.architectures) == 30
     assert found.random > 0

@@ -18,7 +18,7 @@ def test_a_scale_and_back() -> None:
     assert Scale.of(FIGURES / 10, False) == Scale(0.0, 1.0)
 
 
-def test_where_all_are_the_same_nothing_is_learned() -> None:
+def test_equal_figures_are_not_learned() -> None:
     scale = Scale.of(np.array([2.0, 2.0]), True)
     assert scale == Scale(2.0, 0.0)
     assert np.isnan(scale.learned(np.array([2.0, 2.0]))).all()

@@ -1,4 +1,4 @@
-"""What the tests of predictors share: generators, and populations in which the order of the nodes is another."""
+"""Fixtures of the tests of predictors: generators, and populations with renumbered nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generators() -> Generators:
 
 @pytest.fixture
 def renumbered() -> Renumber:
-    """Gives the nodes of each graph other places: `order[row, place]` is the node that comes to a place."""
+    """Renumbers the nodes of each graph: `order[row, place]` is the node that moves to a place."""
 
     def renumber(batch: GraphBatch, order: NDArray[np.int64]) -> GraphBatch:
         operators = np.take_along_axis(batch.operators, order[:, None], axis=2)

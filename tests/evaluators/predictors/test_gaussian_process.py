@@ -1,4 +1,4 @@
-"""The Gaussian process as a user meets it: against the closed form, on trained networks, again, and with what it refuses."""
+"""The Gaussian process: closed form, ranking of trained networks, determinism, states, and wrong arguments."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_fresh_process_gives_the_same() -> None:
     np.testing.assert_allclose(in_fresh_process(GaussianProcess(SPACE, 3), fit), expected, rtol=1e-6)
 
 
-def test_states_are_plain_and_go_on_elsewhere() -> None:
+def test_states_are_plain_and_restore_the_process() -> None:
     process, (batch, _) = fitted(seed=3), population(30, seed=1)
     state = process.state()
     plain = (str, int, np.ndarray)
@@ -144,7 +144,7 @@ def test_unusable_scores_are_refused(scores: list[float], message: str) -> None:
         GaussianProcess(SPACE).fit(population(10)[0], scores)
 
 
-def test_what_does_not_suit_is_refused() -> None:
+def test_wrong_architectures_states_and_arguments_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"learned nothing yet; call fit or load first"):
         GaussianProcess(SPACE).predict(population(3)[0])
     with pytest.raises(ConfigurationError, match=r"state: expected one whose space is 'nasbench101'; got 'nasbench201'"):

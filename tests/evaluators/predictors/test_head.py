@@ -9,7 +9,7 @@ from archsearch.evaluators.predictors.head import Head
 Generators = Callable[..., list[torch.Generator]]
 
 
-def test_each_member_is_a_perceptron_of_its_own(generators: Generators) -> None:
+def test_each_member_is_a_separate_perceptron(generators: Generators) -> None:
     head, values = Head(4, (6,), 0.5, generators(0, 1)).eval(), torch.randn(2, 7, 4)
     scores = head(values)
     assert scores.shape == (2, 7)

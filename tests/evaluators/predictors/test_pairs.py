@@ -55,7 +55,7 @@ def test_drawn_pairs_are_uniform(generators: Generators) -> None:
     assert (seen - 400).abs().max() < 80, "6 of 15 pairs a draw; 5 standard deviations are 77"
 
 
-def test_members_draw_for_themselves(generators: Generators) -> None:
+def test_members_draw_independently(generators: Generators) -> None:
     targets = torch.arange(30.0).expand(2, -1)
     both = Pairs(targets, 2).draw(generators(3, 8))
     alone = Pairs(targets[:1], 2).draw(generators(8))

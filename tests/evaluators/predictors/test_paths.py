@@ -61,7 +61,7 @@ def listed(graph: Graph, vocabulary: tuple[str, ...], inputs: int) -> list[float
 
 
 def test_a_cell_by_hand() -> None:
-    """A convolution, then pooling, in two ways, beside a short cut; another convolution leads nowhere."""
+    """A convolution, then pooling, on two paths, parallel to a skip connection; another convolution reaches no output."""
     edges = [(0, 1), (1, 2), (1, 3), (2, 5), (3, 5), (0, 5), (0, 4)]
     graph = cell(["input", CONV3, POOL, POOL, CONV1, "output"], edges)
     counts = path_counts(pack([[graph]], NB101))[0]
@@ -78,10 +78,10 @@ def test_counts_are_those_of_all_paths(name: str) -> None:
     for row in range(30):
         expected = [count for at in range(cells) for count in listed(batch.graph(row, at), space.vocabulary, space.num_inputs)]
         assert found[row].tolist() == expected
-    assert len(np.unique(found, axis=0)) > 15, "they tell architectures apart"
+    assert len(np.unique(found, axis=0)) > 15, "they distinguish architectures"
 
 
-def test_each_sequence_of_the_published_spaces_has_a_column_of_its_own() -> None:
+def test_each_sequence_of_the_published_spaces_has_a_separate_column() -> None:
     kinds = [CONV3, CONV1, POOL]
     chains = [[chain(names)] for length in range(6) for names in product(kinds, repeat=length)]
     columns = path_counts(pack(chains, NB101)).argmax(axis=1)
@@ -107,7 +107,7 @@ def test_order_of_nodes_behind_two_inputs_changes_nothing(renumbered: Renumber) 
 
 
 def test_operators_without_effect_change_nothing() -> None:
-    """Where nothing comes to the first node, what leaves it is of no matter."""
+    """Where no edge enters the first node, the operators on its outgoing edges have no effect."""
     space = spaces.get("nasbench201")
     edge_from_first = [(second, third) for second in space.operators for third in space.operators]
     texts = [f"|none~0|+|nor_conv_3x3~0|{a}~1|+|nor_conv_1x1~0|{b}~1|avg_pool_3x3~2|" for a, b in edge_from_first]
@@ -117,7 +117,7 @@ def test_operators_without_effect_change_nothing() -> None:
     assert counts[0].sum() == 2.0
 
 
-def test_inputs_are_told_apart() -> None:
+def test_inputs_are_distinguished() -> None:
     space = spaces.get("cells")
     kind = space.vocabulary[2]
     graphs = [cell(["input", "input", kind, "output"], [(source, 2), (2, 3)]) for source in (0, 1)]
@@ -140,7 +140,7 @@ def test_very_many_paths_are_counted_and_not_listed() -> None:
     assert counts.sum() == 2.0 ** (size - 2)
 
 
-def test_parts_are_put_together() -> None:
+def test_large_populations_are_counted_in_chunks() -> None:
     batch = population(spaces.get("nasbench201"), 3)
     many = np.arange(5000) % 3
     np.testing.assert_array_equal(path_counts(batch[many]), path_counts(batch)[many])

@@ -1,4 +1,4 @@
-"""Predictors as a user meets them: on every space, from every loss, again and again, and with what they refuse."""
+"""Predictors: every space, encoder and loss, determinism, members, warm fits, states, and wrong arguments."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_ranking_on_trained_networks(encoder: str, least: float) -> None:
     assert kendall_tau(scores[rows[200:1200]], predictor.predict(batch[rows[200:1200]])) > least
 
 
-# The same again
+# Determinism
 
 
 def test_same_arguments_same_outcome() -> None:
@@ -152,8 +152,8 @@ def test_prepared_population_is_the_same() -> None:
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("batch_size", [512, 9])
-def test_members_are_predictors_of_their_own(encoder: str, batch_size: int) -> None:
-    """Member k is the same with and without others beside it; the loop over batches too."""
+def test_members_are_independent_predictors(encoder: str, batch_size: int) -> None:
+    """Member k is the same with and without other members; so is the order of its batches."""
     architectures, _ = population(SPACE, 20)
     three = fitted(encoder=encoder, members=3, batch_size=batch_size).predict_members(architectures)
     for members in (1, 2):
@@ -179,7 +179,7 @@ def test_members_agree_more_on_what_they_were_trained_on() -> None:
     assert spread[:40].mean() < 0.8 * spread[40:].mean()
 
 
-# Going on
+# Warm fits and states
 
 
 def test_two_warm_fits_are_one_longer_one() -> None:
@@ -242,7 +242,7 @@ def test_predictor_survives_pickling() -> None:
     pickle.loads(pickle.dumps(Predictor(SPACE))).fit(architectures[:2], scores[:2], epochs=1)
 
 
-# What is refused
+# Wrong arguments
 
 
 def test_unusable_arguments_are_refused() -> None:
@@ -295,7 +295,7 @@ def test_a_fit_that_is_refused_leaves_the_predictor_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("use", ["predict", "predict_members", "state", "settings", "num_parameters"])
-def test_nothing_is_asked_before_the_first_fit(use: str) -> None:
+def test_calls_before_the_first_fit_are_refused(use: str) -> None:
     with pytest.raises(ConfigurationError, match="call fit or load"):
         found = getattr(Predictor(SPACE), use)
         found(population(SPACE, 2)[0]) if use.startswith("predict") else found()

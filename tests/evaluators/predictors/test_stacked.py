@@ -15,7 +15,7 @@ from archsearch.evaluators.predictors.stacked import FlatParameters, Linear, cho
 Generators = Callable[..., list[torch.Generator]]
 
 
-def test_linear_members_are_linear_layers_of_their_own(generators: Generators) -> None:
+def test_linear_members_are_separate_linear_layers(generators: Generators) -> None:
     both = Linear(5, 3, generators(4, 9))
     values = torch.randn((2, 7, 5), generator=generators(1)[0])
     for member, seed in enumerate((4, 9)):
@@ -50,7 +50,7 @@ def test_chosen_is_indexing(generators: Generators) -> None:
         assert torch.allclose(gradient, same, atol=1e-6)
 
 
-def test_what_is_not_in_the_table_is_zero() -> None:
+def test_rows_outside_the_table_are_zero() -> None:
     assert chosen(torch.ones(1, 2, 3), torch.tensor([[2, 0, 7]])).sum(2).tolist() == [[0.0, 3.0, 0.0]]
 
 

@@ -68,7 +68,7 @@ def counted(graph: Graph, vocabulary: tuple[str, ...]) -> list[float]:
 
 
 def test_a_cell_by_hand() -> None:
-    """A convolution, then pooling, beside a short cut; another convolution leads nowhere."""
+    """A convolution, then pooling, parallel to a skip connection; another convolution reaches no output."""
     operators = np.array([[[0, 2, 4, 2, 1]]], dtype=np.int8)
     adjacency = np.zeros((1, 1, 5, 5), dtype=bool)
     for edge in ((0, 1), (1, 2), (2, 4), (0, 4), (0, 3)):
@@ -89,7 +89,7 @@ def test_numbers_are_those_of_all_paths(name: str) -> None:
     for row in range(60):
         expected = [number for cell in range(cells) for number in counted(batch.graph(row, cell), space.vocabulary)]
         assert found[row].tolist() == expected
-    assert len(torch.unique(found, dim=0)) > 30, "they tell architectures apart"
+    assert len(torch.unique(found, dim=0)) > 30, "they distinguish architectures"
 
 
 def test_nothing_flows_through_a_cell_of_none() -> None:
@@ -104,7 +104,7 @@ def test_order_of_nodes_and_padding_change_nothing(renumbered: Renumber) -> None
     assert torch.equal(structure(renumbered(batch, order)), structure(batch))
 
 
-def test_parts_are_put_together() -> None:
+def test_large_populations_are_counted_in_chunks() -> None:
     batch = population(spaces.get("nasbench201"), 3)
     many = np.arange(20_000) % 3
     assert torch.equal(structure(batch[many]), structure(batch)[many])

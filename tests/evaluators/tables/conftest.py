@@ -1,4 +1,4 @@
-"""A small table in the one layout, and a cache folder of its own for each test."""
+"""A small imported table, and a new cache folder for each test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def cells() -> list[Architecture]:
-    """Six cells: the second is the first written otherwise."""
+    """Six cells: the second is isomorphic to the first."""
     texts = [
         "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|",
         "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|",

@@ -1,4 +1,4 @@
-"""What is refused before a table is written."""
+"""Checks of a table before it is written."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_columns_that_are_no_metrics_are_left_out_with_a_note(make_draft: MakeDr
 # Architectures
 
 
-def test_strangers_are_counted_and_the_first_is_shown(make_draft: MakeDraft, cells: list[Architecture]) -> None:
+def test_foreign_architectures_are_counted_and_the_first_is_shown(make_draft: MakeDraft, cells: list[Architecture]) -> None:
     texts = [str(cells[0]), "a cell of another kind", str(cells[2]), None]
     expected = (
         r"table: 2 of 4 architectures do not belong to nasbench201; the first is row 1: a cell of another kind "
@@ -121,7 +121,7 @@ def test_architectures_that_are_not_strings_are_refused(make_draft: MakeDraft) -
         check(replace(draft, rows=draft.rows.drop_columns(["architecture"])), SPACE)
 
 
-def test_progress_is_told(make_draft: MakeDraft) -> None:
+def test_progress_is_reported(make_draft: MakeDraft) -> None:
     every = [str(SPACE.from_genotype([place // 5**gene % 5 for gene in range(6)])) for place in range(5**6)]
     reports: list[tuple[int, int]] = []
     check(make_draft([0.5] * len(every), every), SPACE, progress=lambda done, total: reports.append((done, total)))

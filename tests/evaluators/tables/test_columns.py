@@ -1,4 +1,4 @@
-"""What names of columns say."""
+"""Costs, accuracies and percent by the names of columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from archsearch.evaluators.tables.columns import in_percent, is_accuracy, is_cos
         ("epochs", False),
     ],
 )
-def test_costs_are_told_from_results(column: str, expected: bool) -> None:
+def test_costs_are_distinguished_from_results(column: str, expected: bool) -> None:
     assert is_cost(column) == expected
 
 
@@ -47,7 +47,7 @@ def test_costs_are_told_from_results(column: str, expected: bool) -> None:
         ("accelerator", False),
     ],
 )
-def test_accuracies_are_told_by_name(column: str, expected: bool) -> None:
+def test_accuracies_are_recognised_by_name(column: str, expected: bool) -> None:
     assert is_accuracy(column) == expected
 
 
@@ -65,5 +65,5 @@ def test_accuracies_are_told_by_name(column: str, expected: bool) -> None:
         ("score", [10.0, 94.3], False),
     ],
 )
-def test_percent_is_told_by_name_and_range(column: str, values: list[float], expected: bool) -> None:
+def test_percent_is_recognised_by_name_and_range(column: str, values: list[float], expected: bool) -> None:
     assert in_percent(column, np.array(values)) == expected

@@ -65,7 +65,7 @@ def test_summaries_say_what_a_list_shows(make_draft: MakeDraft) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", "x#y", ".hidden", "-dash"])
-def test_names_that_cannot_be_are_refused(name: str, make_draft: MakeDraft) -> None:
+def test_invalid_names_are_refused(name: str, make_draft: MakeDraft) -> None:
     with pytest.raises(ConfigurationError, match="name: expected letters, digits, dots, hyphens and underscores.* with --name"):
         install(make_draft([0.5]), name)
 

@@ -1,4 +1,4 @@
-"""Tables that stay in their file."""
+"""Tables in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -108,7 +108,10 @@ def test_a_table_of_another_space_is_refused(stored: Path) -> None:
 
 
 def test_keys_of_another_version_of_the_space_are_refused(stored: Path) -> None:
-    with pytest.raises(TableError, match=r"small.parquet was imported when nasbench201 read or named .* import the table again"):
+    with pytest.raises(
+        TableError,
+        match=r"small.parquet was imported by a version of archsearch in which nasbench201 gave another key .* import the table again",
+    ):
         TabularEvaluator.from_parquet(Renaming(), stored)
 
 
@@ -157,7 +160,7 @@ def test_a_worker_refuses_another_table_at_the_same_place(
     write_layout(check(draft, SPACE), draft, stored)
     with pytest.raises(TableError, match=r"small.parquet has changed since the search began; start the search again"):
         pickle.loads(travelling).evaluate(cells[:1])
-    # A process that has the file open goes on with what it opened.
+    # A process that has the file open keeps its content.
     assert evaluator.evaluate(cells[:1])[0].metrics["macs"] == 1.0
 
 

@@ -1,4 +1,4 @@
-"""Tables of a user's own."""
+"""User-defined tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def test_csv_and_parquet_are_read_alike(path: Path) -> None:
+def test_csv_and_parquet_give_equal_tables(path: Path) -> None:
     draft = read_plain_file(path, "nasbench101", "cell", seconds="time", rename={"flops": "macs"})
     assert draft.rows.to_pydict() == {"architecture": CELLS, "accuracy": [90.5, 80.25], "seconds": [10, 20], "macs": [1.5, 2.5]}
     assert draft.rows.column_names[0] == "architecture"
@@ -104,7 +104,7 @@ def test_a_table_without_an_accuracy_needs_a_score(tmp_path: Path) -> None:
         ("t.parquet", b"PAR1", "t.parquet is corrupt or not a Parquet file"),
     ],
 )
-def test_files_that_are_none_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_files_of_other_kinds_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TableError, match=message):
         read_plain_file(tmp_path / name, "nasbench101", "cell", score="acc")

@@ -98,7 +98,7 @@ def test_the_card_says_what_was_converted_and_left_out(make_draft: MakeDraft, tm
     assert "| latency |  |  |  | 1 |" in lines
 
 
-def test_a_table_is_written_whole_or_not_at_all(stored: Path, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_written_atomically(stored: Path, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch) -> None:
     before = stored.read_bytes()
     files = sorted(stored.parent.iterdir())
     draft = make_draft([0.1, 0.2])
@@ -207,7 +207,7 @@ def test_a_truncated_file_is_refused(share: float, stored: Path) -> None:
 # Other files
 
 
-def test_other_parquet_files_are_told_apart(stored: Path, tmp_path: Path) -> None:
+def test_other_parquet_files_are_distinguished(stored: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"architecture": ["a"]}), tmp_path / "plain.parquet")
     assert is_layout(stored)
     assert not is_layout(tmp_path / "plain.parquet")

@@ -1,4 +1,4 @@
-"""What guided evolution asks of its surrogate."""
+"""Calls of guided evolution to its surrogate."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ def order(scores: list[float], second: list[float], *objectives: Objective) -> l
     return best_first(CANDIDATES, np.array(scores), np.array(second), goals)
 
 
-def test_those_of_the_higher_score_come_first_and_of_equal_ones_those_of_the_higher_second_figure() -> None:
+def test_order_is_by_score_and_then_by_the_second_figure() -> None:
     assert order([0.1, 0.5, 0.3, 0.5, 0.2], [-1.0, -2.0, -1.0, -1.5, -1.0]) == [3, 1, 2, 4, 0]
 
 
-def test_what_has_no_score_is_left_out() -> None:
+def test_candidates_without_a_score_are_left_out() -> None:
     assert order([0.1, math.nan, 0.3, math.nan, 0.2], [1.0] * 5) == [2, 4, 0]
     assert order([math.nan] * 5, [math.nan] * 5) == []
 

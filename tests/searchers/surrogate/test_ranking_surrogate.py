@@ -70,7 +70,7 @@ def test_the_inner_evolution_climbs_to_the_top_of_the_ranking() -> None:
 
 
 @pytest.mark.parametrize("enumerable", [0, 20_000])
-def test_what_is_excluded_is_not_proposed(enumerable: int) -> None:
+def test_excluded_architectures_are_not_proposed(enumerable: int) -> None:
     space = SmallSpace(2)
     keys = sorted(space.structures())
     answer = fitted(space, enumerable).propose(100, seed=0, exclude=keys[:-2], best=[], goals=Goals(), **INNER)

@@ -66,7 +66,7 @@ def test_stages_find_more_than_chance() -> None:
 
 
 @pytest.mark.parametrize("batches", [3, 12, 23, 30])
-def test_an_interrupted_deterministic_search_goes_on_exactly(batches: int, tmp_path: Path) -> None:
+def test_an_interrupted_deterministic_search_continues_exactly(batches: int, tmp_path: Path) -> None:
     settings = {"deterministic": True, "batch_size": 1}
     whole = make_loop(**settings).run().candidates
     first, again = make_loop(**settings), make_loop(**settings)
@@ -111,7 +111,7 @@ def test_exploration_mixes_random_candidates_in() -> None:
     assert 3 <= len(loop.searcher.trust) <= 27  # type: ignore[attr-defined]
 
 
-def test_a_fit_that_fails_is_told_and_the_search_goes_on_at_random(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_fit_is_logged_and_random_candidates_follow(caplog: pytest.LogCaptureFixture) -> None:
     loop = make_loop(deterministic=True)
     loop.score = lambda architecture: 1.5 + len(str(architecture))
     loop.run()
@@ -119,7 +119,7 @@ def test_a_fit_that_fails_is_told_and_the_search_goes_on_at_random(caplog: pytes
     assert "a score above 1" in caplog.text
 
 
-def test_outcomes_that_are_all_alike_teach_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_equal_outcomes_are_not_fitted(caplog: pytest.LogCaptureFixture) -> None:
     loop = make_loop(deterministic=True)
     loop.score = lambda architecture: 0.5
     loop.run()
@@ -135,7 +135,7 @@ def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
         nearest_neighbour.NeighbourSearcher(SPACE, 0, **{name: value})
 
 
-def test_a_pool_of_its_own_ends_with_the_search() -> None:
+def test_a_private_pool_ends_with_the_search() -> None:
     searcher = nearest_neighbour.NeighbourSearcher(SPACE, 0, num_candidates=20, initial=10, stage_size=5)
     assert searcher.reserved_cpus == 1.0
     searcher.open(0.5)

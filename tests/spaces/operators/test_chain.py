@@ -66,7 +66,7 @@ def test_two_normalisations_keep_their_own_statistics() -> None:
     assert_equal_to(Chain(links), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.BatchNorm2d(2)))
 
 
-def test_names_tell_the_link() -> None:
+def test_names_contain_the_link() -> None:
     chain = relu_conv_bn(3, 5, 3)
     assert list(chain.parameter_shapes()) == ["conv.weight", "bn.weight", "bn.bias"]
     assert list(chain.buffer_shapes()) == ["bn.running_mean", "bn.running_var"]

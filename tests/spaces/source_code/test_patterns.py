@@ -16,7 +16,7 @@ def test_numbers_that_vary_together_share_a_parameter() -> None:
     assert render(pattern.use("make", 1)) == "make(8)"
 
 
-def test_numbers_that_vary_apart_have_parameters_of_their_own() -> None:
+def test_numbers_that_vary_apart_have_separate_parameters() -> None:
     pattern = Pattern([constructor(Convolution(*widths, (kernel, kernel))) for *widths, kernel in ((3, 4, 1), (4, 9, 5))])
     assert pattern.text() == "conv(in_channels, out_channels, (kernel, kernel))"
 

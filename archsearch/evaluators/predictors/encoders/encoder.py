@@ -57,7 +57,7 @@ def nodes_in_order(batch: GraphBatch) -> tuple[Tensor, Tensor]:
 
 
 def along_paths(edges: Tensor) -> list[int]:
-    """Return nodes in such an order, with repeats where needed, that one walk over it meets the nodes of each path in turn.
+    """Return a sequence of nodes, with repeats where needed, in which the nodes of each path occur in order.
 
     Args:
         edges: `[..., nodes, nodes]` bool, where `[..., u, v]` is the edge from u to v.

@@ -30,7 +30,7 @@ from archsearch.spaces import GraphBatch
 class CellsGATES(Encoder):
     """Information enters at the inputs and flows along the slots; the vector is the mean over the steps of each cell in turn.
 
-    Each cell has input embeddings of its own; operators and layers are shared. The vector does not depend on the numbering of the
+    Each cell has its own input embeddings; operators and layers are shared. The vector does not depend on the numbering of the
     steps, nor on the order of the slots.
 
     Args:

@@ -26,7 +26,7 @@ from archsearch.evaluators.predictors.stacked import Generators, Linear, all_gat
 from archsearch.spaces import GraphBatch
 from archsearch.spaces.graph import INPUT, OUTPUT
 
-_STATES = 1000  # of a node; more are never computed
+_STATES = 1000  # largest number of states of a node that are all computed
 _MARKED = 64  # rows of a table up to which a product is faster than a look-up
 
 
@@ -83,7 +83,7 @@ class EdgeGATES(Encoder):
         return (passing_numbers(torch.tensor(batch.edges)[..., sources, targets], form),)
 
     def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return operators, and for each node of which each architecture has its own state what it gets; see `_places`."""
+        """Return operators, and for each node whose states are not tabulated the table rows that it sums; see `_places`."""
         operators = tensors[0].long()
         tabled = sum(count <= operators.shape[1] for count in self._counts)
         return operators, *(self._places(operators, node, tabled) for node in range(tabled, self.form.width))
@@ -130,7 +130,7 @@ class EdgeGATES(Encoder):
     def _arriving(
         self, moved: Sequence[Tensor], gates: Tensor, node: int, tabled: int, operators: Tensor, places: Tensor
     ) -> Tensor:
-        """Return what arrives at a node of each architecture, `[members, cells, batch, width]`."""
+        """Return the sum that arrives at a node in each architecture, `[members, cells, batch, width]`."""
         members, _, width = gates.shape
         tables = [
             (moved[source].expand(-1, -1, count, -1).unsqueeze(3) * gates[:, None, None]).flatten(2, 3)
@@ -148,9 +148,9 @@ class EdgeGATES(Encoder):
         return flows
 
     def _places(self, operators: Tensor, node: int, tabled: int) -> Tensor:
-        """Return the rows of the table in `_arriving`, `[members, batch, cells, sources]`.
+        """Return the rows of the table in `_arriving` that a node sums, `[members, batch, cells, sources]`.
 
-        Of a small table they are marked, `[members or 1, cells, batch, rows]`, since the gradient of a product is fast.
+        For a small table they are marked by ones, `[members or 1, cells, batch, rows]`, since the gradient of a product is fast.
         """
         members, cells, kinds = len(self.entries), self.form.cells, self.operators.shape[1] + 1
         start, offset, places = node * (node - 1) // 2, 0, []
@@ -169,7 +169,7 @@ class EdgeGATES(Encoder):
 
 
 def _counts(form: Form, kinds: int) -> list[int]:
-    """Return the number of states that a node can have, for the nodes but the last of which all states may be computed."""
+    """Return the number of states of each node whose states are all computed: the first ones, at most `_STATES` each."""
     counts = [1 if node < form.inputs else kinds ** (node * (node + 1) // 2) for node in range(form.width - 1)]
     return [count for count in counts if count <= _STATES]
 

@@ -82,7 +82,7 @@ class NodeGATES(Encoder):
         return operators[..., others] - 1, _depths(edges)[..., others], edges[..., others, :]
 
     def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return what of each node is of which kind, and what arrives where; `rows` are the nodes of all graphs.
+        """Return operators, depths and edges as matrices, and their sums for the last layer; `rows` are the nodes of all graphs.
 
         Returns:
             Operators `[.., rows, operators]` and depths `[.., rows, depths]`, one of them 1; edges from other nodes
@@ -142,7 +142,7 @@ class NodeGATES(Encoder):
 
         Args:
             layer: Its parameters.
-            entries: S of the inputs, at which nothing else arrives, `[members, inputs, width]`.
+            entries: S of the inputs, which no edge enters, `[members, inputs, width]`.
             moved: S of the other nodes, `[members, rows, width]`; it is needed with `residual` alone.
             arriving: A S at these.
             own: Gates at the inputs.

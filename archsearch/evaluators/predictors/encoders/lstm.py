@@ -27,7 +27,7 @@ _BITS = 2
 
 
 class LSTM(Encoder):
-    """Reads the bits and then the operators of an architecture, each a token with an embedding of its own; see `sequence`.
+    """Reads the bits and then the operators of an architecture, each a token with its own embedding; see `sequence`.
 
     Args:
         form: Form of the space's graphs.

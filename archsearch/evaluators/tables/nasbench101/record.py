@@ -7,10 +7,9 @@ joined by commas, and the measurements, a protocol buffer in base64. The measure
     EvaluationData: 1 current_epoch, 2 training_time (seconds, without evaluation), 3 train_accuracy, 4 validation_accuracy,
                     5 test_accuracy (doubles), 6 checkpoint_path (string)
 
-of which the benchmark itself reads the evaluations at the begin, half-way and at the end. The two messages are described to the
-library of protocol buffers when this module is imported, so that no code is generated. `checkpoint_path` is left out: unknown
-fields are skipped. Source: google-research/nasbench,
-`nasbench/api.py` (class NASBench) and `nasbench/lib/model_metrics.proto`.
+of which the benchmark itself reads the evaluations at the beginning, half-way and at the end. The two messages are described to
+the library of protocol buffers when this module is imported, so that no code is generated. `checkpoint_path` is left out: unknown
+fields are skipped. Source: google-research/nasbench, `nasbench/api.py` (class NASBench) and `nasbench/lib/model_metrics.proto`.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ class Training(NamedTuple):
         cell: The benchmark's hash of the cell.
         epochs: Epochs of the training.
         matrix: Edges, `vertices * vertices` digits 0 and 1 row by row.
-        labels: Of the vertices, joined by commas.
+        labels: Labels of the vertices, joined by commas.
         params: Trainable parameters.
-        seconds: Training time.
-        train_accuracy: On 10,000 of the images trained on, a fraction, as the further ones.
-        valid_accuracy: On 10,000 images held out of the training set.
-        test_accuracy: On the test set.
+        seconds: Training time in seconds.
+        train_accuracy: Accuracy on 10,000 of the training images, a fraction, like the other two.
+        valid_accuracy: Accuracy on 10,000 images held out of the training set.
+        test_accuracy: Accuracy on the test set.
     """
 
     cell: str
@@ -112,7 +111,7 @@ def _metrics_class() -> Any:
     metrics.field.add(name="trainable_parameters", number=2, type=kinds.TYPE_INT32, label=kinds.LABEL_OPTIONAL)
     for number, name in enumerate(_MEASURED, start=2):
         evaluation.field.add(name=name, number=number, type=kinds.TYPE_DOUBLE, label=kinds.LABEL_OPTIONAL)
-    pool = descriptor_pool.DescriptorPool()  # of its own, so that nasbench's generated code may be there as well
+    pool = descriptor_pool.DescriptorPool()  # a new one, so that nasbench's generated code may be imported too
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("nasbench.ModelMetrics"))
 

@@ -26,7 +26,7 @@ from archsearch.evaluators.tables.draft import Progress
 from archsearch.evaluators.tables.nasbench201.result import thin
 from archsearch.evaluators.tables.nasbench201.safe_pickle import DataUnpickler, Readable
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # begins what torch.save wrote before version 1.6
+_MAGIC = 0x1950A86A20F9469CFC6C  # the first number in a file of torch.save before version 1.6
 _EPOCHS = {"less": 12, "full": 200, "12": 12, "200": 200}
 _EXTENSION = ".pickle.pbz2"
 _OFFICIAL = "NAS-Bench-201-v1_1-096897.pth, NATS-tss-v1_0-3ffb9.pickle.pbz2 or the folder NATS-tss-v1_0-3ffb9-simple"

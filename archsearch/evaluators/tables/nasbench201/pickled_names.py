@@ -1,6 +1,6 @@
 """The names that a pickle of plain data may use, and the objects that stand for them.
 
-None of them is looked up: each is a key of a table, whose entries make plain containers and numbers. `OrderedDict` and
+None of them is imported: each is a key of a table, whose entries make plain containers and numbers. `OrderedDict` and
 `defaultdict` become dictionaries, scalars of numpy numbers of Python.
 """
 
@@ -73,7 +73,7 @@ def _encoded(text: str = "", encoding: str = "utf-8") -> bytes:
 def _type(kind: str, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     if not isinstance(kind, str) or not re.fullmatch(r"[biuf]\d\d?", kind):
         raise TypeError(f"numpy's type {kind}")
-    # A copy of its own, since its byte order is set afterwards.
+    # A copy, since its byte order is set afterwards.
     return np.dtype(kind, copy=True)
 
 

@@ -130,7 +130,7 @@ def _check_params(rows: list[dict[str, Any]], file: str) -> None:
 
 
 def _meanings(protocol: Protocol) -> dict[str, str]:
-    """Return what each column is, in their order."""
+    """Return the meaning of each column, in order."""
     valid = f"accuracy on {protocol.valid_images}, trained on {protocol.train_images}"
     runs = {
         f"valid_accuracy_run{run}": f"{valid}, {_LONG} epochs, seed {run} of up to {_RUNS}, a fraction"

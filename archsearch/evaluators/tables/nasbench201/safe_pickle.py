@@ -25,9 +25,9 @@ _STOP = ord(".")
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 _BLOCK = 1 << 20
 _LONGEST_LINE = 256
-_GAP = object()  # stands in the memo for a value that was never put there
+_GAP = object()  # marks memo entries that were never stored
 _WIDEST_GAP = 1 << 16
-# Numbers by small whole numbers, as curves have them: many operations in a row that are done at once, for speed.
+# Floats keyed by small integers, as in curves: a run of such operations is executed at once, for speed.
 _CURVE = re.compile(rb"(?:K.G.{8})+", re.DOTALL)
 _POINT = np.dtype([("K", "u1"), ("key", "u1"), ("G", "u1"), ("value", ">f8")])
 
@@ -55,7 +55,7 @@ class DataUnpickler:
         buffer: Bytes read from the stream.
         place: Index of the next byte of the buffer.
         stack: Values since the last mark.
-        memo: Values that were kept under a number.
+        memo: Values that were stored under a number.
     """
 
     AHEAD = 16
@@ -308,7 +308,7 @@ def _sized(form: str, take: Callable[[DataUnpickler, bytes], Any]) -> Operation:
 
 
 def _indexed(form: str, use: Callable[[DataUnpickler, int], None]) -> Operation:
-    """Return the operation that does something with a number that follows it."""
+    """Return the operation whose argument is the number that follows it."""
     packed = struct.Struct(form)
     unpack, size = packed.unpack_from, packed.size
 
@@ -324,7 +324,7 @@ def _new(make_value: Callable[[], Any]) -> Operation:
 
 
 def _collected(kind: Callable[[list[Any]], Any]) -> Operation:
-    """Return the operation that puts on the stack what is made of all since the last mark."""
+    """Return the operation that replaces all items since the last mark by one object made of them."""
 
     def operation(machine: DataUnpickler) -> None:
         items = machine.marked()

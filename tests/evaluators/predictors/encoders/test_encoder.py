@@ -23,7 +23,7 @@ def test_nodes_stand_in_the_order_inputs_others_padding(name: str) -> None:
         assert found == given
 
 
-def test_one_walk_meets_the_nodes_of_every_path() -> None:
+def test_the_sequence_contains_every_path() -> None:
     forward = torch.tensor([[False, True, True], [False, False, True], [False, False, False]])
     assert along_paths(forward) == [0, 1, 2]
     assert along_paths(forward.T) == [0, 1, 2] * 3

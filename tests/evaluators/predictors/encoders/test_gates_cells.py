@@ -92,7 +92,7 @@ def reordered(genotype: tuple[int, ...], rng: np.random.Generator) -> list[int]:
     return genes
 
 
-def test_cells_and_their_inputs_are_told_apart(generators: Generators) -> None:
+def test_cells_and_their_inputs_are_distinguished(generators: Generators) -> None:
     made = encoder(SMALL, generators())
     genotype = np.array(SPACE.genotype(population(1)[0])).reshape(2, STEPS, SLOTS, 2)
     swapped = genotype.copy()

@@ -91,7 +91,7 @@ def test_fast_encoder_is_the_node_by_node_one(layers: int, generators: Generator
 
 
 def what_reaches(genotype: tuple[int, ...], node: int = 3) -> str:
-    """Write what arrives at a node as a sum of operators on what arrives at others; empty where nothing does."""
+    """Return the sum that arrives at a node as a string of operators on the sums of its sources; empty for none."""
     terms = []
     for (source, target), operator in zip(EDGES, genotype, strict=True):
         inner = "x" if source == 0 else what_reaches(genotype, source) if target == node else ""
@@ -103,7 +103,7 @@ def what_reaches(genotype: tuple[int, ...], node: int = 3) -> str:
 def test_vectors_are_equal_where_cells_are_isomorphic_and_only_there(generators: Generators) -> None:
     """All 15,625 cells. Edges that carry nothing do not count; the order of nodes and sums does not either.
 
-    A skip connection is an operator like any other here, so that GATES tells more cells apart than the published 6,466 keys.
+    A skip connection is an operator like any other here, so that GATES distinguishes more cells than the published 6,466 keys.
     """
     made = encoder(Settings(), generators()).double()
     [vectors] = encoded(made, SPACE.encode_genotypes(ALL))

@@ -158,7 +158,7 @@ def test_different_cells_have_different_vectors(generators: Generators) -> None:
     assert len(distinct) == len(set(keys))
 
 
-def test_inputs_of_several_cells_are_told_apart(renumbered: Renumber, generators: Generators) -> None:
+def test_inputs_of_several_cells_are_distinguished(renumbered: Renumber, generators: Generators) -> None:
     """Another order of the nodes changes nothing, unless it swaps the inputs."""
     space = spaces.get("cells")
     batch = population(space, 20)

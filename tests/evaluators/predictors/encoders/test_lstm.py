@@ -40,7 +40,7 @@ def test_lstm_is_that_of_torch(generators: Generators) -> None:
         assert torch.allclose(vectors[member], outputs[:, -1], atol=1e-6)
 
 
-def test_bits_and_operators_have_tokens_of_their_own(generators: Generators) -> None:
+def test_bits_and_operators_have_separate_tokens(generators: Generators) -> None:
     batch, form = population("nasbench101", 50)
     made = LSTM(form, Settings(recurrent=7), generators())
     [tokens] = made.tensors(batch, form)

@@ -44,7 +44,7 @@ def test_row_of_a_nasbench201_cell_is_its_genotype() -> None:
 
 
 @pytest.mark.parametrize("name", spaces.names())
-def test_rows_tell_architectures_apart(name: str) -> None:
+def test_rows_distinguish_architectures(name: str) -> None:
     """A row holds all that the graphs hold: equal rows, equal graphs."""
     batch, form = population(name, 40)
     rows = torch.cat(bits_and_operators(batch, form), dim=1)

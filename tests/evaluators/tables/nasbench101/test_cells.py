@@ -1,4 +1,4 @@
-"""The cells of a record file of NAS-Bench-101."""
+"""The cells of a record file of NAS-Bench-101, by hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official record files of NAS-Bench-101, made small."""
+"""Small record files in the form of the official ones of NAS-Bench-101."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ METRICS = messages()
 
 
 def metrics(params: int | None, end: dict[str, float], total: float | None = None) -> bytes:
-    """Return measurements whose evaluations at the begin and half-way must not matter."""
+    """Return measurements whose evaluations at the beginning and half-way must not matter."""
     message = METRICS(total_time=total)
     if params is not None:
         message.trainable_parameters = params

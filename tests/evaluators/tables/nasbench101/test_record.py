@@ -49,7 +49,7 @@ def test_accuracy_a_little_above_one_is_one() -> None:
     assert training(record(measured(PRINTED | {3: 1.0000001}))).train_accuracy == 1.0
 
 
-def test_bytes_that_are_no_text_in_a_field_that_is_not_read_do_not_matter() -> None:
+def test_invalid_utf8_in_an_unread_field_is_ignored() -> None:
     other = evaluation(dict.fromkeys(PRINTED, 0.05), path=b"\xff\xfe")
     assert training(record(other + other + evaluation(PRINTED) + b"\x10" + varint(1))).params == 1
 

@@ -1,4 +1,4 @@
-"""The containers of the official files, whole, cut and corrupt."""
+"""The containers of the official files, intact, cut short and corrupt."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_cut_file_says_which_architecture_was_last(tmp_path: Path, content: dict
         read(path)
 
 
-def test_damage_in_packed_files_is_found(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_corrupt_packed_files_are_refused(tmp_path: Path, content: dict[str, Any]) -> None:
     for name, write in (("packed", made_up.write_packed), ("zip", made_up.write_torch)):
         path = write(tmp_path / name, content)
         damaged = bytearray(path.read_bytes())

@@ -34,7 +34,7 @@ def mean(values: list[float]) -> Any:
 
 
 def expected(index: int, searched: str, valid: str, tested: str, test: str) -> dict[str, Any]:
-    """Return the row of a cell, from what was made up."""
+    """Return the expected row of a cell, from the made-up figures."""
     row: dict[str, Any] = {"architecture": made_up.CELLS[index]}
     row["params"], row["macs"] = made_up.counted(index, tested)
     row["latency_ms"] = pytest.approx(10.0 * (1 + index))
@@ -104,8 +104,8 @@ def test_unknown_dataset_is_refused(folder: Path) -> None:
         read_nasbench201(folder, dataset="cifar")
 
 
-def test_what_a_file_does_not_know_is_left_out(tmp_path: Path) -> None:
-    # The first version of the file knew 12 epochs on cifar10-valid only, and no times of 200 epochs.
+def test_columns_without_values_are_left_out(tmp_path: Path) -> None:
+    # The first version of the file has 12 epochs on cifar10-valid only, and no times of 200 epochs.
     content = made_up.benchmark("less", "full")
     for info in content["arch2infos"].values():
         for name in ("cifar10", "cifar100", "ImageNet16-120"):

@@ -46,6 +46,6 @@ def test_times_that_a_file_lacks_are_nan() -> None:
 
 
 @pytest.mark.parametrize("accuracy", [-0.1, 100.1, math.nan])
-def test_what_is_no_percentage_is_refused(accuracy: float) -> None:
+def test_invalid_percentages_are_refused(accuracy: float) -> None:
     with pytest.raises(ValueError, match="which is not a percentage"):
         training({**made_up.result(1, "cifar100", 777, 200), "train_acc1es": {199: accuracy}})

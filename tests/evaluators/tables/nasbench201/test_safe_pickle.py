@@ -1,4 +1,4 @@
-"""Pickles of plain data, against the standard library, and pickles that want more."""
+"""Pickles of plain data, against the standard library, and pickles that ask for more than data."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_code_is_refused_and_named_and_not_run(tmp_path: Path, protocol: int) ->
         b"]\x8c\x05class\x8c\x03dirsb.",
     ],
 )
-def test_names_and_operations_of_the_list_cannot_be_bent(program: bytes) -> None:
+def test_allowed_names_and_operations_cannot_be_misused(program: bytes) -> None:
     content = b"\x80\x04" + program
     if program.startswith(b"cbuiltins"):
         assert load(content) == set()
@@ -214,7 +214,7 @@ def test_names_and_operations_of_the_list_cannot_be_bent(program: bytes) -> None
         load(content)
 
 
-def test_what_is_no_pickle_is_refused() -> None:
+def test_other_bytes_are_refused() -> None:
     for content in (
         b"architecture,accuracy\n1,2\n",
         b"\x80\x04" + b"u.",
@@ -226,7 +226,7 @@ def test_what_is_no_pickle_is_refused() -> None:
             load(content)
 
 
-def test_promised_sizes_are_not_believed() -> None:
+def test_sizes_in_the_file_are_not_trusted() -> None:
     for code in (b"\x8d", b"\x8e"):
         with pytest.raises(TableError, match="ends in the middle"):
             load(b"\x80\x04" + code + (1 << 62).to_bytes(8, "little") + b"abc")
@@ -244,7 +244,7 @@ def test_every_cut_is_found(protocol: int) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_do_harm(content: bytes) -> None:
+def test_random_bytes_are_read_or_refused(content: bytes) -> None:
     for begin in (b"", b"\x80\x04", b"\x80\x02}q\x00(", pickle.dumps(VALUE, 2)[:60]):
         try:
             load(begin + content)
@@ -253,7 +253,7 @@ def test_no_bytes_do_harm(content: bytes) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255), st.sampled_from((2, 4)))
-def test_no_damage_does_harm(place: int, change: int, protocol: int) -> None:
+def test_changed_bytes_are_read_or_refused(place: int, change: int, protocol: int) -> None:
     content = bytearray(pickle.dumps(VALUE, protocol))
     content[place % len(content)] ^= change
     try:
