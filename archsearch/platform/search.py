@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
+from archsearch.cluster import TrialResources, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.allocation import allocate
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
@@ -197,15 +198,15 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     check_storage(configuration.storage)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    # Processes that the searcher keeps in the cluster may take all CPUs except those of one trial.
-    reserved = min(searcher.reserved_cpus, max(0.0, cluster_cpus() - configuration.cpus_per_worker))
-    most = 1 if search.evaluator.is_lookup else max(1, int((cluster_cpus() - reserved) / configuration.cpus_per_worker))
-    workers = configuration.workers or most
-    searcher.workers = workers
+    allocation = allocate(configuration, searcher, search.evaluator)
+    searcher.workers = allocation.workers
+    progress.needs = allocation.trial.amounts
+    if allocation.lacking:
+        progress.say(f"Waiting until the cluster has added room for {allocation.lacking}.")
     progress.begin()
     started = time.perf_counter()
     if not searcher.complete:
-        searcher.open(reserved)
+        searcher.open(allocation.actor_cpus)
     if not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
@@ -213,7 +214,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
             ledger=search.ledger.root,
             run=search.folder.name,
             folder=search.folder.new_tune_folder(),
-            workers=workers,
+            workers=allocation.workers,
             resources=resources,
             seconds=configuration.time_budget,
             callbacks=[progress],

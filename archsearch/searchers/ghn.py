@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.cluster.connection import cluster_cpus
+from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
@@ -161,6 +162,11 @@ class GHNRandomSearch(SurrogateSearcher):
         from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
 
         return partial(CachedGHN, self.space, cache=self.cache, **self.ghn)
+
+    def actor_requests(self, cpus: float) -> list[Request]:
+        gpus = 1.0 if self.gpus else 0.0
+        trainer = Request("a process that trains the hypernetwork", float(self.threads), gpus, "trainers", "trainers")
+        return [*super().actor_requests(cpus), *([trainer] * self.trainers if self.trainers > 1 else [])]
 
     def open(self, cpus: float | None = None) -> None:
         if self.trainers > 1 and not self.gpus:

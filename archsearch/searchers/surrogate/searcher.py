@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
@@ -151,6 +152,11 @@ class SurrogateSearcher(ArchitectureSearcher):
     @property
     def reserved_cpus(self) -> float:
         return 0.0 if self.gpus or self.pool_name else float(self.actors * self.threads)
+
+    def actor_requests(self, cpus: float) -> list[Request]:
+        if self.pool_name:
+            return []  # it may be there already, and its resources taken; else `ModelPool` checks them
+        return [Request("an actor of the searcher", cpus / self.actors, self.gpus, "threads", "gpus")] * self.actors
 
     def open(self, cpus: float | None = None) -> None:
         if self._pool is not None:
