@@ -173,7 +173,8 @@ def autoscaling_limits() -> list[Node] | None:
     own = global_worker.node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
-    if (configuration := state.get_cluster_config()) is not None and configuration.node_group_configs:
+    configuration: Any = state.get_cluster_config()
+    if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
     deadline = time.monotonic() + _MONITOR_SECONDS

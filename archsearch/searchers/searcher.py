@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ray.tune.search import Searcher
@@ -84,6 +84,8 @@ class ArchitectureSearcher(Searcher):
 
     largest_batch = 10_000
     patience = Patience()
+    fixed_options: ClassVar[tuple[str, ...]] = ("space", "seed", "goals", "num_candidates")
+    """Arguments of the constructor that the platform or the class itself sets, so that a user cannot give them as options."""
 
     workers: int
     """Number of trials at once; the last candidates are shared among them."""
@@ -198,6 +200,16 @@ class ArchitectureSearcher(Searcher):
 
         Raises:
             ConfigurationError: The searcher does not support this evaluator.
+        """
+        return dict(options)
+
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        """Return options completed by those whose defaults depend on the number of candidates, for a run that gets more of them.
+
+        Args:
+            options: Options of the user.
+            num_candidates: Number of candidates with which the run was started.
         """
         return dict(options)
 
