@@ -48,10 +48,28 @@ class SearchStopped(ArchSearchError):
     exit_code = 130
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
+def did_you_mean(given: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return ` Did you mean 'X'?` for the name in `known` that is most similar to `given`, or an empty string if none is."""
-    near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(given), list(known), n=1, cutoff=cutoff)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def nearest_first(given: str, known: Iterable[str]) -> list[str]:
+    """Return the names in `known`, the most similar to `given` first; names that are equally similar keep their order."""
+
+    def distance(name: str) -> float:
+        starts = name.startswith(given) or given.startswith(name)
+        return -difflib.SequenceMatcher(None, given.lower(), name.lower()).ratio() - 0.3 * starts
+
+    return sorted(known, key=distance)
+
+
+def unknown_option(owner: str, given: str, known: Iterable[str]) -> str:
+    """Return the error message for an option that `owner` does not have, with those that it has, the most similar first."""
+    names = list(known)
+    if not names:
+        return f"{owner} has no options; got {given!r}. Leave it out."
+    return f"{owner} has no option {given!r}.{did_you_mean(given, names, cutoff=0.6)} Options: {', '.join(nearest_first(given, names))}."
 
 
 def unknown_name(argument: str, given: object, known: Iterable[str]) -> str:

@@ -43,7 +43,8 @@ def train_ghn(
         **arguments: Further arguments of `GHN`, such as `seed` and `preset`.
 
     Raises:
-        ConfigurationError: A number is out of range, a setting is unknown, or the checkpoint is of another GHN.
+        ConfigurationError: A number is out of range, a setting is unknown, the checkpoint is of another GHN, or the processes do
+            not fit on the cluster at once.
         RunError: The group lost a process more than `restarts` times.
 
     Example:

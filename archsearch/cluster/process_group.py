@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import threading
@@ -10,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from archsearch.cluster.connection import connect
+from archsearch.cluster.placement import Request, require_room
 from archsearch.errors import ArchSearchError, ConfigurationError, RunError, check_whole_number, first_line
+
+logger = logging.getLogger(__name__)
 
 
 def run_group(
@@ -40,7 +45,7 @@ def run_group(
         restarts: How often the group may start again after it lost a process.
 
     Raises:
-        ConfigurationError: A number is out of range.
+        ConfigurationError: A number is out of range, or the processes do not fit on the cluster at once.
         ArchSearchError: The function raised it.
         RunError: The group failed more than `restarts` times.
     """
@@ -48,6 +53,10 @@ def run_group(
     check_whole_number("restarts", restarts, least=0)
     if gpus_per_worker not in (0.0, 1.0):
         raise ConfigurationError(f"gpus_per_worker: expected 0 or 1, as processes share no GPU; got {gpus_per_worker}.")
+    connect()
+    lacking = require_room([Request("a process of the training", cpus_per_worker, gpus_per_worker)] * workers)
+    if lacking:
+        logger.warning("%s: waiting until the cluster has added room for %s", name, lacking)
     resources = {"CPU": cpus_per_worker, **({"GPU": gpus_per_worker} if gpus_per_worker else {})}
     for attempt in range(restarts + 1):
         if not _failed(function, config, f"{name}-{attempt}", folder, workers, resources, last=attempt == restarts):

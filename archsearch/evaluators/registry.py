@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError, check_kind, did_you_mean
+from archsearch.errors import ConfigurationError, check_kind, did_you_mean, unknown_option
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.options import check_options
 from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
 from archsearch.evaluators.tables.table_file import is_layout
 from archsearch.evaluators.tabular import TabularEvaluator
@@ -55,6 +57,7 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
     from archsearch.evaluators.datasets import check_name
     from archsearch.evaluators.training.evaluator import TrainingEvaluator
+    from archsearch.evaluators.training.recipe import Recipe
 
     if fixed := set(options) & {"space", "dataset"}:
         raise ConfigurationError(
@@ -62,12 +65,13 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
             "and the search the space."
         )
     check_name(dataset)
+    check_options("evaluator options: a training", TrainingEvaluator, options, more=[each.name for each in fields(Recipe)])
     return TrainingEvaluator(space, dataset, **options)
 
 
 def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> TabularEvaluator:
     if unknown := set(options) - {"percent"}:
-        raise ConfigurationError(f"evaluator options: a table takes only percent; got {', '.join(sorted(unknown))}.")
+        raise ConfigurationError(f"evaluator options: {unknown_option('a table', min(unknown), ['percent'])}")
     name, _, column = rest.partition("#")
     if not Path(name).is_file():
         if name in embedded_tables():

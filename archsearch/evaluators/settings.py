@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from archsearch.errors import ConfigurationError, did_you_mean, one_line, unknown_name
+from archsearch.errors import ConfigurationError, did_you_mean, nearest_first, one_line, unknown_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -205,6 +205,6 @@ def with_changes(settings: Settings, owner: str, changes: Mapping[str, Any]) -> 
     known = [field.name for field in fields(settings)]
     for name in changes:
         if name not in known:
-            hint = did_you_mean(name, known)
-            raise ConfigurationError(f"{owner}: no setting {name!r}.{hint} Settings: {', '.join(known)}.")
+            names = ", ".join(nearest_first(str(name), known))
+            raise ConfigurationError(f"{owner}: no setting {name!r}.{did_you_mean(name, known)} Settings: {names}.")
     return replace(settings, **changes)

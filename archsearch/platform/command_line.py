@@ -32,7 +32,11 @@ _EPILOG = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run the command and return its exit code.
+
+    0: it did what it was to do; 1: the time budget ended the search before anything was evaluated, or a check of `doctor` failed;
+    2: bad input, or an error; 130: Ctrl-C.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["submit"] and "--" in given:
         given.remove("--")  # an optional separator before the options of the search
@@ -95,9 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     resume = commands.add_parser(
         "resume",
         help="continue a run that was stopped",
-        description="Continue a run that was stopped; no candidate in its ledger is evaluated again.",
+        description="Continue a run that was stopped, or give a finished one more candidates; no candidate in its ledger is evaluated "
+        "again. The run keeps the settings that are given here.",
     )
     resume.add_argument("run", help="folder of the run, such as runs/NAME")
+    _add_changes(resume)
+    resume.add_argument("--quiet", action="store_true", help="show no progress line")
     resume.set_defaults(action=_resume)
 
     _add_submit(commands)
@@ -117,6 +124,35 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
     ui.set_defaults(action=_ui)
     return parser
+
+
+def _add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add the options for settings that may change when a run is resumed."""
+    parser.add_argument("--candidates", type=int, dest="num_candidates", metavar="N", help="number of candidates in all")
+    parser.add_argument("--time-budget", type=_budget, metavar="SECONDS", help="seconds after which the search ends, or none")
+    parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once")
+    parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves")
+    parser.add_argument("--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction")
+    parser.add_argument("--address", help="address of a Ray cluster")
+    parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off")
+    parser.add_argument("--study", help="name under which MLflow groups runs to compare")
+    parser.add_argument("--system-metrics", action=argparse.BooleanOptionalAction, help="log the load of this machine to MLflow")
+    parser.add_argument("--report", action=argparse.BooleanOptionalAction, help="write the report (default: yes)")
+    parser.add_argument("--top", type=int, metavar="N", help="number of rows of the ranked table")
+
+
+def _budget(text: str) -> float | str:
+    """Return the seconds of a time budget, or `none` for no limit."""
+    return "none" if text.lower() == "none" else float(text)
+
+
+def _changes(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings to change of `archsearch resume`."""
+    names = ("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking", "study")
+    given = {name: getattr(parsed, name) for name in (*names, "system_metrics", "report", "top")}
+    return {
+        name: None if value == "none" and name == "time_budget" else value for name, value in given.items() if value is not None
+    }
 
 
 def _add_submit(commands: Any) -> None:
@@ -188,7 +224,9 @@ def _add_search_options(
     parser.add_argument(
         "--deterministic", action="store_const", const=True, help="make proposals independent of the order in which trials finish"
     )
-    parser.add_argument("--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends")
+    parser.add_argument(
+        "--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends (default: none)"
+    )
     parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
@@ -266,7 +304,7 @@ def _submit(parsed: argparse.Namespace) -> int:
 def _resume(parsed: argparse.Namespace) -> int:
     from archsearch.platform.search import resume_search
 
-    return _show(resume_search(parsed.run))
+    return _show(resume_search(parsed.run, progress=not parsed.quiet, **_changes(parsed)))
 
 
 def _show(result: Any) -> int:
@@ -274,7 +312,8 @@ def _show(result: Any) -> int:
     from archsearch.platform.report.advantage import choice_text
     from archsearch.platform.trade_off import front_table, hypervolume
 
-    print(format_ranked(result.summary, result.summary.settings["top"]))
+    if not result.ending.found_nothing:
+        print(format_ranked(result.summary, result.summary.settings["top"]))
     if result.summary.is_multi_objective and len(front := front_table(result.summary)) > 1:
         print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
         print(aligned(front))
@@ -283,6 +322,10 @@ def _show(result: Any) -> int:
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
+    if text := result.ending.text(result.folder):
+        print(text)
+    if result.ending.found_nothing:
+        return 1
     print(f"Report:    {result.report}")
     print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")
     if result.run_id:

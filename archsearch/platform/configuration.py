@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import yaml
 
-from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line
+from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, nearest_first
 from archsearch.evaluators.settings import AtLeast, MoreThan, check_settings
 
 DEFAULT_JOB: Mapping[str, Any] = {
@@ -124,6 +124,9 @@ def with_default_job(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("searcher_options", "evaluator_options"):
         if isinstance(given := job[name], Mapping):  # other types are refused by SearchConfiguration
             job[name] = {**DEFAULT_JOB[name], **given}
+    options, wanted = settings.get("searcher_options") or {}, job["num_candidates"]
+    if isinstance(options, Mapping) and "initial" not in options and isinstance(wanted, int) and wanted < 20:
+        job["searcher_options"]["initial"] = max(1, wanted // 2)  # as many ranked candidates as random ones
     return job
 
 
@@ -140,7 +143,8 @@ def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> 
     known = [setting.name for setting in dataclasses.fields(SearchConfiguration)]
     for key in settings:
         if key not in known:
-            raise ConfigurationError(f"{origin}: unknown key {key!r}.{did_you_mean(str(key), known)} Keys: {', '.join(known)}.")
+            names = ", ".join(nearest_first(str(key), known))
+            raise ConfigurationError(f"{origin}: unknown key {key!r}.{did_you_mean(str(key), known)} Keys: {names}.")
     return SearchConfiguration(**{str(key): value for key, value in settings.items()})
 
 

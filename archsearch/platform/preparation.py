@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
-from archsearch.errors import ConfigurationError, check_kind, wrong_kind
+from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, from_text
+from archsearch.evaluators.options import check_options, options_of
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.system_metrics import check_system_metrics
@@ -67,8 +69,13 @@ def prepare(
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
     configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
     folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
-    folder.bind(configuration, fingerprint)
-    ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+    try:
+        folder.bind(configuration, fingerprint)
+        ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+    except ArchSearchError:
+        if not resume:
+            folder.discard()
+        raise
     return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
@@ -152,11 +159,32 @@ def _make_searcher(
             "searcher: expected a function of (domains, seed), because a Ray Tune search algorithm needs the choices of the "
             "space; got an algorithm. Give a function that returns it, with the metric 'score' and the mode 'max'."
         )
+    given, kind = configuration.searcher_options, get_searcher(searcher) if isinstance(searcher, str) else TuneAlgorithm
+    check_searcher_options(configuration.searcher, kind, given)
     try:
         if isinstance(searcher, str):
-            kind = get_searcher(searcher)
-            options = kind.options_for(evaluator, configuration.searcher_options)
-            return kind(space, configuration.seed, **{**settings, **options})
-        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **configuration.searcher_options})
+            return kind(space, configuration.seed, **{**settings, **kind.options_for(evaluator, given)})
+        return TuneAlgorithm(space, configuration.seed, algorithm=searcher, **{**settings, **given})
     except TypeError as error:
+        check_searcher_options(configuration.searcher, kind, given, strict=True)
         raise ConfigurationError(f"searcher_options: {configuration.searcher} does not accept them ({error}).") from error
+
+
+def check_searcher_options(
+    searcher: str, kind: type[ArchitectureSearcher], given: Mapping[str, Any], *, strict: bool = False
+) -> None:
+    """Raise ConfigurationError for options that a searcher does not have, and for values of other types than it takes.
+
+    Args:
+        searcher: Name of the searcher.
+        kind: Its class.
+        given: The options.
+        strict: Whether the names must be those of arguments of the constructors; a searcher of a user may take others as well.
+
+    Raises:
+        ConfigurationError: There is no such option, or its value is of another type.
+    """
+    own = strict or kind.__module__.startswith("archsearch.")
+    known = options_of(kind)
+    checked = given if own else {name: value for name, value in given.items() if name in known}
+    check_options(f"searcher_options: {searcher}", kind, checked, without=kind.fixed_options)

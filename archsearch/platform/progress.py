@@ -13,6 +13,8 @@ from ray import tune
 from archsearch.platform.live_line import LiveLine
 from archsearch.searchers import Observation
 
+_PATIENCE = 10.0  # seconds without a running trial: the process of a worker needs some to start
+
 
 class Progress(tune.Callback):
     """Shows the progress of a search.
@@ -27,13 +29,17 @@ class Progress(tune.Callback):
         self.total, self.percent = total, percent
         self.done = self.failed = self.reused = 0
         self.best = -math.inf
+        self.needs = ""  # what a trial reserves, in words
+        self.ended = ""  # what has ended the search, in words
         self._started = time.monotonic()
+        self._idle_since: float | None = None
+        self._stream = stream
         self._live = LiveLine(stream)
         self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks; a stream cannot be pickled.
-        return {**self.__dict__, "_live": LiveLine(None)}
+        return {**self.__dict__, "_live": LiveLine(None), "_stream": None}
 
     def take(self, observations: Sequence[Observation]) -> None:
         """Count outcomes."""
@@ -51,7 +57,22 @@ class Progress(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the line while Tune waits for trials."""
+        waits = any(trial.status == "PENDING" for trial in trials) and not any(trial.status == "RUNNING" for trial in trials)
+        self._idle_since = (self._idle_since or time.monotonic()) if waits else None
         self.show()
+
+    def say(self, text: str) -> None:
+        """Write a sentence on a line of its own, above the progress line."""
+        if self._stream is not None:
+            self._live.end()
+            print(text, file=self._stream, flush=True)
+
+    @property
+    def waiting(self) -> str:
+        """What the search waits for, in words; empty while a trial runs."""
+        if self._idle_since is None or time.monotonic() - self._idle_since < _PATIENCE:
+            return ""
+        return f"waiting for {self.needs} that no other program uses" if self.needs else "waiting for a free worker"
 
     def line(self) -> str:
         """Return the line."""
@@ -67,6 +88,7 @@ class Progress(tune.Callback):
         parts.append(f"{elapsed:.0f} s")
         if paid > 0 and self.done < self.total:
             parts.append(f"about {elapsed / paid * (self.total - self.done):.0f} s left")
+        parts += [text for text in (self.waiting, self.ended) if text]
         return ", ".join(parts)
 
     def show(self, last: bool = False) -> None:

@@ -19,6 +19,7 @@ from archsearch.atomic_file import written_atomically
 from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.ending import Ending
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
@@ -128,6 +129,7 @@ class SearchResult:
         folder: Folder of the run.
         run_id: Id of its MLflow run, or None when tracking is off.
         cost_arguments: Input shape, classes and size of the networks that were scored.
+        ending: How the search ended; None for a run that was read from its folder.
     """
 
     summary: SearchSummary
@@ -135,6 +137,7 @@ class SearchResult:
     folder: Path
     run_id: str | None
     cost_arguments: Mapping[str, Any]
+    ending: Ending | None = None
 
     @property
     def name(self) -> str:
@@ -167,6 +170,8 @@ class SearchResult:
         """
         best = self.top(1)
         if not best:
+            if self.ending is not None and self.ending.found_nothing:
+                raise RunError(f"best: {self.name} has none. {' '.join(self.ending.text(self.folder).split())}")
             errors = [error for error in self.evaluations["error"].to_pylist() if error]
             reason = f"; the first failed with: {errors[0]}" if errors else ""
             raise RunError(f"none of the {len(self.evaluations)} candidates of {self.name} could be evaluated{reason}")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -126,6 +127,15 @@ class RunFolder:
                 f"evaluator: the run {self.name} was scored by an evaluator of fingerprint {old}; this one has {fingerprint}. "
                 "Its settings or its data have changed, so scores are not comparable. Restore them, or start a new run."
             )
+
+    def update(self, configuration: SearchConfiguration) -> None:
+        """Write changed settings of a run that is resumed, so that the next resume has them too."""
+        with _writing(self.path), written_atomically(self.path / _SETTINGS) as temporary:
+            write_yaml(configuration, temporary)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that has evaluated nothing, so that the same command can be given again."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def check_history(self, ledger: Ledger, recorded: int) -> None:
         """Raise LedgerError if a resumed run has evaluated candidates and the ledger holds none of them.

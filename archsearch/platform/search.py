@@ -6,15 +6,20 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from archsearch.cluster import TrialResources, connect, run_trials
 from archsearch.cluster.storage import check_storage
-from archsearch.errors import ConfigurationError, SearchStopped, check_kind
+from archsearch.errors import ArchSearchError, ConfigurationError, SearchStopped, check_kind, nearest_first, unknown_option
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.allocation import allocate
 from archsearch.platform.configuration import from_mapping, with_default_job
+from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
@@ -24,7 +29,10 @@ from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import open_tracker
 from archsearch.platform.tracking.tracker import Tracker
+from archsearch.platform.tracking.unsent import UNSENT
 from archsearch.searchers import ArchitectureSearcher, Observation
+from archsearch.searchers import get as get_searcher
+from archsearch.searchers import names as searcher_names
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
 
@@ -62,7 +70,8 @@ def run_search(
     Raises:
         ConfigurationError: An argument cannot be used.
         RunError: The run's folder exists already (or does not, when resuming).
-        SearchStopped: Ctrl-C; the evaluations so far are in the ledger.
+        SearchStopped: Ctrl-C; the evaluations so far are in the ledger. A time budget raises nothing: `ending` of the result says
+            what ended the search.
 
     Example:
         >>> result = run_search("nasbench201", "evolution", "table:digits201", num_candidates=300)
@@ -87,29 +96,88 @@ def run_search(
     return _run(search, sys.stderr if progress else None)
 
 
-def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
+CHANGEABLE = (
+    *("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking"),
+    *("system_metrics", "study", "top", "report", "reuse"),
+)
+"""Settings of a run that may change when it is resumed; the others decide which candidates are proposed and how they score."""
+
+
+def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
+
+    A finished run is returned as it is; a report or figures for MLflow that are missing are written.
 
     Args:
         run: Folder of the run, such as `runs/NAME`.
         progress: Whether to show a live line on standard error.
+        **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
 
     Raises:
         RunError: The folder does not exist or does not hold a run.
+        ConfigurationError: A setting cannot be changed, or its value cannot be used.
+
+    Example:
+        >>> result = resume_search("runs/first", num_candidates=80)
     """
     folder = RunFolder.open(run)
-    configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
+    before = folder.configuration()
+    for name in changes:
+        if name not in CHANGEABLE:
+            known = name in {each.name for each in fields(before)}
+            raise ConfigurationError(
+                f"{name}: decides what the run searches, so it cannot change; start a new run. "
+                f"Settings that can: {', '.join(nearest_first(name, CHANGEABLE))}."
+                if known
+                else f"resume: {unknown_option('a run', name, CHANGEABLE)}"
+            )
+    configuration = replace(before, **{"report": True, **changes})
+    if configuration.num_candidates != before.num_candidates and before.searcher in searcher_names():
+        # The first stage stays what it was.
+        kept = get_searcher(before.searcher).settled_options(before.searcher_options, before.num_candidates)
+        configuration = replace(configuration, searcher_options=kept)
+    configuration = replace(configuration, name=folder.name, storage=str(folder.path.parent))
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
-    return _run(search, sys.stderr if progress else None)
+    return _run(search, sys.stderr if progress else None, changes)
 
 
-def _run(search: Search, stream: TextIO | None) -> SearchResult:
+def _run(search: Search, stream: TextIO | None, changes: Mapping[str, Any] | None = None) -> SearchResult:
+    """Run a search to its end, its report and its MLflow run.
+
+    Args:
+        search: The search.
+        stream: Stream of the progress line; None shows none.
+        changes: Settings of a resumed run that were changed.
+
+    Raises:
+        SearchStopped: Ctrl-C; the evaluations so far are in the ledger.
+        ArchSearchError: The search cannot go on. A new run that has evaluated nothing leaves no folder, so that the same command
+            can be given again.
+    """
+    try:
+        return _run_in_folder(search, stream, changes or {})
+    except SearchStopped:
+        raise
+    except ArchSearchError:
+        if not search.resumed and not search.searcher.history:
+            search.folder.discard()
+        raise
+
+
+def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, Any]) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
-    if stream is not None and isinstance(search.space, Listed):
-        print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
-    known = _take_history(search)
+    known, before = _take_history(search)
+    _check_budget(search, before, changes)
+    if changes:
+        search.folder.update(configuration)
+    idle = search.resumed and len(before) >= configuration.num_candidates
+    if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
+        costs |= {"total": time.perf_counter() - started, "evaluating": 0.0, "proposing": 0.0}
+        tracked = None if configuration.tracking == "off" else search.folder.tracking_id
+        return _result(search, known, costs, tracked, "complete", idle=True)
+    _introduce(search, known, stream)
     progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
@@ -137,25 +205,69 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
             tracker.record_values(changed)
 
     searcher.on_outcomes = take
-    status = "FAILED"
+    reason: Reason = "failed"
     try:
-        _search(search, progress, costs)
-        timed_out = configuration.time_budget is not None and costs["trials"] >= configuration.time_budget
-        status = "FINISHED" if searcher.complete or timed_out else "KILLED"
+        if not idle:
+            _search(search, progress, costs)
+        budget, spent_on_trials = configuration.time_budget, costs.get("trials", 0.0)
+        timed_out = budget is not None and spent_on_trials >= budget
+        if idle or (searcher.complete and searcher.num_proposed >= configuration.num_candidates):
+            reason = "complete"
+        else:
+            reason = "exhausted" if searcher.complete else "time" if timed_out else "stopped"
     except KeyboardInterrupt:
-        status = "KILLED"
+        reason = "stopped"
     finally:
         searcher.close()
-        progress.show(last=True)
         costs["total"] = time.perf_counter() - started
-        result = _result(search, known, costs, tracker.run_id if tracker is not None else None)
+        result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
+        assert result.ending is not None
+        progress.ended = result.ending.headline()
+        progress.show(last=True)
+        status = {"failed": "FAILED", "stopped": "KILLED"}.get(reason, "FINISHED")
         _publish(result, tracker, status, searcher, course)
-    if status == "KILLED":
+    if reason == "stopped":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
             f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
         )
     return result
+
+
+def _check_budget(search: Search, before: Sequence[Observation], changes: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if a resumed run is to have fewer candidates than it has evaluated."""
+    if "num_candidates" in changes and search.configuration.num_candidates < len(before):
+        raise ConfigurationError(
+            f"num_candidates: the run {search.folder.name} has {len(before)} candidates already; got "
+            f"{search.configuration.num_candidates}. Give a larger number, such as {2 * len(before)}."
+        )
+
+
+def _is_published(folder: RunFolder, rows: int) -> bool:
+    """Return whether the report holds all candidates and MLflow has received everything."""
+    table = folder.report / "evaluations.parquet"
+    try:
+        complete = (folder.report / "report.html").is_file() and pq.read_metadata(table).num_rows == rows
+    except (OSError, pa.ArrowException):
+        return False
+    return complete and not (folder.path / UNSENT).exists()
+
+
+def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO | None) -> None:
+    """Say what the search will propose, and what the ledger means for it."""
+    if stream is None:
+        return
+    if isinstance(search.space, Listed):
+        print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    if search.resumed or not search.configuration.reuse or not known:
+        return
+    name = search.configuration.searcher
+    effect = (
+        f"{name} may propose other candidates than without them; with --deterministic it would not."
+        if search.searcher.ledger_changes_course
+        else f"{name} proposes the same candidates as without them."
+    )
+    print(f"The ledger holds {len(known):,} evaluations for this search, which are reused. {effect}", file=stream, flush=True)
 
 
 def _publish(result: SearchResult, tracker: Tracker | None, status: str, searcher: ArchitectureSearcher, course: Course) -> None:
@@ -176,18 +288,20 @@ def _publish(result: SearchResult, tracker: Tracker | None, status: str, searche
         tracker.finish(status, summary, top)
 
 
-def _take_history(search: Search) -> Mapping[str, Evaluation]:
-    """Give the searcher the evaluations in the ledger, and return them by key."""
+def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observation]]:
+    """Give the searcher the evaluations in the ledger; return them by key, and the outcomes of this run so far."""
     search.ledger.compact()
     records, name = search.ledger.read(), search.folder.name
     known, mine = records.known(name), records.of(name)
+    before: list[Observation] = []
     if search.resumed:
         search.folder.check_history(search.ledger, mine.table.num_rows)
+        before = search.folder.outcomes(mine.entries(), known)
     if search.resumed and not search.searcher.deterministic:
-        search.searcher.replay(search.folder.outcomes(mine.entries(), known))
+        search.searcher.replay(before)
     # A deterministic search proposes its candidates again from the first one; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
-    return known
+    return known, before
 
 
 def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None:
@@ -197,15 +311,15 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     check_storage(configuration.storage)
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    # Processes that the searcher keeps in the cluster may take all CPUs except those of one trial.
-    reserved = min(searcher.reserved_cpus, max(0.0, cluster_cpus() - configuration.cpus_per_worker))
-    most = 1 if search.evaluator.is_lookup else max(1, int((cluster_cpus() - reserved) / configuration.cpus_per_worker))
-    workers = configuration.workers or most
-    searcher.workers = workers
+    allocation = allocate(configuration, searcher, search.evaluator)
+    searcher.workers = allocation.workers
+    progress.needs = allocation.trial.amounts
+    if allocation.lacking:
+        progress.say(f"Waiting until the cluster has added room for {allocation.lacking}.")
     progress.begin()
     started = time.perf_counter()
     if not searcher.complete:
-        searcher.open(reserved)
+        searcher.open(allocation.actor_cpus)
     if not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
@@ -213,7 +327,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
             ledger=search.ledger.root,
             run=search.folder.name,
             folder=search.folder.new_tune_folder(),
-            workers=workers,
+            workers=allocation.workers,
             resources=resources,
             seconds=configuration.time_budget,
             callbacks=[progress],
@@ -223,7 +337,9 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
 
 
-def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
+def _result(
+    search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None, reason: Reason, *, idle: bool
+) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
     entries = search.ledger.entries(search.folder.name)
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
@@ -244,4 +360,13 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
     )
-    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))
+    ending = Ending(
+        reason=reason,
+        evaluated=len(observations),
+        wanted=configuration.num_candidates,
+        given_up=max(0, search.searcher.num_proposed - len(observations)) if reason != "complete" else 0,
+        seconds=costs.get("trials", 0.0),
+        time_budget=configuration.time_budget,
+        idle=idle,
+    )
+    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments), ending)

@@ -82,6 +82,13 @@ class GATESEvolution(GuidedEvolution):
         }
         if epochs is not None:
             self.predictor["epochs"] = epochs
+        self._check()
+
+    def _check(self) -> None:
+        """Raise ConfigurationError for bad settings here, not in the actors; the usual ones need no check, which takes torch."""
+        usual = {"encoder": "gates", "loss": "hinge", "preset": "default", "members": 1, "device": "cpu"}
+        if self.predictor != usual:
+            _predictor_class()(self.space, **self.predictor)
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)

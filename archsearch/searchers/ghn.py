@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.cluster.connection import cluster_cpus
+from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
@@ -25,7 +25,6 @@ from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
-logger = logging.getLogger(__name__)
 _FIGURES = ("loss", "score")
 _PATIENCE = 20  # draws for each wanted mutation
 
@@ -54,7 +53,8 @@ class GHNRandomSearch(SurrogateSearcher):
         steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
-        initial: Number of random candidates before the ranked ones.
+        initial: Number of random candidates before the ranked ones; None takes 5, but at most half of
+            `num_candidates`.
         explore: Fraction of the later candidates that is drawn at random.
         preset: Settings of the hypernetwork: `default` or `paper`.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
@@ -75,6 +75,9 @@ class GHNRandomSearch(SurrogateSearcher):
         0
     """
 
+    usual_initial = 5
+    fixed_options = (*SurrogateSearcher.fixed_options, "stage_size")
+
     def __init__(
         self,
         space: SearchSpace,
@@ -87,7 +90,7 @@ class GHNRandomSearch(SurrogateSearcher):
         mutants: int = 0,
         steps: int = 500,
         trainers: int = 1,
-        initial: int = 5,
+        initial: int | None = None,
         explore: float = 0.1,
         preset: str = "default",
         scale: Mapping[str, int] | None = None,
@@ -125,10 +128,6 @@ class GHNRandomSearch(SurrogateSearcher):
         self._training: Future[Reply] | None = None
         self._ranked: dict[str, float] = {}
         self._drawn: set[str] = set()
-        if self.num_candidates is not None and self.num_candidates <= initial:
-            logger.warning(
-                "ghn: all %s candidates are drawn at random; ranked ones come after the first %s", self.num_candidates, initial
-            )
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +160,11 @@ class GHNRandomSearch(SurrogateSearcher):
         from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
 
         return partial(CachedGHN, self.space, cache=self.cache, **self.ghn)
+
+    def actor_requests(self, cpus: float) -> list[Request]:
+        gpus = 1.0 if self.gpus else 0.0
+        trainer = Request("a process that trains the hypernetwork", float(self.threads), gpus, "trainers", "trainers")
+        return [*super().actor_requests(cpus), *([trainer] * self.trainers if self.trainers > 1 else [])]
 
     def open(self, cpus: float | None = None) -> None:
         if self.trainers > 1 and not self.gpus:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from archsearch.evaluators.ngae.ascent import Path
     from archsearch.evaluators.ngae.ngae import NGAE
 
-logger = logging.getLogger(__name__)
+REGIONS = ("ball", "prior", "free")
 ACQUISITIONS = ("ascent", "improvement")
 Vector = NDArray[np.float64]
 SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity if it is an objective
@@ -211,7 +210,8 @@ class NGAEAscent(SurrogateSearcher):
         seed: Seed of all proposals and fits.
         complexity: Cost that the ascent weighs against the score, such as `macs` or `params`; None leaves it out.
         weight: Weight of the complexity; 0 maximises the score alone.
-        initial: Number of random candidates before the first fit; from fewer than 50 the predictors learn little.
+        initial: Number of random candidates before the first fit; from fewer than 50 the predictors learn little. None takes 50,
+            but at most half of `num_candidates`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random.
         unlabelled: Number of random architectures that the auto-encoder learns from, at least 2.
@@ -238,6 +238,8 @@ class NGAEAscent(SurrogateSearcher):
         0
     """
 
+    usual_initial = 50
+
     def __init__(
         self,
         space: SearchSpace,
@@ -245,7 +247,7 @@ class NGAEAscent(SurrogateSearcher):
         *,
         complexity: str | None = "macs",
         weight: float = 0.0,
-        initial: int = 50,
+        initial: int | None = None,
         stage_size: int = 10,
         explore: float = 0.1,
         unlabelled: int = 1000,
@@ -278,10 +280,9 @@ class NGAEAscent(SurrogateSearcher):
         }
         if epochs is not None:
             self.model["epochs"] = epochs
-        if self.num_candidates is not None and self.num_candidates <= initial:
-            logger.warning(
-                "ngae: all %s candidates are drawn at random; the first fit follows after %s", self.num_candidates, initial
-            )
+        if region not in REGIONS:
+            raise ConfigurationError(unknown_name("region", region, REGIONS))
+        _check_model(preset, {**({} if epochs is None else {"epochs": epochs}), **(model or {})})
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(NGAESurrogate, self.space, self.seed, **self.model)
@@ -307,6 +308,13 @@ class NGAEAscent(SurrogateSearcher):
         if objectives:
             return objectives[0]
         return self.complexity if self.complexity in self.goals.cost_names else None
+
+
+def _check_model(preset: str, changes: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for bad settings of the model here, not in the actors."""
+    from archsearch.evaluators.ngae.settings import settings_of  # other searchers do not need it
+
+    settings_of(preset).with_changes(**changes)
 
 
 def ranks(values: Vector) -> Vector:

@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.placement import Request
 from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
@@ -55,7 +56,8 @@ class ArchitectureSearcher(Searcher):
     lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). If the ledger holds others of the batch,
     `positions` holds the positions of these candidates in it.
 
-    The random numbers of a batch depend only on the seed and the batch's number. With `deterministic=True` batch b is proposed
+    The random numbers of a batch depend only on the seed and the batch's number. `ledger_changes_course` says whether the
+    candidates depend on what the ledger holds. With `deterministic=True` batch b is proposed
     from the outcomes of batches 0 to b - `lag`, in their order, whatever else has arrived: 1 worker and `lag` workers give the
     same candidates. Batches then have a fixed size.
 
@@ -82,6 +84,8 @@ class ArchitectureSearcher(Searcher):
 
     largest_batch = 10_000
     patience = Patience()
+    fixed_options: ClassVar[tuple[str, ...]] = ("space", "seed", "goals", "num_candidates")
+    """Arguments of the constructor that the platform or the class itself sets, so that a user cannot give them as options."""
 
     workers: int
     """Number of trials at once; the last candidates are shared among them."""
@@ -147,6 +151,24 @@ class ArchitectureSearcher(Searcher):
     def observe(self, observations: Sequence[Observation]) -> None:
         """Learn from observations; they hold only the metrics that are objectives."""
 
+    def draw(self, size: int, rng: np.random.Generator) -> list[Architecture]:
+        """Return the new and feasible candidates of the next batch, from `propose`; fewer than `size` if there are no more.
+
+        Args:
+            size: Number of candidates.
+            rng: Random generator of the batch.
+        """
+        return self._unique.draw(size, rng, self.goals, self.propose, self.reject)
+
+    @property
+    def ledger_changes_course(self) -> bool:
+        """Whether the candidates depend on which evaluations the ledger holds already.
+
+        Known outcomes arrive at once, so the next batch is proposed from other outcomes and may have another size. With
+        `deterministic=True` neither depends on when outcomes arrive.
+        """
+        return not self.deterministic
+
     def adopt(self, goals: Goals) -> None:
         """Replace the goals before anything is proposed.
 
@@ -181,10 +203,28 @@ class ArchitectureSearcher(Searcher):
         """
         return dict(options)
 
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        """Return options completed by those whose defaults depend on the number of candidates, for a run that gets more of them.
+
+        Args:
+            options: Options of the user.
+            num_candidates: Number of candidates with which the run was started.
+        """
+        return dict(options)
+
     @property
     def reserved_cpus(self) -> float:
         """Number of CPUs that `open` reserves, besides those of the trials."""
         return 0.0
+
+    def actor_requests(self, cpus: float) -> list[Request]:
+        """Return what each process reserves that `open` starts, besides the trials.
+
+        Args:
+            cpus: CPUs that the actors reserve together, at most `reserved_cpus`.
+        """
+        return []
 
     def open(self, cpus: float | None = None) -> None:
         """Start actors in the cluster, before the first suggestion.
@@ -378,7 +418,7 @@ class ArchitectureSearcher(Searcher):
     def _draw(self, number: int) -> _Batch:
         remaining = math.inf if self.num_candidates is None else self.num_candidates - self.num_proposed
         size = self.sizer.next(int(min(remaining, self.largest_batch, self.room())), self.workers)
-        candidates = self._unique.draw(size, np.random.default_rng([self.seed, number]), self.goals, self.propose, self.reject)
+        candidates = self.draw(size, np.random.default_rng([self.seed, number]))
         self.exhausted = self.exhausted or len(candidates) < size
         return _Batch(number, candidates, self._from_ledger(candidates))
 
@@ -400,11 +440,17 @@ class ArchitectureSearcher(Searcher):
         return replace(evaluation, metrics=metrics, curves={}, error=error)
 
     def _from_ledger(self, candidates: Sequence[Architecture]) -> dict[int, Evaluation]:
+        # The ledger may know the structure in another text, and what is learned from an outcome may depend on its text.
         keys = [self.space.key(architecture) for architecture in candidates]
-        return {position: self._seen(self.ledger[key]) for position, key in enumerate(keys) if key in self.ledger}
+        return {
+            position: replace(self._seen(self.ledger[key]), architecture=candidates[position])
+            for position, key in enumerate(keys)
+            if key in self.ledger
+        }
 
     def _complete(self, batch: _Batch, paid: set[int]) -> None:
         del self._batches[batch.number]
+        self.sizer.note(len(batch.candidates))
         observations = [
             Observation(batch.number, position, batch.known[position], position not in paid)
             for position in range(len(batch.candidates))

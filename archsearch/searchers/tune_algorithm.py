@@ -47,6 +47,7 @@ class TuneAlgorithm(ArchitectureSearcher):
         0
     """
 
+    fixed_options = (*ArchitectureSearcher.fixed_options, "algorithm")
     largest_batch = 10  # the algorithm gets outcomes only between batches
     patience = Patience(duplicates=20, infeasible=50)  # a suggestion costs tens of milliseconds
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean, wrong_kind
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean, nearest_first, wrong_kind
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.canonical import canonical_form, live_part
 from archsearch.spaces.cost import Cost
@@ -257,7 +257,7 @@ class SearchSpace(ABC):
         """
         for name, value in scale.items():
             if name not in self.scale_defaults:
-                known = ", ".join(self.scale_defaults) or "none"
+                known = ", ".join(nearest_first(str(name), self.scale_defaults)) or "none"
                 raise ConfigurationError(
                     f"scale: {self.name} has no setting {name!r}.{did_you_mean(name, self.scale_defaults)} Settings: {known}."
                 )

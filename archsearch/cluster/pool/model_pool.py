@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from archsearch.cluster.connection import connect
+from archsearch.cluster.placement import Request, require_room
 from archsearch.cluster.pool.actor import ModelActor
 from archsearch.cluster.pool.answer import Answer, PoolError, Reply
 from archsearch.cluster.pool.call import Call, CandidateCall, JobCall
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 # Ray keeps larger arguments with the program that started the actor; a restart after its end would not find them.
 _LARGEST_MODEL = 64 * 1024
+_NOTICE_SECONDS = 60.0
 
 _Result = TypeVar("_Result")
 
@@ -99,10 +102,12 @@ class ModelPool:
             chunk_seconds: Target duration of a chunk.
             chunk_size: Number of candidates in a chunk, so that chunks do not depend on measured speed; None measures.
             hang_seconds: An actor is killed when a chunk takes longer; None sets no limit.
-            start_seconds: Seconds to wait for the first actor.
+            start_seconds: Seconds to wait for the first actor. The nodes that an autoscaling cluster must add are waited for
+                without a limit.
 
         Raises:
-            ConfigurationError: An argument is out of range, or the function pickles to more than 64 KiB.
+            ConfigurationError: An argument is out of range, the function pickles to more than 64 KiB, or no node of the cluster
+                has room for an actor.
             PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
         """
         if not callable(model):
@@ -129,10 +134,12 @@ class ModelPool:
         connect()
         if shared and _is_there(layout):
             return cls.attach(name, branch)
+        lacking = require_room([Request("an actor of the pool", layout.cpus, layout.gpus, "cpus", "gpus")])
         registry = _make_registry(layout)
         handles = [_make_actor(layout, index, pickled) for index in range(actors)]
         pool = cls(layout, branch, registry, handles, owner=True)
         try:
+            pool._wait_for_nodes(lacking)
             pool._dispatcher.ready.result(timeout=start_seconds)
         except (NotInTime, PoolError) as error:
             pool.shutdown()
@@ -164,6 +171,13 @@ class ModelPool:
                 f"name: no model pool {name!r} is in this cluster ({first_line(error)}); start it, or give the name of one."
             ) from error
         return cls(layout, branch, registry, handles, owner=False)
+
+    def _wait_for_nodes(self, lacking: str) -> None:
+        """Wait for the first actor as long as an autoscaling cluster adds the node for it, and say so each minute."""
+        while lacking and not self._dispatcher.ready.done():
+            logger.warning("pool %s: waiting until the cluster has added room for %s", self.name, lacking)
+            with suppress(NotInTime):
+                self._dispatcher.ready.result(timeout=_NOTICE_SECONDS)
 
     def __reduce__(self) -> tuple[Callable[[str, str], ModelPool], tuple[str, str]]:
         return ModelPool.attach, (self.name, self.branch)

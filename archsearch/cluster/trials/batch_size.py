@@ -43,6 +43,14 @@ class BatchSizer:
             self._cost = cost if self._cost is None else 0.5 * (self._cost + cost)
         self._last = max(self._last, size)
 
+    def note(self, size: int) -> None:
+        """Note the size of a finished batch, whoever has evaluated its candidates.
+
+        With an assumed cost the sizes then do not depend on what the ledger holds. A measured cost is one of evaluations alone.
+        """
+        if not self._measures:
+            self._last = max(self._last, size)
+
     def next(self, remaining: int, workers: int = 1) -> int:
         """Return the size of the next batch; the last `remaining` candidates are shared among the workers."""
         if self.fixed is not None:

@@ -14,13 +14,16 @@ import pyarrow.parquet as pq
 
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
+from archsearch.evaluators.options import options_of
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
 from archsearch.platform.comparison.tracking import track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
+from archsearch.platform.preparation import check_searcher_options
 from archsearch.platform.result import SearchResult
 from archsearch.platform.run_folder import RunFolder
+from archsearch.searchers import get, names
 
 _DEFAULT_SEARCHERS = ("random", "evolution")
 
@@ -54,8 +57,6 @@ def compare(
         >>> comparison = compare(preset="papers", evaluator="table:digits201", num_candidates=60, seeds=2)
         >>> print(comparison.cost_table())
     """
-    from archsearch.searchers import get, names
-
     check_kind("searchers", searchers, (list, tuple, type(None)), "a list of names, such as ['random', 'evolution']")
     check_kind("preset", preset, (str, type(None)), "the name of a preset")
     check_kind("seeds", seeds, (int, type(None)), "a whole number")
@@ -72,6 +73,8 @@ def compare(
         get(searcher)
     base = from_mapping(settings, origin="compare")
     _check_owners(base.searcher_options, {*searchers, *names()})
+    for searcher in searchers:  # a mistake in the options of the last searcher must not show after hours
+        _check_options(searcher, searchers, base, study or "")
     study = study or f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     comparison = Comparison(study, tuple(_outcomes(base, searchers, seeds, study, progress)), _folder(base, f"{study}-report"))
     _write(comparison)
@@ -110,6 +113,18 @@ def _options(searcher: str, base: SearchConfiguration, study: str) -> dict[str, 
     shared = {name: value for name, value in given.items() if "." not in name}
     named = {name.removeprefix(f"{searcher}."): value for name, value in given.items() if name.startswith(f"{searcher}.")}
     return {**chosen, **shared, **named}
+
+
+def _check_options(searcher: str, searchers: Sequence[str], base: SearchConfiguration, study: str) -> None:
+    """Raise ConfigurationError for options that a searcher does not have; one that others have needs the name of its searcher."""
+    kind = get(searcher)
+    for name in base.searcher_options:
+        owners = [other for other in searchers if name in options_of(get(other), get(other).fixed_options)]
+        if "." not in name and owners and searcher not in owners:
+            raise ConfigurationError(
+                f"searcher_options: {searcher} has no option {name!r}. Name the searcher that has it, such as {owners[0]}.{name}."
+            )
+    check_searcher_options(searcher, kind, _options(searcher, base, study))
 
 
 def _check_owners(options: Mapping[str, Any], searchers: Set[str]) -> None:

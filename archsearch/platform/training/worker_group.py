@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archsearch import cluster
+from archsearch.cluster.placement import Request, require_room
 from archsearch.cluster.process_group import run_group
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
@@ -34,13 +35,14 @@ def run_by_workers(
         device: `auto` takes GPUs if the cluster has any, `cuda` takes GPUs, `cpu` none.
 
     Raises:
-        ConfigurationError: There is no checkpoint, or the cluster has too few CPUs or GPUs.
+        ConfigurationError: There is no checkpoint, or the workers do not fit on the cluster at once.
         RunError: The loss became infinite, the checkpoint cannot be written, or workers failed again and again.
     """
     if training.checkpoint is None:
         raise ConfigurationError(f"checkpoint: expected a file in a folder that all {workers} workers share; got None.")
     cluster.connect()
-    gpus = _check_resources(workers, cpus_per_worker, device)
+    gpus = _takes_gpus(device)
+    require_room([Request("a worker of the training", cpus_per_worker, float(gpus), gpu_setting="device")] * workers)
     import ray
     from ray.util.queue import Queue
 
@@ -66,23 +68,11 @@ def run_by_workers(
         queue.shutdown()
 
 
-def _check_resources(workers: int, cpus_per_worker: float, device: str) -> bool:
-    """Return whether each worker takes a GPU.
-
-    Raises:
-        ConfigurationError: The cluster has too few CPUs or GPUs.
-    """
+def _takes_gpus(device: str) -> bool:
+    """Return whether each worker takes a GPU."""
     import ray
 
-    total = ray.cluster_resources()
-    gpus = device.startswith("cuda") or (device == "auto" and total.get("GPU", 0) > 0)
-    for name, each in (("CPU", cpus_per_worker), ("GPU", float(gpus))):
-        if workers * each > total.get(name, 0):
-            raise ConfigurationError(
-                f"workers: expected a cluster with {workers * each:g} {name}s for {workers} workers; it has "
-                f"{total.get(name, 0):g}. Take fewer workers, or another device."
-            )
-    return gpus
+    return device.startswith("cuda") or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
 
 def _train(config: Mapping[str, Any]) -> None:

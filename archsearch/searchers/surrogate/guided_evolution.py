@@ -19,7 +19,8 @@ class GuidedEvolution(SurrogateSearcher):
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
-        initial: Number of random candidates before the first fit.
+        initial: Number of random candidates before the first fit; None takes 10, but at most half of
+            `num_candidates`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random.
         population: Number of children in a generation of the inner evolution.
@@ -30,12 +31,14 @@ class GuidedEvolution(SurrogateSearcher):
         **settings: As for `SurrogateSearcher`.
     """
 
+    usual_initial = 10
+
     def __init__(
         self,
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int = 10,
+        initial: int | None = None,
         stage_size: int = 5,
         explore: float = 0.1,
         population: int = 200,

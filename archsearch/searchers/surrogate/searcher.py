@@ -7,10 +7,11 @@ import uuid
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
@@ -43,7 +44,8 @@ class SurrogateSearcher(ArchitectureSearcher):
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
-        initial: Number of random candidates before the first fit.
+        initial: Number of random candidates before the first fit; None takes `usual_initial`, but at most half of
+            `num_candidates`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
         actors: Number of actors of the pool; a shared pool that exists keeps its number.
@@ -70,7 +72,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int = 20,
+        initial: int | None = None,
         stage_size: int = 10,
         explore: float = 0.0,
         actors: int = 1,
@@ -79,6 +81,9 @@ class SurrogateSearcher(ArchitectureSearcher):
         pool: str | None = None,
         **settings: Any,
     ) -> None:
+        given = settings.get("num_candidates")
+        budget = given if isinstance(given, int) else None  # other types are refused by the base class
+        initial = self.first_stage(budget) if initial is None else initial
         for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
             check_whole_number(name, value)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
@@ -100,9 +105,37 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._stage_end = initial
         self._stale = 0
         self._rejoins = False
+        if budget is not None and (warning := self.budget_warning(budget)):
+            logger.warning("%s", warning)
+
+    @classmethod
+    def first_stage(cls, num_candidates: int | None) -> int:
+        """Return the default of `initial`: `usual_initial`, but at most half of the candidates of the search."""
+        return cls.usual_initial if num_candidates is None else max(1, min(cls.usual_initial, num_candidates // 2))
+
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        return {"initial": cls.first_stage(num_candidates), **options}
+
+    def budget_warning(self, num_candidates: int) -> str:
+        """Return a sentence if the surrogate chooses fewer candidates than are drawn at random before it; else an empty string."""
+        chosen = num_candidates - self.initial
+        if chosen >= self.initial:
+            return ""
+        if chosen <= 0:
+            return (
+                f"initial: all {num_candidates} candidates are drawn at random, because the first fit follows after {self.initial}; "
+                f"the surrogate chooses none. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
+            )
+        return (
+            f"initial: the first {self.initial} of {num_candidates} candidates are drawn at random; the surrogate chooses only "
+            f"{chosen}. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
+        )
 
     # Methods for subclasses
 
+    usual_initial: ClassVar[int] = 20
+    """Number of random candidates before the first fit in a search that is long enough."""
     chunk_size: int | None = None
     """Number of candidates that an actor scores together, for reproducible rounding errors; None lets the pool choose it."""
 
@@ -151,6 +184,11 @@ class SurrogateSearcher(ArchitectureSearcher):
     @property
     def reserved_cpus(self) -> float:
         return 0.0 if self.gpus or self.pool_name else float(self.actors * self.threads)
+
+    def actor_requests(self, cpus: float) -> list[Request]:
+        if self.pool_name:
+            return []  # it may be there already, and its resources taken; else `ModelPool` checks them
+        return [Request("an actor of the searcher", cpus / self.actors, self.gpus, "threads", "gpus")] * self.actors
 
     def open(self, cpus: float | None = None) -> None:
         if self._pool is not None:

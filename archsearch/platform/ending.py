@@ -1,0 +1,87 @@
+"""How a search ended: what ended it, what was given up, and the command that goes on."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from archsearch.platform.units import duration
+
+Reason = Literal["complete", "time", "exhausted", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a search ended.
+
+    Args:
+        reason: `complete` if all candidates have an outcome, `time` if the time budget ended it, `exhausted` if the space has no
+            more candidates, `stopped` after Ctrl-C, `failed` after an error.
+        evaluated: Number of candidates with an outcome.
+        wanted: Number of candidates that the search was to propose.
+        given_up: Number of candidates whose evaluation had begun, or was to begin next, and is lost.
+        seconds: Seconds of evaluating and proposing in this session.
+        time_budget: The time budget, seconds; None if there was none.
+        idle: Whether there was nothing to do: all candidates had an outcome before.
+    """
+
+    reason: Reason
+    evaluated: int
+    wanted: int
+    given_up: int = 0
+    seconds: float = 0.0
+    time_budget: float | None = None
+    idle: bool = False
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the time budget ended the search before any candidate had an outcome."""
+        return self.reason == "time" and not self.evaluated
+
+    def headline(self) -> str:
+        """Return what ended the search, in a few words; empty if it did all it was to do."""
+        if self.reason == "time":
+            return f"ended by the time budget of {_seconds(self.time_budget)}"
+        return {
+            "exhausted": "ended because the space has no more candidates",
+            "stopped": "stopped",
+            "failed": "ended by an error",
+        }.get(self.reason, "")
+
+    def text(self, run: Path) -> str:
+        """Return the sentences for the end of the output; empty if the search did all it was to do.
+
+        Args:
+            run: Folder of the run, for the command that goes on.
+        """
+        resume = f"archsearch resume {shlex.quote(str(run))}"
+        if self.idle:
+            return (
+                f"Nothing left to do: {self.evaluated} of {self.wanted} candidates are evaluated.\n"
+                f"More:      {resume} --candidates {2 * self.wanted}"
+            )
+        if self.reason == "exhausted":
+            return (
+                f"The search ended after {self.evaluated} of {self.wanted} candidates: the space has no more that are new and satisfy "
+                "the constraints."
+            )
+        if self.reason != "time":
+            return ""
+        lines = [
+            f"The time budget of {_seconds(self.time_budget)} ended the search after {duration(self.seconds)}: "
+            f"{self.evaluated} of {self.wanted} candidates are evaluated."
+        ]
+        if self.given_up:
+            lines.append(f"Given up:  {self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} in progress.")
+        if self.found_nothing:
+            lines.append("No evaluation was finished in this time; take a larger budget, fewer epochs or smaller networks.")
+            return "\n".join([*lines, f"Go on:     {resume} --time-budget none   (without a limit, or with a number of seconds)"])
+        return "\n".join(
+            [*lines, f"Go on:     {resume}   (another {_seconds(self.time_budget)}; --time-budget none sets no limit)"]
+        )
+
+
+def _seconds(budget: float | None) -> str:
+    return f"{budget:g} s"
