@@ -22,6 +22,7 @@ import numpy as np
 
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.plain_number import shown
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.fresh_process import in_fresh_process
 from archsearch.spaces.nasbench201 import NASBench201
@@ -65,6 +66,7 @@ class EvaluatorConformance:
         space = self.make_space()
         evaluator, candidates = self.make_evaluator(space), self.candidates(space)
         evaluations = evaluator.evaluate(candidates)
+        check_returned(evaluations, len(candidates))
         assert [evaluation.architecture for evaluation in evaluations] == candidates, "evaluations are in another order"
         assert evaluator.evaluate([]) == []
         for evaluation in evaluations:
@@ -79,6 +81,7 @@ class EvaluatorConformance:
         evaluator, failing = pair
         first, second, *_ = self.candidates(space)
         evaluations = evaluator.evaluate([first, failing, second])
+        check_returned(evaluations, 3)
         for evaluation in evaluations:
             check_evaluation(space, evaluation)
         assert [evaluation.architecture for evaluation in evaluations] == [first, failing, second]
@@ -151,6 +154,14 @@ class EvaluatorConformance:
 
     def _scores(self, evaluator: Evaluator, candidates: Sequence[Architecture]) -> list[float]:
         return [evaluation.score for evaluation in evaluator.evaluate(candidates)]
+
+
+def check_returned(returned: object, count: int) -> None:
+    """Assert that an evaluator returned a list of so many evaluations."""
+    assert isinstance(returned, list), f"expected a list of evaluations; got {shown(returned)}"
+    assert len(returned) == count, f"expected {count} evaluations, one for each candidate; got {len(returned)}"
+    for each in returned:
+        assert isinstance(each, Evaluation), f"expected an Evaluation; got {shown(each)}"
 
 
 def check_evaluation(space: SearchSpace, evaluation: Evaluation) -> None:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from archsearch.evaluators.plain_number import plain_number, shown
 from archsearch.spaces import Architecture
+
+_NUMBER = "expected a number, or an array or tensor of one"
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Score, metrics and cost of evaluating one architecture.
 
+    Numbers of other libraries (numpy scalars, tensors of one element, decimals) become floats. A score that is no finite number,
+    or a metric, duration or curve that is no number, makes the evaluation a failed one whose error names it; nothing is raised,
+    so the other evaluations of a batch count.
+
     Args:
         architecture: The architecture.
         key: Its canonical identity, `space.key(architecture)`.
         score: Higher is better; a fraction 0..1 for accuracies. NaN when the evaluation failed.
-        metrics: Further figures by name. Those for which `is_report_only` is True are never shown to a searcher.
+        metrics: Further figures by name; NaN where one is not known. Those for which `is_report_only` is True are never shown to
+            a searcher.
         seconds: Duration of the evaluation; for a benchmark table the recorded training time.
         error: Reason of a failure; None if the evaluation succeeded.
         curves: Figures by epoch, such as the validation accuracy, or by exit.
@@ -39,6 +48,44 @@ class Evaluation:
     error: str | None = None
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self._is_plain():  # the usual case, for searches of 100,000 look-ups
+            object.__setattr__(self, "metrics", dict(self.metrics))  # the evaluator may use its mapping again
+            return
+        problems: list[str] = []
+        score = plain_number(self.score)
+        if score is None:
+            problems.append(f"score: {_NUMBER}; got {shown(self.score)}")
+        elif not math.isfinite(score) and self.error is None:
+            problems.append(f"score: expected a finite number; got {score}")
+        seconds = plain_number(self.seconds)
+        if seconds is None or not 0.0 <= seconds < math.inf:
+            problems.append(f"seconds: expected a number of at least 0; got {shown(self.seconds)}")
+            seconds = 0.0
+        metrics = _numbers("metrics", self.metrics, problems)
+        curves = _curves(self.curves, problems)
+        error = self.error if self.error is None or type(self.error) is str else str(self.error)
+        if problems and error is None:
+            error, score = "; ".join(problems), math.nan
+        plain = (math.nan if score is None else score, metrics, seconds, error and _encodable(error), curves)
+        for name, value in zip(("score", "metrics", "seconds", "error", "curves"), plain, strict=True):
+            object.__setattr__(self, name, value)
+
+    def _is_plain(self) -> bool:
+        """Return whether the evaluation is a success of floats alone, without curves."""
+        metrics: Any = self.metrics
+        curves: Any = self.curves
+        return (
+            type(self.score) is type(self.seconds) is float
+            and math.isfinite(self.score)
+            and 0.0 <= self.seconds < math.inf
+            and self.error is None
+            and type(curves) is dict
+            and not curves
+            and type(metrics) is dict
+            and all(type(name) is str and name.isascii() and type(value) is float for name, value in metrics.items())
+        )
+
     @property
     def ok(self) -> bool:
         """Whether the evaluation succeeded with a finite score."""
@@ -54,3 +101,54 @@ def is_report_only(metric: str) -> bool:
         (True, False)
     """
     return "test" in metric.split("_")
+
+
+def _numbers(what: str, given: Any, problems: list[str]) -> dict[str, float]:
+    """Return the numbers by name; add a sentence to `problems` for each other value."""
+    if not isinstance(given, Mapping):
+        problems.append(f"{what}: expected numbers by name; got {shown(given)}")
+        return {}
+    numbers: dict[str, float] = {}
+    for name, value in given.items():
+        number = value if type(value) is float else plain_number(value)
+        if not _is_name(name):
+            problems.append(f"{what}: expected names that are strings; got {shown(name)}")
+        elif number is None:
+            problems.append(f"metric {name!r}: {_NUMBER}; got {shown(value)}")
+        else:
+            numbers[name] = number
+    return numbers
+
+
+def _curves(given: Any, problems: list[str]) -> dict[str, tuple[float, ...]]:
+    """Return the curves as tuples of floats; add a sentence to `problems` for each that is none."""
+    if not isinstance(given, Mapping):
+        problems.append(f"curves: expected sequences of numbers by name; got {shown(given)}")
+        return {}
+    curves: dict[str, tuple[float, ...]] = {}
+    for name, values in given.items():
+        numbers = [plain_number(value) for value in _elements(values)]
+        if not _is_name(name):
+            problems.append(f"curves: expected names that are strings; got {shown(name)}")
+        elif None in numbers:
+            problems.append(f"curve {name!r}: expected a sequence of numbers; got {shown(values)}")
+        else:
+            curves[name] = tuple(number for number in numbers if number is not None)
+    return curves
+
+
+def _elements(values: Any) -> Iterable[Any]:
+    """Return the elements of a sequence, an array or a tensor; one that is no number where there are none."""
+    try:
+        return (None,) if isinstance(values, str | bytes | Mapping) else tuple(values)
+    except Exception:
+        return (None,)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _encodable(name) == name
+
+
+def _encodable(text: str) -> str:
+    """Return a text that files can hold: without halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode("utf-8")

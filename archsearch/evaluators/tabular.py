@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigurationError, TableError, check_kind, unknown_name
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.tables.columns import is_cost
+from archsearch.evaluators.tables.columns import is_cost, spans_percent
 from archsearch.evaluators.tables.content import TableContent
 from archsearch.evaluators.tables.in_memory import InMemoryContent
 from archsearch.evaluators.tables.installed import (
@@ -87,7 +87,9 @@ class TabularEvaluator(Evaluator):
         if not np.isfinite(scores).any():
             raise TableError(f"score: the column {score!r} of {self.name} holds no number; choose another column.")
         if percent is None:
-            percent = not isinstance(self._content, MappedContent) and 1.0 < float(np.nanmax(scores)) <= 100.0
+            percent = not isinstance(self._content, MappedContent) and spans_percent(
+                scores[np.isfinite(scores) & (scores >= 0.0)]
+            )
         self._divisor = 100.0 if percent else 1.0
 
     @classmethod

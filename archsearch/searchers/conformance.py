@@ -287,6 +287,23 @@ class _AnySearcher:
             failed = {str(row.evaluation.architecture) for row in loop.searcher.history if not row.evaluation.ok}
             assert failed == {text for text in loop.candidates if loop.evaluation_fails(text)}
 
+    def test_scores_that_are_no_numbers_fail_their_candidates(self) -> None:
+        loop = self.loop()
+        good = loop.score
+        odd: list[Any] = [None, "0.5", math.inf, [0.5], {"acc": 0.5}, True]
+
+        def score(architecture: Architecture) -> Any:
+            chosen = sum(str(architecture).encode())
+            return odd[chosen // 2 % len(odd)] if chosen % 2 == 0 else np.float32(good(architecture))
+
+        loop.score = score
+        loop.run()
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        failed = {str(row.evaluation.architecture) for row in loop.searcher.history if not row.evaluation.ok}
+        assert failed == {text for text in loop.candidates if _is_multiple(2, text)}
+        errors = [row.evaluation.error or "" for row in loop.searcher.history if not row.evaluation.ok]
+        assert all("score" in error for error in errors), errors
+
     # Goals
 
     def test_constraints_are_kept(self) -> None:

@@ -18,9 +18,10 @@ from ray.tune.search import Searcher
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster.placement import Request
 from archsearch.cluster.trials.batch_size import BatchSizer
-from archsearch.errors import RunError, check_kind, check_whole_number
+from archsearch.errors import RunError, check_kind, check_whole_number, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.plain_number import plain_number
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.observation import (
     Observation,
@@ -271,7 +272,7 @@ class ArchitectureSearcher(Searcher):
         for index, position in enumerate(positions):
             batch.known[position] = self._evaluation(batch.candidates[position], outcome, index)
         if outcome:
-            self.sizer.observe(len(positions), float(outcome.get("batch_seconds", sum(outcome["seconds"]))))
+            self.sizer.observe(len(positions), _batch_seconds(outcome))
         self._complete(batch, paid=set(positions))
         self.seconds += time.perf_counter() - started
 
@@ -426,11 +427,13 @@ class ArchitectureSearcher(Searcher):
         key = self.space.key(architecture)
         if outcome is None:
             return Evaluation(architecture, key, math.nan, {}, 0.0, "the trial died")
-        metrics = {
-            name: float(values[index]) for name, values in zip(self.goals.metrics, outcome.get("metrics", []), strict=True)
-        }
-        score, seconds, error = outcome["scores"][index], outcome["seconds"][index], outcome["errors"][index]
-        return self._seen(Evaluation(architecture, key, float(score), metrics, float(seconds), error))
+        try:
+            metrics = {name: values[index] for name, values in zip(self.goals.metrics, outcome.get("metrics", []), strict=True)}
+            score, seconds, error = outcome["scores"][index], outcome["seconds"][index], outcome["errors"][index]
+        except (IndexError, KeyError, TypeError, ValueError) as problem:
+            why = f"the trial's result has no scores, seconds, errors and metrics for candidate {index} ({first_line(problem)})"
+            return Evaluation(architecture, key, math.nan, {}, 0.0, why)
+        return self._seen(Evaluation(architecture, key, score, metrics, seconds, error))
 
     def _seen(self, evaluation: Evaluation) -> Evaluation:
         """Return the part of an evaluation that a searcher may see; without the metric of an objective it counts as failed."""
@@ -470,6 +473,12 @@ class ArchitectureSearcher(Searcher):
             self.observe(self._undelivered.pop(self._next_delivery, []))
             self._next_delivery += 1
         return True
+
+
+def _batch_seconds(outcome: Mapping[str, Any]) -> float:
+    """Return the duration of a batch, or where it is not told the sum of those of its candidates."""
+    told = plain_number(outcome.get("batch_seconds"))
+    return sum(plain_number(each) or 0.0 for each in outcome.get("seconds", [])) if told is None else told
 
 
 def _ignore(observations: Sequence[Observation]) -> None:

@@ -113,6 +113,22 @@ class Silent(Plain):
         return float("nan")
 
 
+class Short(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return super().evaluate(architectures)[:3]
+
+
+class Empty(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [None for _ in architectures]  # type: ignore[misc]
+
+
+class Worded(Plain):
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        words: Any = {"device": "cpu"}
+        return [Evaluation(each, self.space.key(each), 0.5, words) for each in architectures]
+
+
 class Raising(Plain):
     def score(self, architecture: Architecture) -> float:
         if set(self.space.genotype(architecture)) == {1}:
@@ -138,7 +154,10 @@ class Seeded(Plain):
         (Wandering, "test_evaluating_again_gives_the_same", "the same evaluator gives another score"),
         (Sorting, "test_one_evaluation_for_each_candidate_in_order", "evaluations are in another order"),
         (WrongKeys, "test_one_evaluation_for_each_candidate_in_order", "the key is not that of the space"),
-        (Silent, "test_one_evaluation_for_each_candidate_in_order", "neither a finite score nor an error"),
+        (Silent, "test_one_evaluation_for_each_candidate_in_order", "score: expected a finite number; got nan"),
+        (Short, "test_one_evaluation_for_each_candidate_in_order", "expected 4 evaluations, one for each candidate; got 3"),
+        (Empty, "test_one_evaluation_for_each_candidate_in_order", "expected an Evaluation; got None"),
+        (Worded, "test_one_evaluation_for_each_candidate_in_order", "metric 'device': expected a number.*; got 'cpu'"),
         (Relative, "test_order_and_batches_do_not_matter", "the size of batches changes scores"),
         (Seeded, "test_seed_is_kept_apart_from_the_fingerprint", "the seed is part of the fingerprint"),
         (Plain, "test_fingerprint_names_the_settings", "other settings have another fingerprint"),

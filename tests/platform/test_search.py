@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
@@ -301,3 +302,47 @@ def test_goals_that_cannot_be_met_stop_before_anything_is_made(storage: Path, ta
     with pytest.raises(ConfigurationError, match="objectives: figure: expected one of .* got 'latency'"):
         run_search(objectives=["accuracy", "-latency"], **settings)
     assert not folder.exists()
+
+
+class Careless(Evaluator):
+    """Returns what careless evaluators return: for some candidates no number as the score or as a metric."""
+
+    odd: Sequence[Any] = (None, "0.9", [0.9], {"top1": 0.9}, float("inf"), True)
+
+    @property
+    def task(self) -> str:
+        return "careless"
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"kind": "careless"}
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [self._evaluate(architecture) for architecture in architectures]
+
+    def _evaluate(self, architecture: Architecture) -> Evaluation:
+        key = self.space.key(architecture)
+        good = int(key[:4], 16) / 65536
+        odd = self.odd[int(key[4:8], 16) % len(self.odd)]
+        score, size = {0: (odd, 1.0), 1: (good, odd)}.get(int(key[8:12], 16) % 4, (np.float32(good), np.int64(1)))
+        return Evaluation(architecture, key, score, {"size": size}, 0.01)
+
+
+@pytest.mark.slow
+def test_scores_and_metrics_that_are_no_numbers_fail_their_candidates(tmp_path: Path) -> None:
+    """Of an evaluator that is careless in a batch of 12, the good candidates count, and no process dies."""
+    evaluator = Careless(spaces.get("nasbench201"))
+    result = run_search(
+        "nasbench201", "random", evaluator, num_candidates=36, batch_size=12, storage=tmp_path, tracking="off", workers=1,
+        progress=False, report=False,
+    )  # fmt: skip
+    rows = result.evaluations.to_pylist()
+    for row in rows:
+        kind = int(row["key"][8:12], 16) % 4
+        inf_as_metric = kind == 1 and int(row["key"][4:8], 16) % 6 == 4  # infinity is a number
+        if kind > 1 or inf_as_metric:
+            assert (row["error"], row["score"]) == (None, pytest.approx(int(row["key"][:4], 16) / 65536))
+        else:
+            assert row["error"].startswith("score: expected a" if kind == 0 else "metric 'size': expected a number")
+            assert math.isnan(row["score"])
+    assert {row["error"] is None for row in rows} == {True, False}
+    assert len(result.top(100)) == sum(row["error"] is None for row in rows)

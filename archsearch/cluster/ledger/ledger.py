@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,13 +71,18 @@ class Ledger:
     def append(self, run: str, batch: int, evaluations: Sequence[tuple[int, Evaluation]]) -> None:
         """Write evaluations of one batch, each with its position in the batch, as a new part.
 
+        A metric that is no number makes its evaluation a failed one, whose error names the metric.
+
         Raises:
             LedgerError: The part cannot be written; no incomplete part is left.
         """
         if not evaluations:
             return
-        rows = [self._row(run, batch, position, evaluation) for position, evaluation in evaluations]
-        table = pa.Table.from_pylist(rows, schema=SCHEMA)
+        try:
+            table = self._table(run, batch, evaluations)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            # A metric was added after the evaluation was made; checked again, it becomes a failure that names the metric.
+            table = self._table(run, batch, [(position, replace(evaluation)) for position, evaluation in evaluations])
         self._written.append(self._parts.write(f"{_prefix(run, batch)}{time.time_ns():020d}~", table))
         if len(self._written) >= MOST_PARTS:
             self._merge_written()
@@ -119,6 +125,10 @@ class Ledger:
             merge(self._parts, written, level=1)
         except LedgerError as error:  # the evaluations themselves are recorded
             logger.warning("the parts of the ledger stay small: %s", error)
+
+    def _table(self, run: str, batch: int, evaluations: Sequence[tuple[int, Evaluation]]) -> pa.Table:
+        rows = [self._row(run, batch, position, evaluation) for position, evaluation in evaluations]
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
 
     def _row(self, run: str, batch: int, position: int, evaluation: Evaluation) -> dict[str, object]:
         return {

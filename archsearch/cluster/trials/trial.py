@@ -13,6 +13,7 @@ from ray import tune
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.trials.attempts import Attempt, AttemptNote
 from archsearch.errors import ArchSearchError, check_kind
+from archsearch.evaluators.batch_outcome import checked_batch
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture
@@ -44,10 +45,13 @@ class BatchTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         started = time.perf_counter()
         try:
-            evaluations = self._evaluations()
+            return self._result(self._evaluations(), started)
         except Exception as error:
             kind, text = type(error).__name__, str(error)
             return {"score": -math.inf, "broken": (kind, text), "done": True}
+
+    def _result(self, evaluations: Sequence[Evaluation], started: float) -> dict[str, Any]:
+        """Return the outcomes of the batch for the searcher."""
         good = [evaluation.score for evaluation in evaluations if evaluation.ok]
         return {
             "score": max(good, default=-math.inf),
@@ -148,9 +152,9 @@ def _evaluate_chunks(
 
 
 def _evaluate(evaluator: Evaluator, architectures: Sequence[Architecture]) -> list[Evaluation]:
-    """Return one evaluation for each architecture; an exception fails only the architecture that raised it."""
+    """Return one evaluation for each architecture; an exception, or what is no evaluation, fails only its architecture."""
     try:
-        return evaluator.evaluate(architectures)
+        return checked_batch(evaluator, architectures, evaluator.evaluate(architectures))
     except ArchSearchError:
         raise  # its cause is the evaluator's data or settings, not the candidate
     except Exception as error:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ARCHITECTURE, SECONDS = "architecture", "seconds"
+ROUNDING = 0.005
+"""How far rounding may lift an accuracy above 1."""
 
 _COSTS = {"params", "parameters", "macs", "flops", "latency", "energy"}
 _RESULTS = {"acc", "accuracy", "loss", "error", "score", "seconds"}
@@ -51,11 +53,29 @@ def is_accuracy(column: str) -> bool:
 
 
 def in_percent(column: str, values: NDArray[Any]) -> bool:
-    """Return whether a column is taken to hold percent: accuracies by name, all from 0 to 100, and one at least above 1."""
-    if not is_accuracy(column):
-        return False
+    """Return whether a column is taken to hold percent: accuracies by name, all from 0 to 100, and one at least above 1.
+
+    Rounding may lift 1 to 1.005 and 100 to 100.5.
+    """
+    return is_accuracy(column) and spans_percent(values)
+
+
+def spans_percent(values: NDArray[Any]) -> bool:
+    """Return whether all values that are numbers are percent: from 0 to 100, and one at least above 1, apart from rounding."""
     finite = values[np.isfinite(values)].astype(np.float64)
-    return bool(len(finite) and finite.min() >= 0.0 and 1.0 < finite.max() <= 100.0)
+    return bool(len(finite) and finite.min() >= 0.0 and 1.0 + ROUNDING < finite.max() <= 100.0 * (1.0 + ROUNDING))
+
+
+def failure_mark(column: str, values: NDArray[Any]) -> float | None:
+    """Return the negative number, such as -1, that stands for failed trainings in a column of accuracies, or None.
+
+    It is the only negative value of the column, a whole number, and the others are fractions or percent.
+    """
+    finite = values[np.isfinite(values)].astype(np.float64)
+    marks, others = np.unique(finite[finite < 0.0]), finite[finite >= 0.0]
+    if not is_accuracy(column) or len(marks) != 1 or not len(others) or others.max() > 100.0 * (1.0 + ROUNDING):
+        return None
+    return float(marks[0]) if marks[0] == np.round(marks[0]) else None
 
 
 def words_of(column: str) -> set[str]:

@@ -22,6 +22,9 @@ class TableDraft:
         chance: Score of a random guess, a fraction.
         cost: Arguments of `space.cost` for the networks of the table.
         columns: Meaning of each column, with its unit, by name.
+        fractions: Columns of accuracies that are known to be fractions, such as those written with percent signs.
+        places: Row of the source for each of the rows, counted as a spreadsheet does; empty where they are the same from 0.
+        notes: What was left out or guessed when the source was read.
     """
 
     space: str
@@ -31,6 +34,13 @@ class TableDraft:
     chance: float = 0.0
     cost: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    fractions: frozenset[str] = frozenset()
+    places: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def place(self, row: int) -> str:
+        """Return the name of a row for messages."""
+        return f"row {self.places[row]} (the header is row 1)" if self.places else f"row {row}"
 
 
 Progress = Callable[[int, int], None]

@@ -80,6 +80,7 @@ def install(
     *,
     percent: Collection[str] | None = None,
     drop_missing: bool = False,
+    average_seeds: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Path, TableCard]:
     """Check a table and write it where evaluators find it by its name; an imported table of that name is replaced.
@@ -89,6 +90,7 @@ def install(
         name: Name of the table.
         percent: As for `checks.check`.
         drop_missing: Whether rows without a score are left out; else they are an error.
+        average_seeds: Whether rows of one architecture are averaged; else they are an error.
         progress: Called every 5,000 rows with the numbers of rows checked and of all rows.
 
     Returns:
@@ -99,7 +101,14 @@ def install(
         ConfigurationError: The name is not allowed, or the space is unknown.
     """
     path = new_path(name)
-    checked = check(draft, get(draft.space), percent=percent, drop_missing=drop_missing, progress=progress)
+    checked = check(
+        draft,
+        get(draft.space),
+        percent=percent,
+        drop_missing=drop_missing,
+        average_seeds=average_seeds,
+        progress=progress,
+    )
     return path, write_layout(checked, draft, path)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 
-from archsearch.errors import TableError, first_line, unknown_name
+from archsearch.errors import TableError, unknown_name
 from archsearch.evaluators.evaluation import is_report_only
 from archsearch.evaluators.tables.columns import ARCHITECTURE, SECONDS, is_accuracy
+from archsearch.evaluators.tables.csv_file import SPREADSHEETS, SUFFIXES, check_names, read_csv, without_index
 from archsearch.evaluators.tables.draft import TableDraft
 from archsearch.evaluators.tables.parquet_file import read_parquet
+from archsearch.evaluators.tables.written_numbers import read_numbers
 
 _PREFERRED = "valid_accuracy"
 
@@ -25,21 +27,31 @@ def read_plain_file(
     score: str | None = None,
     seconds: str | None = None,
     rename: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+    missing: Collection[str] = (),
 ) -> TableDraft:
     """Return the table of a CSV file (with a header) or a Parquet file.
 
+    Numbers may be written as `csv_file` and `written_numbers` describe: with semicolons and decimal commas, percent signs,
+    thousands separators and marks of missing values, and beside the index column of pandas.
+
     Args:
-        path: The file, ending in `.csv` or `.parquet`.
+        path: The file, ending in `.csv`, `.tsv`, `.txt` or `.parquet`.
         space: Name of the space of its architectures.
         architecture: Column of the architectures' texts.
         score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data.
         seconds: Column of the cost of each evaluation when it was made, if it is not called `seconds`.
         rename: New names of columns, by the old ones; `score` may be named by either.
+        decimal: Decimal separator of numbers that are written as texts, `.` or `,`; None finds it.
+        missing: Further texts that mean that there is no value, such as `failed`.
 
     Raises:
-        TableError: The file is missing or cannot be read, or a column is missing or named twice.
+        TableError: The file is missing or cannot be read, a column is missing or named twice, or a number is none.
     """
-    rows = _read(path, architecture)
+    if decimal not in (None, ".", ","):
+        raise TableError(f"decimal: expected '.' or ','; got {decimal!r}.")
+    keep = {name for name in (architecture, score, seconds, *(rename or {})) if name}
+    rows, places, semicolons, notes = _read(path, architecture, keep)
     names = {name: name for name in rows.column_names}
     special = {architecture: ARCHITECTURE, **({seconds: SECONDS} if seconds else {})}
     for option, given in (("architecture", [architecture]), ("seconds", [seconds] if seconds else []), ("rename", rename or {})):
@@ -48,25 +60,55 @@ def read_plain_file(
                 raise TableError(unknown_name(f"{option}: column of {path.name}", name, names))
     names |= {**(rename or {}), **special}
     rows = _renamed(rows, names, path)
-    score = _default_score(rows, path) if score is None else names.get(score, score)
-    places = [ARCHITECTURE, *(name for name in rows.column_names if name != ARCHITECTURE)]
-    return TableDraft(space, rows.select(places), score, source=f"the file {path.name}")
+    draft = TableDraft(space, rows, "", source=f"the file {path.name}", places=places, notes=notes)
+    wanted = {
+        name for name in ([names.get(score, score)] if score else []) + ([SECONDS] if seconds else []) if name in names.values()
+    }
+    draft = _with_numbers(draft, path, wanted, decimal, semicolons, missing)
+    score = _default_score(draft.rows, path) if score is None else names.get(score, score)
+    order = [ARCHITECTURE, *(name for name in rows.column_names if name != ARCHITECTURE)]
+    return replace(draft, rows=draft.rows.select(order), score=score)
 
 
-def _read(path: Path, architecture: str) -> pa.Table:
+def _read(path: Path, architecture: str, keep: Collection[str]) -> tuple[pa.Table, tuple[int, ...], bool, tuple[str, ...]]:
+    """Return the rows, their places in the file if it is a CSV, whether semicolons separate its columns, and notes."""
     if path.suffix.lower() in (".parquet", ".pq"):
-        return read_parquet(path)
-    if path.suffix.lower() != ".csv":
+        rows = read_parquet(path)
+        check_names(rows.column_names, path)
+        rows, notes = without_index(rows, keep)
+        return rows, (), False, tuple(notes)
+    if path.suffix.lower() not in (*SUFFIXES, *SPREADSHEETS):
         raise TableError(f"table: expected a file ending in .csv or .parquet; got {path}.")
-    try:
-        return pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types={architecture: pa.string()}))
-    except FileNotFoundError as error:
-        raise TableError(f"table: expected a CSV file; there is none at {path}.") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = first_line(error)
-        raise TableError(
-            f"table: cannot read {path} ({reason}). Expected a header and one row an architecture; quote texts that hold commas."
-        ) from error
+    file = read_csv(path, architecture, keep)
+    return file.rows, file.places, file.delimiter == ";", file.notes
+
+
+def _with_numbers(
+    draft: TableDraft, path: Path, needed: Collection[str], decimal: str | None, semicolons: bool, missing: Collection[str]
+) -> TableDraft:
+    """Return a draft whose columns of written numbers are columns of numbers."""
+    rows = draft.rows
+    texts: dict[str, list[str | None]] = {}
+    for field in rows.schema:
+        if pa.types.is_decimal(field.type):
+            rows = rows.set_column(rows.column_names.index(field.name), field.name, rows[field.name].cast(pa.float64()))
+        elif field.name != ARCHITECTURE and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+            texts[field.name] = rows[field.name].to_pylist()
+    found = read_numbers(
+        texts,
+        needed={name for name in needed if name in texts},
+        place=lambda row: f"{draft.place(row)} of {path.name}",
+        decimal=decimal,
+        semicolons=semicolons,
+        missing=missing,
+    )
+    for name, column in found.items():
+        values = pa.array(column.values, from_pandas=True)
+        rows = rows.set_column(rows.column_names.index(name), name, values)
+    signs = {name: column.decimal for name, column in found.items() if column.decimal == ","}
+    commas = [f"Decimal commas were read in: {', '.join(signs)}."] if signs else []
+    fractions = frozenset(name for name, column in found.items() if column.percent)
+    return replace(draft, rows=rows, fractions=fractions, notes=(*draft.notes, *commas))
 
 
 def _renamed(rows: pa.Table, names: Mapping[str, str], path: Path) -> pa.Table:
@@ -85,7 +127,11 @@ def _default_score(rows: pa.Table, path: Path) -> str:
     if _PREFERRED in rows.column_names:
         return _PREFERRED
     for field in rows.schema:
-        if pa.types.is_floating(field.type) and is_accuracy(field.name) and not is_report_only(field.name):
+        if _is_numeric(field.type) and is_accuracy(field.name) and not is_report_only(field.name):
             return str(field.name)
     columns = ", ".join(name for name in rows.column_names if name not in (ARCHITECTURE, SECONDS))
     raise TableError(f"score: which column of {path.name} scores? Name one with --score; it has {columns}.")
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))

@@ -13,7 +13,7 @@ from archsearch.errors import ArchSearchError, ConfigurationError
 from archsearch.platform.live_line import LiveLine
 
 if TYPE_CHECKING:
-    from archsearch.evaluators.tables.card import TableCard
+    from archsearch.evaluators.tables.card import ColumnCard, TableCard
     from archsearch.evaluators.tables.draft import Progress, TableDraft
 
 _DATASETS = {
@@ -61,6 +61,22 @@ def add_import(commands: Any) -> None:
     )
     table.add_argument("--seconds", metavar="COLUMN", help="column with the cost of an evaluation, in seconds")
     table.add_argument("--rename", nargs="+", action="extend", default=[], metavar="OLD=NEW", help="columns to rename")
+    table.add_argument(
+        "--average-seeds",
+        action="store_true",
+        help="average the rows of each architecture; their number becomes the column seeds",
+    )
+    table.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="further texts that mean no value, such as failed",
+    )
+    table.add_argument(
+        "--decimal", choices=(".", ","), help="decimal separator (default: found in each column; with semicolons often a comma)"
+    )
     _add_common(table, _plain_file)
 
 
@@ -93,7 +109,14 @@ def _install(parsed: argparse.Namespace) -> int:
     with _progress("read") as progress:
         draft = parsed.read(parsed, progress)
     with _progress("checked") as progress:
-        path, card = install(draft, name, percent=parsed.percent, drop_missing=parsed.drop_missing, progress=progress)
+        path, card = install(
+            draft,
+            name,
+            percent=parsed.percent,
+            drop_missing=parsed.drop_missing,
+            average_seeds=getattr(parsed, "average_seeds", False),
+            progress=progress,
+        )
     print("\n".join(_summary(card, path, replaced)))
     return 0
 
@@ -128,6 +151,8 @@ def _plain_file(parsed: argparse.Namespace, progress: Progress) -> TableDraft:
         score=parsed.score,
         seconds=parsed.seconds,
         rename=_pairs(parsed.rename),
+        decimal=parsed.decimal,
+        missing=parsed.missing,
     )
 
 
@@ -149,6 +174,7 @@ def _summary(card: TableCard, path: Path, replaced: bool) -> list[str]:
         f"{'Replaced' if replaced else 'Wrote'} {path}",
         f"  {card.rows:,} architectures of {card.space}, {card.structures:,} distinct structures",
         f"  scored by {card.score}; {len(card.columns)} columns: {_some([column.name for column in card.columns])}",
+        *(f"  {column.name}: {_range(column)}, {_scale(card)}" for column in card.columns if column.name == card.score),
         *(f"  {note}" for note in card.notes),
     ]
     if is_report_only(card.score):
@@ -158,6 +184,17 @@ def _summary(card: TableCard, path: Path, replaced: bool) -> list[str]:
         f"Card:      {path.with_suffix('.md')}",
         f"Search it: archsearch run --space {card.space} --table {card.name} --candidates 300",
     ]
+
+
+def _range(column: ColumnCard) -> str:
+    return f"from {column.lowest:g} to {column.highest:g}"
+
+
+def _scale(card: TableCard) -> str:
+    """Return how the numbers of the score were taken."""
+    converted = [note for note in card.notes if note.startswith("Percent were converted")]
+    names = converted[0].partition(": ")[2].rstrip(".").split(", ") if converted else []
+    return "fractions made from percent" if card.score in names else "taken as they are"
 
 
 def _some(names: Sequence[str]) -> str:

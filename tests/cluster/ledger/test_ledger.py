@@ -267,3 +267,15 @@ def test_reader_beside_a_writer_that_is_killed_sees_whole_parts_only(space: Sear
     assert all(size % 2 == 0 for size in sizes), "a part is seen as a whole"
     assert sizes[-1] >= 2 * len([line for line in written if line.endswith("\n")]), "what was reported as written is there"
     assert not list(tmp_path.rglob("*.damaged"))
+
+
+def test_a_metric_that_is_no_number_fails_its_evaluation_by_name(
+    space: SearchSpace, architectures: list[Architecture], tmp_path: Path
+) -> None:
+    evaluations = [evaluated(space, architecture) for architecture in architectures[:3]]
+    evaluations[1].metrics["device"] = "cpu"  # type: ignore[index]
+    ledger = Ledger(tmp_path, space, "abc")
+    ledger.append("run", 0, list(enumerate(evaluations)))
+    first, second, third = (entry.evaluation for entry in ledger.entries())
+    assert (first, third) == (evaluations[0], evaluations[2])
+    assert second.error == "metric 'device': expected a number, or an array or tensor of one; got 'cpu', of the type str"

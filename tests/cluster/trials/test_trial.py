@@ -7,6 +7,7 @@ An interrupt stands for the death: it leaves behind what a killed process would.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,23 @@ def test_cheap_candidates_make_one_part(
     candidates = [str(space.from_genotype([1, 2, 3, first, second, 4])) for first in range(5) for second in range(5)]
     evaluate_batch(make_evaluator(), ledger, "run", 0, candidates)
     assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
+def test_what_is_no_evaluation_costs_its_candidate_alone_and_no_second_evaluation(
+    ledger: Ledger, make_evaluator: Callable[..., Any], candidates: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = make_evaluator()
+    real = evaluator._evaluate
+    odd: dict[str, Callable[[Any], Any]] = {
+        candidates[2]: lambda good: None,
+        candidates[4]: lambda good: replace(good, score=None),
+        candidates[5]: lambda good: replace(good, metrics={"half": 0.5, "device": "cpu"}),
+        candidates[9]: lambda good: replace(good, key="another"),
+    }
+    monkeypatch.setattr(evaluator, "_evaluate", lambda each: odd.get(str(each), lambda good: good)(real(each)))
+    evaluations = evaluate_batch(evaluator, ledger, "run", 0, candidates)
+    errors = {place: str(evaluation.error).split(":")[0] for place, evaluation in enumerate(evaluations) if not evaluation.ok}
+    assert errors == {2: "evaluate", 4: "score", 5: "metric 'device'", 9: "key"}
+    assert evaluator.noted() == candidates, "each was evaluated once"
+    recorded = [entry.evaluation.error for entry in ledger.entries("run", 0)]
+    assert recorded == [evaluation.error for evaluation in evaluations]

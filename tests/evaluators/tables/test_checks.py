@@ -219,3 +219,87 @@ def test_rows_without_seconds_are_noted(make_draft: MakeDraft) -> None:
 def test_seconds_that_are_no_times_are_refused(seconds: float, make_draft: MakeDraft) -> None:
     with pytest.raises(TableError, match=f"seconds: expected times of 0 or more; got {seconds} in row 1"):
         check(make_draft([0.5, 0.6], seconds=[1.0, seconds]), SPACE)
+
+
+def test_a_mark_of_failed_trainings_counts_as_missing(make_draft: MakeDraft) -> None:
+    draft = make_draft([93.1, -1.0, 92.2], test_acc=[91.0, -1.0, 90.0], rank=[-1, 2, 3])
+    with pytest.raises(
+        TableError, match=r"1 of 3 rows have no 'valid_accuracy' \(empty, NaN, infinite or -1\); the first is row 1"
+    ):
+        check(draft, SPACE)
+    checked = check(draft, SPACE, drop_missing=True)
+    np.testing.assert_allclose(checked.columns["valid_accuracy"], [0.931, 0.922])
+    np.testing.assert_allclose(checked.columns["test_acc"], [0.91, 0.9])
+    assert "1 values of -1 in valid_accuracy count as missing." in checked.notes
+    assert check(draft, SPACE, percent=[]).columns["valid_accuracy"].tolist() == [93.1, -1.0, 92.2], "they are taken as they are"
+
+
+def test_accuracies_above_100_percent_by_rounding_are_100_percent(make_draft: MakeDraft) -> None:
+    checked = check(make_draft([93.1, 100.01], top1=[0.5, 1.0001]), SPACE)
+    np.testing.assert_allclose(checked.columns["valid_accuracy"], [0.931, 1.0])
+    assert checked.columns["top1"].tolist() == [0.5, 1.0]
+    assert "1 values of valid_accuracy are above 100 % by rounding (up to 100.01%); set to 1." in checked.notes
+
+
+@pytest.mark.parametrize(
+    ("scores", "row", "got"), [([93.1, 931.0], 1, "931"), ([0.5, -0.25], 1, "-0.25"), ([200.0, 0.5], 0, "200")]
+)
+def test_accuracies_on_no_scale_name_row_and_column(scores: list[float], row: int, got: str, make_draft: MakeDraft) -> None:
+    expected = f"score: expected accuracies from 0 to 1, or from 0 to 100; got {got} in row {row}, column 'valid_accuracy'"
+    with pytest.raises(TableError, match=expected):
+        check(make_draft(list(scores)), SPACE)
+    assert check(make_draft(list(scores)), SPACE, percent=[]).columns["valid_accuracy"].tolist() == scores
+
+
+def test_fractions_among_percent_are_noted(make_draft: MakeDraft) -> None:
+    checked = check(make_draft([93.1, 0.922, 0.0]), SPACE)
+    assert "1 values of valid_accuracy below 1 were taken as percent too; the first is 0.922 in row 1." in checked.notes
+
+
+def test_what_is_written_with_percent_signs_is_not_divided_again(make_draft: MakeDraft) -> None:
+    checked = check(replace(make_draft([0.931, 1.5]), fractions=frozenset({"valid_accuracy"}), score="valid_accuracy"), SPACE)
+    assert checked.columns["valid_accuracy"].tolist() == [0.931, 1.5]
+    assert checked.percent == ("valid_accuracy",)
+
+
+# Seeds
+
+
+def test_seeds_are_averaged_on_request(make_draft: MakeDraft, cells: list[Architecture]) -> None:
+    texts = [str(cells[place]) for place in (2, 0, 2, 2, 0)]
+    draft = make_draft(
+        [93.0, 90.0, 94.0, None, 92.0],
+        texts,
+        seed=[1, 1, 2, 3, 2],
+        seconds=[10.0, 20.0, 30.0, 1.0, 40.0],
+        loss=[1.0, None, 2.0, 9.0, 4.0],
+    )
+    with pytest.raises(
+        TableError, match="2 of 4 rows repeat an architecture; the first is row 2, .* average them with --average-seeds"
+    ):
+        check(draft, SPACE, drop_missing=True)
+    checked = check(draft, SPACE, drop_missing=True, average_seeds=True)
+    assert checked.texts == [str(cells[2]), str(cells[0])]
+    assert checked.keys == [SPACE.key(cells[2]), SPACE.key(cells[0])]
+    np.testing.assert_allclose(checked.columns["valid_accuracy"], [0.935, 0.91])
+    assert {name: values.tolist() for name, values in checked.columns.items() if name != "valid_accuracy"} == {
+        "loss": [1.5, 4.0],
+        "seeds": [2, 2],
+        "seconds": [20.0, 30.0],
+    }
+    assert list(checked.columns)[-1] == "seconds"
+    assert checked.notes[-2:] == (
+        "Rows of one architecture were averaged: 4 rows of 2 architectures, 2 to 2 each (column seeds).",
+        "Columns that number the rows of an architecture were left out: seed.",
+    )
+
+
+def test_one_seed_twice_is_refused(make_draft: MakeDraft, cells: list[Architecture]) -> None:
+    draft = make_draft([0.5, 0.6, 0.7], [str(cells[0])] * 3, seed=[1, 2, 1])
+    with pytest.raises(TableError, match="table: row 2 repeats architecture and seed of row 0: .*Leave one of them"):
+        check(draft, SPACE, average_seeds=True)
+
+
+def test_a_column_of_the_name_of_the_count_is_refused(make_draft: MakeDraft) -> None:
+    with pytest.raises(TableError, match="average_seeds: the table has a column 'seeds'"):
+        check(make_draft([0.5, 0.6], seeds=[1, 2]), SPACE, average_seeds=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archsearch.evaluators.tables.columns import in_percent, is_accuracy, is_cost
+from archsearch.evaluators.tables.columns import failure_mark, in_percent, is_accuracy, is_cost
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,8 @@ def test_accuracies_are_recognised_by_name(column: str, expected: bool) -> None:
         ("valid_accuracy", [10, 94], True),
         ("valid_accuracy", [0.1, 1.0], False),
         ("valid_accuracy", [-1.0, 94.3], False),
+        ("valid_accuracy", [10.0, 100.01], True),
+        ("valid_accuracy", [0.93, 1.0001], False),
         ("valid_accuracy", [10.0, 100.5], False),
         ("valid_accuracy", [np.nan, np.nan], False),
         ("valid_loss", [0.3, 2.3], False),
@@ -67,3 +69,20 @@ def test_accuracies_are_recognised_by_name(column: str, expected: bool) -> None:
 )
 def test_percent_is_recognised_by_name_and_range(column: str, values: list[float], expected: bool) -> None:
     assert in_percent(column, np.array(values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("valid_acc", [93.1, -1.0, 92.2, -1.0], -1.0),
+        ("valid_acc", [0.931, -1.0, np.nan], -1.0),
+        ("valid_acc", [93, -999], -999.0),
+        ("valid_acc", [93.1, -1.0, -2.0], None),
+        ("valid_acc", [93.1, -0.5], None),
+        ("valid_acc", [931.0, -1.0], None),
+        ("valid_acc", [-1.0, -1.0], None),
+        ("valid_loss", [0.3, -1.0], None),
+    ],
+)
+def test_marks_of_failed_trainings(column: str, values: list[float], expected: float | None) -> None:
+    assert failure_mark(column, np.array(values)) == expected

@@ -61,6 +61,25 @@ def test_empty_fields_of_a_csv_are_missing(tmp_path: Path) -> None:
     assert read_plain_file(tmp_path / "t.csv", "nasbench101", "cell").rows["valid_accuracy"].to_pylist()[:2] == [0.5, None]
 
 
+def test_texts_of_numbers_are_read_in_parquet_too(tmp_path: Path) -> None:
+    rows = {"cell": CELLS, "acc": ["93.1 %", "n/a"], "params": ["1,234,567", "2,000"], "device": ["a", "b"]}
+    pq.write_table(pa.table({**rows, "__index_level_0__": [0, 1]}), tmp_path / "t.parquet")
+    draft = read_plain_file(tmp_path / "t.parquet", "nasbench101", "cell")
+    assert draft.rows.to_pydict() == {
+        **{"architecture": CELLS, "acc": [pytest.approx(0.931), None], "params": [1234567, 2000], "device": ["a", "b"]},
+    }
+    assert draft.fractions == {"acc"}
+    assert draft.notes == ("Columns without a name or that count the rows were left out: '__index_level_0__'.",)
+
+
+def test_decimal_and_missing_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("cell\tacc\na\t93,125\nb\tOOM\n")
+    draft = read_plain_file(tmp_path / "t.csv", "nasbench101", "cell", decimal=",", missing=["oom"])
+    assert draft.rows["acc"].to_pylist() == [93.125, None]
+    with pytest.raises(TableError, match="decimal: expected '.' or ','; got ';'"):
+        read_plain_file(tmp_path / "t.csv", "nasbench101", "cell", decimal=";")
+
+
 # Bad input
 
 
@@ -93,14 +112,26 @@ def test_a_table_without_an_accuracy_needs_a_score(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.txt", b"cell,acc\n", "table: expected a file ending in .csv or .parquet; got .*t.txt"),
+        ("t.json", b"cell,acc\n", "table: expected a file ending in .csv or .parquet; got .*t.json"),
+        ("t.xlsx", b"PK", "table: expected a CSV or Parquet file; got the spreadsheet t.xlsx. Save it as CSV first"),
         ("t.csv", b"", r"table: cannot read .*t.csv \(Empty CSV file\). Expected a header and one row an architecture"),
         (
             "t.csv",
             b"cell,acc\na,b,0.5\n",
             r"table: cannot read .*t.csv \(.*Expected 2 columns, got 3.*\).*quote texts that hold commas",
         ),
-        ("t.csv", b"cell,acc\n\xff,0.5\n", r"table: cannot read .*t.csv \(.*invalid UTF8.*\)"),
+        ("t.csv", b"\xff\xfec", r"table: cannot read .*t.csv \(no text in utf-16\)"),
+        ("t.csv", b"cell,acc\na,0.5\nb,\0\n", r"table: cannot read .*t.csv \(it holds zero bytes, so it is no text\)"),
+        (
+            "t.csv",
+            b"cell,acc,acc\na,0.5,0.6\n",
+            "the columns 2 and 3 of t.csv would all be called 'acc'; give one another name in",
+        ),
+        (
+            "t.csv",
+            b"cell,acc\na,0.5\nb,high\n",
+            "row 3 .the header is row 1. of t.csv, column 'acc': expected a number; got 'high'",
+        ),
         ("t.parquet", b"PAR1", "t.parquet is corrupt or not a Parquet file"),
     ],
 )

@@ -48,6 +48,7 @@ def test_a_table_is_imported_listed_and_searched(cache: Path, tmp_path: Path, ca
         f"Wrote {cache}/tables/mine.parquet",
         f"  40 architectures of nasbench201, {len({SPACE.key(cell) for cell in CELLS})} distinct structures",
         "  scored by valid_accuracy; 2 columns: valid_accuracy, seconds",
+        "  valid_accuracy: from 0.5 to 0.89, fractions made from percent",
         "  Columns that are no metrics were left out: device (string).",
         "  Percent were converted to fractions: valid_accuracy.",
         f"Card:      {cache}/tables/mine.md",
@@ -104,7 +105,7 @@ def test_which_columns_are_in_percent_can_be_said(capsys: pytest.CaptureFixture[
         (["--space", "enas"], "40 of 40 architectures do not belong to enas; the first is row 0: "),
         (["--architecture", "cel"], "architecture: column of scores.parquet: .*; got 'cel'. Did you mean 'cell'"),
         (["--architecture", "time"], "architecture: expected a column of strings; got double"),
-        (["--score", "device"], "score: column of the table: expected one of acc, time; got 'device'"),
+        (["--score", "device"], "row 0 of scores.parquet, column 'device': expected a number; got 'a'"),
         (["--rename", "acc"], "rename: expected OLD=NEW; got 'acc'"),
         (["--rename", "acc=time"], "the columns acc, time of scores.parquet would all be called 'time'"),
         (["--name", "a/b"], "name: expected letters, digits"),
@@ -216,3 +217,57 @@ def test_rows_of_nasbench101_are_found(data: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_all_rows_of_nasbench101_are_found(data: Path) -> None:
     check_nasbench101(data, 423_624)
+
+
+THREE = [SPACE.from_genotype([0, 0, 0, gene, 0, 0]) for gene in (1, 2, 3)]
+A, B, C = map(str, THREE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "scores"),
+    [
+        ([f"{A},93.1", f"{B},92.2", f"{C},-1"], ["--drop-missing"], [0.931, 0.922, None]),
+        ([f"{A},93.1", f"{B},92.2", f"{C},100.01"], [], [0.931, 0.922, 1.0]),
+        ([f"{A},93.1", f"{B},92.2", f"{C},-"], ["--drop-missing"], [0.931, 0.922, None]),
+        ([f"{A},93.1", f"{B},None", f"{C},NA"], ["--drop-missing"], [0.931, None, None]),
+        ([f"{A},93.1%", f"{B},92.2 %", f"{C},91.3%"], [], [0.931, 0.922, 0.913]),
+        ([f"{A},93.1", f"{A},93.3", f"{B},92.2"], ["--average-seeds"], [0.932, 0.922, None]),
+        ([f'{A},"93,1"', f'"{B}","92,2"', f"{C}, 91 "], [], [0.931, 0.922, 0.91]),
+        ([f"{A},0.931", f"{B},0.922", f"{C},OOM"], ["--missing", "OOM", "--drop-missing"], [0.931, 0.922, None]),
+    ],
+)
+def test_tables_as_people_write_them(lines: list[str], options: list[str], scores: list[float | None]) -> None:
+    Path("mine.csv").write_text("\n".join(["cell,valid_acc", *lines]) + "\n")
+    table = ["import", "table", "mine.csv", "--space", "nasbench201", "--architecture", "cell", "--score", "valid_acc"]
+    assert main([*table, *options]) == 0
+    found = TabularEvaluator.installed("mine").evaluate(THREE)
+    assert [evaluation.score if evaluation.ok else None for evaluation in found] == [
+        None if score is None else pytest.approx(score) for score in scores
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"cell,valid_acc\n{A},93.1\n{B},-1\n", "score: 1 of 2 rows have no 'valid_acc' .* or -1.; the first is row 3"),
+        (f"cell,valid_acc\n{A},93.1\n{B},\n", "score: 1 of 2 rows have no 'valid_acc' .*; the first is row 3"),
+        (
+            f"cell,valid_acc\n{A},93.1\n{B},bad\n",
+            "row 3 .the header is row 1. of mine.csv, column 'valid_acc': expected a number",
+        ),
+        (f"cell,valid_acc\n{A},93.1\n{A},93.3\n", "the first is row 3 .*average them with --average-seeds"),
+        (f"cell,valid_acc\n{A},93.1\n,93.3\n", "1 of 2 architectures do not belong to nasbench201; the first is row 3"),
+        (f"cell,valid_acc\n{A},93,1\n", "row 2: Expected 2 columns, got 3"),
+        (f"cell,valid_acc,valid_acc\n{A},93,1\n", "the columns 2 and 3 of mine.csv would all be called 'valid_acc'"),
+        (f"cell,valid_acc\n{A},931\n", "expected accuracies from 0 to 1, or from 0 to 100; got 931 in row 2"),
+        (f"cell,valid_acc\n{A},inf\n{B},1\n", "score: 1 of 2 rows have no 'valid_acc' .*; the first is row 2"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_with_row_and_column(
+    content: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.csv").write_text(content)
+    table = ["import", "table", "mine.csv", "--space", "nasbench201", "--architecture", "cell", "--score", "valid_acc"]
+    assert main(table) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert re.search(message, line), line
