@@ -54,7 +54,7 @@ def run_search(
         num_candidates: Number of candidates to propose; None takes 40.
         seed: Seed of the search.
         name: Name of the run; None makes one from the settings and the time.
-        storage: Folder that holds the runs and the ledger.
+        storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
@@ -91,14 +91,14 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
     Args:
-        run: Folder of the run, such as `runs/NAME`.
+        run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
         progress: Whether to show a live line on standard error.
 
     Raises:
         RunError: The folder does not exist or does not hold a run.
     """
     folder = RunFolder.open(run)
-    configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
+    configuration = replace(folder.configuration(), name=folder.name, storage=folder.storage, report=True)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
 
@@ -150,10 +150,11 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None)
         _publish(result, tracker, status, searcher, course)
+        search.folder.upload()
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
+            f"continue with: archsearch resume {shlex.quote(search.folder.address)}"
         )
     return result
 
@@ -244,4 +245,5 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
     )
-    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))
+    folder = search.folder
+    return SearchResult(summary, search.space, folder.path, run_id, dict(evaluator.cost_arguments), folder.address)
