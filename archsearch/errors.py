@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from archsearch.credentials import hidden
 
+
 class ArchSearchError(Exception):
     """Base class of all exceptions that archsearch raises itself; their messages never show a password or token."""
 

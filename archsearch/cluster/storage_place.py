@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from archsearch.credentials import has_credentials
+from archsearch.credentials import MASK, has_credentials
 from archsearch.errors import ConfigurationError, RunError, first_line
 from archsearch.evaluators.cache import cache_folder
 
@@ -57,7 +57,7 @@ class StoragePlace:
         if match is None or not (match["slashes"] or match["scheme"].lower() in _KNOWN):
             return cls._of_path(text, argument)
         scheme = match["scheme"].lower()
-        if has_credentials(f"{scheme}://{match['rest']}"):
+        if has_credentials(f"{scheme}://{match['rest']}") or MASK in match["rest"]:
             raise ConfigurationError(
                 f"{argument}: expected an address without a key or password, because it is written to the run's settings; got "
                 f"{scheme}://{match['rest']}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use ~/.aws."

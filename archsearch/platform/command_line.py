@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shlex
 import signal
@@ -63,12 +64,16 @@ def _hide_passwords() -> None:
 
     The new process takes the place of this one. It finds the whole URI in its environment.
     """
-    whole = [text for text in sys.argv[1:] if has_credentials(text)]
-    uris = [text.removeprefix("--tracking=") for text in whole]
-    if len(whole) != 1 or not hasattr(sys, "orig_argv"):
-        return  # none; several, of which at most one is of MLflow, are refused
-    hidden_arguments = [text.replace(uris[0], keep(uris[0])) for text in sys.orig_argv[1:]]
-    os.execve(sys.executable, [sys.executable, *hidden_arguments], {**os.environ, "MLFLOW_TRACKING_URI": uris[0]})
+    given = sys.argv[1:]
+    uris = [value for name, value in itertools.pairwise(given) if _is_tracking(name) and has_credentials(value)]
+    uris += [value for name, _, value in (text.partition("=") for text in given) if _is_tracking(name) and has_credentials(value)]
+    if uris:
+        arguments = [text.replace(uris[-1], keep(uris[-1])) for text in sys.orig_argv[1:]]
+        os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, "MLFLOW_TRACKING_URI": uris[-1]})
+
+
+def _is_tracking(option: str) -> bool:
+    return option.startswith("--track") and "--tracking".startswith(option)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -193,9 +198,7 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
-    parser.add_argument(
-        "--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)"
-    )
+    parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
     parser.add_argument(
@@ -315,10 +318,11 @@ def _show(result: Any) -> int:
 def _ui_command(settings: Mapping[str, Any]) -> str:
     """Return the command that opens the MLflow store of a search, as seen from the working directory."""
     from archsearch.cluster.storage_place import StoragePlace
+    from archsearch.platform.tracking.store import shown_uri
 
     storage, tracking = str(settings["storage"]), str(settings["tracking"])
     if tracking != "auto":
-        return f"archsearch ui --tracking {shlex.quote(tracking)}"
+        return f"archsearch ui --tracking {shlex.quote(shown_uri(tracking))}"
     usual = os.environ.get("MLFLOW_TRACKING_URI") or StoragePlace.of(storage) == StoragePlace.of("runs")
     return "archsearch ui" if usual else f"archsearch ui --storage {shlex.quote(storage)}"
 

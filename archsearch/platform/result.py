@@ -272,7 +272,9 @@ def finished_run(run: str | Path) -> SearchResult:
     try:
         evaluations = pq.read_table(table)
     except FileNotFoundError as error:
-        raise RunError(f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.address}") from error
+        raise RunError(
+            f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.address}"
+        ) from error
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.address}") from error
     space = get_space(configuration.space)

@@ -162,8 +162,8 @@ def _checked_address(address: str) -> str:
     url = address if "://" in address else f"http://{address}"
     if has_credentials(url):
         raise ConfigurationError(
-            f"address: expected http://HEAD:8265 without user name, password or token, which Ray would show; got {url!r}. A cluster "
-            "asks for Ray's token: set RAY_AUTH_TOKEN."
+            f"address: expected http://HEAD:8265 without user name, password or token, which Ray would show; got {url!r}. "
+            "A cluster asks for Ray's token: set RAY_AUTH_TOKEN."
         )
     parts = urlsplit(url.rstrip("/"))
     try:

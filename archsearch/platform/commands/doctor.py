@@ -8,7 +8,6 @@ import platform as python_platform
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError

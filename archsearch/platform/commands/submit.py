@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from archsearch.cluster.storage_place import StoragePlace
-from archsearch.credentials import MASK
 from archsearch.cluster.jobs.job_server import JobServer
 from archsearch.cluster.jobs.upload import Upload, package_files
+from archsearch.cluster.storage_place import StoragePlace
+from archsearch.credentials import MASK
 from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import make_parts
 from archsearch.platform.run_folder import run_name
-from archsearch.platform.tracking.store import default_uri, shown_uri, tracking_uri
+from archsearch.platform.tracking.store import default_uri, shown_uri
 from archsearch.searchers import get as get_searcher
 
 _SETTINGS = "search.yaml"
@@ -63,7 +63,8 @@ def submit_search(
     if MASK in settings.tracking:
         _say(
             "archsearch: the password of the MLflow store is not sent, since a job server shows what it is sent: set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (of a database, MLFLOW_TRACKING_URI) where the head's Ray is started."
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (of a database, MLFLOW_TRACKING_URI) where the head's Ray is "
+            "started."
         )
     command = f"run {_SETTINGS}" + (" --quiet" if quiet else "")
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)

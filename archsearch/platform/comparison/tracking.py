@@ -47,9 +47,7 @@ def track_comparison(comparison: Comparison, tracking: str, storage: str) -> Non
         run.finish("FINISHED")
     except Exception as error:  # the results are already in the folder
         reason = first_line(error)[:300]
-        logger.warning(
-            "MLflow at %s does not take the comparison (%s); it is in %s", shown_uri(uri), reason, comparison.folder
-        )
+        logger.warning("MLflow at %s does not take the comparison (%s); it is in %s", shown_uri(uri), reason, comparison.folder)
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:
