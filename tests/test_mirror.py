@@ -34,6 +34,7 @@ CROSS_CUTTING = {
     "platform/test_full_disk.py",
     "platform/test_fuzz_configuration.py",
     "platform/test_memory_limit.py",
+    "platform/test_secrets.py",
     "platform/test_stops.py",
     "platform/test_surrogate_search.py",
     "platform/test_tracking_server.py",

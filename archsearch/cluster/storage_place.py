@@ -64,11 +64,12 @@ class StoragePlace:
             )
         if scheme == "file" and match["slashes"]:
             return cls._of_path(_local_path(text, match, argument), argument)
-        if scheme == "s3" and match["slashes"] and match["rest"].split("?")[0].strip("/"):
-            path, query, options = match["rest"].partition("?")
-            address = f"s3://{path.rstrip('/')}{query}{options}"
-            digest = hashlib.blake2b(address.encode(), digest_size=8).hexdigest()
-            return cls(address, cache_folder().absolute() / "storage" / digest)
+        path, query, options = match["rest"].partition("?")
+        parts = [unquote(part) for part in path.split("/") if part]
+        if scheme == "s3" and match["slashes"] and parts and not {".", ".."} & set(parts):
+            server = hashlib.blake2b(options.encode(), digest_size=8).hexdigest()
+            local = cache_folder().absolute().joinpath("storage", server, *parts)
+            return cls(f"s3://{path.strip('/')}{query}{options}", local)
         raise ConfigurationError(
             f"{argument}: expected a folder: a path, file:///PATH or s3://BUCKET/FOLDER; got {text!r}. Mount other storage as a "
             "folder; storage that also speaks the protocol of S3 can be given as s3://BUCKET/FOLDER?endpoint_override=HOST."

@@ -60,14 +60,15 @@ def tracking_uri(tracking: str, storage: str | Path = "runs", begun: bool = Fals
     uri = default_uri(storage, begun) if tracking == "auto" else tracking
     uri = _revealed(uri) if MASK in uri else uri
     keep(uri)  # its password is hidden in all messages from now on
-    if not _is_server(uri) or (known := user_and_password(uri)) is None:
+    if not _is_server(uri):
         return uri
     if "@" in without_user(uri):
         raise ConfigurationError(
             f"tracking: expected a password without / ? # @; got another one in {hidden(uri)}. Write these letters as %2F %3F "
             "%23 %40, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
         )
-    os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = known
+    if (known := user_and_password(uri)) is not None:
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = known
     return without_user(uri)
 
 
