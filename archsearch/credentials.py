@@ -19,7 +19,7 @@ _HARMLESS = re.compile(
     r"|ssl|sslmode|ssl_mode|application_name|mode|cache|size|workflowType|version",
     re.IGNORECASE,
 )
-_SERVERS = ("http", "https")
+_SERVERS = ("http", "https", "ray")
 _SHORTEST = 4  # a shorter secret would be found everywhere
 
 _kept: dict[str, str] = {}

@@ -30,6 +30,7 @@ CROSS_CUTTING = {
     "evaluators/test_fuzz_checkpoints.py",
     "platform/test_anytime_objective.py",
     "platform/test_browser.py",
+    "platform/test_bucket.py",
     "platform/test_determinism.py",
     "platform/test_full_disk.py",
     "platform/test_fuzz_configuration.py",

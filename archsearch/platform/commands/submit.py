@@ -84,9 +84,10 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
         ConfigurationError: The folder or the address cannot be used.
         RunError: The connection to the job server is lost while waiting.
     """
+    StoragePlace.of(run, "resume")  # raises for a URI of another kind
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
-    name = f"{Path(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
     return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
 
 
