@@ -219,6 +219,20 @@ class StoragePlace:
             ) from error
 
 
+def local_folder(path: str | Path, argument: str) -> Path:
+    """Return the path of a folder of this machine, given as a path or as `file:///PATH`.
+
+    Raises:
+        ConfigurationError: It is another URI.
+    """
+    place = StoragePlace.of(path, argument)
+    if place.is_remote:
+        raise ConfigurationError(
+            f"{argument}: expected a folder of this machine; got {place.address!r}. Give a path, and copy the folder afterwards."
+        )
+    return place.local if _SCHEME.fullmatch(str(path)) else Path(path)
+
+
 def _local_path(text: str, match: re.Match[str], argument: str) -> str:
     """Return the path in a URI `file:///PATH`."""
     if len(match["slashes"]) == 2:  # file://HOST/PATH

@@ -8,7 +8,7 @@ import pytest
 
 from archsearch import evaluators, spaces
 from archsearch.cluster import Ledger
-from archsearch.cluster.storage_place import StoragePlace
+from archsearch.cluster.storage_place import StoragePlace, local_folder
 from archsearch.cluster.trials.attempts import Attempt, AttemptNote, forget_attempts
 from archsearch.errors import ConfigurationError, RunError
 
@@ -89,6 +89,16 @@ def test_keys_in_the_address_are_refused_and_not_shown(given: str) -> None:
     with pytest.raises(ConfigurationError, match="AWS_SECRET_ACCESS_KEY") as caught:
         StoragePlace.of(given)
     assert "pa55word" not in str(caught.value)
+
+
+def test_what_only_a_folder_of_this_machine_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert local_folder("out/a", "output") == Path("out/a")
+    assert local_folder("file:///data/out", "output") == Path("/data/out")
+    for given in ("s3://bucket/out", Path("s3://bucket/out"), "gs://bucket/out"):
+        with pytest.raises(ConfigurationError, match="output: expected a folder"):
+            local_folder(given, "output")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_working_copy_goes_to_the_bucket_and_back(bucket: str) -> None:

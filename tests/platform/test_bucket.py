@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,46 @@ def test_a_search_in_a_bucket(bucket: str, tmp_path: Path, monkeypatch: pytest.M
         assert len(comparison.outcomes) == 2
     finally:
         ray.shutdown()
+
+
+TWO_NODES = """
+set -eu
+ip link set lo up
+mkdir -p /tmp/ray && mount -t tmpfs tmpfs /tmp/ray
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=secret RAY_USAGE_STATS_ENABLED=0
+export AWS_ACCESS_KEY_ID=key AWS_SECRET_ACCESS_KEY=word AWS_EC2_METADATA_DISABLED=true ARCHSEARCH_CACHE="$FOLDER/cache"
+export PYTHONPATH="$(cd "$FOLDER" && "$PYTHON" -c 'import archsearch, os; print(os.path.dirname(archsearch.__path__[0]))')"
+bin="$(dirname "$PYTHON")"
+"$bin/moto_server" -H 127.0.0.1 -p 5978 > "$FOLDER/s3.log" 2>&1 &
+small="--num-cpus 1 --object-store-memory 80000000"
+"$bin/ray" start --head --port 6379 --include-dashboard=false $small > /dev/null 2>&1
+unshare --mount sh -c "mount -t tmpfs tmpfs $FOLDER && exec '$bin/ray' start --address 127.0.0.1:6379 $small" > /dev/null 2>&1
+cd "$FOLDER"
+server="endpoint_override=127.0.0.1:5978&scheme=http&region=us-east-1"
+"$PYTHON" -c "
+from pyarrow.fs import FileSystem
+FileSystem.from_uri('s3://bucket?$server&allow_bucket_creation=true')[0].create_dir('bucket')"
+exec "$PYTHON" -m archsearch run --address 127.0.0.1:6379 --storage "s3://bucket/runs?$server" --tracking off --table digits201 \\
+    --searcher random --workers 2 --batch-size 4 --candidates 24 --name r
+"""
+
+
+@pytest.mark.long
+def test_nodes_share_a_bucket_and_nothing_else(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"):
+        pytest.skip("needs root, unshare and ip, to make a node that sees other folders")
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--net", "--mount-proc", "--kill-child", "bash", "-c", TWO_NODES],
+        env={**os.environ, "PYTHON": sys.executable, "FOLDER": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "24 candidates, 0 of them from the ledger" in done.stdout
+    assert "Stored:    s3://bucket/runs/r?" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "s3.log"]
 
 
 def test_the_files_of_a_run_survive_its_machine(bucket: str, tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Nam
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    from archsearch.cluster.storage_place import local_folder
     from archsearch.platform.result import finished_run
 
     result = finished_run(parsed.run)
@@ -144,8 +145,8 @@ def _export(parsed: argparse.Namespace) -> int:
         )
     chosen = found[-1]
     # Of a run in a bucket, the result is written to the working directory.
-    beside = Path(f"{result.name}-export") if result.stored_at != str(result.folder) else result.folder / "export"
-    output = parsed.output or beside / f"rank-{parsed.rank}"
+    beside = Path(f"{result.name}-export") if result.address != str(result.folder) else result.folder / "export"
+    output = local_folder(parsed.output or beside / f"rank-{parsed.rank}", "output")
     if parsed.retrain is None:
         if others := _given(parsed):
             raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain DATASET too.")
@@ -165,6 +166,7 @@ def _given(parsed: argparse.Namespace) -> list[str]:
 
 def _train(parsed: argparse.Namespace) -> int:
     from archsearch import spaces
+    from archsearch.cluster.storage_place import local_folder
     from archsearch.platform.training.retraining import default_size
 
     content = _read(Path(parsed.architecture)) if parsed.architecture.endswith(".json") else {}
@@ -175,7 +177,7 @@ def _train(parsed: argparse.Namespace) -> int:
     origin = {**content.get("origin", {}), **{key: content[key] for key in ("run", "score", "metrics") if content.get(key)}}
     known = {key: value for key, value in network.items() if key in space.scale_defaults}
     size = known or default_size(space, parsed.dataset)
-    output = parsed.output or Path(f"{space.name}-{space.key(architecture)[:8]}")
+    output = local_folder(parsed.output or f"{space.name}-{space.key(architecture)[:8]}", "output")
     return _trained(parsed, parsed.dataset, space, architecture, size, output, origin, Store(parsed.tracking or "auto"))
 
 
