@@ -11,11 +11,16 @@ import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from archsearch.credentials import hidden
+
 
 class ArchSearchError(Exception):
-    """Base class of all exceptions that archsearch raises itself."""
+    """Base class of all exceptions that archsearch raises itself; their messages never show a password or token."""
 
     exit_code = 2
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(hidden(each) if isinstance(each, str) else each for each in arguments))
 
 
 class ConfigurationError(ArchSearchError):
@@ -86,7 +91,7 @@ def check_whole_number(argument: str, value: object, least: int = 1) -> None:
 
 def first_line(error: BaseException) -> str:
     """Return the first non-empty line of an exception's message, or the name of its type if the message is empty."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in hidden(str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
@@ -97,7 +102,7 @@ def message_in_one_line(error: BaseException, limit: int | None = None) -> str:
         error: The exception. Each run of whitespace in its message, line breaks included, becomes one space.
         limit: Largest number of characters returned; the rest is cut off. None returns all.
     """
-    return (" ".join(str(error).split()) or type(error).__name__)[:limit]
+    return (" ".join(hidden(str(error)).split()) or type(error).__name__)[:limit]
 
 
 def one_line(value: object) -> str:

@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from archsearch import spaces
+from archsearch import credentials, spaces
 
 SESSION = pytest.StashKey[pytest.Session]()
 LONGEST = (
@@ -86,6 +87,43 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(int(session.exitstatus))
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords of MLflow stores that a test gives are unknown to the next one."""
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")  # so that what the test sets is undone
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}")
+    monkeypatch.setattr(credentials, "_kept", {})
+    monkeypatch.setattr(credentials, "_secrets", set())
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[str]:
+    """Host and port of a server that speaks the protocol of S3."""
+    from moto.server import ThreadedMotoServer  # only where it is needed: it takes a second
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield ":".join(map(str, server.get_host_and_port()))
+    server.stop()
+
+
+@pytest.fixture
+def bucket(_s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URI of an empty folder in a bucket, which this process and those that it starts may write."""
+    from pyarrow.fs import FileSystem
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-s3")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("ARCHSEARCH_CACHE", str(tmp_path / "cache"))
+    name = f"test-{uuid.uuid4().hex}"
+    options = f"?endpoint_override={_s3_server}&scheme=http&region=us-east-1"
+    files, _ = FileSystem.from_uri(f"s3://{name}{options}&allow_bucket_creation=true")
+    files.create_dir(name)
+    return f"s3://{name}/runs{options}"
 
 
 @pytest.fixture(scope="session")

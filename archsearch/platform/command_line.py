@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archsearch import __version__
+from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.platform.commands.export import add_export
 from archsearch.platform.commands.table_import import add_import, table_lines
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: it did what it was to do; 1: the time budget ended the search before anything was evaluated, or a check of `doctor` failed;
     2: bad input, or an error; 130: Ctrl-C.
     """
+    if arguments is None:
+        _hide_passwords()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["submit"] and "--" in given:
         given.remove("--")  # an optional separator before the options of the search
@@ -57,6 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("archsearch: stopped before the search began", file=sys.stderr)
         return 130
+
+
+def _hide_passwords() -> None:
+    """Run this command again without the password of a tracking URI among its arguments, which ps, Ray's jobs and logs show.
+
+    The new process takes the place of this one. It finds the whole URI in its environment.
+    """
+    given = sys.argv[1:]
+    uris = [value for name, value in itertools.pairwise(given) if _is_tracking(name) and has_credentials(value)]
+    uris += [value for name, _, value in (text.partition("=") for text in given) if _is_tracking(name) and has_credentials(value)]
+    if uris:
+        arguments = [text.replace(uris[-1], keep(uris[-1])) for text in sys.orig_argv[1:]]
+        os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, "MLFLOW_TRACKING_URI": uris[-1]})
+
+
+def _is_tracking(option: str) -> bool:
+    return option.startswith("--track") and "--tracking".startswith(option)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, metavar="PORT", default=0, help="port (default: 5000, or a free one)")
     ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
     ui.add_argument("--tracking", metavar="URI", default="auto", help="MLflow tracking URI (default: that of `archsearch run`)")
+    ui.add_argument("--storage", metavar="FOLDER", default="runs", help="folder of the searches (default: runs)")
     ui.set_defaults(action=_ui)
     return parser
 
@@ -212,7 +234,7 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
-    parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger (default: runs)")
+    parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
     parser.add_argument(
@@ -327,11 +349,25 @@ def _show(result: Any) -> int:
     if result.ending.found_nothing:
         return 1
     print(f"Report:    {result.report}")
-    print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")
+    if result.address != str(result.folder):
+        print(f"Stored:    {result.address}   (the report above is of a copy on this machine)")
+    print(f"Use it:    archsearch export {shlex.quote(result.address)} --retrain DATASET")
     if result.run_id:
-        print("Compare:   archsearch ui")
+        print(f"Compare:   {_ui_command(result.summary.settings)}")
     result.best  # raises if no candidate could be evaluated  # noqa: B018
     return 0
+
+
+def _ui_command(settings: Mapping[str, Any]) -> str:
+    """Return the command that opens the MLflow store of a search, as seen from the working directory."""
+    from archsearch.cluster.storage_place import StoragePlace
+    from archsearch.platform.tracking.store import shown_uri
+
+    storage, tracking = str(settings["storage"]), str(settings["tracking"])
+    if tracking != "auto":
+        return f"archsearch ui --tracking {shlex.quote(shown_uri(tracking))}"
+    usual = os.environ.get("MLFLOW_TRACKING_URI") or StoragePlace.of(storage) == StoragePlace.of("runs")
+    return "archsearch ui" if usual else f"archsearch ui --storage {shlex.quote(storage)}"
 
 
 def _compare(parsed: argparse.Namespace) -> int:
@@ -347,7 +383,8 @@ def _compare(parsed: argparse.Namespace) -> int:
     comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
     print(f"At an equal number of candidates\n{comparison.table()}\n\n{comparison.cost_table()}")
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
-    print(f"Compare:   archsearch ui   (tag study = {comparison.study})")
+    command = _ui_command(comparison.outcomes[0].results[0].summary.settings)
+    print(f"Compare:   {command}   (tag study = {comparison.study})")
     return 0
 
 
@@ -380,4 +417,4 @@ def _doctor(parsed: argparse.Namespace) -> int:
 def _ui(parsed: argparse.Namespace) -> int:
     from archsearch.platform.commands.ui import serve
 
-    return serve(parsed.tracking, parsed.host, parsed.port)
+    return serve(parsed.tracking, parsed.host, parsed.port, parsed.storage)

@@ -6,13 +6,15 @@ import dataclasses
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 
+from archsearch.cluster.storage_place import StoragePlace
+from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, nearest_first
 from archsearch.evaluators.settings import AtLeast, MoreThan, check_settings
 
@@ -26,6 +28,10 @@ DEFAULT_JOB: Mapping[str, Any] = {
 }
 """Settings of a search without a space, searcher and evaluator: a hypernetwork ranks 300 random blocks; the 10 best by its
 ranking and 10 random ones are trained."""
+_ELSEWHERE = {
+    "storage": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use ~/.aws.",
+    "address": "A cluster asks for Ray's token: set RAY_AUTH_TOKEN.",
+}
 _LONGEST_NAME = 200  # bytes; file systems take 255
 
 
@@ -40,7 +46,7 @@ class SearchConfiguration:
         num_candidates: Number of candidates to propose.
         seed: Seed of the searcher, and of the evaluator unless its options name another.
         name: Name of the run; None makes one.
-        storage: Folder that holds the runs and the ledger.
+        storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         searcher_options: Further arguments of the searcher, such as `population_size`.
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
         objectives: Metrics to maximize, or with a minus sign to minimize: `["accuracy", "-macs"]`. The score is always one of
@@ -55,7 +61,8 @@ class SearchConfiguration:
         time_budget: Seconds after which the search ends; None sets no limit.
         reuse: Whether evaluations of earlier runs are taken from the ledger instead of being repeated.
         address: Address of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
-        tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db), or `off`.
+        tracking: MLflow tracking URI, `auto` (MLFLOW_TRACKING_URI, else `mlflow.db` in `storage`), or `off`. A password or token
+            in it is kept in the memory of this process alone: the field reads `http://***@HOST`.
         system_metrics: Whether to log the load of this machine to MLflow: processors, memory, disk, network.
         study: Name under which runs are compared in MLflow.
         top: Number of rows of the ranked table.
@@ -93,6 +100,8 @@ class SearchConfiguration:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        object.__setattr__(self, "tracking", keep(self.tracking))
+        _check_no_credentials(self.as_dict())
         _check_texts("constraints", "strings by name", (part for item in self.constraints.items() for part in item))
         for name in ("searcher_options", "evaluator_options"):
             _check_texts(name, "names that are strings", getattr(self, name))
@@ -103,6 +112,7 @@ class SearchConfiguration:
             )
         if not self.storage or "\0" in self.storage:
             raise ConfigurationError(f"storage: expected the path of a folder; got {self.storage!r}.")
+        StoragePlace.of(self.storage)  # raises for a URI of another kind
 
     @property
     def score_options(self) -> dict[str, Any]:
@@ -217,6 +227,29 @@ def _is_folder_name(name: str) -> bool:
     """Return whether a string can name a folder on Linux and macOS, also as a part of longer names."""
     allowed = name.strip() and name.isprintable() and name not in (".", "..") and not any(letter in name for letter in "/\\~")
     return bool(allowed) and len(name.encode()) <= _LONGEST_NAME
+
+
+def _check_no_credentials(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if a setting holds an address with a password; `run.yaml` and MLflow would show it."""
+    for name, value in settings.items():
+        if any(has_credentials(text) for text in _texts(value)):
+            raise ConfigurationError(
+                f"{name}: expected no password or token, because settings are written to the run's folder; got {value!r}. "
+                + _ELSEWHERE.get(name, "Set it in the environment.")
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all strings in a setting."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.items():
+            for part in item:
+                yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
 
 
 def _check_texts(name: str, what: str, values: Iterable[Any]) -> None:

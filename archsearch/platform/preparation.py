@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
+from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.evaluators.options import check_options, options_of
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
+from archsearch.platform.tracking.store import check_store
 from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goals_for
 from archsearch.searchers import get as get_searcher
@@ -67,11 +68,14 @@ def prepare(
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
-    configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
-    folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
+    place = StoragePlace.of(configuration.storage)
+    configuration = replace(configuration, name=name, storage=place.address)
+    check_store(configuration.tracking, place.address)
+    folder = RunFolder.open(place.child(name).address) if resume else RunFolder.create(configuration, name)
     try:
         folder.bind(configuration, fingerprint)
-        ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
+        folder.upload()
+        ledger = Ledger(place.child(LEDGER).address, space, fingerprint, seed=evaluator.seed)
     except ArchSearchError:
         if not resume:
             folder.discard()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,10 +126,11 @@ class SearchResult:
     Args:
         summary: The search as plain data.
         space: The search space.
-        folder: Folder of the run.
+        folder: Folder of the run on this machine; of a run in a bucket, its working copy.
         run_id: Id of its MLflow run, or None when tracking is off.
         cost_arguments: Input shape, classes and size of the networks that were scored.
         ending: How the search ended; None for a run that was read from its folder.
+        stored_at: Path or URI of the run, if it is not `folder`.
     """
 
     summary: SearchSummary
@@ -138,6 +139,12 @@ class SearchResult:
     run_id: str | None
     cost_arguments: Mapping[str, Any]
     ending: Ending | None = None
+    stored_at: str = ""
+
+    @property
+    def address(self) -> str:
+        """What `finished_run` and `archsearch resume` take: the path of the run's folder, or its URI in a bucket."""
+        return self.stored_at or str(self.folder)
 
     @property
     def name(self) -> str:
@@ -255,7 +262,7 @@ def finished_run(run: str | Path) -> SearchResult:
     """Return the result of a finished run from its folder; nothing is evaluated, and `summary.costs` is left empty.
 
     Args:
-        run: Folder of the run, such as `runs/NAME`.
+        run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
 
     Raises:
         RunError: The folder holds no run, or its table of evaluations is missing or corrupt.
@@ -265,18 +272,20 @@ def finished_run(run: str | Path) -> SearchResult:
         >>> finished_run("runs/evolution-nasbench201-digits-s0").best.export("winner")
     """
     folder = RunFolder.open(run)
-    configuration = folder.configuration()
+    configuration = replace(folder.configuration(), storage=folder.storage)
     table = folder.report / "evaluations.parquet"
     try:
         evaluations = pq.read_table(table)
     except FileNotFoundError as error:
-        raise RunError(f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.path}") from error
+        raise RunError(
+            f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.address}"
+        ) from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.path}") from error
+        raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.address}") from error
     space = get_space(configuration.space)
     evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
     summary = summary_of(folder, configuration, evaluator, evaluations)
-    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments))
+    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments), stored_at=folder.address)
 
 
 def summary_of(
@@ -297,7 +306,7 @@ def summary_of(
         settings=configuration.as_dict(),
         costs={},
         version=__version__,
-        command=f"archsearch resume {shlex.quote(str(folder.path))}",
+        command=f"archsearch resume {shlex.quote(folder.address)}",
         chance=evaluator.chance,
     )
 

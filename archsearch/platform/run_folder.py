@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster import Entry, Ledger
+from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
 from archsearch.evaluators import Evaluation
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
@@ -26,6 +27,7 @@ _PAID, _REUSED, _SPENT = "has-paid.txt", "reused.jsonl", "spent.jsonl"
 # Settings that decide what is searched: `_NEEDED` must be in run.yaml, `_KEPT` must be the same when a run is resumed.
 _NEEDED = ("space", "searcher", "evaluator", "seed", "num_candidates", "deterministic")
 _KEPT = ("space", "searcher", "seed", "deterministic")
+_UPLOAD_SECONDS = 10.0
 
 
 class RunFolder:
@@ -34,10 +36,17 @@ class RunFolder:
     `run.yaml` holds its settings, `evaluator.txt` the fingerprint of its evaluator, `reused.jsonl` the candidates that it took
     from the ledger, `spent.jsonl` the seconds that the searcher itself took. `has-paid.txt` exists once the ledger holds
     evaluations of this run. The files of Ray Tune are in `tune/`, the report is in `report/`.
+
+    Args:
+        path: The folder on this machine.
+        place: Where the run is stored, if that is a bucket: `path` is then the working copy. Changes are uploaded every ten
+            seconds and by `upload`; what a killed run has not uploaded is lost, evaluations (in the ledger) excepted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: StoragePlace | None = None) -> None:
         self.path = path
+        self._place = place or StoragePlace.of(path)
+        self._uploaded = time.monotonic()
 
     @classmethod
     def create(cls, configuration: SearchConfiguration, name: str) -> RunFolder:
@@ -46,15 +55,16 @@ class RunFolder:
         Raises:
             RunError: The folder exists already, or cannot be created.
         """
-        path = Path(configuration.storage) / name
+        place = StoragePlace.of(configuration.storage).child(name)
+        path = place.local
+        if place.is_remote:
+            if place.holds(_SETTINGS):
+                raise RunError(_taken(place.address))
+            shutil.rmtree(path, ignore_errors=True)  # the working copy of a run that was removed from the bucket
         try:
-            path = path.expanduser()
             path.mkdir(parents=True)
         except FileExistsError as error:  # another search may have created it a moment ago
-            raise RunError(
-                f"name: the run folder {path} exists already; choose another name, or continue the run with: "
-                f"archsearch resume {shlex.quote(str(path))}"
-            ) from error
+            raise RunError(_taken(place.address)) from error
         except (OSError, RuntimeError, ValueError) as error:  # an unknown ~USER, or a string that is no valid path
             raise RunError(f"storage: cannot create the run folder {path} ({_why(error)}); choose a writable folder.") from error
         try:
@@ -64,29 +74,39 @@ class RunFolder:
             with suppress(OSError):  # else the name would be taken by a run that never started
                 path.rmdir()
             raise
-        return cls(path)
+        folder = cls(path, place)
+        folder.upload()
+        return folder
+
+    @classmethod
+    def exists(cls, storage: str, name: str) -> bool:
+        """Return whether a storage has a folder of this run.
+
+        Raises:
+            RunError: The storage is a bucket that cannot be read.
+        """
+        place = StoragePlace.of(storage).child(name)
+        return place.holds(_SETTINGS) if place.is_remote else place.local.is_dir()
 
     @classmethod
     def open(cls, run: str | Path) -> RunFolder:
         """Return the folder of an earlier run.
 
         Args:
-            run: Path of the folder, such as `runs/NAME`.
+            run: Path of the folder, such as `runs/NAME`, or its URI, such as `s3://bucket/runs/NAME`.
 
         Raises:
             RunError: The folder does not exist or does not hold a run.
             ConfigurationError: `run` is not a path.
         """
         check_kind("run", run, (str, Path), "the folder of a run, such as runs/NAME")
-        try:
-            path = Path(run).expanduser().absolute()
-        except RuntimeError as error:  # the home of an unknown user, ~USER
-            raise RunError(f"run: there is no run in {run} ({error}).") from error
-        if not (path / _SETTINGS).is_file():
-            siblings = sorted(entry.parent.name for entry in path.parent.glob(f"*/{_SETTINGS}")) if path.parent.is_dir() else []
-            hint = did_you_mean(path.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
-            raise RunError(f"run: there is no run in {path} (no {_SETTINGS}).{hint}")
-        return cls(path)
+        place = StoragePlace.of(run, "run")
+        if not place.holds(_SETTINGS):
+            siblings = place.parent().names(_SETTINGS)
+            hint = did_you_mean(place.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
+            raise RunError(f"run: there is no run in {place.address} (no {_SETTINGS}).{hint}")
+        place.download()
+        return cls(place.local, place)
 
     def configuration(self) -> SearchConfiguration:
         """Return the settings that the run was started with.
@@ -136,6 +156,8 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the folder of a run that has evaluated nothing, so that the same command can be given again."""
         shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(RunError):  # in a bucket: what was removed here is removed there
+            self.upload()
 
     def check_history(self, ledger: Ledger, recorded: int) -> None:
         """Raise LedgerError if a resumed run has evaluated candidates and the ledger holds none of them.
@@ -157,6 +179,29 @@ class RunFolder:
     def name(self) -> str:
         """Name of the run."""
         return self.path.name
+
+    @property
+    def address(self) -> str:
+        """What `open` and `archsearch resume` take: the path of the folder, or its URI in a bucket."""
+        return self._place.address
+
+    @property
+    def storage(self) -> str:
+        """The storage that the run is in, a path or a URI."""
+        return self._place.parent().address
+
+    def upload(self) -> None:
+        """Write the changed files to the bucket, if the run is stored in one.
+
+        Raises:
+            RunError: The bucket cannot be written.
+        """
+        self._place.upload()
+        self._uploaded = time.monotonic()
+
+    def _upload_in_time(self) -> None:
+        if time.monotonic() - self._uploaded > _UPLOAD_SECONDS:
+            self.upload()
 
     @property
     def report(self) -> Path:
@@ -193,6 +238,7 @@ class RunFolder:
         with _writing(self.path), (self.path / _SPENT).open("a+b") as file:
             _drop_unfinished_line(file)
             file.write(json.dumps([candidates, seconds]).encode() + b"\n")
+        self._upload_in_time()
 
     def spent(self) -> list[tuple[int, float]]:
         """Return the pairs (candidates, seconds) of `note_spent`, by increasing number of candidates.
@@ -261,6 +307,13 @@ class RunFolder:
     def tracking_id(self, run_id: str) -> None:
         with written_atomically(self.path / _TRACKING, durable=False) as temporary:
             temporary.write_text(run_id)
+
+
+def _taken(address: str) -> str:
+    return (
+        f"name: the run folder {address} exists already; choose another name, or continue the run with: "
+        f"archsearch resume {shlex.quote(address)}"
+    )
 
 
 def _drop_unfinished_line(file: BinaryIO) -> None:

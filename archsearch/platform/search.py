@@ -62,7 +62,7 @@ def run_search(
         num_candidates: Number of candidates to propose; None takes 40.
         seed: Seed of the search.
         name: Name of the run; None makes one from the settings and the time.
-        storage: Folder that holds the runs and the ledger.
+        storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
@@ -109,7 +109,7 @@ def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> 
     A finished run is returned as it is; a report or figures for MLflow that are missing are written.
 
     Args:
-        run: Folder of the run, such as `runs/NAME`.
+        run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
         progress: Whether to show a live line on standard error.
         **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
 
@@ -136,7 +136,7 @@ def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> 
         # The first stage stays what it was.
         kept = get_searcher(before.searcher).settled_options(before.searcher_options, before.num_candidates)
         configuration = replace(configuration, searcher_options=kept)
-    configuration = replace(configuration, name=folder.name, storage=str(folder.path.parent))
+    configuration = replace(configuration, name=folder.name, storage=folder.storage)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None, changes)
 
@@ -226,10 +226,11 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         progress.show(last=True)
         status = {"failed": "FAILED", "stopped": "KILLED"}.get(reason, "FINISHED")
         _publish(result, tracker, status, searcher, course)
+        search.folder.upload()
     if reason == "stopped":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
+            f"continue with: archsearch resume {shlex.quote(search.folder.address)}"
         )
     return result
 
@@ -369,4 +370,7 @@ def _result(
         time_budget=configuration.time_budget,
         idle=idle,
     )
-    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments), ending)
+    folder = search.folder
+    return SearchResult(
+        summary, search.space, folder.path, run_id, dict(evaluator.cost_arguments), ending=ending, stored_at=folder.address
+    )

@@ -96,7 +96,9 @@ def test_a_search_from_a_file(tmp_path: Path, table: Path) -> None:
     assert "25 candidates, 0 of them from the ledger" in done.stdout
     assert "25/25 candidates, best " in done.stderr
     assert (tmp_path / "runs/mine/report/report.html").stat().st_size > 10_000
-    assert (tmp_path / "mlflow.db").exists()
+    assert (tmp_path / "runs/mlflow.db").exists() and (tmp_path / "runs/mlartifacts").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "search.yaml"]
+    assert done.stdout.splitlines()[-1] == "Compare:   archsearch ui"
     assert "Configuration for experiment" not in done.stdout + done.stderr
 
 
@@ -120,4 +122,7 @@ def test_ui_without_a_store_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert main(["ui"]) == 2
-    assert "run a search in this folder first" in capsys.readouterr().err
+    assert "run a search first" in capsys.readouterr().err
+    Path("mlflow.db").touch()  # as an earlier version left it
+    assert main(["ui"]) == 2
+    assert "is shown by --tracking sqlite:///mlflow.db" in capsys.readouterr().err

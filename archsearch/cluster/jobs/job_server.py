@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.cluster.jobs.upload import Upload
+from archsearch.credentials import has_credentials
 from archsearch.errors import ConfigurationError, RunError, first_line
 from archsearch.logger_levels import raised_level
 
@@ -159,6 +160,11 @@ class JobServer:
 
 def _checked_address(address: str) -> str:
     url = address if "://" in address else f"http://{address}"
+    if has_credentials(url):
+        raise ConfigurationError(
+            f"address: expected http://HEAD:8265 without user name, password or token, which Ray would show; got {url!r}. "
+            "A cluster asks for Ray's token: set RAY_AUTH_TOKEN."
+        )
     parts = urlsplit(url.rstrip("/"))
     try:
         fine = parts.scheme in ("http", "https") and parts.hostname and not parts.path

@@ -8,8 +8,8 @@ import platform as python_platform
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
+from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError
 
 Check = tuple[str, str, bool]
@@ -28,7 +28,7 @@ def doctor(storage: str = "runs", tracking: str = "auto", address: str | None = 
     """
     checks = [("python", f"{python_platform.python_version()} on {python_platform.system()} {python_platform.machine()}", True)]
     checks += [_package(name) for name in ("archsearch", *_PACKAGES)]
-    checks += [_processor(), _gpus(), ("storage", *storage_state(storage)), _tracking(tracking), _token()]
+    checks += [_processor(), _gpus(), ("storage", *storage_state(storage)), _tracking(tracking, storage), _token()]
     checks += _cluster(address or os.environ.get("RAY_ADDRESS"), storage)
     return [*checks, _calibration(seconds)] if seconds else checks
 
@@ -41,9 +41,14 @@ def format_checks(checks: list[Check]) -> str:
 
 def storage_state(storage: str) -> tuple[str, bool]:
     """Return a description of a storage and whether a search can write to it; nothing is left in it."""
-    if "://" in storage:
-        return f"{storage} (checked when a search starts)", True
-    folder = Path(storage).expanduser().absolute()
+    try:
+        place = StoragePlace.of(storage)
+        place.check_writable()
+    except ArchSearchError as error:
+        return str(error).removeprefix("storage: "), False
+    if place.is_remote:
+        return f"{place.address} can be written, read and cleaned", True
+    folder = place.local
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         # Permission bits do not show a read-only mount or a full quota, and mean nothing for root.
@@ -115,20 +120,20 @@ def _shared(storage: str, nodes: int) -> Check:
     from archsearch.cluster.storage import check_storage
 
     try:
-        check_storage(storage)
-    except ConfigurationError as error:
+        check_storage(StoragePlace.of(storage).address)
+    except ArchSearchError as error:
         return "shared storage", str(error), False
     return "shared storage", f"{nodes} of {nodes} nodes read and write {storage}", True
 
 
-def _tracking(tracking: str) -> Check:
+def _tracking(tracking: str, storage: str) -> Check:
     from archsearch.platform.tracking.store import check_tracking
 
     if tracking == "off":
         return "MLflow", "off", True
     try:
-        return "MLflow", check_tracking(tracking), True
-    except ConfigurationError as error:
+        return "MLflow", check_tracking(tracking, storage), True
+    except ArchSearchError as error:
         return "MLflow", str(error), False
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from archsearch.cluster import Ledger, connect
 from archsearch.cluster.ledger.compaction import MOST_PARTS
 from archsearch.cluster.storage import check_storage
+from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.commands.calibration import Calibration, calibrate
@@ -148,7 +149,7 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
     Raises:
         ConfigurationError: A setting cannot be used, or no worker fits on the machines.
     """
-    tracking = check_tracking(configuration.tracking) if configuration.tracking != "off" else "off"
+    tracking = check_tracking(configuration.tracking, configuration.storage) if configuration.tracking != "off" else "off"
     state, fine = storage_state(configuration.storage)
     if not fine:
         raise ConfigurationError(f"storage: {state}; choose a writable folder.")
@@ -187,7 +188,7 @@ def _cluster(address: str, storage: str) -> Machines:
     connect(address)
     import ray
 
-    check_storage(storage)
+    check_storage(StoragePlace.of(storage).address)
     resources = ray.cluster_resources()
     nodes = sum(node["Alive"] for node in ray.nodes())
     return Machines(f"{nodes} node{'s' if nodes > 1 else ''} at {address}", resources.get("CPU", 0.0), resources.get("GPU", 0.0))

@@ -22,12 +22,21 @@ class Store(NamedTuple):
     """The MLflow store in which a trained network is registered.
 
     Args:
-        tracking: MLflow tracking URI.
+        tracking: MLflow tracking URI, or `auto`.
         parent: Id of the MLflow run of the search.
+        storage: Storage of the search, beside which `auto` finds the store.
     """
 
     tracking: str
     parent: str | None = None
+    storage: str = "runs"
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI, `off` included."""
+        from archsearch.platform.tracking.store import tracking_uri
+
+        return self.tracking if self.tracking == "off" else tracking_uri(self.tracking, self.storage, self.parent is not None)
 
 
 _EXPORT_EPILOG = """examples:
@@ -124,6 +133,7 @@ def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Nam
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    from archsearch.cluster.storage_place import local_folder
     from archsearch.platform.result import finished_run
 
     result = finished_run(parsed.run)
@@ -134,13 +144,15 @@ def _export(parsed: argparse.Namespace) -> int:
             f"rank: expected 1 to {scored}, the candidates of {result.name} with a score; got {parsed.rank}."
         )
     chosen = found[-1]
-    output = parsed.output or result.folder / "export" / f"rank-{parsed.rank}"
+    # Of a run in a bucket, the result is written to the working directory.
+    beside = Path(f"{result.name}-export") if result.address != str(result.folder) else result.folder / "export"
+    output = local_folder(parsed.output or beside / f"rank-{parsed.rank}", "output")
     if parsed.retrain is None:
         if others := _given(parsed):
             raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain DATASET too.")
         return _report(chosen.export(output))
     size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
-    store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id)
+    store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id, result.summary.settings["storage"])
     return _trained(parsed, parsed.retrain, result.space, chosen.architecture, size, output, chosen.origin, store)
 
 
@@ -154,6 +166,7 @@ def _given(parsed: argparse.Namespace) -> list[str]:
 
 def _train(parsed: argparse.Namespace) -> int:
     from archsearch import spaces
+    from archsearch.cluster.storage_place import local_folder
     from archsearch.platform.training.retraining import default_size
 
     content = _read(Path(parsed.architecture)) if parsed.architecture.endswith(".json") else {}
@@ -164,7 +177,7 @@ def _train(parsed: argparse.Namespace) -> int:
     origin = {**content.get("origin", {}), **{key: content[key] for key in ("run", "score", "metrics") if content.get(key)}}
     known = {key: value for key, value in network.items() if key in space.scale_defaults}
     size = known or default_size(space, parsed.dataset)
-    output = parsed.output or Path(f"{space.name}-{space.key(architecture)[:8]}")
+    output = local_folder(parsed.output or f"{space.name}-{space.key(architecture)[:8]}", "output")
     return _trained(parsed, parsed.dataset, space, architecture, size, output, origin, Store(parsed.tracking or "auto"))
 
 
@@ -199,7 +212,7 @@ def _trained(
     from archsearch.platform.training.retraining import retrain
 
     if parsed.register is not None:
-        check_registration(parsed.register, store.tracking)
+        check_registration(parsed.register, store.uri)
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
     if taken := sorted(
         {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
@@ -241,7 +254,7 @@ def _trained(
 def _register(name: str, folder: Path, store: Store) -> int:
     from archsearch.platform.tracking.model_registry import register_model
 
-    registered = register_model(folder, name, store.tracking, store.parent)
+    registered = register_model(folder, name, store.uri, store.parent)
     print(f"Registered: {registered.name}, version {registered.version}")
     print(f"Load it:   mlflow.pyfunc.load_model({registered.uri!r})")
     return 0

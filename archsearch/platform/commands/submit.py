@@ -17,11 +17,13 @@ import yaml
 
 from archsearch.cluster.jobs.job_server import JobServer
 from archsearch.cluster.jobs.upload import Upload, package_files
+from archsearch.cluster.storage_place import StoragePlace
+from archsearch.credentials import MASK
 from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import make_parts
 from archsearch.platform.run_folder import run_name
-from archsearch.platform.tracking.store import default_uri, without_credentials
+from archsearch.platform.tracking.store import default_uri, shown_uri
 from archsearch.searchers import get as get_searcher
 
 _SETTINGS = "search.yaml"
@@ -57,7 +59,13 @@ def submit_search(
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
     upload = Upload(package_files(), {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)})
-    _say(f"Storage:   {settings.storage}\nTracking:  {without_credentials(settings.tracking)}")
+    _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
+    if MASK in settings.tracking:
+        _say(
+            "archsearch: the password of the MLflow store is not sent, since a job server shows what it is sent: set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (of a database, MLFLOW_TRACKING_URI) where the head's Ray is "
+            "started."
+        )
     command = f"run {_SETTINGS}" + (" --quiet" if quiet else "")
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)
 
@@ -76,9 +84,10 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
         ConfigurationError: The folder or the address cannot be used.
         RunError: The connection to the job server is lost while waiting.
     """
+    StoragePlace.of(run, "resume")  # raises for a URI of another kind
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
-    name = f"{Path(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
     return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
 
 
@@ -101,35 +110,35 @@ def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConf
         ConfigurationError: A path is relative, and the cluster's head is another machine.
     """
     task = configuration.evaluator.partition(":")[2].partition("#")[0]
+    storage = _placed("storage", configuration.storage, is_here, "a folder that all nodes share")
     return replace(
         configuration,
         name=configuration.name or run_name(configuration.searcher, configuration.space, task, configuration.seed),
-        storage=_placed("storage", configuration.storage, is_here, "a folder that all nodes share"),
-        tracking=_tracking(configuration.tracking, is_here),
+        storage=storage,
+        tracking=_tracking(configuration.tracking, storage, is_here),
         evaluator=_evaluator(configuration.evaluator, is_here),
         address=None,  # the job finds its own cluster
     )
 
 
 def _placed(argument: str, path: str, is_here: bool, expected: str) -> str:
-    if "://" in path:
-        raise ConfigurationError(
-            f"{argument}: expected {expected}, by its absolute path; got {path!r}. Mount a bucket as a folder."
-        )
-    if Path(path).is_absolute():
-        return path
-    if is_here:
-        return str(Path(path).expanduser().absolute())
+    place = StoragePlace.of(path, argument)
+    if place.is_remote and argument == "evaluator":
+        raise ConfigurationError(f"{argument}: expected {expected}, by its path; got {path!r}. Mount a bucket as a folder.")
+    if is_here or place.is_remote or Path(path).is_absolute() or path.lower().startswith("file:"):
+        return place.address
     raise ConfigurationError(
         f"{argument}: expected {expected}, as an absolute path, because the cluster's head is another machine; "
         f"got {path!r}, which would be in a temporary folder of a node."
     )
 
 
-def _tracking(uri: str, is_here: bool) -> str:
+def _tracking(uri: str, storage: str, is_here: bool) -> str:
     named = os.environ.get("MLFLOW_TRACKING_URI") or ""
-    if uri == "auto" and (is_here or named.startswith(("http://", "https://"))):
-        uri = default_uri()
+    if uri == "auto":
+        # Beside the storage, unless the environment names a store that the head sees.
+        local = named.startswith("sqlite:") or (named and "://" not in named)
+        uri = f"sqlite:///{storage}/mlflow.db" if local and not is_here else default_uri(storage)
     if uri == "off" or uri.startswith("sqlite:////"):
         return uri
     if uri.startswith("sqlite:///"):

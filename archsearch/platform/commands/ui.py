@@ -13,23 +13,27 @@ from pathlib import Path
 from archsearch.errors import ConfigurationError
 
 
-def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int:
+def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0, storage: str = "runs") -> int:
     """Run the MLflow UI until Ctrl-C and return its exit code; print the addresses of the UI and of the charts of searches.
 
     Args:
         tracking: MLflow tracking URI; `auto` takes that of `archsearch run`.
         host: Address to listen on.
         port: Port; 0 takes 5000, or a free one if 5000 is in use.
+        storage: Storage of the searches, beside which `auto` looks for the store.
 
     Raises:
         ConfigurationError: The store is a file that does not exist.
     """
-    from archsearch.platform.tracking.store import tracking_uri
+    from archsearch.platform.tracking.store import database_file, tracking_uri
 
-    uri = tracking_uri(tracking)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    uri = tracking_uri(tracking, storage)
+    if (file := database_file(uri)) is not None and not file.exists():
+        # Earlier versions wrote the store into the working directory.
+        before = "; the one in this folder is shown by --tracking sqlite:///mlflow.db" if Path("mlflow.db").exists() else ""
         raise ConfigurationError(
-            f"tracking: there is no MLflow store at {uri}; run a search in this folder first: archsearch run"
+            f"tracking: there is no MLflow store at {uri}; run a search first (archsearch run), or give its --storage or "
+            f"--tracking{before}."
         )
     if uri.startswith(("http://", "https://")):
         print(f"The MLflow server is at {uri}")
@@ -40,12 +44,14 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0) -> int
     for name, view in _views(uri):
         print(f"{name}:  http://{host}:{port}/{view}", flush=True)
     # One server process starts within seconds; MLflow's default of four takes several times as long.
-    where = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    where = ["--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]
     # By default a line is logged for each file of a page, which would hide the addresses above.
+    # The store is given in the environment: a password on the command line would be shown by ps.
+    store = {"MLFLOW_BACKEND_STORE_URI": uri}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "UVICORN_LOG_LEVEL": "warning", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env=quiet | dict(os.environ), start_new_session=True)
+    server = subprocess.Popen(command, env=quiet | dict(os.environ) | store, start_new_session=True)
     try:
         return server.wait()
     except KeyboardInterrupt:

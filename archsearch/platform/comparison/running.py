@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.options import options_of
 from archsearch.platform.comparison import presets
@@ -78,7 +79,8 @@ def compare(
     study = study or f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     comparison = Comparison(study, tuple(_outcomes(base, searchers, seeds, study, progress)), _folder(base, f"{study}-report"))
     _write(comparison)
-    track_comparison(comparison, base.tracking)
+    StoragePlace.of(base.storage).child(comparison.folder.name).upload()
+    track_comparison(comparison, base.tracking, base.storage)
     return comparison
 
 
@@ -135,14 +137,14 @@ def _check_owners(options: Mapping[str, Any], searchers: Set[str]) -> None:
 
 
 def _folder(base: SearchConfiguration, name: str) -> Path:
-    return Path(base.storage).expanduser().absolute() / name
+    return StoragePlace.of(base.storage).child(name).local
 
 
 def _search(configuration: SearchConfiguration, progress: bool) -> SearchResult:
     from archsearch.platform.search import run_search
 
     settings = configuration.as_dict()
-    resume = (Path(configuration.storage).expanduser() / str(configuration.name)).is_dir()
+    resume = RunFolder.exists(configuration.storage, str(configuration.name))
     return run_search(**settings, resume=resume, progress=progress)
 
 

@@ -12,21 +12,22 @@ from archsearch.platform.comparison.comparison import Comparison
 from archsearch.platform.report.figures import running_best
 from archsearch.platform.tracking.curves import Point, milliseconds_now, on_candidate_grid
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.store import tracking_uri, without_credentials
+from archsearch.platform.tracking.store import shown_uri, tracking_uri
 
 logger = logging.getLogger(__name__)
 
 
-def track_comparison(comparison: Comparison, tracking: str) -> None:
+def track_comparison(comparison: Comparison, tracking: str, storage: str) -> None:
     """Write means, intervals and mean curves of all searchers to one MLflow run, with the figure; log errors, do not raise them.
 
     Args:
         comparison: The comparison.
         tracking: MLflow tracking URI, `auto` or `off`.
+        storage: Storage of the searches.
     """
     if tracking == "off":
         return
-    uri = tracking_uri(tracking)
+    uri = tracking_uri(tracking, storage)
     summary = comparison.outcomes[0].results[0].summary
     tags = {
         "study": comparison.study,
@@ -46,9 +47,7 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
         run.finish("FINISHED")
     except Exception as error:  # the results are already in the folder
         reason = first_line(error)[:300]
-        logger.warning(
-            "MLflow at %s does not take the comparison (%s); it is in %s", without_credentials(uri), reason, comparison.folder
-        )
+        logger.warning("MLflow at %s does not take the comparison (%s); it is in %s", shown_uri(uri), reason, comparison.folder)
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.storage_place import local_folder
 from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
 from archsearch.evaluators.training.scoring import exits_of
@@ -51,7 +52,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
         The folder.
     """
     check_kind("directory", directory, (str, Path), "the path of a folder")
-    folder = Path(directory).expanduser()
+    folder = local_folder(directory, "directory").expanduser()
     network.eval()
     left_out: dict[str, str] = {}
     try:

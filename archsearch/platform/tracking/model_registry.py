@@ -16,7 +16,7 @@ from archsearch.platform.summary import flat
 from archsearch.platform.tracking import model_registry_loader
 from archsearch.platform.tracking.curves import Point, milliseconds_now
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.store import check_tracking, tracking_uri, without_credentials
+from archsearch.platform.tracking.store import check_tracking, shown_uri, tracking_uri
 from archsearch.platform.training.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RegisteredModel:
         name: Name of the model.
         version: Its version, from 1.
         run_id: The MLflow run with metrics and settings of the training.
-        tracking: Tracking URI of the store.
+        tracking: Tracking URI of the store, its password hidden.
     """
 
     name: str
@@ -61,7 +61,7 @@ def register_model(
     Args:
         model: A trained model, or a folder that `TrainedModel.export` or `archsearch export --retrain` wrote.
         name: Name in the registry; an existing model gets a new version.
-        tracking: MLflow tracking URI, or `auto` (MLFLOW_TRACKING_URI, else sqlite:///mlflow.db).
+        tracking: MLflow tracking URI, or `auto` (MLFLOW_TRACKING_URI, else `runs/mlflow.db`).
         parent: Id of the search's MLflow run, which becomes the parent of the training's run.
 
     Raises:
@@ -91,9 +91,9 @@ def register_model(
         run.finish("FINISHED")
     except Exception as error:  # errors of databases and servers have no common class
         reason = first_line(error)[:300]
-        store = without_credentials(uri)
+        store = shown_uri(uri)
         raise RunError(f"register: MLflow at {store} does not accept the model ({reason}); it is in {folder}.") from error
-    return RegisteredModel(name, version, str(run.run_id), run.uri)
+    return RegisteredModel(name, version, str(run.run_id), shown_uri(run.uri))
 
 
 def check_registration(name: str, tracking: str) -> None:

@@ -15,7 +15,7 @@ from archsearch.logger_levels import raised_level
 from archsearch.platform.ranking import RankedRow
 from archsearch.platform.tracking.curves import CURVES, Point
 from archsearch.platform.tracking.saved_view import VIEW_TAG
-from archsearch.platform.tracking.store import check_contact
+from archsearch.platform.tracking.store import check_contact, database_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,6 +71,9 @@ class MlflowRun:
         check_contact(self.uri)
         if self._client is None:
             from mlflow import MlflowClient
+
+            if (file := database_file(self.uri)) is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
 
             # A new database logs dozens of lines on migrations.
             with raised_level(logging.WARNING, *_MIGRATION_LOGGERS):
@@ -206,11 +209,11 @@ def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
 
 def _artifact_location(uri: str, experiment: str) -> str | None:
     """Return an artifact folder beside a local database (MLflow's default is the current folder); None for other stores."""
-    path = uri.removeprefix("sqlite:///")
-    if path == uri:
+    file = database_file(uri)
+    if file is None:
         return None
     folder = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment)
-    return (Path(path).absolute().parent / "mlartifacts" / folder).as_uri()
+    return (file.parent / "mlartifacts" / folder).as_uri()
 
 
 def _find(client: MlflowClient, run_id: str) -> Run | None:

@@ -34,13 +34,14 @@ def open_tracker(
         tags["study"] = configuration.study
     options = searcher_settings(searcher, configuration.searcher_options)
     tracker = Tracker(
-        tracking_uri(configuration.tracking),
+        tracking_uri(configuration.tracking, configuration.storage, begun=folder.tracking_id is not None),
         experiment=f"{space}/{evaluator.task}",
         run_name=folder.name,
         tags=tags,
         params={**configuration.as_dict(), "searcher_options": options},
         run_id=folder.tracking_id,
         directory=folder.path,
+        address=folder.address,
         gpus_per_worker=configuration.gpus_per_worker,
         system_metrics=configuration.system_metrics,
         on_run=lambda run_id: setattr(folder, "tracking_id", run_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from archsearch.platform.tracking.curves import (
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
 from archsearch.platform.tracking.saved_view import view_of
-from archsearch.platform.tracking.store import default_uri, without_credentials
+from archsearch.platform.tracking.store import shown_uri, tracking_uri
 from archsearch.platform.tracking.system_metrics import SystemMonitor
 from archsearch.platform.tracking.unsent import forget_unsent, unsent_points, write_unsent
 from archsearch.searchers import Observation
@@ -47,13 +48,14 @@ class Tracker:
     `archsearch resume` sends it.
 
     Args:
-        tracking_uri: URI of the store; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the current folder.
+        uri: URI of the store, as `store.tracking_uri` returns it; None takes that of `auto`.
         experiment: Name of the experiment; created if needed.
         run_name: Name of the run.
         tags: Tags of the run, each truncated to 8,000 characters.
         params: Settings, nested ones with dotted names, each truncated to 6,000 characters.
         run_id: Run to resume; None creates a new one.
         directory: Folder of `mlflow-unsent.jsonl`; None takes the current folder.
+        address: What `archsearch resume` takes for this run; None takes the directory.
         gpus_per_worker: GPUs that an evaluation occupies.
         system_metrics: Whether to log the load of this machine; see `SystemMonitor`.
         interval: Seconds between two writes.
@@ -69,7 +71,7 @@ class Tracker:
 
     def __init__(
         self,
-        tracking_uri: str | None,
+        uri: str | None,
         experiment: str,
         run_name: str,
         tags: Mapping[str, Any],
@@ -77,15 +79,17 @@ class Tracker:
         run_id: str | None = None,
         *,
         directory: Path | None = None,
+        address: str | None = None,
         gpus_per_worker: float = 0.0,
         system_metrics: bool = False,
         interval: float = 5.0,
         on_run: Callable[[str], None] | None = None,
         patience: float = 60.0,
     ) -> None:
-        uri = tracking_uri or default_uri()
+        uri = uri or tracking_uri("auto")
         self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
         self._directory, self._on_run = directory or Path.cwd(), on_run
+        self._address = address or str(self._directory)
         self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
         self._system = SystemMonitor(uri) if system_metrics else None
         self._curve = SearchCurve()
@@ -240,7 +244,7 @@ class Tracker:
     def _warn(self, reason: str) -> None:
         if not self._warned:
             self._warned = True
-            store = without_credentials(self._run.uri)
+            store = shown_uri(self._run.uri)
             logger.warning(
                 "cannot log to MLflow at %s (%s); the search goes on, and its metrics are kept to be sent later", store, reason
             )
@@ -253,7 +257,7 @@ class Tracker:
             return None
         path = write_unsent(self._directory, self._run, status, points, tasks)
         if path is not None:
-            where = without_credentials(self._run.uri)
-            again = f"archsearch resume {self._directory}"
+            where = shown_uri(self._run.uri)
+            again = f"archsearch resume {shlex.quote(self._address)}"
             logger.warning("some data could not be sent to MLflow at %s; it is in %s; send it with: %s", where, path, again)
         return path

@@ -36,7 +36,7 @@ def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
         "Ray cluster",
     }
     assert seen["storage"].startswith(f"{tmp_path}/runs is writable, ")
-    assert seen["MLflow"] == f"sqlite:///{tmp_path}/mlflow.db"
+    assert seen["MLflow"] == f"sqlite:///{tmp_path}/runs/mlflow.db"
     assert not list(tmp_path.iterdir())
 
 
@@ -62,5 +62,4 @@ def test_a_storage_is_tried_in_the_nearest_folder_there_is(tmp_path: Path) -> No
     assert storage_state(str(tmp_path / "a/b/c"))[1]
     (tmp_path / "file").write_text("")
     assert storage_state(str(tmp_path / "file/runs")) == (f"{tmp_path}/file/runs is not writable (Not a directory)", False)
-    assert storage_state("s3://bucket/runs")[1]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

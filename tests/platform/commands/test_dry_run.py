@@ -71,7 +71,7 @@ def test_a_dry_run_leaves_nothing(tmp_path: Path, table: Path, monkeypatch: pyte
     assert (plan.workers, plan.calibration.errors) == (1, [])
     assert plan.ledger_bytes > 5000 * 20  # a key alone is longer
     assert str(tmp_path / "runs") in plan.text()
-    assert f"sqlite:///{tmp_path}/mlflow.db" in plan.text()
+    assert f"sqlite:///{tmp_path}/runs/mlflow.db" in plan.text()
 
 
 def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

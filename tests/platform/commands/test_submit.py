@@ -129,7 +129,7 @@ def paid(folder: Path) -> list[str]:
 def statuses(folder: Path) -> dict[str, str]:
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'runs/mlflow.db'}")
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     return {run.info.run_name: run.info.status for run in runs}
 
@@ -241,7 +241,7 @@ def test_on_this_machine_relative_paths_are_made_whole(tmp_path: Path, monkeypat
     given = SearchConfiguration(evaluator="table:scores.parquet#x", address="127.0.0.1:6379")
     made = for_cluster(given, is_here=True)
     assert made.storage == str(tmp_path / "runs")
-    assert made.tracking == f"sqlite:///{tmp_path}/mlflow.db"
+    assert made.tracking == f"sqlite:///{tmp_path}/runs/mlflow.db"
     assert made.evaluator == f"table:{tmp_path}/scores.parquet#x"
     assert made.address is None
     assert re.fullmatch(r"evolution-nasbench201-scores-parquet-s0-\d{8}-\d{6}", str(made.name))
@@ -255,6 +255,7 @@ def test_on_this_machine_relative_paths_are_made_whole(tmp_path: Path, monkeypat
     "settings",
     [
         {"storage": "/shared/runs", "tracking": "off"},
+        {"storage": "s3://bucket/runs?endpoint_override=minio:9000", "tracking": "off"},
         {"storage": "/shared/runs", "tracking": "http://mlflow:5000"},
         {"storage": "/shared/runs", "tracking": "sqlite:////shared/mlflow.db", "evaluator": "train:cifar10"},
         {"storage": "/shared/runs", "tracking": "off", "evaluator": "table:digits201#valid_accuracy"},
@@ -271,8 +272,9 @@ def test_paths_that_all_nodes_see_stay_as_they_are(settings: dict[str, str]) -> 
     [
         ({}, "storage: expected a folder that all nodes share.*got 'runs', which would be in a temporary folder of a node"),
         ({"storage": "~/runs"}, "storage: expected .*got '~/runs'"),
-        ({"storage": "s3://bucket/runs"}, "storage: expected .*got 's3://bucket/runs'. Mount a bucket as a folder"),
-        ({"tracking": "auto"}, "tracking: expected an MLflow store.*http://SERVER:5000.*got 'auto'"),
+        ({"storage": "gs://bucket/runs"}, "storage: expected .*got 'gs://bucket/runs'. Mount other storage as a folder"),
+        ({"storage": "s3://bucket/runs", "tracking": "auto"}, "tracking: .*s3://bucket/runs cannot hold MLflow's database"),
+        ({"evaluator": "table:s3://bucket/scores.parquet#x"}, "evaluator: expected .*Mount a bucket as a folder"),
         ({"tracking": "sqlite:///mlflow.db"}, "tracking: expected .*got 'mlflow.db'"),
         ({"evaluator": "table:scores.parquet#x"}, "evaluator: expected data on storage.*got 'scores.parquet'"),
         ({"evaluator": "train:parquet:images"}, "evaluator: expected data on storage.*got 'images'"),

@@ -19,8 +19,9 @@ _COMMAND = "import sys; from archsearch.platform.command_line import main; sys.e
 @pytest.mark.long
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_ui_shows_the_store_of_the_folder(mlflow_store: Path, tmp_path: Path, stop: signal.Signals) -> None:
-    shutil.copy(mlflow_store, tmp_path / "mlflow.db")
-    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").create_experiment("nasbench201/digits")
+    (tmp_path / "runs").mkdir()
+    shutil.copy(mlflow_store, tmp_path / "runs/mlflow.db")
+    MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").create_experiment("nasbench201/digits")
     command = [sys.executable, "-c", _COMMAND, "ui"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
@@ -46,7 +47,7 @@ def _servers_of(folder: Path) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            if b"mlflow" in told and f"{folder}/mlflow.db".encode() in told:
+            if b"mlflow" in told and f"{folder}/runs/mlflow.db".encode() in told:
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue  # it has ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from archsearch import credentials
+from archsearch.credentials import without_user
 from archsearch.errors import ConfigurationError
+from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.tracking import store
-from archsearch.platform.tracking.store import check_contact, check_tracking, default_uri, tracking_uri, without_credentials
+from archsearch.platform.tracking.store import (
+    check_contact,
+    check_store,
+    check_tracking,
+    default_uri,
+    shown_uri,
+    tracking_uri,
+)
 
 
 @pytest.fixture
@@ -87,15 +98,81 @@ def test_no_contact_without_an_answer() -> None:
 
 
 def test_uris_are_shown_without_credentials() -> None:
-    assert without_credentials("https://me:secret@host:5000/x") == "https://host:5000/x"
-    assert without_credentials("postgresql://me:secret@host/db") == "postgresql://host/db"
-    assert without_credentials("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
+    assert shown_uri("https://me:secret@host:5000/x") == "https://host:5000/x"
+    assert shown_uri("postgresql://me:secret@host/db?sslmode=require") == "postgresql://me:***@host/db?sslmode=require"
+    assert shown_uri("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
 
 
 def test_auto_is_the_store_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert tracking_uri("auto") == default_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert tracking_uri("auto") == default_uri() == f"sqlite:///{tmp_path / 'runs/mlflow.db'}"
+    assert tracking_uri("auto", "/data/mine") == tracking_uri("auto", "file:///data/mine") == "sqlite:////data/mine/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     assert tracking_uri("auto") == "http://host:5000"
     assert tracking_uri("sqlite:///mine.db") == "sqlite:///mine.db"
+
+
+def test_the_store_that_an_earlier_version_began_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").touch()
+    assert tracking_uri("auto", "runs") == f"sqlite:///{tmp_path}/runs/mlflow.db"  # a new search
+    assert tracking_uri("auto", "runs", begun=True) == f"sqlite:///{tmp_path}/mlflow.db"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/mlflow.db").touch()
+    assert tracking_uri("auto", "runs", begun=True) == f"sqlite:///{tmp_path}/runs/mlflow.db"
+
+
+def test_a_bucket_holds_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    check_store("off", "s3://bucket/runs")
+    check_store("sqlite:///mlflow.db", "s3://bucket/runs")
+    with pytest.raises(ConfigurationError, match="tracking: .*s3://bucket/runs cannot hold .*--tracking off"):
+        check_store("auto", "s3://bucket/runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    check_store("auto", "s3://bucket/runs")
+
+
+def test_a_servers_password_is_handed_to_mlflow_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking_uri("http://me:s%40cret@host:5000") == "http://host:5000"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "s@cret")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:secret123@host:5000",
+        "https://secret123@host/mlflow",
+        "postgresql://me:secret123@host:5432/db",
+        "mysql+pymysql://me:secret123@host/db?charset=utf8mb4",
+        "postgresql://host/db?user=me&password=secret123",
+        "http://host:5000/?token=secret123",
+    ],
+)
+def test_a_hidden_password_is_taken_from_where_it_still_is(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked = SearchConfiguration(tracking=uri).tracking
+    assert "secret123" not in masked and "***" in masked
+    whole = without_user(uri) if uri.startswith("http") else uri
+    assert tracking_uri(masked) == whole  # in the process that it was given to
+    credentials._kept.clear()
+    monkeypatch.delenv("MLFLOW_TRACKING_USERNAME", raising=False)
+    with pytest.raises(ConfigurationError, match="tracking: the store .*needs its password.*set .*MLFLOW_TRACKING_URI") as caught:
+        tracking_uri(masked)
+    assert "secret123" not in str(caught.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert tracking_uri(masked) == whole
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_TOKEN"])
+def test_a_servers_password_may_be_in_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "me")
+    assert tracking_uri("https://***@host:5000") == "https://host:5000"
+    with pytest.raises(ConfigurationError, match="MLFLOW_TRACKING_URI"):
+        tracking_uri("postgresql://me:***@host/db")
+
+
+def test_a_password_that_cannot_be_told_from_the_host_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="tracking: expected a password without .*%2F") as caught:
+        tracking_uri("http://me:sec/ret@host:5000")
+    assert "sec/ret" not in str(caught.value)

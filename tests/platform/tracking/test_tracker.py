@@ -195,9 +195,10 @@ def test_without_an_address_the_database_of_the_folder_is_used(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(store, "mlflow.db")
+    Path("runs").mkdir()
+    shutil.copy(store, "runs/mlflow.db")
     run_id = _empty_run(Tracker(None, "default", "run", {}, {}))
-    assert MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(str(run_id)).info.run_name == "run"
+    assert MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").get_run(str(run_id)).info.run_name == "run"
 
 
 def test_the_environment_names_the_store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
