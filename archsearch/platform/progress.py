@@ -28,12 +28,12 @@ class Progress(tune.Callback):
         self.done = self.failed = self.reused = 0
         self.best = -math.inf
         self._started = time.monotonic()
-        self._live = LiveLine(stream)
+        self._live, self._stream = LiveLine(stream), stream
         self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks; a stream cannot be pickled.
-        return {**self.__dict__, "_live": LiveLine(None)}
+        return {**self.__dict__, "_live": LiveLine(None), "_stream": None}
 
     def take(self, observations: Sequence[Observation]) -> None:
         """Count outcomes."""
@@ -44,6 +44,13 @@ class Progress(tune.Callback):
             if observation.evaluation.ok:
                 self.best = max(self.best, observation.evaluation.score)
         self.show()
+
+    def say(self, text: str) -> None:
+        """Write a sentence above the line, if there is one to write."""
+        if text and self._stream is not None:
+            self._live.end(clear=True)
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
     def begin(self) -> None:
         """Start the clock; candidates counted before do not enter the estimate of the time left."""

@@ -294,6 +294,9 @@ def summary_of(
         version=__version__,
         command=f"archsearch resume {shlex.quote(str(folder.path))}",
         chance=evaluator.chance,
+        score_images=evaluator.score_images,
+        facts=evaluator.facts(),
+        cautions=evaluator.cautions(),
     )
 
 

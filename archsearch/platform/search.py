@@ -14,6 +14,7 @@ from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.announcement import Announcement
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
@@ -107,6 +108,8 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    announcement = Announcement(search.evaluator, stream)
+    announcement.begin()
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)
@@ -127,6 +130,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
         search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
         spent = took
+        progress.say(announcement.remark([row.evaluation for row in observations]))
         progress.take(observations)
         figures = searcher.figures
         changed = figures if figures and (not course or figures != course[-1][1]) else {}
@@ -238,6 +242,7 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
+        remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()
