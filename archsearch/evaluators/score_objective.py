@@ -26,8 +26,8 @@ class ScoreObjective:
 
     Args:
         name: `accuracy` (validation accuracy of the last exit), `balanced_accuracy` (the mean over the classes of the fraction of
-            their images that it classifies right, for classes of unequal size) or `anytime` (area under the steps of the exits, see
-            `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2, select by it). A network with one exit has
+            their images that it classifies right, for classes of unequal size) or `anytime` (area under the steps of the exits,
+            see `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2). A network with one exit has
             a curve too: chance, then its accuracy. A network whose first exit lies beyond the end fails, and is not trained.
         max_budget: For `anytime`, the end of the area, in MACs of one input, common to all candidates: without it, small networks
             would win. Exits beyond it do not count. None takes `default_max_budget`.

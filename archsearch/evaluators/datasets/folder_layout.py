@@ -1,9 +1,9 @@
 """The layout of a folder of images: which folders are classes, which are parts of a split, and which are neither.
 
-Recognised are the layouts of torchvision's `ImageFolder` and Keras's `image_dataset_from_directory` (one folder a class), and folders
-of parts that have these in them (`train`, `val`, `test`), each also below one or more folders that hold nothing else. Other common
-layouts are refused by name: those of Kaggle's competitions (images in one folder, labels in a table), of detection and segmentation
-(YOLO, COCO, VOC), and parts within classes.
+Recognised are the layouts of torchvision's `ImageFolder` and Keras's `image_dataset_from_directory` (one folder a class), and
+folders of parts that have these in them (`train`, `val`, `test`), each also below folders that hold nothing else. Other
+common layouts are refused by name: those of Kaggle's competitions (images in one folder, labels in a table), of detection and
+segmentation (YOLO, COCO, VOC), and parts within classes.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def class_folders(folder: Path) -> list[Path]:
     Raises:
         DatasetError: A folder is one that cannot be a class, such as `test` or `masks` beside classes.
     """
-    found = [each for each in folders(folder) if pictures(each) or not _has_files(each)]
+    found = [each for each in folders(folder) if has_pictures(each) or not _has_files(each)]
     for each in found:
         _check_class(each, found)
     return found
@@ -146,6 +146,14 @@ def pictures(folder: Path) -> list[Path]:
     """Return the images at any depth by name, without hidden ones and those in folders that programs leave behind."""
     files = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURES and file.is_file())
     return sorted(file for file in files if not any(map(_is_left_behind, file.relative_to(folder).parts)))
+
+
+def has_pictures(folder: Path) -> bool:
+    """Return whether a folder holds images at any depth, as `pictures` counts them; the search ends at the first one."""
+    return any(
+        file.suffix.lower() in PICTURES and file.is_file() and not any(map(_is_left_behind, file.relative_to(folder).parts))
+        for file in folder.rglob("*")
+    )
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -170,8 +178,8 @@ def _has_files(folder: Path) -> bool:
 
 
 def _only_folder(root: Path) -> Path | None:
-    """Return the only folder with images in `root` if it is none of the classes itself: it holds folders, and `root` no images."""
-    inner = [each for each in folders(root) if pictures(each)]
+    """Return the only folder with images in `root`, if it holds folders and no images: so it is no class itself."""
+    inner = [each for each in folders(root) if has_pictures(each)]
     if len(inner) != 1 or pictures_in(root) or pictures_in(inner[0]) or inner[0].name.lower() in _PARTS:
         return None
     empty = [each for each in folders(root) if each != inner[0] and not _has_files(each)]
@@ -191,14 +199,14 @@ def _parts(root: Path) -> dict[str, Path]:
             names = ", ".join(each.name for each in found)
             raise DatasetError(f"imagefolder: expected one folder of {part} images in {root}; got {names}.")
     parts = {part: found[0] for part, found in named.items()}
-    sorted_ones = {part for part, each in parts.items() if any(pictures(inner) for inner in folders(each))}
-    others = [each for each in folders(root) if each.name.lower() not in _PARTS and pictures(each)]
+    sorted_ones = {part for part, each in parts.items() if any(has_pictures(inner) for inner in folders(each))}
+    others = [each for each in folders(root) if each.name.lower() not in _PARTS and has_pictures(each)]
     if "train" in sorted_ones:
         return parts
     if sorted_ones:
         raise DatasetError(
-            f"imagefolder: expected a folder train beside {', '.join(parts[part].name for part in sorted(sorted_ones))} in {root}; "
-            f"got none with class folders. {_HOW}."
+            f"imagefolder: expected a folder train beside {', '.join(parts[part].name for part in sorted(sorted_ones))} in "
+            f"{root}; got none with class folders. {_HOW}."
         )
     if others and set(parts) == {"train"} and pictures_in(parts["train"]):
         return {}  # a class may be called train
@@ -206,8 +214,8 @@ def _parts(root: Path) -> dict[str, Path]:
     if not flat:
         return parts if "train" in parts else {}
     raise DatasetError(
-        f"imagefolder: {flat[0]} holds {_number(len(pictures_in(flat[0])), 'image')} and no class folders, so nothing says what they "
-        f"show.{_table_beside(root)} {_HOW}."
+        f"imagefolder: {flat[0]} holds {_number(len(pictures_in(flat[0])), 'image')} and no class folders, so nothing says what "
+        f"they show.{_table_beside(root)} {_HOW}."
     )
 
 
@@ -220,7 +228,7 @@ def _table_beside(root: Path) -> str:
 
 def _check_beside_parts(root: Path, parts: dict[str, Path], remarks: list[str]) -> None:
     """Refuse class folders beside a folder train with classes; remark on other folders with images beside parts."""
-    others = [each for each in folders(root) if each not in parts.values() and pictures(each)]
+    others = [each for each in folders(root) if each not in parts.values() and has_pictures(each)]
     if not others:
         return
     if set(parts) == {"train"}:
@@ -236,9 +244,10 @@ def _with_parts(root: Path, parts: dict[str, Path], remarks: list[str]) -> Layou
     """Return the layout of parts; one without class folders has no labels and is passed over."""
     kept = {}
     for part, folder in parts.items():
-        if part != "train" and pictures_in(folder) and not any(pictures(each) for each in folders(folder)):
+        if part != "train" and pictures_in(folder) and not any(has_pictures(each) for each in folders(folder)):
             remarks.append(
-                f"{folder} holds {_number(len(pictures_in(folder)), 'image')} and no class folders, so it has no labels: passed over."
+                f"{folder} holds {_number(len(pictures_in(folder)), 'image')} and no class folders, so it has no labels: passed "
+                "over."
             )
         else:
             kept[part] = folder
@@ -252,8 +261,8 @@ def _nested(folder: Path) -> list[str]:
     Raises:
         DatasetError: These are parts of a split.
     """
-    found = [each for each in folders(folder) if pictures(each)]
-    inner = [{each.name for each in folders(outer) if pictures(each)} for outer in found]
+    found = [each for each in folders(folder) if has_pictures(each)]
+    inner = [{each.name for each in folders(outer) if has_pictures(each)} for outer in found]
     for outer, names in zip(found, inner, strict=True):
         within = {_PARTS.get(name.lower(), "") for name in names} - {""}
         if len(within) > 1:
@@ -275,7 +284,7 @@ def _nested(folder: Path) -> list[str]:
 def _check_class(folder: Path, beside: list[Path]) -> None:
     """Raise DatasetError if a folder beside others cannot be a class."""
     name, others = folder.name.lower(), [each.name for each in beside if each != folder]
-    if not pictures(folder) or not others:
+    if not has_pictures(folder) or not others:
         return
     reason = ""
     if name in _PARTS and name != "train":
@@ -292,7 +301,8 @@ def _check_class(folder: Path, beside: list[Path]) -> None:
         reason = "named as another class but for upper and lower case"
     if reason:
         raise DatasetError(
-            f"class folder {folder}: expected a class beside {', '.join(others[:3])}; got a folder {reason}. Remove, move or rename it."
+            f"class folder {folder}: expected a class beside {', '.join(others[:3])}; got a folder {reason}. Remove, "
+            "move or rename it."
         )
 
 

@@ -52,8 +52,8 @@ def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None 
         decoder: What decodes the files; None takes one with its defaults.
 
     Raises:
-        DatasetError: A folder is missing or empty, has a layout that is not read, an image is corrupt, or there are too few images
-            or classes.
+        DatasetError: A folder is missing or empty, has a layout that is not read, an image is corrupt, or there are too few
+            images or classes.
     """
     layout, name = layout_of(path), path.resolve().name
     reader = _Reader((size, size) if isinstance(size, int) else size, decoder or Decoder())
@@ -79,8 +79,8 @@ def _read(name: str, folder: Path, reader: _Reader, classes: tuple[str, ...] | N
     files = [(file, classes.index(found.name)) for found in folders for file in pictures(found)]
     if unread := unread_pictures(folder):
         raise DatasetError(
-            f"imagefolder: expected pictures that Pillow reads, such as PNG or JPEG; got {len(unread):,} others, such as {unread[0]}. "
-            "Convert or remove them."
+            f"imagefolder: expected pictures that Pillow reads, such as PNG or JPEG; got {len(unread):,} others, such as "
+            f"{unread[0]}. Convert or remove them."
         )
     if not files:
         raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got no images.")
@@ -102,6 +102,6 @@ def _cut_remark(were: list[Size], size: Size) -> tuple[str, ...]:
     scale = (size[0] * size[1] / (height * width)) ** 0.5
     near = f"{max(1, round(height * scale))}x{max(1, round(width * scale))}"
     return (
-        f"Images are cut to the ratio {size[0]}x{size[1]} (height x width): {100 * lost:.0f} % of the median image, {height} x {width} "
-        f"pixels, is lost. Another size, such as size={near}, keeps more.",
+        f"Images are cut to the ratio {size[0]}x{size[1]} (height x width): {100 * lost:.0f} % of the median image, {height} x "
+        f"{width} pixels, is lost. Another size, such as size={near}, keeps more.",
     )

@@ -23,7 +23,7 @@ def mirrored_classes(dataset: ImageDataset) -> tuple[str, str] | None:
     Args:
         dataset: The training images. They are averaged to 16 x 16 pixels; of more than 200 classes the first 200 are compared.
     """
-    side = tuple(min(length, _SIDE) for length in dataset.shape[1:])
+    side = min(dataset.shape[1], _SIDE), min(dataset.shape[2], _SIDE)
     pixels = dataset.shape[0] * side[0] * side[1]
     total, squares = (torch.zeros(dataset.num_classes, pixels, dtype=torch.float64) for _ in range(2))
     for images, labels in zip(dataset.images.split(_CHUNK), dataset.labels.split(_CHUNK), strict=True):

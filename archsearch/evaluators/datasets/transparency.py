@@ -32,11 +32,11 @@ def colour_key(opened: Any, raw: str) -> Colour | None:
 
 def alpha_of(image: Image, key: Colour) -> Image:
     """Return the alpha channel, mode `L`, of an image in which one colour is transparent."""
-    from PIL import Image as images
+    import PIL.Image
 
     pixels = np.asarray(image.convert("L") if image.mode == "1" else image)
     shown = pixels != key[0] if pixels.ndim == 2 else (pixels != np.array(key)).any(axis=2)
-    return images.fromarray(np.where(shown, 255, 0).astype(np.uint8))
+    return PIL.Image.fromarray(np.where(shown, 255, 0).astype(np.uint8))
 
 
 def separated(image: Image) -> tuple[Image, Image | None]:
@@ -45,7 +45,7 @@ def separated(image: Image) -> tuple[Image, Image | None]:
     Args:
         image: An image with 8 bits a channel, in any mode.
     """
-    from PIL import Image as images
+    import PIL.Image
 
     if (image.mode in ("P", "PA") and (image.mode == "PA" or "transparency" in image.info)) or image.mode == "RGBa":
         image = image.convert("RGBA")
@@ -55,7 +55,7 @@ def separated(image: Image) -> tuple[Image, Image | None]:
         return image.getchannel("L"), image.getchannel("A")
     if image.mode == "RGBA":
         *colours, alpha = image.split()
-        return images.merge("RGB", colours), alpha
+        return PIL.Image.merge("RGB", colours), alpha
     return image.convert("L" if image.mode == "1" else "RGB" if image.mode in ("P", "YCbCr", "HSV") else image.mode), None
 
 
@@ -67,12 +67,12 @@ def composited(colours: Image, alpha: Image | None, background: Colour) -> Image
         alpha: Its alpha channel; None if there is none.
         background: Red, green and blue, 0 to 255. A grey image becomes RGB if this is not grey.
     """
-    from PIL import Image as images
+    import PIL.Image
 
     if colours.mode != "L":
         colours = colours.convert("RGB")
     if alpha is None:
         return colours
     if colours.mode == "L" and len(set(background)) == 1:
-        return images.composite(colours, images.new("L", colours.size, background[0]), alpha)
-    return images.composite(colours.convert("RGB"), images.new("RGB", colours.size, background), alpha)
+        return PIL.Image.composite(colours, PIL.Image.new("L", colours.size, background[0]), alpha)
+    return PIL.Image.composite(colours.convert("RGB"), PIL.Image.new("RGB", colours.size, background), alpha)

@@ -43,12 +43,12 @@ def eight_bits(image: Image, white: float | None, opened: Any, place: str) -> tu
     Raises:
         DatasetError: The brightness of white is not known, or a value is not within 0 and white.
     """
-    from PIL import Image as images
+    import PIL.Image
 
     if white is None:
         raise DatasetError(
-            f"{place}: expected 8 or 16 bits a channel; got Pillow's mode {opened.mode!r}, which has no largest value. Name the value "
-            "of white, as in imagefolder:PATH?white=1.0, or convert the images to 8 bits."
+            f"{place}: expected 8 or 16 bits a channel; got Pillow's mode {opened.mode!r}, which has no largest value. Name "
+            "the value of white, as in imagefolder:PATH?white=1.0, or convert the images to 8 bits."
         )
     values = np.asarray(image).astype(np.float64)
     low, high = float(values.min()), float(values.max())
@@ -60,7 +60,7 @@ def eight_bits(image: Image, white: float | None, opened: Any, place: str) -> tu
     if opened.format == "TIFF" and opened.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         values = white - values
     scaled = np.rint(values * (255.0 / white)).astype(np.uint8)
-    return images.fromarray(scaled), round(float(values.max()) / white * _SIXTEEN)
+    return PIL.Image.fromarray(scaled), round(float(values.max()) / white * _SIXTEEN)
 
 
 def check_range(name: str, brightest: int, example: str) -> str:

@@ -15,6 +15,7 @@ _FEW = 400.0
 _SKEW = 3.0
 """Images of the largest class for one of the smallest beyond which the user is warned."""
 _LEAST_STEPS = 3
+_EVEN = 1.1
 
 
 def facts(splits: Splits, recipe: Recipe, name: str, usual_batch: int | None = None) -> tuple[str, ...]:
@@ -29,8 +30,8 @@ def facts(splits: Splits, recipe: Recipe, name: str, usual_batch: int | None = N
     train, validation, test = (len(part) for part in splits)
     channels, height, width = splits.train.shape
     parts = (
-        f"Images of {name}: {train:,} for training, {validation:,} for validation, {test:,} for testing; {splits.train.num_classes} "
-        f"classes; {channels} x {height} x {width} (channels x height x width)."
+        f"Images of {name}: {train:,} for training, {validation:,} for validation, {test:,} for testing; "
+        f"{splits.train.num_classes} classes; {channels} x {height} x {width} (channels x height x width)."
     )
     steps, size = steps_of(recipe, train)
     fewer = f" ({usual_batch} would be too many for so few)" if usual_batch and usual_batch > size else ""
@@ -68,8 +69,8 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
         error = 100.0 * standard_error(0.5, score_images)
         means = " repeats=3 scores each candidate by the mean of three trainings." if repeats == 1 else ""
         found.append(
-            f"{len(splits.validation):,} validation images: one is {100.0 / len(splits.validation):.1f} points, and a score near 50 % "
-            f"has a standard error of {error:.1f} points, so smaller differences may be chance.{means}"
+            f"{len(splits.validation):,} validation images: one is {100.0 / len(splits.validation):.1f} points, and a score near "
+            f"50 % has a standard error of {error:.1f} points, so smaller differences may be chance.{means}"
         )
     counts = torch.bincount(splits.train.labels, minlength=splits.train.num_classes)
     if not balanced and int(counts.max()) > _SKEW * int(counts.min()):
@@ -81,7 +82,8 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
         )
     if recipe.flip and (pair := mirrored_classes(splits.train)):
         found.append(
-            f"The classes {pair[0]} and {pair[1]} are mirror images of each other, and training mirrors images: give --train flip=false."
+            f"The classes {pair[0]} and {pair[1]} are mirror images of each other, and training mirrors images: give --train "
+            "flip=false."
         )
     steps, size = steps_of(recipe, len(splits.train))
     if steps < _LEAST_STEPS:
@@ -116,6 +118,12 @@ def largest_class(images: ImageDataset) -> tuple[float, str]:
     counts = torch.bincount(images.labels, minlength=images.num_classes)
     largest = int(counts.argmax())
     return float(counts[largest]) / max(1, len(images)), images.classes[largest]
+
+
+def guessing_accuracy(images: ImageDataset) -> float:
+    """Return the share of the largest class; 1 / classes if that is at most a tenth above it, as where a split had to round."""
+    share, even = largest_class(images)[0], 1.0 / images.num_classes
+    return share if share > _EVEN * even else even
 
 
 def equal_images(images: ImageDataset) -> float:

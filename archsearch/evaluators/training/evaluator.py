@@ -20,7 +20,7 @@ from archsearch.evaluators.latency import LATENCIES, latency_figures
 from archsearch.evaluators.score_names import ACCURACY, BALANCED, BALANCED_SCORE
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.seeds import derived_seed
-from archsearch.evaluators.training.description import cautions, equal_images, facts, largest_class, unmirrored
+from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
 from archsearch.evaluators.training.guessing import FIRST, Guess
 from archsearch.evaluators.training.loop import TrainingDiverged, train
@@ -50,8 +50,8 @@ class TrainingEvaluator(Evaluator):
     Args:
         space: Space of the candidates.
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
-        recipe: Settings of the training; None takes those for the dataset. For images of the user, these are fitted to the images:
-            see `fitted_recipe`.
+        recipe: Settings of the training; None takes those for the dataset. For images of the user, these are fitted to the
+            images: see `fitted_recipe`.
         seed: Seed of all candidates' trainings.
         objective: Kind of score, `accuracy`, `balanced_accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
@@ -150,12 +150,12 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def chance(self) -> float:
-        """The score of guessing: for accuracy, the share of the largest class among the validation images.
+        """The score of guessing: for accuracy, that of always answering the largest class; see `guessing_accuracy`.
 
         For the area under the anytime curve it is 1 / classes, a part of the definition of the score.
         """
         if self.objective.name == ACCURACY:
-            return largest_class(self.images.splits.validation)[0]
+            return guessing_accuracy(self.images.splits.validation)
         return 1.0 / self.images.num_classes
 
     @property

@@ -17,8 +17,8 @@ _SMALLEST = 8
 def fitted_recipe(recipe: Recipe, name: str, images: ImageDataset, given: Container[str] = ()) -> Recipe:
     """Return a default recipe fitted to the images.
 
-    The batch size is halved until an epoch has 6 steps, but not below 8; from 768 images on, 128 stays. Mirroring is turned off if
-    two classes are mirror images of each other, which mirroring would label wrongly.
+    The batch size is halved until an epoch has 6 steps, but not below 8; from 768 images on, 128 stays. Mirroring is turned off
+    if two classes are mirror images of each other, which mirroring would label wrongly.
 
     Args:
         recipe: Recipe from `default_recipe`, or `short`, with the changes of the user.

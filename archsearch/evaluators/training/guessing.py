@@ -44,9 +44,9 @@ class Guess:
             balanced: Whether all classes count the same.
         """
         shares = torch.bincount(images.labels, minlength=images.num_classes).double() / max(1, len(images))
-        share, name = largest_class(images)
+        name = largest_class(images)[1]
         loss = float(-(shares[shares > 0] * shares[shares > 0].log()).sum())
-        skewed = not balanced and share > 1.0 / images.num_classes + 1e-9
+        skewed = not balanced and score > 1.0 / images.num_classes
         return cls(score, name if skewed else "", loss, score_images)
 
     def remark(self, evaluations: Sequence[Evaluation], flip: bool = False, weighted: bool = False) -> str:
@@ -65,9 +65,10 @@ class Guess:
         guessed = f"always answering {self.answer}" if self.answer else "guessing"
         number = f"all {len(fine)} trainings"
         if all(abs(each.score - self.score) < 0.5 / self.images for each in fine):
-            text = f"{number} score {100 * best:.2f} %, which is what {guessed} scores: they have learned nothing that the score shows."
+            text = f"{number} score {100 * best:.2f} %, as {guessed} does: nothing that they learned shows in the score."
         elif best <= self.score + 2.0 * standard_error(self.score, self.images):
-            text = f"{number} score at most {100 * best:.2f} %, no better than {guessed}, {100 * self.score:.2f} %, within the noise."
+            usual = f"{guessed}, {100 * self.score:.2f} %"
+            text = f"{number} score at most {100 * best:.2f} %, no better than {usual}, within the noise."
         elif not weighted and all(abs(loss - self.loss) < _NEAR * self.loss for loss in losses):
             text = f"{number} have the loss of guessing, {self.loss:.2f}, so their scores are luck."
         else:
