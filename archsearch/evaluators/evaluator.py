@@ -79,6 +79,23 @@ class Evaluator(ABC):
         return 0.0
 
     @property
+    def score_images(self) -> float | None:
+        """Number of images that a score p is the mean of, for its standard error sqrt(p (1 - p) / n); None if it is not known."""
+        return None
+
+    def facts(self) -> tuple[str, ...]:
+        """Return what a user should read before a search, one sentence each: sizes of the parts, steps, augmentation."""
+        return ()
+
+    def cautions(self) -> tuple[str, ...]:
+        """Return warnings about the data and settings, for the start of a search."""
+        return ()
+
+    def remark(self, evaluations: Sequence[Evaluation]) -> str:
+        """Return a warning about the evaluations so far, such as that none beats guessing; an empty string if there is none."""
+        return ""
+
+    @property
     def is_lookup(self) -> bool:
         """Whether an evaluation takes microseconds, so that one worker is enough for any search."""
         return False

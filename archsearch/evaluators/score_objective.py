@@ -1,4 +1,4 @@
-"""The score of a network: the accuracy of its last exit, or the area under its anytime curve."""
+"""The score of a network: the accuracy or balanced accuracy of its last exit, or the area under its anytime curve."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from functools import lru_cache
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.baselines import msdnet_plan
+from archsearch.evaluators.score_names import ACCURACY, ANYTIME, BALANCED, BALANCED_SCORE
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.operators import Shape
 from archsearch.spaces.plan import Plan
 
-ACCURACY, ANYTIME = "accuracy", "anytime"
-OBJECTIVES = (ACCURACY, ANYTIME)
+OBJECTIVES = (ACCURACY, BALANCED, ANYTIME)
 
 _CHANNELS = 16
 
 
 @dataclass(frozen=True)
 class ScoreObjective:
-    """The choice between accuracy and area as the score.
+    """The choice between accuracy, balanced accuracy and area as the score.
 
     Args:
-        name: `accuracy` (validation accuracy of the last exit) or `anytime` (area under the steps of the exits, see
-            `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2, select by it). A network with one exit has
+        name: `accuracy` (validation accuracy of the last exit), `balanced_accuracy` (the mean over the classes of the fraction of
+            their images that it classifies right, for classes of unequal size) or `anytime` (area under the steps of the exits,
+            see `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2). A network with one exit has
             a curve too: chance, then its accuracy. A network whose first exit lies beyond the end fails, and is not trained.
         max_budget: For `anytime`, the end of the area, in MACs of one input, common to all candidates: without it, small networks
             would win. Exits beyond it do not count. None takes `default_max_budget`.
 
     Raises:
-        ConfigurationError: The name is unknown, the budget is not above 0, or it is given for `accuracy`.
+        ConfigurationError: The name is unknown, the budget is not above 0, or it is given without `anytime`.
     """
 
     name: str = ACCURACY
@@ -57,12 +58,12 @@ class ScoreObjective:
     @property
     def score_name(self) -> str:
         """Name of the score."""
-        return AREA if self.is_anytime else "valid_accuracy"
+        return {ANYTIME: AREA, BALANCED: BALANCED_SCORE}.get(self.name, "valid_accuracy")
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Metrics beside the score that objectives of a search can name."""
-        return ("valid_accuracy", "valid_loss") if self.is_anytime else ("valid_loss",)
+        return ("valid_loss",) if self.name == ACCURACY else ("valid_accuracy", "valid_loss")
 
     def budget(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> float:
         """Return the end of the area for these images and this size of networks, in MACs."""
@@ -70,6 +71,8 @@ class ScoreObjective:
 
     def settings(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> dict[str, object]:
         """Return the entry for fingerprints; an empty one for accuracy, which was the only score once."""
+        if self.name == BALANCED:
+            return {"objective": {"name": self.name}}
         if not self.is_anytime:
             return {}
         return {"objective": {"name": self.name, "max_budget": self.budget(input_shape, num_classes, scale)}}

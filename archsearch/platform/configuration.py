@@ -16,6 +16,7 @@ import yaml
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, nearest_first
+from archsearch.evaluators.score_names import BALANCED
 from archsearch.evaluators.settings import AtLeast, MoreThan, check_settings
 
 DEFAULT_JOB: Mapping[str, Any] = {
@@ -50,7 +51,8 @@ class SearchConfiguration:
         searcher_options: Further arguments of the searcher, such as `population_size`.
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
         objectives: Metrics to maximize, or with a minus sign to minimize: `["accuracy", "-macs"]`. The score is always one of
-            them. With `anytime`, trainings are scored by the area under the anytime curve.
+            them. With `anytime`, trainings are scored by the area under the anytime curve; with `balanced_accuracy`, by the mean
+            over the classes of their accuracies.
         constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
             Candidates that violate one are not evaluated.
         batch_size: Number of candidates per trial; None chooses it from the measured cost.
@@ -116,10 +118,11 @@ class SearchConfiguration:
 
     @property
     def score_options(self) -> dict[str, Any]:
-        """Options of the evaluator; with the objective `anytime`, trainings are scored by the area under the anytime curve."""
-        named = any(isinstance(text, str) and text.strip().removeprefix("+") == "anytime" for text in self.objectives)
-        anytime = {"objective": "anytime"} if named and self.evaluator.startswith("train:") else {}
-        return {**anytime, **self.evaluator_options}
+        """Options of the evaluator; with the objective `anytime` or `balanced_accuracy`, trainings are scored by it."""
+        aims = [text.strip().removeprefix("+") for text in self.objectives if isinstance(text, str)]
+        named = [aim for aim in aims if aim in ("anytime", BALANCED)]
+        score = {"objective": named[0]} if named and self.evaluator.startswith("train:") else {}
+        return {**score, **self.evaluator_options}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -33,8 +33,7 @@ class Progress(tune.Callback):
         self.ended = ""  # what has ended the search, in words
         self._started = time.monotonic()
         self._idle_since: float | None = None
-        self._stream = stream
-        self._live = LiveLine(stream)
+        self._live, self._stream = LiveLine(stream), stream
         self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -50,6 +49,13 @@ class Progress(tune.Callback):
             if observation.evaluation.ok:
                 self.best = max(self.best, observation.evaluation.score)
         self.show()
+
+    def say(self, text: str) -> None:
+        """Write a sentence above the line, if there is one to write."""
+        if text and self._stream is not None:
+            self._live.end(clear=True)
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
     def begin(self) -> None:
         """Start the clock; candidates counted before do not enter the estimate of the time left."""

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from archsearch.atomic_file import written_atomically
 from archsearch.platform import units
-from archsearch.platform.summary import SearchSummary
+from archsearch.platform.summary import SearchSummary, standard_error
 
 _WIDTH = 110
 
@@ -89,15 +89,22 @@ def _row(table: pa.Table, index: int, rank: int) -> RankedRow:
     )
 
 
-def ranked_table(table: pa.Table, top: int, percent: bool) -> list[list[str]]:
+def ranked_table(table: pa.Table, top: int, percent: bool, images: float | None = None) -> list[list[str]]:
     """Return the ranking as strings: a heading, then one row per candidate, the architecture last.
 
     Columns without any value are left out.
+
+    Args:
+        table: Evaluations, as in `SearchSummary`.
+        top: Maximum number of rows.
+        percent: Whether scores are accuracies, shown in percent.
+        images: Number of images that an accuracy is the mean of; the column `± %` has its standard error.
     """
     rows = ranked_rows(table, top)
     columns: dict[str, list[str]] = {
         "rank": [str(row.rank) for row in rows],
         "score %" if percent else "score": [units.score(row.score, percent) for row in rows],
+        "\u00b1 %": [units.score(standard_error(row.score, images if percent else None), True) for row in rows],
         "test %": [units.score(row.test_accuracy, True) for row in rows],
         "params": [units.quantity(row.params) for row in rows],
         "MACs": [units.quantity(row.macs) for row in rows],
@@ -110,7 +117,7 @@ def ranked_table(table: pa.Table, top: int, percent: bool) -> list[list[str]]:
 
 def format_ranked(summary: SearchSummary, top: int = 10) -> str:
     """Return the ranking as a plain-text table; see `aligned`."""
-    cells = ranked_table(summary.evaluations, top, summary.percent)
+    cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images)
     return aligned(cells) if len(cells) > 1 else f"No candidate has a score ({len(summary.evaluations)} evaluated)."
 
 

@@ -308,6 +308,9 @@ def summary_of(
         version=__version__,
         command=f"archsearch resume {shlex.quote(folder.address)}",
         chance=evaluator.chance,
+        score_images=evaluator.score_images,
+        facts=evaluator.facts(),
+        cautions=evaluator.cautions(),
     )
 
 

@@ -18,6 +18,7 @@ from archsearch.cluster.storage import check_storage
 from archsearch.errors import ArchSearchError, ConfigurationError, SearchStopped, check_kind, nearest_first, unknown_option
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.allocation import allocate
+from archsearch.platform.announcement import Announcement
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.preparation import Search, check_parts, prepare
@@ -178,6 +179,8 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         tracked = None if configuration.tracking == "off" else search.folder.tracking_id
         return _result(search, known, costs, tracked, "complete", idle=True)
     _introduce(search, known, stream)
+    announcement = Announcement(search.evaluator, stream)
+    announcement.begin()
     progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
@@ -195,6 +198,7 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
         search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
         spent = took
+        progress.say(announcement.remark([row.evaluation for row in observations]))
         progress.take(observations)
         figures = searcher.figures
         changed = figures if figures and (not course or figures != course[-1][1]) else {}
@@ -355,6 +359,7 @@ def _result(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
+        remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
+from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -41,6 +42,10 @@ class SearchSummary:
         groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
             `ArchitectureSearcher.groups`.
         exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
+        score_images: Number of images that a score is the mean of, for its standard error; None if it is not known.
+        facts: What is to be known about the images and the training, one sentence each.
+        cautions: Warnings about them.
+        remark: A warning about the scores, such as that none beats guessing; an empty string if there is none.
     """
 
     name: str
@@ -60,6 +65,10 @@ class SearchSummary:
     chance: float
     groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
     exits: AnytimeCurve | None = None
+    score_images: float | None = None
+    facts: Sequence[str] = ()
+    cautions: Sequence[str] = ()
+    remark: str = ""
 
     @property
     def score_label(self) -> str:
@@ -76,9 +85,9 @@ class SearchSummary:
 
     def _metric(self, name: str) -> str:
         """Return the metric of an objective's name; see `goals_for`."""
-        if name == "accuracy" and self.score_name == AREA:
+        if name == "accuracy" and self.score_name in (AREA, BALANCED_SCORE):
             return "valid_accuracy"
-        return SCORE if name in (SCORE, "accuracy", "anytime", self.score_name) else name
+        return SCORE if name in (SCORE, "accuracy", "anytime", BALANCED, self.score_name) else name
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or does not exist."""
@@ -113,11 +122,20 @@ class SearchSummary:
         """Accuracies in order of proposal, `[candidates]`: the scores, unless they are areas under anytime curves."""
         return self.scores if self.score_name != AREA else self.column("valid_accuracy")
 
+    def standard_error(self, score: float) -> float:
+        """Return the standard error of a score by the choice of the images alone, sqrt(p (1 - p) / n); NaN if it is not known."""
+        return standard_error(score, self.score_images if self.percent else None)
+
     @property
     def paid(self) -> NDArray[np.float64]:
         """Cost of each evaluation in order of proposal, `[candidates]`, seconds; 0 for reused ones."""
         seconds = np.nan_to_num(self.column("seconds"), nan=0.0, posinf=0.0, neginf=0.0)
         return np.where(self.column("reused") == 1.0, 0.0, seconds)
+
+
+def standard_error(score: float, images: float | None) -> float:
+    """Return sqrt(p (1 - p) / n) for an accuracy p of n images; NaN if the number of images is not known."""
+    return math.nan if images is None else math.sqrt(max(0.0, score * (1.0 - score)) / images)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
@@ -25,6 +26,16 @@ Costs = Callable[[Architecture], Mapping[str, float]]
 _RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _LIMIT = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
 _DRAWS = 20_000
+_SHORT = {AREA: "anytime", BALANCED_SCORE: BALANCED}
+"""Names of objectives for scores that are no accuracies."""
+_USUAL = {
+    **dict.fromkeys(("acc", "top1", "top-1", "val_acc", "valid_acc", "val_accuracy", "validation_accuracy"), "accuracy"),
+    **dict.fromkeys(("bal_acc", "bacc", "balanced", "balanced_acc"), BALANCED),
+    **dict.fromkeys(("flops", "mac", "mult_adds", "madds"), "macs"),
+    **dict.fromkeys(("param", "parameters", "num_params", "n_params", "weights", "size"), "params"),
+    **dict.fromkeys(("loss", "val_loss"), "valid_loss"),
+}
+"""What usual short names of figures mean, for suggestions."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,8 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
     Args:
         evaluator: Evaluator with the costs and metrics.
         objectives: Names of figures to maximise, with a minus sign to minimise: `["accuracy", "-macs"]`. `score` and `accuracy`
-            are the evaluator's score; if that is the area under the anytime curve, `score` and `anytime` are.
+            are the evaluator's score; if that is the area under the anytime curve, `score` and `anytime` are, and if it is the
+            balanced accuracy, `score` and `balanced_accuracy`.
         constraints: Limits for costs: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
 
     Raises:
@@ -217,9 +229,10 @@ def _objective(text: str, evaluator: Evaluator) -> Objective:
         raise ConfigurationError(f"objectives: expected names such as 'accuracy' or '-macs'; got {text!r}.")
     name = text.strip().removeprefix("-").removeprefix("+").strip()
     maximize = not text.strip().startswith("-")
-    if name == "accuracy" and evaluator.score_name == AREA:
-        name = "valid_accuracy"  # the score is the area under the anytime curve
-    if name in (SCORE, evaluator.score_name, "anytime" if evaluator.score_name == AREA else "accuracy"):
+    short = _SHORT.get(evaluator.score_name, "accuracy")
+    if name == "accuracy" and short != name:
+        name = "valid_accuracy"  # the score is another figure
+    if name in (SCORE, evaluator.score_name, short):
         if not maximize:
             raise ConfigurationError(f"objectives: the score is to be raised; got {text!r}. Write it without the minus sign.")
         return Objective(SCORE)
@@ -227,8 +240,18 @@ def _objective(text: str, evaluator: Evaluator) -> Objective:
         raise ConfigurationError(f"objectives: {name!r} is measured on test data, which no searcher may see; choose another.")
     known = (SCORE, "accuracy", *evaluator.cost_names, *(each for each in evaluator.metric_names if not is_report_only(each)))
     if name not in known:
-        raise ConfigurationError(f"objectives: {unknown_name('figure', name, dict.fromkeys(known))}")
+        raise ConfigurationError(f"objectives: {_unknown_figure(name, known)}")
     return Objective(name, maximize)
+
+
+def _unknown_figure(name: str, known: Sequence[str]) -> str:
+    """Return the error message for a figure that is not known, with the one that is meant by a usual short name."""
+    meant = _USUAL.get(name.lower())
+    if meant in known:
+        return f"figure: expected one of {', '.join(sorted(set(known)))}; got {name!r}. Did you mean {meant!r}?"
+    if meant == BALANCED or name == BALANCED:
+        return f"figure: {name!r} is a score of trainings alone; expected one of {', '.join(sorted(set(known)))}."
+    return unknown_name("figure", name, dict.fromkeys(known))
 
 
 def _limits(name: str, text: str, known: Sequence[str]) -> list[Constraint]:

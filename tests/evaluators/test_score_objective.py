@@ -154,7 +154,10 @@ def test_scores_of_exits_are_those_of_each_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "anytme"}, r"objective: expected one of accuracy, anytime; got 'anytme'. Did you mean 'anytime'\?"),
+        (
+            {"name": "anytme"},
+            r"objective: expected one of accuracy, anytime, balanced_accuracy; got 'anytme'. Did you mean 'anytime'\?",
+        ),
         ({"name": "anytime", "max_budget": 0}, "max_budget: expected MACs above 0, such as 50e6; got 0"),
         ({"name": "anytime", "max_budget": float("inf")}, "max_budget: expected MACs above 0"),
         ({"name": "anytime", "max_budget": "much"}, "max_budget: expected MACs above 0"),

@@ -27,6 +27,7 @@ class ImageDataset:
         images: `[images, channels, height, width]` uint8.
         labels: `[images]` int64, from 0.
         classes: Name of each class.
+        remarks: What the user should know about how the images were read, one sentence each.
 
     Raises:
         DatasetError: The shapes or types do not fit, or a label is not that of a class.
@@ -36,6 +37,7 @@ class ImageDataset:
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -78,7 +80,7 @@ class ImageDataset:
     def take(self, indices: Sequence[int] | Tensor, name: str) -> ImageDataset:
         """Return the images at `indices` as a new dataset."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
-        return ImageDataset(name, self.images[rows], self.labels[rows], self.classes)
+        return ImageDataset(name, self.images[rows], self.labels[rows], self.classes, self.remarks)
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of each channel, as fractions of full brightness, each `[channels]`.

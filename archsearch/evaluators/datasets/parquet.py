@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import DatasetError, first_line
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
-from archsearch.evaluators.datasets.decoding import decode
+from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ _ROWS = 1024
 class _Columns:
     image: str
     label: str
+    decoder: Decoder
 
 
-def load_parquet(path: Path, image: str = "image", label: str = "label") -> Splits:
+def load_parquet(path: Path, image: str = "image", label: str = "label", decoder: Decoder | None = None) -> Splits:
     """Return the images of Parquet files. Grey images have one channel, all others three.
 
     Args:
@@ -38,12 +39,13 @@ def load_parquet(path: Path, image: str = "image", label: str = "label") -> Spli
             A missing part is a tenth of the training images, split off.
         image: Column of PNG or JPEG files as bytes, or of structs with the field `bytes`.
         label: Column of whole numbers or strings; their sorted distinct values in the training files are the classes.
+        decoder: What decodes the images; None takes one with its defaults.
 
     Raises:
         DatasetError: A file or a column is missing, a file or an image is corrupt, the images differ in shape, or there are
             too few images or classes.
     """
-    columns = _Columns(image, label)
+    columns = _Columns(image, label, decoder or Decoder())
     files = _in_folder(path) if path.is_dir() else _beside(path)
     name = path.resolve().name if path.is_dir() else path.stem
     pixels, labels = _read(files["train"], columns, None)
@@ -54,6 +56,8 @@ def load_parquet(path: Path, image: str = "image", label: str = "label") -> Spli
         if files[part]:
             pixels, labels = _read(files[part], columns, parts["train"].shape)
             parts[part] = ImageDataset(f"{name}/{part}", pixels, _numbers(labels, values, files[part]), classes)
+    columns.decoder.finish(name)
+    parts["train"] = replace(parts["train"], remarks=columns.decoder.remarks)
     return partition(name, **parts)
 
 
@@ -85,7 +89,7 @@ def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | No
             decoded = []
             for offset, encoded in enumerate(_encoded(batch.column(0), f"{file}, column {columns.image}")):
                 place = f"{file}, row {first + offset}"
-                array = _channels_first(encoded, place)
+                array = _channels_first(encoded, place, columns.decoder)
                 shape = shape or array.shape
                 _check_shape(array.shape, shape, place)
                 decoded.append(array)
@@ -149,11 +153,11 @@ def _labels(column: pa.Array, place: str) -> NDArray[Any]:
     return np.asarray(column.to_pylist(), dtype=np.int64 if pa.types.is_integer(kind) else np.str_)
 
 
-def _channels_first(encoded: bytes | None, place: str) -> NDArray[np.uint8]:
+def _channels_first(encoded: bytes | None, place: str, decoder: Decoder) -> NDArray[np.uint8]:
     """Return an image as `[channels, height, width]`."""
     if encoded is None:
         raise DatasetError(f"{place}: expected the bytes of an image file; got none. Remove the row.")
-    pixels = np.asarray(decode(encoded, place))
+    pixels = np.asarray(decoder.decode(encoded, place))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 

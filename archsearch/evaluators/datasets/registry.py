@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from archsearch.errors import DatasetError, check_kind, unknown_name
 from archsearch.evaluators.datasets.cifar import load_cifar10, load_cifar100
 from archsearch.evaluators.datasets.dataset import Splits
+from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.digits import load_digits
 from archsearch.evaluators.datasets.imagefolder import load_imagefolder
 from archsearch.evaluators.datasets.parquet import load_parquet
@@ -17,7 +19,7 @@ _NAMED: dict[str, Callable[[Path | None], Splits]] = {
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
 }
-_OPTIONS = {"imagefolder": ("size",), "parquet": ("image", "label")}
+_OPTIONS = {"imagefolder": ("size", "white", "background"), "parquet": ("image", "label", "white", "background")}
 """Options that may follow the path, for the kinds that have one."""
 
 
@@ -31,8 +33,10 @@ def load(name: str, root: str | Path | None = None) -> Splits:
 
     Args:
         name: `digits`, `cifar10`, `cifar100`, `imagefolder:PATH` or `parquet:PATH`. Options follow the path:
-            `imagefolder:PATH?size=32` is the side in pixels that the images are brought to;
-            `parquet:PATH?image=img&label=fine_label` names the two columns.
+            `imagefolder:PATH?size=32` is the side in pixels that the images are brought to, `size=24x96` height and width;
+            `parquet:PATH?image=img&label=fine_label` names the two columns. Both take `white=4095`, the value of full brightness
+            in images with more than 8 bits a channel, and `background=black`, the colour below transparent pixels (white if it is
+            not given).
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
             PATH, the folder that it starts from. `digits` needs none.
 
@@ -44,7 +48,11 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     if kind in _NAMED:
         return _NAMED[kind](folder)
     path = (folder or Path()) / Path(text).expanduser()
-    return load_imagefolder(path, _size(options)) if kind == "imagefolder" else load_parquet(path, **options)
+    decoder = _decoder(options)
+    if kind == "imagefolder":
+        return load_imagefolder(path, _size(options), decoder)
+    columns = {option: value for option, value in options.items() if option in ("image", "label")}
+    return load_parquet(path, **columns, decoder=decoder)
 
 
 def check_name(name: str) -> None:
@@ -63,13 +71,26 @@ def _parse(name: str) -> tuple[str, str, dict[str, str]]:
         return name, "", {}
     kind, _, location = str(name).partition(":")
     if kind not in _OPTIONS:
-        raise DatasetError(unknown_name("dataset", kind if location and kind not in _NAMED else name, names()))
+        raise DatasetError(unknown_name("dataset", kind if location and kind not in _NAMED else name, names()) + _as_path(name))
     path, _, query = location.partition("?")
     if not path:
         raise DatasetError(f"dataset: expected a path after the colon, as in {kind}:PATH; got {name!r}.")
     options = _options(kind, query)
     _size(options)
+    _decoder(options)
     return kind, path, options
+
+
+def _as_path(name: str) -> str:
+    """Return a sentence on how to name a folder or file of the user, if there is one of that name."""
+    path = Path(name.partition("?")[0]).expanduser()
+    if path.is_dir():
+        kind = "parquet" if next(path.glob("*.parquet"), None) else "imagefolder"
+    elif path.is_file() and path.suffix == ".parquet":
+        kind = "parquet"
+    else:
+        return ""
+    return f" {name} is a {'folder' if path.is_dir() else 'file'}: write {kind}:{name} to read it."
 
 
 def _options(kind: str, query: str) -> dict[str, str]:
@@ -85,9 +106,33 @@ def _options(kind: str, query: str) -> dict[str, str]:
     return options
 
 
-def _size(options: dict[str, str]) -> int:
-    """Return the side length asked for, in pixels."""
+def _size(options: dict[str, str]) -> tuple[int, int]:
+    """Return the height and width asked for, in pixels."""
     text = options.get("size", "32")
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise DatasetError(f"option size of imagefolder: expected a number of pixels, as in size=32; got {text!r}.")
-    return int(text)
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
+        raise DatasetError(
+            "option size of imagefolder: expected a number of pixels, as in size=32, or height and width, as in size=24x96; got "
+            f"{text!r}."
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _decoder(options: dict[str, str]) -> Decoder:
+    """Return the decoder of image files that the options ask for."""
+    from PIL import ImageColor
+
+    white, background = options.get("white"), options.get("background", "white")
+    try:
+        value = None if white is None else float(white)
+    except ValueError:
+        value = math.nan
+    if value is not None and not 0.0 < value < math.inf:
+        raise DatasetError(f"option white: expected the value of full brightness, as in white=4095; got {white!r}.")
+    try:
+        colour = ImageColor.getrgb(background)
+    except ValueError as error:
+        raise DatasetError(
+            f"option background: expected a colour, as in background=black or background=#808080; got {background!r}."
+        ) from error
+    return Decoder(value, (colour[0], colour[1], colour[2]))

@@ -26,7 +26,7 @@ from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
 from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
-from archsearch.evaluators.score_objective import ACCURACY
+from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
 

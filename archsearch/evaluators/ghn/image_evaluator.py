@@ -17,7 +17,8 @@ from archsearch.evaluators.devices import cpu_threads, device_named, failure_tex
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.score_names import ACCURACY, BALANCED
+from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
@@ -62,6 +63,8 @@ class ImageEvaluator(Evaluator):
     ) -> None:
         super().__init__(space, seed)
         self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
+        if self.objective.name == BALANCED:
+            raise ConfigurationError("objective: expected accuracy or anytime; only trainings are scored by balanced_accuracy.")
         self.images = ImageTask(dataset, root)
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)

@@ -12,7 +12,7 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_objective import ACCURACY
+from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.augmentation import augment
 from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import SearchSpace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,14 +17,20 @@ from archsearch.evaluators.devices import cpu_threads, device_named, failure_tex
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.latency import LATENCIES, latency_figures
-from archsearch.evaluators.score_objective import ACCURACY, ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.score_names import ACCURACY, BALANCED, BALANCED_SCORE
+from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
+from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
+from archsearch.evaluators.training.guessing import FIRST, Guess
 from archsearch.evaluators.training.loop import TrainingDiverged, train
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale
 from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import Score, exit_scores
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network
+
+_log = logging.getLogger(__name__)
 
 # A backward pass costs about twice a forward pass.
 _PASSES = 3
@@ -43,9 +50,10 @@ class TrainingEvaluator(Evaluator):
     Args:
         space: Space of the candidates.
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
-        recipe: Settings of the training; None takes those for the dataset.
+        recipe: Settings of the training; None takes those for the dataset. For images of the user, these are fitted to the
+            images: see `fitted_recipe`.
         seed: Seed of all candidates' trainings.
-        objective: Kind of score, `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Kind of score, `accuracy`, `balanced_accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         repeats: Number of replicas of each candidate, trained independently in one pass; the score is their mean. Needs a space
             with the scale setting `replicas`.
@@ -58,6 +66,9 @@ class TrainingEvaluator(Evaluator):
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
         **changes: Changes to the recipe, such as `epochs=30`.
+
+    Attributes:
+        warns: Whether `evaluate` logs what `cautions` and `remark` return, once each.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -94,7 +105,10 @@ class TrainingEvaluator(Evaluator):
     ) -> None:
         super().__init__(space, seed)
         self.images, self.objective = ImageTask(dataset, root), ScoreObjective(objective, max_budget)
-        self.recipe = (recipe or default_recipe(self.images.recipe_name)).with_changes(**changes)
+        self._asked = (recipe or default_recipe(self.images.recipe_name)).with_changes(**changes)
+        fitted = recipe is None and is_own(self.images.recipe_name) and not {"batch_size", "flip"} <= changes.keys()
+        self._recipe = None if fitted else self._asked
+        self._chosen = frozenset(changes)
         default = default_scale(self.images.recipe_name, space.scale_defaults)
         self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
@@ -105,6 +119,18 @@ class TrainingEvaluator(Evaluator):
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         self.repeats, self.report_test, self.latency = repeats, report_test, latency
         self.device, self.threads = device, threads
+        self.warns, self._cautioned, self._first = True, False, list[Evaluation]()
+
+    @property
+    def recipe(self) -> Recipe:
+        """Settings of the training; the images are loaded if these depend on them."""
+        if self._recipe is None:
+            self._recipe = fitted_recipe(self._asked, self.images.recipe_name, self.images.splits.train, self._chosen)
+        return self._recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self._recipe = recipe
 
     @property
     def task(self) -> str:
@@ -124,7 +150,31 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def chance(self) -> float:
+        """The score of guessing: for accuracy, that of always answering the largest class; see `guessing_accuracy`.
+
+        For the area under the anytime curve it is 1 / classes, a part of the definition of the score.
+        """
+        if self.objective.name == ACCURACY:
+            return guessing_accuracy(self.images.splits.validation)
         return 1.0 / self.images.num_classes
+
+    @property
+    def score_images(self) -> float:
+        validation = self.images.splits.validation
+        return equal_images(validation) if self.objective.name == BALANCED else float(len(validation))
+
+    def facts(self) -> tuple[str, ...]:
+        return facts(self.images.splits, self.recipe, self.images.name, self._asked.batch_size)
+
+    def cautions(self) -> tuple[str, ...]:
+        repeats = self.repeats if "replicas" in self.space.scale_defaults else None
+        found = cautions(self.images.splits, self.recipe, self.score_images, self.objective.name == BALANCED, repeats)
+        return (*found, *unmirrored(self.images.splits.train, self._asked, self.recipe))
+
+    def remark(self, evaluations: Sequence[Evaluation]) -> str:
+        balanced = self.objective.name == BALANCED
+        guess = Guess.of(self.images.splits.validation, self.chance, self.score_images, balanced)
+        return guess.remark(evaluations, flip=self.recipe.flip, weighted=self.recipe.class_weights)
 
     @property
     def cost_arguments(self) -> Mapping[str, Any]:
@@ -149,8 +199,22 @@ class TrainingEvaluator(Evaluator):
         }
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        if self.warns and not self._cautioned:
+            self._cautioned = True
+            for caution in self.cautions():
+                _log.warning(caution)
         with cpu_threads(self.threads):
-            return [self._evaluate(architecture) for architecture in architectures]
+            evaluations = [self._evaluate(architecture) for architecture in architectures]
+        self._warn_of_guessing(evaluations)
+        return evaluations
+
+    def _warn_of_guessing(self, evaluations: Sequence[Evaluation]) -> None:
+        """Log once, after the first trainings, that none beats guessing."""
+        if not self.warns or len(self._first) >= FIRST:
+            return
+        self._first += [each for each in evaluations if each.ok]
+        if remark := self.remark(self._first):
+            _log.warning(remark)
 
     def network(self, architecture: Architecture) -> Network:
         """Return the untrained network of a candidate, all replicas side by side, each with initial weights of its own."""
@@ -197,12 +261,17 @@ class TrainingEvaluator(Evaluator):
         )
         metrics = self._metrics(architecture, history[-1][-1], len(images))
         curves = {"valid_accuracy": tuple(_accuracy(epoch[-1]) for epoch in history)}
+        if self.objective.name == BALANCED:
+            curves[BALANCED_SCORE] = tuple(_balanced(epoch[-1]) for epoch in history)
+            metrics[BALANCED_SCORE] = curves[BALANCED_SCORE][-1]
         final: list[Score] = []
         if self.report_test:
             test = self.images.part("test", device)
             final = exit_scores(network, test.images, test.labels, self.repeats)
         if final:
             metrics |= {"test_accuracy": _accuracy(final[-1]), "test_loss": float(final[-1].loss.mean())}
+            if self.objective.name == BALANCED:
+                metrics["test_balanced_accuracy"] = _balanced(final[-1])
         if self.latency:
             times, exit_times = self._latencies(architecture, device)
             metrics, curves = {**metrics, **times}, {**curves, **exit_times}
@@ -259,3 +328,8 @@ class TrainingEvaluator(Evaluator):
 def _accuracy(score: Score) -> float:
     """Return the mean accuracy of all replicas."""
     return float(score.accuracy.mean())
+
+
+def _balanced(score: Score) -> float:
+    """Return the mean balanced accuracy of all replicas."""
+    return float(score.balanced_accuracy.mean())

@@ -89,6 +89,7 @@ class Training:
             )
         self.network, self.recipe, self.generators = network, recipe, generators
         self.epoch = 0
+        self._class_weights: Tensor | None = None
         self._mixed = mixed_precision and recipe.mixed_precision
         self._processes = processes or Processes()
         self._plan = TrainingPlan(network, recipe, generators)
@@ -125,6 +126,7 @@ class Training:
         batch_size = self._batch_size(len(labels))
         steps = len(labels) // batch_size
         self.network.train()
+        self._class_weights = class_weights(labels) if recipe.class_weights else None
         total = torch.zeros((), device=images.device)
         orders = [batches(len(labels), batch_size, generator, images.device) for generator in self.generators]
         with self._plan.epoch(self.epoch / recipe.epochs, self._processes.rank):
@@ -181,7 +183,7 @@ class Training:
 
     def _loss(self, exits: Sequence[Tensor], truth: Tensor) -> Tensor:
         """Return the loss of all exits together; that of an auxiliary classifier, the last one, counts by its weight."""
-        losses = torch.stack([_loss(logits, truth, self.recipe.label_smoothing) for logits in exits])
+        losses = torch.stack([_loss(logits, truth, self.recipe.label_smoothing, self._class_weights) for logits in exits])
         if self._plan.has_auxiliary:
             losses = torch.cat([losses[:-1], self.recipe.auxiliary * losses[-1:]])
         return losses.sum()
@@ -250,8 +252,24 @@ def _augmented(images: Tensor, generator: torch.Generator, recipe: Recipe) -> Te
     return cutout(images, generator, recipe.cutout)
 
 
-def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone."""
+def class_weights(labels: Tensor) -> Tensor:
+    """Return n / (k n_c) for each class c of n labels, `[largest label + 1]`, where k classes have labels; 1 for the others.
+
+    Their mean over the images is 1.
+    """
+    counts = torch.bincount(labels)
+    return torch.where(counts > 0, len(labels) / (int((counts > 0).sum()) * counts.clamp_min(1)), 1.0)
+
+
+def _loss(logits: Tensor, labels: Tensor, label_smoothing: float, weights: Tensor | None = None) -> Tensor:
+    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone.
+
+    With weights of the classes, the mean is that of weighted losses over the images, not over their weights: so the parts of a
+    batch add up to the batch.
+    """
     batch, replicas = labels.shape
-    flat = logits.float().view(batch * replicas, -1)
-    return F.cross_entropy(flat, labels.reshape(-1), label_smoothing=label_smoothing) * replicas
+    flat, truth = logits.float().view(batch * replicas, -1), labels.reshape(-1)
+    if weights is None:
+        return F.cross_entropy(flat, truth, label_smoothing=label_smoothing) * replicas
+    losses = F.cross_entropy(flat, truth, label_smoothing=label_smoothing, reduction="none")
+    return (losses * weights.to(losses)[truth]).mean() * replicas

@@ -54,6 +54,8 @@ class Recipe:
         mixed_precision: Whether a GPU computes in bfloat16 where that is safe.
         compile: Whether the network is compiled (`torch.compile`) before it is trained: about a minute at the start, faster steps
             afterwards. It needs a C++ compiler.
+        class_weights: Whether the loss of an image counts by the inverse share of its class among the training images, so that
+            all classes count the same: n / (classes * n_of_the_class).
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -85,6 +87,7 @@ class Recipe:
     channels_last: bool = False
     mixed_precision: bool = True
     compile: bool = False
+    class_weights: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -17,10 +17,13 @@ class Score:
     Args:
         accuracy: `[replicas]`, fraction of images classified right.
         loss: `[replicas]`, mean cross-entropy in nats.
+        balanced_accuracy: `[replicas]`, mean over the classes of the fraction of their images classified right; classes without
+            images do not count.
     """
 
     accuracy: Tensor
     loss: Tensor
+    balanced_accuracy: Tensor
 
 
 def score(network: nn.Module, images: Tensor, labels: Tensor, replicas: int = 1, batch_size: int = 1000) -> Score:
@@ -40,17 +43,26 @@ def exit_scores(network: nn.Module, images: Tensor, labels: Tensor, replicas: in
         batch_size: Images in one pass.
     """
     network.eval()
+    classes, counts = torch.unique(labels, return_counts=True)
+    weights = (1.0 / (len(classes) * counts.double()))[torch.searchsorted(classes, labels)]
     correct: list[Tensor] = []
+    balanced: list[Tensor] = []
     losses: list[Tensor] = []
     for start in range(0, len(labels), batch_size):
         part, truth = images[start : start + batch_size], labels[start : start + batch_size]
         truth = truth[:, None].expand(-1, replicas)
         exits = [logits.float().view(len(truth), replicas, -1) for logits in exits_of(network(part.repeat(1, replicas, 1, 1)))]
-        right = [(logits.argmax(2) == truth).sum(0) for logits in exits]
+        hits = [logits.argmax(2) == truth for logits in exits]
+        right = [hit.sum(0) for hit in hits]
+        share = [(hit * weights[start : start + batch_size, None]).sum(0) for hit in hits]
         loss = [_loss_of_replicas(logits, truth) for logits in exits]
         correct = [before + now for before, now in zip(correct, right, strict=True)] if correct else right
+        balanced = [before + now for before, now in zip(balanced, share, strict=True)] if balanced else share
         losses = [before + now for before, now in zip(losses, loss, strict=True)] if losses else loss
-    return [Score((hits / len(labels)).cpu(), (loss / len(labels)).cpu()) for hits, loss in zip(correct, losses, strict=True)]
+    return [
+        Score((hits / len(labels)).cpu(), (loss / len(labels)).cpu(), share.float().cpu())
+        for hits, loss, share in zip(correct, losses, balanced, strict=True)
+    ]
 
 
 def _loss_of_replicas(logits: Tensor, truth: Tensor) -> Tensor:

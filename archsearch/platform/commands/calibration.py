@@ -115,6 +115,7 @@ def _line(
 def _shortened(evaluator: Any, epochs: int) -> Evaluator:
     other: Any = copy.copy(evaluator)
     other.recipe = evaluator.recipe.with_changes(epochs=epochs)
+    other.warns = False  # so short a training may be no better than guessing
     return other  # type: ignore[no-any-return]
 
 

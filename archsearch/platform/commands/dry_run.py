@@ -64,6 +64,8 @@ class DryRun:
         ledger_bytes: Size of the ledger afterwards, bytes.
         storage: Human-readable state of the storage.
         tracking: Human-readable name of the MLflow store.
+        facts: What is to be known about the images and the training.
+        cautions: Warnings about them.
     """
 
     configuration: SearchConfiguration
@@ -74,6 +76,8 @@ class DryRun:
     ledger_bytes: float
     storage: str
     tracking: str
+    facts: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def worker_seconds(self) -> float:
@@ -129,6 +133,7 @@ class DryRun:
         if calibration.errors:
             failed = sum(not evaluation.ok for evaluation in calibration.evaluations)
             lines.append(f"Failed:    {failed} of the measured candidates, for example: {calibration.errors[0]}")
+        lines += [*self.facts, *(f"Warning: {caution}" for caution in self.cautions)]
         return "\n".join([*lines, "Nothing was recorded. Run the same command without --dry-run to search."])
 
 
@@ -170,7 +175,8 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         trials = -(-configuration.num_candidates // batch)
         parts = max(trials, min(configuration.num_candidates, configuration.num_candidates * calibration.seconds))
         ledger_bytes = _ledger_bytes(search.ledger, calibration.evaluations, parts, configuration.num_candidates)
-    return DryRun(configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking)
+        facts, cautions = search.evaluator.facts(), search.evaluator.cautions()
+    return DryRun(configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, facts, cautions)
 
 
 def _this_machine(gpus_wanted: float) -> Machines:

@@ -136,12 +136,13 @@ def _sections(
     summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str], course: Course
 ) -> Iterator[Html]:
     yield _opening(summary)
+    yield from _images_and_training(summary)
     yield html.heading("Best architecture")
     yield from _answer(summary, rows)
     if rows:
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
-        cells = ranked_table(summary.evaluations, top, summary.percent)
+        cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images)
         yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
@@ -213,6 +214,15 @@ def _opening(summary: SearchSummary) -> Html:
     return html.paragraph(text)
 
 
+def _images_and_training(summary: SearchSummary) -> Iterator[Html]:
+    """Yield what is to be known about the images and the training, and the warnings."""
+    if summary.facts:
+        yield html.paragraph(" ".join(summary.facts))
+    for caution in (*summary.cautions, summary.remark):
+        if caution:
+            yield html.paragraph(f"Warning: {caution}")
+
+
 def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
     if not rows:
         yield html.paragraph(
@@ -221,6 +231,8 @@ def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
         return
     best = rows[0]
     facts = [[summary.score_label, units.score(best.score, summary.percent)]]
+    if summary.percent and summary.score_images is not None:
+        facts.append(["its standard error by the number of images (%)", units.score(summary.standard_error(best.score), True)])
     if best.test_accuracy is not None:
         facts.append(["test accuracy (%)", units.score(best.test_accuracy, True)])
     if best.params is not None:

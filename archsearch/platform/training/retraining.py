@@ -14,6 +14,8 @@ from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.training.description import facts
+from archsearch.evaluators.training.fitted_recipe import fitted_recipe
 from archsearch.evaluators.training.recipe import default_scale, recipe_named
 from archsearch.platform.export.facts import TrainingData
 from archsearch.platform.training.final_training import REMEDY, FinalTraining, Parts, measured
@@ -52,7 +54,8 @@ def retrain(
         space: Search space of the architecture.
         architecture: Architecture to train.
         dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`.
-        recipe: Name of a recipe (`recipe_names()`), or a recipe.
+        recipe: Name of a recipe (`recipe_names()`), or a recipe. `short` is fitted to the images of a user as in a search: see
+            `fitted_recipe`.
         seed: Seed of weights, order and augmentation.
         scale: Size of the network; None takes the one for the dataset.
         checkpoint: File for the state after each epoch; if it exists, the training continues from it.
@@ -89,6 +92,11 @@ def retrain(
     made = recipe_named(recipe, name).with_changes(**changes)
     size = space.checked_scale(default_size(space, name) if scale is None else scale)
     splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
+    if recipe == "short":
+        made = fitted_recipe(made, name, splits.train, changes)
+    if progress:
+        for fact in facts(splits, made, name, recipe_named(recipe, name).batch_size):
+            print(fact, file=sys.stderr)
     data = TrainingData.of(name, splits, with_validation)
     kept = Path(checkpoint).expanduser() if checkpoint else None
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})

@@ -117,7 +117,7 @@ def test_a_test_class_that_training_lacks_is_named(tmp_path: Path) -> None:
 def test_two_validation_folders_are_refused(tmp_path: Path) -> None:
     for part in ("train", "val", "validation"):
         _write(tmp_path / part, {"cat": 3, "dog": 3})
-    with pytest.raises(DatasetError, match="got validation, val"):
+    with pytest.raises(DatasetError, match="got val, validation"):
         load(f"imagefolder:{tmp_path}")
 
 
@@ -125,3 +125,52 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "pets.zip").touch()
     with pytest.raises(DatasetError, match="expected a folder"):
         load(f"imagefolder:{tmp_path / 'pets.zip'}")
+
+
+def test_images_need_not_be_square(tmp_path: Path) -> None:
+    """24 rows of 96 columns: a bright left half must not be cut off."""
+    for name, half in (("left", np.s_[:, :48]), ("right", np.s_[:, 48:])):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            pixels = np.zeros((24, 96), dtype=np.uint8)
+            pixels[half] = 200 + number
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    whole = load(f"imagefolder:{tmp_path}?size=24x96")
+    assert whole.train.shape == (3, 24, 96)
+    assert sorted({float(image.float().mean()) for part in whole for image in part.images}) == [100.0, 100.5, 101.0]
+    assert whole.train.remarks == ()
+    [remark] = load(f"imagefolder:{tmp_path}?size=32").train.remarks
+    assert "75 % of the median image, 24 x 96 pixels, is lost" in remark
+    assert "size=16x64, keeps more" in remark
+    assert load(f"imagefolder:{tmp_path}?size=16x64").train.remarks == ()
+
+
+def test_options_reach_the_decoder(tmp_path: Path) -> None:
+    for name, level in (("dim", 1000), ("lit", 3000)):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.fromarray(np.full((4, 4), level, dtype=np.uint16)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DatasetError, match="12 of 256 levels would remain"):
+        load(f"imagefolder:{tmp_path}?size=4")
+    splits = load(f"imagefolder:{tmp_path}?size=4&white=4000")
+    assert {int(image.max()) for part in splits for image in part.images} == {64, 191}
+    for file in tmp_path.rglob("*.png"):
+        Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(file)
+    assert all(bool((part.images == 255).all()) for part in load(f"imagefolder:{tmp_path}?size=4"))
+    assert all(bool((part.images == 0).all()) for part in load(f"imagefolder:{tmp_path}?size=4&background=black"))
+
+
+def test_pictures_of_formats_that_are_not_read_are_no_silent_loss(tmp_path: Path) -> None:
+    _write(tmp_path, {"cat": 3, "dog": 3})
+    (tmp_path / "cat" / "1.HEIC").touch()
+    with pytest.raises(DatasetError, match=r"got 1 others, such as .*1\.HEIC\. Convert"):
+        load(f"imagefolder:{tmp_path}")
+
+
+def test_an_animation_is_said_in_the_remarks(tmp_path: Path) -> None:
+    _write(tmp_path, {"cat": 3, "dog": 3})
+    for number in range(2):
+        frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "lime")]
+        frames[0].save(tmp_path / "dog" / f"{number}.gif", save_all=True, append_images=frames[1:])
+    [remark] = load(f"imagefolder:{tmp_path}").train.remarks
+    assert remark.endswith("and 1 others: an animation; its first frame is used.")

@@ -187,3 +187,26 @@ def test_real_images_with_their_real_test_set(data: Path, cache: Path) -> None:
     # Channel means of all of CIFAR-10, as commonly used for normalisation.
     torch.testing.assert_close(mean, torch.tensor([0.4914, 0.4822, 0.4465]), atol=0.01, rtol=0.0)
     assert len(list((cache / "splits").iterdir())) == 1
+
+
+def test_options_reach_the_decoder_of_each_row(tmp_path: Path) -> None:
+    """The same reading as of folders: transparency, orientation and 12 bits in 16 are not lost in a Parquet file either."""
+
+    def encoded(image: Image.Image, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", **options)
+        return buffer.getvalue()
+
+    clear = encoded(Image.new("RGBA", (4, 4), (10, 20, 30, 0)))
+    _write(tmp_path / "clear.parquet", [clear] * 6, [0, 1] * 3)
+    for option, level in (("", 255), ("?background=black", 0)):
+        assert all(bool((part.images == level).all()) for part in load(f"parquet:{tmp_path / 'clear.parquet'}{option}"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _write(tmp_path / "turned.parquet", [encoded(Image.new("RGB", (8, 4)), exif=exif)] * 6, [0, 1] * 3)
+    assert load(f"parquet:{tmp_path / 'turned.parquet'}").train.shape == (3, 8, 4)
+    dark = encoded(Image.fromarray(np.full((4, 4), 2000, dtype=np.uint16)))
+    _write(tmp_path / "dark.parquet", [dark] * 6, [0, 1] * 3)
+    with pytest.raises(DatasetError, match="8 of 256 levels would remain"):
+        load(f"parquet:{tmp_path / 'dark.parquet'}")
+    assert int(load(f"parquet:{tmp_path / 'dark.parquet'}?white=4000").train.images.max()) == 128

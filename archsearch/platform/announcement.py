@@ -1,0 +1,49 @@
+"""What a search says about its images and trainings: facts and cautions at its start, and a warning if nothing beats guessing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TextIO
+
+from archsearch.evaluators import Evaluation, Evaluator
+
+_WIDTH = 110
+
+
+class Announcement:
+    """Writes sentences about a search, each once.
+
+    Args:
+        evaluator: What the candidates are scored by.
+        stream: Where to write; None is silent.
+    """
+
+    def __init__(self, evaluator: Evaluator, stream: TextIO | None) -> None:
+        self._evaluator, self._stream = evaluator, stream
+        self._evaluations: list[Evaluation] = []
+        self._decided = False
+
+    def begin(self) -> None:
+        """Write the facts and cautions."""
+        if self._stream is not None:
+            announce(self._evaluator.facts(), self._evaluator.cautions(), self._stream)
+
+    def remark(self, evaluations: Sequence[Evaluation]) -> str:
+        """Return a warning once, after the first trainings, if none beats guessing; else an empty string."""
+        if self._decided or self._stream is None:
+            return ""
+        self._evaluations += [each for each in evaluations if each.ok]
+        self._decided = len(self._evaluations) >= FIRST
+        return f"Warning: {remark}" if self._decided and (remark := self._evaluator.remark(self._evaluations)) else ""
+
+
+FIRST = 3
+"""Evaluations with a score before the search is judged."""
+
+
+def announce(facts: Sequence[str], cautions: Sequence[str], stream: TextIO) -> None:
+    """Write facts, then cautions as warnings, each from the beginning of a line."""
+    for text in (*facts, *(f"Warning: {caution}" for caution in cautions)):
+        stream.write(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n")
+    stream.flush()

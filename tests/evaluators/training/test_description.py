@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+
+from archsearch.evaluators import Recipe
+from archsearch.evaluators.datasets import ImageDataset, Splits
+from archsearch.evaluators.training.description import (
+    augmentation,
+    cautions,
+    equal_images,
+    facts,
+    guessing_accuracy,
+    largest_class,
+    standard_error,
+)
+
+
+def _part(name: str, counts: Sequence[int]) -> ImageDataset:
+    labels = torch.tensor([label for label, count in enumerate(counts) for _ in range(count)])
+    images = torch.randint(0, 256, (len(labels), 3, 6, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageDataset(f"photos/{name}", images, labels, ("cat", "dog", "owl", "pig")[: len(counts)])
+
+
+def _splits(train: Sequence[int], validation: Sequence[int], test: Sequence[int]) -> Splits:
+    return Splits(_part("train", train), _part("validation", validation), _part("test", test))
+
+
+PHOTOS = _splits([60] * 4, [8] * 4, [7] * 4)
+
+
+def test_parts_steps_and_augmentation_are_stated() -> None:
+    recipe = Recipe(epochs=12, batch_size=32, crop=4, flip=True)
+    parts, training, changes = facts(PHOTOS, recipe, "photos", 128)
+    assert parts == (
+        "Images of photos: 240 for training, 32 for validation, 28 for testing; 4 classes; 3 x 6 x 9 (channels x height x width)."
+    )
+    assert training == "Training: 12 epochs of 7 steps with 32 images each (128 would be too many for so few)."
+    assert "shifted by up to 4 pixels, mirrored left to right at random; --train crop=0 --train flip=false" in changes
+    assert facts(PHOTOS, replace(recipe, batch_size=500), "photos")[1] == "Training: 12 epochs of 1 steps with 240 images each."
+    remarked = PHOTOS._replace(train=replace(PHOTOS.train, remarks=("Two files were passed over.",)))
+    assert facts(remarked, recipe, "photos")[-1] == "Two files were passed over."
+
+
+def test_each_augmentation_is_named() -> None:
+    assert augmentation(Recipe()) == "Training images are not changed at random (no crops, no mirroring)."
+    text = augmentation(Recipe(resized_crop=0.08, cutout=16))
+    assert "cropped to 8 to 100 % of their area, covered by a square of 16 pixels" in text
+    assert "--train resized_crop=0 --train cutout=0" in text
+
+
+def test_few_validation_images_are_a_caution_with_their_error() -> None:
+    [text] = cautions(PHOTOS, Recipe(batch_size=32), 32.0, False, 1)
+    assert text.startswith("32 validation images: one is 3.1 points, and a score near 50 % has a standard error of 8.8 points")
+    assert "repeats=3" in text
+    assert "repeats" not in cautions(PHOTOS, Recipe(batch_size=32), 32.0, False, None)[0]
+    assert "repeats" not in cautions(PHOTOS, Recipe(batch_size=32), 32.0, False, 3)[0]
+    assert cautions(PHOTOS, Recipe(batch_size=32), 5000.0, False, 1) == ()
+
+
+def test_skewed_classes_are_a_caution_unless_the_score_is_balanced() -> None:
+    skewed = _splits([240, 4], [30, 1], [30, 1])
+    [text] = cautions(skewed, Recipe(batch_size=32), 5000.0, False, 1)
+    assert "4 to 240 training images: always answering cat scores 96.77 %" in text
+    assert "balanced_accuracy" in text
+    assert "class_weights=true" in text
+    assert cautions(skewed, Recipe(batch_size=32), 5000.0, True, 1) == ()
+    assert cautions(_splits([60, 30, 40], [6, 3, 4], [6, 3, 4]), Recipe(batch_size=8), 5000.0, False, 1) == ()
+
+
+def test_few_steps_are_a_caution() -> None:
+    [text] = cautions(PHOTOS, Recipe(batch_size=128), 5000.0, False, 1)
+    assert text == "An epoch has 1 step of 128 images: give a smaller batch_size."
+
+
+@pytest.mark.parametrize(
+    ("counts", "score"),
+    [([5, 5], 0.5), ([30, 1], 30 / 31), ([46, 44, 45, 45], 0.25), ([10, 20, 30, 40], 0.4), ([0, 7], 1.0), ([1, 1, 1], 1 / 3)],
+)
+def test_guessing_scores_the_share_of_the_largest_class(counts: list[int], score: float) -> None:
+    assert guessing_accuracy(_part("validation", counts)) == pytest.approx(score)
+    assert largest_class(_part("validation", counts))[0] == pytest.approx(max(counts) / sum(counts))
+
+
+def test_the_standard_error_is_that_of_independent_images() -> None:
+    assert standard_error(0.66, 32) == pytest.approx(0.0837, abs=1e-4)
+    assert standard_error(1.0, 32) == 0.0
+    assert equal_images(_part("validation", [8] * 4)) == pytest.approx(32)
+    # Two classes of 30 and 1 images, each right with p: the variance of the mean of both accuracies is p (1 - p) (1/30 + 1) / 4.
+    images = equal_images(_part("validation", [30, 1]))
+    assert standard_error(0.5, images) == pytest.approx(math.sqrt(0.25 * (1 / 30 + 1) / 4))

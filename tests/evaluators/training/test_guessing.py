@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from archsearch import spaces
+from archsearch.evaluators import Evaluation
+from archsearch.evaluators.datasets import ImageDataset
+from archsearch.evaluators.training.guessing import Guess
+
+CELL = spaces.get("nasbench201").from_genotype([3, 0, 1, 0, 0, 1])
+
+
+def _guess(counts: Sequence[int], balanced: bool = False) -> Guess:
+    labels = torch.tensor([label for label, count in enumerate(counts) for _ in range(count)])
+    part = ImageDataset(
+        "p/validation", torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8), labels, tuple("abcd"[: len(counts)])
+    )
+    score = max(counts) / sum(counts) if not balanced else 1 / len(counts)
+    return Guess.of(part, score, len(labels), balanced)
+
+
+def _rows(*outcomes: tuple[float, float]) -> list[Evaluation]:
+    return [Evaluation(CELL, str(number), score, {"valid_loss": loss}) for number, (score, loss) in enumerate(outcomes)]
+
+
+def test_ties_at_the_share_of_the_larger_class_are_said() -> None:
+    remark = _guess([30, 1]).remark(_rows(*[(30 / 31, 0.2)] * 5))
+    assert remark.startswith("All 5 trainings score 96.77 %, as always answering a does")
+    assert "balanced_accuracy, --train class_weights=true" in remark
+
+
+def test_scores_within_the_noise_of_guessing_are_said() -> None:
+    remark = _guess([20, 20]).remark(_rows((0.55, 0.9), (0.6, 0.7), (0.45, 0.8)), flip=True)
+    assert remark.startswith("All 3 trainings score at most 60.00 %, no better than guessing, 50.00 %, within the noise.")
+    assert "flip=false" in remark
+
+
+def test_the_loss_of_guessing_is_said_even_where_scores_are_lucky() -> None:
+    """As of two classes that are mirror images and are mirrored in training: 0, 50 or 100 %, at a loss of 0.69."""
+    remark = _guess([20, 20]).remark(_rows((1.0, math.log(2)), (0.0, 0.694), (0.5, 0.693)))
+    assert "have the loss of guessing, 0.69, so their scores are luck" in remark
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcomes"),
+    [
+        ([20, 20], [(0.5, 0.7), (0.9, 0.3), (0.5, 0.7)]),
+        ([20, 20], [(0.9, 1.5), (0.8, 1.2), (0.85, 0.9)]),  # overconfident, but right
+        ([20, 20], [(0.5, 0.7), (0.5, 0.7)]),  # too early to say
+        ([30, 1], [(1.0, 0.1), (30 / 31, 0.2), (30 / 31, 0.2)]),
+    ],
+)
+def test_trainings_that_beat_guessing_or_are_too_few_give_no_remark(
+    counts: list[int], outcomes: list[tuple[float, float]]
+) -> None:
+    remark = _guess(counts).remark(_rows(*outcomes))
+    assert not remark or counts == [30, 1], remark
+
+
+def test_failures_do_not_count() -> None:
+    failed = Evaluation(CELL, "x", float("nan"), {}, 0.0, "out of memory")
+    assert _guess([20, 20]).remark([failed] * 5) == ""
+
+
+def test_balanced_accuracy_is_guessed_by_any_answer() -> None:
+    guess = _guess([30, 1], balanced=True)
+    assert (guess.score, guess.answer) == (0.5, "")
+    assert "as guessing does" in guess.remark(_rows(*[(0.5, 0.2)] * 3))
