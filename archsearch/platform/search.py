@@ -7,13 +7,17 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
+
+from ray import tune
 
 from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
@@ -40,6 +44,7 @@ def run_search(
     resume: bool = False,
     *,
     progress: bool = True,
+    callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
 ) -> SearchResult:
     """Search for architectures, and write a ranked table, pictures, a report and an MLflow run.
@@ -57,6 +62,9 @@ def run_search(
         storage: Folder that holds the runs and the ledger.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
+        callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
+            with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
+            folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
 
     Raises:
@@ -71,6 +79,7 @@ def run_search(
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
     check_parts(**{key: "" if value is None else value for key, value in names.items()})
     check_kind("storage", storage, (str, Path), "the path of a folder")
+    check_callbacks(callbacks)
     given_names = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
@@ -84,26 +93,28 @@ def run_search(
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     search = prepare(configuration, **parts, resume=resume)
-    return _run(search, sys.stderr if progress else None)
+    return _run(search, sys.stderr if progress else None, callbacks)
 
 
-def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
+def resume_search(run: str | Path, *, progress: bool = True, callbacks: Sequence[tune.Callback] = ()) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
     Args:
         run: Folder of the run, such as `runs/NAME`.
         progress: Whether to show a live line on standard error.
+        callbacks: As for `run_search`; candidates that were finished before are not given to them.
 
     Raises:
         RunError: The folder does not exist or does not hold a run.
     """
+    check_callbacks(callbacks)
     folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
-    return _run(search, sys.stderr if progress else None)
+    return _run(search, sys.stderr if progress else None, callbacks)
 
 
-def _run(search: Search, stream: TextIO | None) -> SearchResult:
+def _run(search: Search, stream: TextIO | None, callbacks: Sequence[tune.Callback] = ()) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
@@ -117,6 +128,9 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
+    told = CandidateCallbacks(
+        callbacks, search.space, search.folder.path, partial(_recorded, search), first=len(searcher.history)
+    )
     course: list[tuple[int, dict[str, float]]] = []
     spent = 0.0
 
@@ -135,17 +149,20 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
         if tracker is not None:
             tracker.record(observations)
             tracker.record_values(changed)
+        told.take(observations)
 
     searcher.on_outcomes = take
     status = "FAILED"
     try:
-        _search(search, progress, costs)
+        told.begin(configuration.num_candidates)
+        _search(search, progress, costs, told)
         timed_out = configuration.time_budget is not None and costs["trials"] >= configuration.time_budget
         status = "FINISHED" if searcher.complete or timed_out else "KILLED"
     except KeyboardInterrupt:
         status = "KILLED"
     finally:
         searcher.close()
+        told.end()
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None)
@@ -190,7 +207,16 @@ def _take_history(search: Search) -> Mapping[str, Evaluation]:
     return known
 
 
-def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None:
+def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evaluation]:
+    """Return the evaluations of observations with all metrics, from the ledger."""
+    batches = {observation.batch for observation in observations if not observation.reused}
+    entries = [entry for batch in sorted(batches) for entry in search.ledger.entries(search.folder.name, batch)]
+    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
+    known, seen = search.searcher.ledger, [observation.evaluation for observation in observations]
+    return [paid[each.key] if each.key in paid else known.get(each.key, each) for each in seen]
+
+
+def _search(search: Search, progress: Progress, costs: dict[str, float], told: CandidateCallbacks) -> None:
     configuration, searcher = search.configuration, search.searcher
     started = time.perf_counter()
     connect(configuration.address)
@@ -216,7 +242,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
             workers=workers,
             resources=resources,
             seconds=configuration.time_budget,
-            callbacks=[progress],
+            callbacks=[progress, told],
         )
     costs["trials"] = time.perf_counter() - started
     costs |= {"proposing": searcher.seconds, **searcher.costs}

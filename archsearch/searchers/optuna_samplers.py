@@ -112,7 +112,7 @@ def check_sampler(
 
     try:
         trial_run = copy.deepcopy(sampler)
-        directions = ["maximize" if objective.maximize else "minimize" for objective in objectives]
+        directions: list[Any] = ["maximize" if objective.maximize else "minimize" for objective in objectives]
         study = optuna.create_study(sampler=trial_run, directions=directions)
         for number in range(2):
             trial = study.ask(fixed_distributions=dict(distributions))

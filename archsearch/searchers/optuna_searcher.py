@@ -38,6 +38,7 @@ class OptunaStudy(OptunaSearch):
             distributions: dict[str, Any] = self.convert_search_space(dict(domains))
         else:
             distributions = {name: IntDistribution(0, len(values) - 1) for name, values in self._choices.items()}
+        self.distributions: Mapping[str, Any] = distributions
         super().__init__(distributions, **settings)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
@@ -57,7 +58,6 @@ class OptunaStudy(OptunaSearch):
         from optuna.trial import create_trial
 
         study: Any = self._ot_study
-        distributions: Any = self._space
         point = dict(parameters)
         if self._choices is not None:
             point = {name: self._choices[name].index(value) for name, value in point.items()}
@@ -65,11 +65,11 @@ class OptunaStudy(OptunaSearch):
             trial = study.ask()
             _ = trial.relative_params  # the sampler makes its notes; no parameter is stored yet
             for name, value in point.items():
-                internal = distributions[name].to_internal_repr(value)
-                trial.storage.set_trial_param(trial._trial_id, name, internal, distributions[name])
+                internal = self.distributions[name].to_internal_repr(value)
+                trial.storage.set_trial_param(trial._trial_id, name, internal, self.distributions[name])
             study.tell(trial, list(values))
         else:
-            study.add_trial(create_trial(values=list(values), params=point, distributions=distributions))
+            study.add_trial(create_trial(values=list(values), params=point, distributions=dict(self.distributions)))
 
 
 class OptunaSearcher(TuneAlgorithm):
@@ -164,7 +164,7 @@ def study_of(
         sampler=made,
     )
     if sampler != "tpe":
-        check_sampler(sampler if isinstance(sampler, str) else type(made).__name__, made, study._space, objectives)
+        check_sampler(sampler if isinstance(sampler, str) else type(made).__name__, made, study.distributions, objectives)
     return study
 
 

@@ -18,8 +18,7 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         "--ensemble",
         type=int,
         metavar="N",
-        help="train the best architectures, select an ensemble of N of them greedily by validation accuracy, and export it as one "
-        "network",
+        help="train the best architectures, select an ensemble of N of them by validation accuracy, and export it as one network",
     )
     parser.add_argument(
         "--from-best", type=int, metavar="M", help="architectures to train for an ensemble, the best M (default: 2 N)"

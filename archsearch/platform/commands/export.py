@@ -37,7 +37,7 @@ _EXPORT_EPILOG = """examples:
   archsearch export runs/NAME --retrain digits                   trained with the recipe `short`, minutes on a CPU
   archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training, for a GPU
   archsearch export runs/NAME --retrain digits --register digits-classifier   and register it in MLflow's model registry
-  archsearch export runs/NAME --ensemble 5                       the 10 best trained as in the search, up to 5 selected as one model
+  archsearch export runs/NAME --ensemble 5                       the 10 best trained as in the search; up to 5 as one model
 
 To continue a training that was stopped, give the same command again.
 """

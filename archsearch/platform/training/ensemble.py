@@ -276,9 +276,10 @@ def _alone(model: TrainedModel) -> tuple[float, float]:
 
 def _plan_of_work(candidates: Sequence[Candidate], first: TrainedModel) -> str:
     seconds, rest = first.metrics["seconds"], len(candidates) - 1
+    epochs = f"{first.recipe.epochs} epoch{'s' * (first.recipe.epochs != 1)}"
     text = (
         f"Training {len(candidates)} architectures of the search from new weights, ranks {candidates[0].rank} to "
-        f"{candidates[-1].rank}, {first.recipe.epochs} epoch{'s' * (first.recipe.epochs != 1)} each on {first.data.name} (recipe {first.recipe_name})"
+        f"{candidates[-1].rank}, {epochs} each on {first.data.name} (recipe {first.recipe_name})"
     )
     return f"{text}; the first took {units.duration(seconds)}, the others take about {units.duration(seconds * rest)}."
 
