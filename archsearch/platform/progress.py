@@ -67,12 +67,6 @@ class Progress(tune.Callback):
         self._idle_since = (self._idle_since or time.monotonic()) if waits else None
         self.show()
 
-    def say(self, text: str) -> None:
-        """Write a sentence on a line of its own, above the progress line."""
-        if self._stream is not None:
-            self._live.end()
-            print(text, file=self._stream, flush=True)
-
     @property
     def waiting(self) -> str:
         """What the search waits for, in words; empty while a trial runs."""

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from archsearch import __version__
 from archsearch.atomic_file import written_atomically
-from archsearch.errors import RunError, check_kind, check_whole_number
+from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.ending import Ending
@@ -28,7 +28,9 @@ from archsearch.spaces import Architecture, Cost, SearchSpace
 from archsearch.spaces import get as get_space
 
 if TYPE_CHECKING:
+    from archsearch.evaluators import Recipe, TrainingEvaluator
     from archsearch.evaluators.datasets import Splits
+    from archsearch.platform.training.ensemble import Ensemble
     from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces.network import Network
 
@@ -240,6 +242,95 @@ class SearchResult:
         except OSError as error:
             raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
         return folder
+
+    def ensemble(
+        self,
+        size: int = 5,
+        dataset: str | Splits | None = None,
+        *,
+        candidates: int | None = None,
+        recipe: str | Recipe | None = None,
+        scale: Mapping[str, int] | None = None,
+        progress: bool = True,
+        **settings: Any,
+    ) -> Ensemble:
+        """Train the best architectures, and select an ensemble of them greedily by its accuracy on the validation images.
+
+        A search keeps no weights, so the `candidates` best architectures are trained from new weights, one after the other; a
+        line on standard error says how many epochs they take and for how long. Their states are kept in the folder `ensemble`
+        of the run: the same call after a stop goes on, and one with another size trains nothing again. The selection is that of
+        R. Caruana et al., ICML 2004 (`archsearch.evaluators.ensemble_selection`). The report shows the ensemble beside the best
+        single network.
+
+        Args:
+            size: Number of selections; the same network may be selected several times.
+            dataset: Images to train on; None takes those of the search.
+            candidates: Number of architectures to train; None takes twice `size`, or all with a score if there are fewer.
+            recipe: Recipe of each training; None takes that of the search, or `short` if the search trained nothing.
+            scale: Size of the networks; settings that are left out keep the value that was scored.
+            progress: Whether to say on standard error what is trained.
+            **settings: Further settings of the trainings: `seed`, `device`, `root`, and changes to the recipe, such as
+                `epochs=100`.
+
+        Raises:
+            ConfigurationError: A setting cannot be used, or the search has no dataset and none is given.
+            DatasetError: The images cannot be read.
+            RunError: No candidate has a score, a training failed, or the folder of the run cannot be written.
+
+        Example:
+            >>> ensemble = result.ensemble(5, recipe="short")
+            >>> print(ensemble)
+            >>> ensemble.export("ensemble")
+        """
+        from archsearch.platform.report.ensemble_section import FILE, put_into_report
+        from archsearch.platform.training.ensemble import Candidate, train_ensemble, write_figures
+
+        check_whole_number("size", size)
+        check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
+        if candidates is not None:
+            check_whole_number("candidates", candidates)
+        best = self.best  # raises if there is none
+        found = self.top(2 * size if candidates is None else candidates)
+        searched = self._trained_on
+        if dataset is None:
+            if searched is None:
+                raise ConfigurationError(
+                    f"dataset: the search took its scores from {self.summary.evaluator}, not from trainings on images that its "
+                    "settings name; give the dataset to train on, such as 'digits'."
+                )
+            dataset = searched.images.dataset
+            settings.setdefault("root", searched.images.root)
+        if recipe is None:
+            recipe = searched.recipe if searched is not None else "short"
+        ensemble = train_ensemble(
+            self.space,
+            [Candidate(each.architecture, rank, each.origin) for rank, each in enumerate(found, start=1)],
+            size,
+            dataset,
+            recipe=recipe,
+            scale={**_scale(best.cost_arguments), **(scale or {})},
+            checkpoints=self.folder / FILE.parent / "trainings",
+            progress=progress,
+            **settings,
+        )
+        write_figures(ensemble.figures(), self.folder / FILE)
+        try:
+            put_into_report(self.folder)
+        except OSError as error:
+            raise RunError(f"storage: cannot write {self.report} ({error.strerror}); make the folder writable.") from error
+        return ensemble
+
+    @property
+    def _trained_on(self) -> TrainingEvaluator | None:
+        """The evaluator of a search that trained its candidates on a dataset that its settings name; None for others."""
+        from archsearch.evaluators import TrainingEvaluator
+
+        if not self.summary.evaluator.startswith("train:"):
+            return None
+        settings = self.summary.settings
+        options = {**settings.get("evaluator_options", {})}
+        evaluator = from_text(self.summary.evaluator, self.space, self.summary.seed, options)
+        return evaluator if isinstance(evaluator, TrainingEvaluator) else None
 
     def _found(self, row: int, rank: int | None = None) -> Found:
         values = self.evaluations.slice(row, 1).to_pylist()[0]

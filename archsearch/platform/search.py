@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ray import tune
 
 from archsearch.cluster import TrialResources, connect, run_trials
 from archsearch.cluster.storage import check_storage
@@ -19,6 +21,7 @@ from archsearch.errors import ArchSearchError, ConfigurationError, SearchStopped
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.allocation import allocate
 from archsearch.platform.announcement import Announcement
+from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.preparation import Search, check_parts, prepare
@@ -49,6 +52,7 @@ def run_search(
     resume: bool = False,
     *,
     progress: bool = True,
+    callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
 ) -> SearchResult:
     """Search for architectures, and write a ranked table, pictures, a report and an MLflow run.
@@ -66,6 +70,9 @@ def run_search(
         storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
+        callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
+            with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
+            folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
 
     Raises:
@@ -81,6 +88,7 @@ def run_search(
     names = {"space": space, "searcher": searcher, "evaluator": evaluator}
     check_parts(**{key: "" if value is None else value for key, value in names.items()})
     check_kind("storage", storage, (str, Path), "the path of a folder")
+    check_callbacks(callbacks)
     given_names = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
@@ -94,7 +102,7 @@ def run_search(
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     search = prepare(configuration, **parts, resume=resume)
-    return _run(search, sys.stderr if progress else None)
+    return _run(search, sys.stderr if progress else None, callbacks)
 
 
 CHANGEABLE = (
@@ -104,7 +112,9 @@ CHANGEABLE = (
 """Settings of a run that may change when it is resumed; the others decide which candidates are proposed and how they score."""
 
 
-def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> SearchResult:
+def resume_search(
+    run: str | Path, *, progress: bool = True, callbacks: Sequence[tune.Callback] = (), **changes: Any
+) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
     A finished run is returned as it is; a report or figures for MLflow that are missing are written.
@@ -112,6 +122,7 @@ def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> 
     Args:
         run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
         progress: Whether to show a live line on standard error.
+        callbacks: As for `run_search`; candidates that were finished before are not given to them.
         **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
 
     Raises:
@@ -121,6 +132,7 @@ def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> 
     Example:
         >>> result = resume_search("runs/first", num_candidates=80)
     """
+    check_callbacks(callbacks)
     folder = RunFolder.open(run)
     before = folder.configuration()
     for name in changes:
@@ -139,15 +151,18 @@ def resume_search(run: str | Path, *, progress: bool = True, **changes: Any) -> 
         configuration = replace(configuration, searcher_options=kept)
     configuration = replace(configuration, name=folder.name, storage=folder.storage)
     search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
-    return _run(search, sys.stderr if progress else None, changes)
+    return _run(search, sys.stderr if progress else None, callbacks, changes)
 
 
-def _run(search: Search, stream: TextIO | None, changes: Mapping[str, Any] | None = None) -> SearchResult:
+def _run(
+    search: Search, stream: TextIO | None, callbacks: Sequence[tune.Callback], changes: Mapping[str, Any] | None = None
+) -> SearchResult:
     """Run a search to its end, its report and its MLflow run.
 
     Args:
         search: The search.
         stream: Stream of the progress line; None shows none.
+        callbacks: Callbacks of Ray Tune.
         changes: Settings of a resumed run that were changed.
 
     Raises:
@@ -156,7 +171,7 @@ def _run(search: Search, stream: TextIO | None, changes: Mapping[str, Any] | Non
             can be given again.
     """
     try:
-        return _run_in_folder(search, stream, changes or {})
+        return _run_in_folder(search, stream, callbacks, changes or {})
     except SearchStopped:
         raise
     except ArchSearchError:
@@ -165,7 +180,9 @@ def _run(search: Search, stream: TextIO | None, changes: Mapping[str, Any] | Non
         raise
 
 
-def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, Any]) -> SearchResult:
+def _run_in_folder(
+    search: Search, stream: TextIO | None, callbacks: Sequence[tune.Callback], changes: Mapping[str, Any]
+) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     costs: dict[str, float] = {}
     started = time.perf_counter()
@@ -188,6 +205,9 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         tracker.record(searcher.history)
     costs["tracking"] = time.perf_counter() - started
 
+    told = CandidateCallbacks(
+        callbacks, search.space, search.folder.path, partial(_recorded, search), first=len(searcher.history)
+    )
     course: list[tuple[int, dict[str, float]]] = []
     spent = 0.0
 
@@ -207,12 +227,14 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         if tracker is not None:
             tracker.record(observations)
             tracker.record_values(changed)
+        told.take(observations)
 
     searcher.on_outcomes = take
     reason: Reason = "failed"
     try:
         if not idle:
-            _search(search, progress, costs)
+            told.begin(configuration.num_candidates)
+            _search(search, progress, costs, told)
         budget, spent_on_trials = configuration.time_budget, costs.get("trials", 0.0)
         timed_out = budget is not None and spent_on_trials >= budget
         if idle or (searcher.complete and searcher.num_proposed >= configuration.num_candidates):
@@ -223,6 +245,7 @@ def _run_in_folder(search: Search, stream: TextIO | None, changes: Mapping[str, 
         reason = "stopped"
     finally:
         searcher.close()
+        told.end()
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
         assert result.ending is not None
@@ -309,7 +332,16 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     return known, before
 
 
-def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None:
+def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evaluation]:
+    """Return the evaluations of observations with all metrics, from the ledger."""
+    batches = {observation.batch for observation in observations if not observation.reused}
+    entries = [entry for batch in sorted(batches) for entry in search.ledger.entries(search.folder.name, batch)]
+    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
+    known, seen = search.searcher.ledger, [observation.evaluation for observation in observations]
+    return [paid[each.key] if each.key in paid else known.get(each.key, each) for each in seen]
+
+
+def _search(search: Search, progress: Progress, costs: dict[str, float], told: CandidateCallbacks) -> None:
     configuration, searcher = search.configuration, search.searcher
     started = time.perf_counter()
     connect(configuration.address)
@@ -335,7 +367,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
             workers=allocation.workers,
             resources=resources,
             seconds=configuration.time_budget,
-            callbacks=[progress],
+            callbacks=[progress, told],
         )
     costs["trials"] = time.perf_counter() - started
     costs |= {"proposing": searcher.seconds, **searcher.costs}

@@ -7,7 +7,7 @@ from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
-from archsearch.searchers.optuna_tpe import OptunaTPE
+from archsearch.searchers.optuna_searcher import OptunaSearcher, OptunaTPE
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -24,6 +24,7 @@ __all__ = [
     "NGAEAscent",
     "Objective",
     "Observation",
+    "OptunaSearcher",
     "OptunaTPE",
     "RandomSearch",
     "RegularizedEvolution",

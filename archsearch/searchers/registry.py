@@ -8,7 +8,7 @@ from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.ngae import NGAEAscent
-from archsearch.searchers.optuna_tpe import OptunaTPE
+from archsearch.searchers.optuna_searcher import OptunaSearcher
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
 
@@ -18,7 +18,7 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "ghn": GHNRandomSearch,
     "gp": GaussianProcessSearch,
     "ngae": NGAEAscent,
-    "optuna": OptunaTPE,
+    "optuna": OptunaSearcher,
     "random": RandomSearch,
 }
 

@@ -41,7 +41,7 @@ class TuneAlgorithm(ArchitectureSearcher):
 
     Example:
         >>> from archsearch import searchers, spaces
-        >>> from archsearch.searchers.optuna_tpe import tpe
+        >>> from archsearch.searchers.optuna_searcher import tpe
         >>> searcher = searchers.TuneAlgorithm(spaces.get("nasbench201"), seed=0, algorithm=tpe)
         >>> searcher.suggest("t0")["batch"]
         0

@@ -6,35 +6,11 @@ networks as a baseline of anytime prediction.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators import Operator, Shape, Tensors
+from archsearch.spaces.operators import MeanPrediction
 from archsearch.spaces.plan import Plan, Step
-
-
-@dataclass(frozen=True)
-class MeanPrediction(Operator):
-    """The logarithm of the mean of softmaxes, `log((softmax(x_1) + ... + softmax(x_n)) / n)`; in training the last input.
-
-    So each network of an ensemble has its own loss in training, and learns as it would alone.
-
-    Shapes:
-        inputs and output `[batch, classes]`.
-    """
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        return inputs[-1]
-
-    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
-        if training:
-            return inputs[-1]
-        return torch.stack([logits.float().log_softmax(1) for logits in inputs]).logsumexp(0) - math.log(len(inputs))
 
 
 def ensemble_plan(members: Sequence[Plan]) -> Plan:

@@ -73,3 +73,20 @@ def _loss_of_replicas(logits: Tensor, truth: Tensor) -> Tensor:
 def exits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """Return the logits of each exit, of a network with one or several."""
     return [output] if isinstance(output, Tensor) else list(output)
+
+
+@torch.inference_mode()
+def class_probabilities(network: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
+    """Return the softmax of the last exit, with the running statistics of batch normalisation, float32 on the CPU.
+
+    Args:
+        network: Maps `[batch, channels, height, width]` to the logits of one or several exits.
+        images: `[images, channels, height, width]`, normalised, on the device of the network.
+        batch_size: Images in one pass.
+
+    Returns:
+        `[images, classes]`.
+    """
+    network.eval()
+    parts = [exits_of(network(part))[-1].float().softmax(1).cpu() for part in images.split(batch_size)]
+    return torch.cat(parts)

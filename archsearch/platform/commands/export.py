@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsearch.errors import ConfigurationError, RunError
+from archsearch.platform.commands.ensemble import add_ensemble_options, export_ensemble
 
 if TYPE_CHECKING:
     from archsearch.platform.training.trained_model import TrainedModel
@@ -45,6 +46,7 @@ _EXPORT_EPILOG = """examples:
   archsearch export runs/NAME --retrain digits                   trained with the recipe `short`, minutes on a CPU
   archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training, for a GPU
   archsearch export runs/NAME --retrain digits --register digits-classifier   and register it in MLflow's model registry
+  archsearch export runs/NAME --ensemble 5                       the 10 best trained as in the search; up to 5 as one model
 
 To continue a training that was stopped, give the same command again.
 """
@@ -73,6 +75,7 @@ def add_export(commands: Any) -> None:
     export.add_argument("run", help="folder of the run, such as runs/NAME")
     export.add_argument("--rank", type=int, default=1, help="rank of the architecture; 1 is the best (default: 1)")
     export.add_argument("--retrain", metavar="DATASET", help="train it on this dataset first (default: random weights)")
+    add_ensemble_options(export)
     _add_training_options(export)
     export.set_defaults(action=lambda parsed: _resumable(_export, parsed))
 
@@ -91,7 +94,9 @@ def add_export(commands: Any) -> None:
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", default="short", help="short, cifar or imagenet-mobile (default: short)")
+    parser.add_argument(
+        "--recipe", help="short, cifar or imagenet-mobile (default: short; for an ensemble, the recipe of the search)"
+    )
     parser.add_argument("--epochs", type=int, help="number of epochs (default: that of the recipe)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="setting of the recipe; repeatable")
@@ -137,6 +142,12 @@ def _export(parsed: argparse.Namespace) -> int:
     from archsearch.platform.result import finished_run
 
     result = finished_run(parsed.run)
+    if parsed.ensemble is not None:
+        return _report(export_ensemble(parsed, result))
+    if parsed.from_best is not None:
+        raise ConfigurationError(
+            "from-best: it is the number of architectures that an ensemble is selected from; give --ensemble."
+        )
     found = result.top(parsed.rank) if parsed.rank > 0 else []
     if len(found) < parsed.rank or parsed.rank < 1:
         scored = len(result.top(len(result.evaluations)))
@@ -159,7 +170,7 @@ def _export(parsed: argparse.Namespace) -> int:
 def _given(parsed: argparse.Namespace) -> list[str]:
     """Return the names of the training options on the command line."""
     names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
-    names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe != "short", "seed": parsed.seed != 0}
+    names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe not in (None, "short"), "seed": parsed.seed != 0}
     names |= {"register": parsed.register, "tracking": parsed.tracking, "workers": parsed.workers != 1}
     return [f"--{name}" for name, value in names.items() if value not in (None, [], False)]
 
@@ -234,7 +245,7 @@ def _trained(
         space,
         architecture,
         dataset,
-        recipe=parsed.recipe,
+        recipe=parsed.recipe or "short",
         seed=parsed.seed,
         scale=scale,
         checkpoint=output / _CHECKPOINT,

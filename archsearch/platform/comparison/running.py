@@ -11,11 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ray import tune
 
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.options import options_of
+from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
@@ -36,6 +38,7 @@ def compare(
     *,
     preset: str | None = None,
     progress: bool = True,
+    callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
 ) -> Comparison:
     """Run several searchers with the seeds 0 to `seeds - 1`, and compare them at equal numbers of candidates and equal cost.
@@ -48,6 +51,7 @@ def compare(
         study: Name of the comparison; None generates one.
         preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
         progress: Whether to show a live line for each search.
+        callbacks: Callbacks of Ray Tune, as for `run_search`; the same ones see the candidates of all searches.
         **settings: Fields of `SearchConfiguration`. The name of an option of one searcher begins with the searcher's:
             `searcher_options={"evolution.population_size": 50}`.
 
@@ -60,6 +64,7 @@ def compare(
     """
     check_kind("searchers", searchers, (list, tuple, type(None)), "a list of names, such as ['random', 'evolution']")
     check_kind("preset", preset, (str, type(None)), "the name of a preset")
+    check_callbacks(callbacks)
     check_kind("seeds", seeds, (int, type(None)), "a whole number")
 
     found = None if preset is None else presets.preset(preset, settings, searchers)
@@ -77,14 +82,23 @@ def compare(
     for searcher in searchers:  # a mistake in the options of the last searcher must not show after hours
         _check_options(searcher, searchers, base, study or "")
     study = study or f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
-    comparison = Comparison(study, tuple(_outcomes(base, searchers, seeds, study, progress)), _folder(base, f"{study}-report"))
+    comparison = Comparison(
+        study, tuple(_outcomes(base, searchers, seeds, study, progress, callbacks)), _folder(base, f"{study}-report")
+    )
     _write(comparison)
     StoragePlace.of(base.storage).child(comparison.folder.name).upload()
     track_comparison(comparison, base.tracking, base.storage)
     return comparison
 
 
-def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, study: str, progress: bool) -> list[MethodOutcome]:
+def _outcomes(
+    base: SearchConfiguration,
+    searchers: Sequence[str],
+    seeds: int,
+    study: str,
+    progress: bool,
+    callbacks: Sequence[tune.Callback],
+) -> list[MethodOutcome]:
     """Run all searches; return the outcome of each searcher, best first."""
     found: dict[str, list[SearchResult]] = {searcher: [] for searcher in searchers}
     for seed in range(seeds):
@@ -98,7 +112,7 @@ def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, s
                 "study": study,
                 "searcher_options": options,
             }
-            found[searcher].append(_search(replace(base, **changes, report=False), progress))
+            found[searcher].append(_search(replace(base, **changes, report=False), progress, callbacks))
     outcomes = []
     for searcher, results in found.items():
         costs = [cost_curve(result.summary, RunFolder(result.folder).spent()) for result in results]
@@ -140,12 +154,12 @@ def _folder(base: SearchConfiguration, name: str) -> Path:
     return StoragePlace.of(base.storage).child(name).local
 
 
-def _search(configuration: SearchConfiguration, progress: bool) -> SearchResult:
+def _search(configuration: SearchConfiguration, progress: bool, callbacks: Sequence[tune.Callback]) -> SearchResult:
     from archsearch.platform.search import run_search
 
     settings = configuration.as_dict()
     resume = RunFolder.exists(configuration.storage, str(configuration.name))
-    return run_search(**settings, resume=resume, progress=progress)
+    return run_search(**settings, resume=resume, progress=progress, callbacks=callbacks)
 
 
 def _write(comparison: Comparison) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archsearch.evaluators.datasets import Splits
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces import Architecture, Cost, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,23 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
+class ModelMember:
+    """A network of an ensemble.
+
+    Args:
+        architecture: Its architecture.
+        count: How often it counts; its weight is `count` by the sum of all counts.
+        rank: Rank of the architecture in the search.
+        metrics: Metrics of the network alone, as those of `TrainedModel`.
+    """
+
+    architecture: Architecture
+    count: int
+    rank: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """Facts of a network that is exported.
 
@@ -76,6 +93,7 @@ class ModelFacts:
         scale: Size settings of the network.
         origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
         training: Facts of the training; None for a network with random weights.
+        members: Networks of an ensemble, in the order of selection, the first one of `architecture`; empty for a single network.
     """
 
     space: SearchSpace
@@ -86,3 +104,15 @@ class ModelFacts:
     scale: Mapping[str, int]
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: TrainingFacts | None = None
+    members: tuple[ModelMember, ...] = ()
+
+    @property
+    def architectures(self) -> tuple[Architecture, ...]:
+        """The architectures of all networks in it."""
+        return tuple(member.architecture for member in self.members) or (self.architecture,)
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters and MACs of all networks together."""
+        costs = [self.space.cost(each, self.input_shape, self.num_classes, **self.scale) for each in self.architectures]
+        return Cost(sum(cost.params for cost in costs), sum(cost.macs for cost in costs))

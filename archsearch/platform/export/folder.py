@@ -34,7 +34,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
     * `model.py`, readable source that needs torch alone, and `weights.safetensors`, which its `load` reads,
     * `model.pt2` (torch.export) and, where the extra `onnx` is installed, `model.onnx`, both for batches of any size,
     * `architecture.json`: architecture, metrics, normalisation and origin as plain data,
-    * `architecture.png` and `.svg`,
+    * `architecture.png` and `.svg`, and for the other members of an ensemble `architecture-2.png`, ...,
     * `README.md`, the model card.
 
     Source and formats are run on random images and compared with the network. A file that cannot be written is left out, and the
@@ -60,7 +60,8 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
         module = _write_source(network, facts, folder, left_out)
         left_out |= write_formats(module, _images(facts.input_shape), folder)
         latency = measured_latency(module, facts.input_shape)
-        save_drawing(facts.space, facts.architecture, folder / "architecture")
+        for number, architecture in enumerate(facts.architectures, start=1):
+            save_drawing(facts.space, architecture, folder / f"architecture{f'-{number}' if number > 1 else ''}")
         content = architecture_json(facts, latency, left_out)
         _write(folder / "architecture.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         _write(folder / "README.md", model_card(facts, latency, left_out))
@@ -124,10 +125,11 @@ def _images(input_shape: tuple[int, int, int]) -> Tensor:
 
 def _title(facts: ModelFacts) -> str:
     channels, height, width = facts.input_shape
+    what = f"the mean prediction of {len(facts.members)} networks" if facts.members else "a network"
     lines = [
-        f"An image classifier with {facts.num_classes} classes: a network of the search space {facts.space.name}.",
+        f"An image classifier with {facts.num_classes} classes: {what} of the search space {facts.space.name}.",
         "",
-        str(facts.architecture),
+        *map(str, facts.architectures),
         "",
         f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
         + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),

@@ -9,7 +9,7 @@ from typing import Any
 from archsearch import __version__
 from archsearch.evaluators.latency import Latency
 from archsearch.platform import units
-from archsearch.platform.export.facts import ModelFacts, TrainingFacts
+from archsearch.platform.export.facts import ModelFacts, ModelMember, TrainingFacts
 
 _FILES = {
     "model.py": "source of the network; needs only torch",
@@ -23,8 +23,7 @@ _FILES = {
 
 def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> dict[str, Any]:
     """Return the content of `architecture.json`; names of durations end in their unit."""
-    cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
-    training = facts.training
+    cost, training = facts.cost, facts.training
     return {
         "space": facts.space.name,
         "architecture": str(facts.architecture),
@@ -42,8 +41,19 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
         "normalisation": {"mean": list(training.data.mean), "std": list(training.data.std)} if training else None,
         "classes": list(training.data.classes) if training else None,
         "training": _training(training) if training else None,
+        **({"members": [_member(facts, member) for member in facts.members]} if facts.members else {}),
         "left_out": dict(left_out),
         "archsearch": __version__,
+    }
+
+
+def _member(facts: ModelFacts, member: ModelMember) -> dict[str, Any]:
+    return {
+        "architecture": str(member.architecture),
+        "key": facts.space.key(member.architecture),
+        "weight": member.count / sum(each.count for each in facts.members),
+        "rank": member.rank,
+        "metrics": _finite(member.metrics),
     }
 
 
@@ -67,14 +77,13 @@ def _training(training: TrainingFacts) -> dict[str, Any]:
 
 def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> str:
     """Return the content of `README.md`."""
-    cost = facts.space.cost(facts.architecture, facts.input_shape, facts.num_classes, **facts.scale)
-    training = facts.training
+    cost, training = facts.cost, facts.training
     parts = [
         f"# Image classifier with {facts.num_classes} classes",
-        f"A network of the search space `{facts.space.name}`, "
+        f"{_kind(facts)} of the search space `{facts.space.name}`, "
         + (f"trained on {training.data.name}." if training else "**not trained**: its weights are random."),
-        "![The architecture](architecture.png)",
-        f"```\n{facts.architecture}\n```",
+        *_pictures(facts),
+        *_members(facts),
         "## Figures",
         _table(
             {
@@ -100,6 +109,35 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         parts.append("\n".join(["Left out:", "", *(f"* `{name}`: {reason}" for name, reason in left_out.items())]))
     parts.append(f"Written by archsearch {__version__}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _kind(facts: ModelFacts) -> str:
+    return f"An ensemble of {len(facts.members)} network{'s' * (len(facts.members) > 1)}" if facts.members else "A network"
+
+
+def _pictures(facts: ModelFacts) -> Iterator[str]:
+    for number, architecture in enumerate(facts.architectures, start=1):
+        suffix = f"-{number}" if number > 1 else ""
+        yield f"![The architecture](architecture{suffix}.png)"
+        yield f"```\n{architecture}\n```"
+
+
+def _members(facts: ModelFacts) -> Iterator[str]:
+    if not facts.members:
+        return
+    total = sum(member.count for member in facts.members)
+    lines = [
+        "| member | weight | rank in the search | validation accuracy (%) | test accuracy (%) |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for number, member in enumerate(facts.members, start=1):
+        shown = [units.score(member.metrics[name], True) for name in ("valid_accuracy", "test_accuracy")]
+        lines.append(f"| {number} | {member.count} / {total} | {member.rank} | {' | '.join(shown)} |")
+    yield (
+        "Its answer is the logarithm of the weighted mean of the members' class probabilities. Members and weights were selected "
+        "greedily on the validation images (R. Caruana et al., ICML 2004), so the accuracy there is somewhat too high:"
+    )
+    yield "\n".join(lines)
 
 
 def _table(rows: Mapping[str, str]) -> str:

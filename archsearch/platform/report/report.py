@@ -17,6 +17,7 @@ from archsearch.platform.report import figures, html, pictures
 from archsearch.platform.report.advantage import choice_sentence, choice_table
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
+from archsearch.platform.report.ensemble_section import ensemble_section
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.pictures import picture_name, save_png
@@ -82,7 +83,9 @@ def write_report(
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
-    content = html.page(summary.name, list(_sections(summary, rows, top, shown, [name for name, _, _ in method], course)))
+    ensemble = ensemble_section(directory.parent)
+    sections = _sections(summary, rows, top, shown, [name for name, _, _ in method], course, ensemble)
+    content = html.page(summary.name, list(sections))
     with written_atomically(page, durable=False) as path:
         path.write_text(content, encoding="utf-8")
     return page
@@ -133,7 +136,13 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
 
 
 def _sections(
-    summary: SearchSummary, rows: list[RankedRow], top: int, shown: Mapping[str, Html], method: Sequence[str], course: Course
+    summary: SearchSummary,
+    rows: list[RankedRow],
+    top: int,
+    shown: Mapping[str, Html],
+    method: Sequence[str],
+    course: Course,
+    ensemble: Html,
 ) -> Iterator[Html]:
     yield _opening(summary)
     yield from _images_and_training(summary)
@@ -146,6 +155,7 @@ def _sections(
         yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
+        yield ensemble
     if "best_so_far" in shown:
         yield html.heading("Best score over the course of the search")
         yield shown["best_so_far"]

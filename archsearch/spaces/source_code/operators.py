@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from archsearch.spaces.operators import (
     Identity,
     Linear,
     MaxPool,
+    MeanPrediction,
     Operator,
     ReLU,
     Sum,
@@ -176,6 +178,9 @@ _EXPRESSIONS: Mapping[type[Operator], Callable[[list[str]], str]] = {
     Concatenate: lambda inputs: f"torch.cat([{', '.join(inputs)}], dim=1)" if len(inputs) > 1 else inputs[0],
     GlobalAveragePool: lambda inputs: f"{inputs[0]}.mean((2, 3))",
     Identity: lambda inputs: inputs[0],
+    MeanPrediction: lambda inputs: (
+        f"torch.stack([F.log_softmax(logits, 1) for logits in [{', '.join(inputs)}]]).logsumexp(0) - {math.log(len(inputs))!r}"
+    ),
     ReLU: lambda inputs: f"torch.relu({inputs[0]})",
     Sum: lambda inputs: " + ".join(inputs),
     Zero: lambda inputs: f"torch.zeros_like({inputs[0]})",

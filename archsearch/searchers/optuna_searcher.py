@@ -1,0 +1,173 @@
+"""Searches by samplers of Optuna, with warm starts for several objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from archsearch.errors import ConfigurationError, check_kind
+from archsearch.searchers.goals import SCORE, Goals, Objective
+from archsearch.searchers.optuna_samplers import check_sampler, sampler_of, takes_numbers
+from archsearch.searchers.tune_algorithm import Outcome, TuneAlgorithm
+from archsearch.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+_ENCODINGS = ("auto", "categories", "numbers")
+
+
+class OptunaStudy(OptunaSearch):
+    """`OptunaSearch` with warm starts for several objectives, and with genes as the numbers of their choices.
+
+    Args:
+        domains: The choices of each gene, as Tune domains.
+        numbers: Whether the sampler gets the number of a choice, from 0, instead of a category.
+        **settings: Arguments of `OptunaSearch`.
+    """
+
+    def __init__(self, domains: Mapping[str, Any], numbers: bool = False, **settings: Any) -> None:
+        from optuna.distributions import IntDistribution
+
+        self._choices = {name: list(domain.categories) for name, domain in domains.items()} if numbers else None
+        if self._choices is None:
+            distributions: dict[str, Any] = self.convert_search_space(dict(domains))
+        else:
+            distributions = {name: IntDistribution(0, len(values) - 1) for name, values in self._choices.items()}
+        self.distributions: Mapping[str, Any] = distributions
+        super().__init__(distributions, **settings)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the genes of a proposal by name."""
+        found: dict[str, Any] | None = super().suggest(trial_id)
+        if found is None or self._choices is None:
+            return found
+        return {name: self._choices[name][number] for name, number in found.items()}
+
+    def add_outcome(self, parameters: Mapping[str, Any], values: Sequence[float]) -> None:
+        """Add a finished trial with one value for each objective.
+
+        Samplers that keep notes with each trial, such as the generation of an evolution, are asked for a trial, which then gets
+        these parameters.
+        """
+        from optuna.samplers import BaseGASampler, CmaEsSampler
+        from optuna.trial import create_trial
+
+        study: Any = self._ot_study
+        point = dict(parameters)
+        if self._choices is not None:
+            point = {name: self._choices[name].index(value) for name, value in point.items()}
+        if isinstance(study.sampler, (BaseGASampler, CmaEsSampler)):
+            trial = study.ask()
+            _ = trial.relative_params  # the sampler makes its notes; no parameter is stored yet
+            for name, value in point.items():
+                internal = self.distributions[name].to_internal_repr(value)
+                trial.storage.set_trial_param(trial._trial_id, name, internal, self.distributions[name])
+            study.tell(trial, list(values))
+        else:
+            study.add_trial(create_trial(values=list(values), params=point, distributions=dict(self.distributions)))
+
+
+class OptunaSearcher(TuneAlgorithm):
+    """Any sampler of Optuna, through Ray Tune's `OptunaSearch`; by default its tree-structured Parzen estimator (TPE).
+
+    TPE (J. Bergstra et al., NeurIPS 2011) proposes genes x with a large ratio l(x) / g(x), where the density l is estimated from
+    the best outcomes and g from the others. With several objectives it is the multi-objective one (Y. Ozaki et al., GECCO 2020).
+
+    CMA-ES and quasi-Monte Carlo work on numbers. They get each gene as the number of its choice, in the order of the space.
+
+    Args:
+        space: Space to search.
+        seed: Seed of the sampler.
+        sampler: `tpe`, `gp`, `nsgaii`, `nsgaiii`, `cmaes` (needs the package `cmaes`), `qmc`, `random`; `optunahub:NAME`, a
+            package of OptunaHub; `module:Class`; or a sampler, which keeps its own seed.
+        sampler_options: Further arguments of the sampler's class, such as `{"n_startup_trials": 20}`.
+        encoding: What the sampler gets for a gene: `categories`, `numbers`, or `auto`, which is numbers for samplers derived
+            from CMA-ES and quasi-Monte Carlo.
+        goals: Objectives and constraints; None is the score alone.
+        **settings: As for `ArchitectureSearcher`.
+
+    Raises:
+        ConfigurationError: There is no such sampler, it needs a package, an option is wrong, or it cannot serve the objectives.
+
+    Example:
+        >>> from archsearch import searchers, spaces
+        >>> searcher = searchers.OptunaSearcher(spaces.get("nasbench201"), seed=0, sampler="gp")
+        >>> searcher.suggest("t0")["batch"]
+        0
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        *,
+        sampler: str | BaseSampler = "tpe",
+        sampler_options: Mapping[str, Any] | None = None,
+        encoding: str = "auto",
+        goals: Goals | None = None,
+        **settings: Any,
+    ) -> None:
+        check_kind("sampler_options", sampler_options, (Mapping, type(None)), "arguments of the sampler's class by name")
+        if encoding not in _ENCODINGS:
+            raise ConfigurationError(f"encoding: expected one of {', '.join(_ENCODINGS)}; got {encoding!r}.")
+        self._sampler = partial(study_of, sampler=sampler, options=sampler_options, encoding=encoding)
+        algorithm = partial(self._sampler, objectives=(goals or Goals()).objectives)
+        super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
+
+    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
+        assert isinstance(self._algorithm, OptunaStudy)
+        self._algorithm.add_outcome(self.space.params(architecture), list(outcome.values()))
+
+
+OptunaTPE = OptunaSearcher
+"""The name of `OptunaSearcher` before samplers could be chosen."""
+
+
+def study_of(
+    domains: Mapping[str, Any],
+    seed: int,
+    objectives: Sequence[Objective] = (Objective(SCORE),),
+    sampler: str | BaseSampler = "tpe",
+    options: Mapping[str, Any] | None = None,
+    encoding: str = "auto",
+) -> Searcher:
+    """Return a study of Optuna as a search algorithm of Ray Tune, set up for these objectives.
+
+    Args:
+        domains: The choices of each gene, as Tune domains.
+        seed: Seed of the sampler.
+        objectives: Objectives of the search.
+        sampler: As for `OptunaSearcher`.
+        options: `sampler_options` of `OptunaSearcher`.
+        encoding: As for `OptunaSearcher`.
+
+    Raises:
+        ConfigurationError: As for `OptunaSearcher`.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    made = sampler_of(sampler, seed, options)
+    names = [objective.name for objective in objectives]
+    modes = ["max" if objective.maximize else "min" for objective in objectives]
+    several = len(names) > 1
+    study = OptunaStudy(
+        domains,
+        numbers=takes_numbers(made) if encoding == "auto" else encoding == "numbers",
+        metric=names if several else names[0],
+        mode=modes if several else modes[0],
+        sampler=made,
+    )
+    if sampler != "tpe":
+        check_sampler(sampler if isinstance(sampler, str) else type(made).__name__, made, study.distributions, objectives)
+    return study
+
+
+def tpe(domains: Mapping[str, Any], seed: int, objectives: Sequence[Objective] = (Objective(SCORE),)) -> Searcher:
+    """Return Optuna's tree-structured Parzen estimator, set up for these objectives."""
+    return study_of(domains, seed, objectives)

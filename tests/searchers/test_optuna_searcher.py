@@ -1,0 +1,134 @@
+"""Optuna's samplers learn, also of several objectives, and go on from outcomes of before a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from archsearch.errors import ConfigurationError
+from archsearch.searchers import Goals, Objective, OptunaSearcher
+from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
+from archsearch.searchers.optuna_searcher import OptunaStudy, tpe
+from archsearch.searchers.tune_algorithm import tune_domains
+from archsearch.spaces import SearchSpace
+from archsearch.spaces.nasbench101.space import NASBench101
+from archsearch.spaces.nasbench201 import NASBench201
+
+SPACE = NASBench201()
+
+
+def test_optuna_learns() -> None:
+    suite = SearcherConformance()
+    searcher = OptunaSearcher(SPACE, num_candidates=120, batch_size=2)
+    Loop(searcher, lambda architecture: suite.objective(SPACE, architecture)).run()
+    scores = [row.evaluation.score for row in searcher.history]
+    assert sum(scores[-40:]) / 40 > sum(scores[:10]) / 10 + 0.15
+
+
+def test_genes_that_do_not_fit_together_are_passed_over() -> None:
+    space = NASBench101()
+    searcher = OptunaSearcher(space, 0, num_candidates=12)
+    loop = Loop(searcher, lambda architecture: len(str(architecture)) / 100).run()
+    check_search(searcher, loop.candidates, 12)
+
+
+def test_it_is_set_up_for_the_objectives() -> None:
+    one = tpe(tune_domains(SPACE), 0)
+    assert (one.metric, one.mode) == ("score", "max")
+    two = tpe(tune_domains(SPACE), 0, (Objective("score"), Objective("macs", maximize=False)))
+    assert (two.metric, two.mode) == (["score", "macs"], ["max", "min"])
+
+
+def test_outcomes_of_several_objectives_are_taken_without_having_been_asked_for() -> None:
+    goals = Goals((Objective("score"), Objective("length", False)))
+    first = Loop(OptunaSearcher(SPACE, 0, num_candidates=6, batch_size=1, goals=goals), lambda architecture: 0.5)
+    first.metrics = {"length": lambda architecture: float(len(str(architecture)))}
+    first.run()
+    again = OptunaSearcher(SPACE, 0, num_candidates=12, batch_size=1, goals=goals)
+    again.replay(list(first.searcher.history))
+    assert isinstance(again._algorithm, OptunaStudy)
+    trials = again._algorithm._ot_study.trials
+    lengths = [float(len(text)) for text in first.candidates]
+    assert [trial.values for trial in trials] == [[0.5, length] for length in lengths]
+
+
+@pytest.mark.slow
+class TestSamplers(SearcherConformance):
+    # `gp` fits after each outcome, so that proposing a whole space takes minutes; its own tests are below.
+    restores_exactly, alternatives = False, 2
+
+    @pytest.fixture(autouse=True, params=["cmaes", "nsgaii", "nsgaiii", "qmc", "random"])
+    def choose_sampler(self, request: pytest.FixtureRequest) -> None:
+        self.sampler: str = request.param
+
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> OptunaSearcher:
+        goals: Goals | None = settings.get("goals")
+        if self.sampler == "cmaes" and goals is not None and len(goals.objectives) > 1:
+            with pytest.raises(ConfigurationError, match="sampler: cmaes cannot propose .* with the objectives score, -length"):
+                OptunaSearcher(space, seed, sampler=self.sampler, **settings)
+            pytest.skip("CMA-ES has one objective")
+        return OptunaSearcher(space, seed, sampler=self.sampler, **settings)
+
+
+def proposed(sampler: str, seed: int, number: int = 14, **settings: Any) -> list[str]:
+    searcher = OptunaSearcher(SPACE, seed, sampler=sampler, num_candidates=number, batch_size=1, **settings)
+    loop = Loop(searcher, lambda architecture: SearcherConformance().objective(SPACE, architecture)).run()
+    check_search(searcher, loop.candidates, number)
+    return loop.candidates
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "gp", "nsgaii", "nsgaiii", "qmc", "random", "tpe"])
+def test_the_seed_of_the_search_decides(sampler: str) -> None:
+    first = proposed(sampler, 0)
+    assert proposed(sampler, 0) == first
+    assert proposed(sampler, 1) != first
+
+
+def test_tpe_by_name_is_the_default() -> None:
+    searcher = OptunaSearcher(SPACE, 3, num_candidates=14, batch_size=1)
+    loop = Loop(searcher, lambda architecture: SearcherConformance().objective(SPACE, architecture)).run()
+    assert proposed("tpe", 3) == loop.candidates
+
+
+@pytest.mark.parametrize(("sampler", "options"), [("gp", {}), ("nsgaii", {"population_size": 8}), ("cmaes", {"popsize": 6})])
+def test_samplers_learn(sampler: str, options: dict[str, int]) -> None:
+    searcher = OptunaSearcher(
+        SPACE,
+        num_candidates={"gp": 24, "nsgaii": 90, "cmaes": 80}[sampler],
+        batch_size=1,
+        sampler=sampler,
+        sampler_options=options,
+    )
+    Loop(searcher, lambda architecture: SearcherConformance().objective(SPACE, architecture)).run()
+    scores = [row.evaluation.score for row in searcher.history]
+    assert sum(scores[-10:]) / 10 > sum(scores[:10]) / 10 + 0.15  # CMA-ES converges after about 80, and then repeats itself
+
+
+def test_numbers_stand_for_the_choices() -> None:
+    found = OptunaSearcher(SPACE, 0, sampler="qmc")
+    assert isinstance(found._algorithm, OptunaStudy)
+    assert found._algorithm._choices == {name: list(values) for name, values in SPACE.param_space().items()}
+    candidates = proposed("qmc", 0, 60)
+    operators = [operator for text in candidates for operator in SPACE.params(SPACE.parse(text)).values()]
+    shares = [operators.count(name) / len(operators) for name in set(operators)]
+    assert len(shares) == 5 and max(shares) < 0.3 and min(shares) > 0.1, "the sequence covers all choices evenly"
+    forced = OptunaSearcher(SPACE, 0, sampler="qmc", encoding="categories")
+    assert isinstance(forced._algorithm, OptunaStudy) and forced._algorithm._choices is None
+    with pytest.raises(ConfigurationError, match="encoding: expected one of auto, categories, numbers; got 'letters'"):
+        OptunaSearcher(SPACE, 0, encoding="letters")
+
+
+@pytest.mark.parametrize(("sampler", "note"), [("nsgaii", "generation"), ("cmaes", "cma:"), ("qmc", ""), ("gp", "")])
+def test_outcomes_from_before_a_restart_are_learned(sampler: str, note: str) -> None:
+    first = Loop(OptunaSearcher(SPACE, 0, num_candidates=6, batch_size=1, sampler=sampler), lambda architecture: 0.5).run()
+    again = OptunaSearcher(SPACE, 0, num_candidates=12, batch_size=1, sampler=sampler)
+    again.replay(list(first.searcher.history))
+    assert isinstance(again._algorithm, OptunaStudy)
+    trials = again._algorithm._ot_study.trials
+    assert [trial.value for trial in trials] == [0.5] * 6
+    choices = again._algorithm._choices
+    for trial, text in zip(trials, first.candidates, strict=True):
+        genes = {name: choices[name][value] if choices else value for name, value in trial.params.items()}
+        assert genes == SPACE.params(SPACE.parse(text))
+    assert not note or any(note in name for trial in trials for name in trial.system_attrs), "the sampler counts them"
