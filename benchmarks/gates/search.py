@@ -4,8 +4,9 @@
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.search --only gates --seeds 5  # fewer
 
 The folder holds nasbench101.parquet and nasbench201.parquet. The searchers are the package's own with their defaults, in a bare
-loop: a surrogate lives in this process, where a search has it in an actor. Evaluations are distinct structures. On both
-benchmarks a search is scored by the mean test accuracy, as the known figures are, and by one validation run where named so.
+loop: a surrogate lives in this process, where a search has it in an actor. Each searcher is told the score of a candidate before
+it proposes the next one, as with one worker. Evaluations are distinct structures. On both benchmarks a search is scored by the
+mean test accuracy, as the known figures are, and by one validation run where named so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import torch
+from ray.tune.search.optuna import OptunaSearch
 
 from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
@@ -45,35 +48,48 @@ TABLES: dict[str, Callable[[Path], Table]] = {
     "nasbench201 by one run": partial(nasbench201, score="cifar10_valid_run"),
 }
 LENGTHS = {"nasbench101": 150, "nasbench201": 100, "nasbench201 by one run": 100}
-EVOLUTION = {"nasbench101": {"population_size": 100, "tournament_size": 10}}
+
+
+def gaussian_process(domains: dict[str, Any], seed: int) -> OptunaSearch:
+    """Return Optuna's Gaussian process with expected improvement, with its defaults."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = OptunaSearch.convert_search_space(domains)
+    return OptunaSearch(space, metric="score", mode="max", sampler=optuna.samplers.GPSampler(seed=seed))
+
+
 Methods = Mapping[str, tuple[str, Mapping[str, Any]]]  # by name: a searcher, and its options beside the defaults
-METHODS: Methods = {name: (name, {}) for name in ("gates", "evolution", "random", "optuna", "gp")}
+METHODS: Methods = {
+    "random": ("random", {}),
+    "evolution 20/10": ("evolution", {}),
+    "evolution 100/10": ("evolution", {"population_size": 100, "tournament_size": 10}),
+    "optuna": ("optuna", {}),
+    "gp": ("gp", {}),
+    "gates": ("gates", {}),
+    "optuna gp": ("tune", {"algorithm": gaussian_process}),
+}
 
 
 def make(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> ArchitectureSearcher:
-    """Return a searcher with its defaults; evolution has the published settings of the benchmark, or 20 and 10."""
+    """Return a searcher with its defaults beside the method's options, which proposes one candidate at a time."""
     name, changes = method
     goals = Goals(costs=lambda architecture: {"macs": float(known.space.cost(architecture).macs)}, cost_names=("macs",))
-    options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "goals": goals, **changes}
-    if name == "evolution":
-        options |= {"batch_size": 1, **EVOLUTION.get(bench, {"population_size": 20, "tournament_size": 10})}
-    searcher = searchers.get(name)(known.space, seed, **options)
+    options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "batch_size": 1, "goals": goals, **changes}
+    kind = searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
+    searcher = kind(known.space, seed, **options)
     if isinstance(searcher, SurrogateSearcher):
         searcher._pool = InProcess(searcher.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
-    else:
-        searcher.batch_size = 1
     return searcher
 
 
 def run(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> dict[str, Any]:
-    """Return a search: the reported accuracy (%) of the best-scored after each evaluation, the evaluations until each rank, mean
-    accuracy (%) and millions of MACs of the three best-scored, and CPU seconds."""
-    best_score, best, curve, first, seen = -math.inf, 0.0, [], dict[int, int](), []
+    """Return a search: the reported accuracy (%) of the best-scored with the number of evaluations at each improvement, the
+    evaluations until each rank, mean accuracy (%) and millions of MACs of the three best-scored, and CPU seconds."""
+    best_score, improvements, first, seen = -math.inf, list[tuple[int, float]](), dict[int, int](), []
     started = time.process_time()
     for count, text in enumerate(evaluations(make(method, bench, known, seed), known.scores), start=1):
         if known.scores[text] > best_score:
-            best_score, best = known.scores[text], known.reported[text]
-        curve.append(round(best, 4))
+            best_score = known.scores[text]
+            improvements.append((count, round(known.reported[text], 4)))
         seen.append(text)
         for rank in RANKS:
             if known.ranks[text] <= rank:
@@ -84,7 +100,7 @@ def run(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: i
     accuracy, macs = (
         float(np.mean(values)) for values in zip(*((known.reported[text], _macs(known, text)) for text in top), strict=True)
     )
-    return {"found": found, "curve": curve, "top3": [accuracy, macs], "cpu": cpu}
+    return {"found": found, "improvements": improvements, "top3": [accuracy, macs], "cpu": cpu}
 
 
 def _macs(known: Table, text: str) -> float:
@@ -124,12 +140,15 @@ def report(rows: Rows, methods: Methods) -> None:
 
 def line(method: str, rows: list[Row], length: int, counts: list[int]) -> list[str]:
     """Return the line of a method; a search that never got to a rank counts as endless."""
-    curves = np.array([row["curve"] + row["curve"][-1:] * (length - len(row["curve"])) for row in rows])
-    so_far = ", ".join(f"{curves[:, count - 1].mean():.3f}" for count in counts)
-    tops = [row["top3"] for row in rows if "top3" in row]
-    top = ", ".join(f"{value:.2f}" for value in np.mean(tops, axis=0)) if tops else ""
+    so_far = ", ".join(f"{np.mean([best_after(row, count) for row in rows]):.3f}" for count in counts)
+    top = ", ".join(f"{value:.2f}" for value in np.mean([row["top3"] for row in rows], axis=0))
     ranks = [quartiles((row["found"][str(rank)] or math.inf for row in rows), most=length) for rank in RANKS]
     return [method, str(len(rows)), *ranks, so_far, top, f"{np.median([row['cpu'] for row in rows]):.0f}"]
+
+
+def best_after(row: Row, count: int) -> float:
+    """Return the reported accuracy (%) of the best-scored of the first `count` evaluations."""
+    return float([accuracy for place, accuracy in row["improvements"] if place <= count][-1])
 
 
 def main(file: str, description: str | None, methods: Methods) -> None:
