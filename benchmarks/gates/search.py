@@ -11,14 +11,12 @@ mean test accuracy, as the known figures are, and by one validation run where na
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import torch
 from ray.tune.search.optuna import OptunaSearch
@@ -27,10 +25,10 @@ from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from benchmarks.cluster.pool import InProcess
+from benchmarks.comparisons.course import Course, columns, line
 from benchmarks.comparisons.known_searches import Table, evaluations, nasbench101, nasbench201
-from benchmarks.frame import Row, Rows, Script, data, quartiles, table
+from benchmarks.frame import Rows, Script, data, table
 
-RANKS = (10, 3, 1)
 COUNTS = (50, 100, 150, 200, 300)
 # Until ranks 10, 3 and 1: medians of distinct evaluations on the same tables with other implementations, and our aims.
 KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
@@ -82,30 +80,11 @@ def make(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: 
 
 
 def run(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> dict[str, Any]:
-    """Return a search: the reported accuracy (%) of the best-scored with the number of evaluations at each improvement, the
-    evaluations until each rank, mean accuracy (%) and millions of MACs of the three best-scored, and CPU seconds."""
-    best_score, improvements, first, seen = -math.inf, list[tuple[int, float]](), dict[int, int](), []
-    started = time.process_time()
-    for count, text in enumerate(evaluations(make(method, bench, known, seed), known.scores), start=1):
-        if known.scores[text] > best_score:
-            best_score = known.scores[text]
-            improvements.append((count, round(known.reported[text], 4)))
-        seen.append(text)
-        for rank in RANKS:
-            if known.ranks[text] <= rank:
-                first.setdefault(rank, count)
-    found = {str(rank): first.get(rank) for rank in RANKS}
-    cpu = time.process_time() - started
-    top = sorted(seen, key=lambda text: -known.scores[text])[:3]
-    accuracy, macs = (
-        float(np.mean(values)) for values in zip(*((known.reported[text], _macs(known, text)) for text in top), strict=True)
-    )
-    return {"found": found, "improvements": improvements, "top3": [accuracy, macs], "cpu": cpu}
-
-
-def _macs(known: Table, text: str) -> float:
-    """Return the millions of multiply-accumulates of an architecture."""
-    return known.space.cost(known.space.parse(text)).macs / 1e6
+    """Return the figures of a search, and its CPU seconds."""
+    started, course = time.process_time(), Course(known)
+    for text in evaluations(make(method, bench, known, seed), known.scores):
+        course.take(text)
+    return {**course.figures(), "cpu": time.process_time() - started}
 
 
 def run_all(script: Script, methods: Methods, rows: Rows) -> None:
@@ -129,26 +108,15 @@ def report(rows: Rows, methods: Methods) -> None:
         if not any(found.values()):
             continue
         counts = [count for count in COUNTS if count <= length]
-        columns = ["", "seeds", *(f"until rank {rank}" if rank > 1 else "until the best" for rank in RANKS)]
-        columns += [f"best so far (%) after {', '.join(map(str, counts))}", "top 3: %, M MACs", "CPU s"]
         known = [
             [name if name == "aim" else f"{name}: known", None, *figures, None, None, None]
             for name, figures in KNOWN.get(bench, {}).items()
         ]
-        table(columns, [*known, *(line(method, each, length, counts) for method, each in found.items() if each)], title=bench)
-
-
-def line(method: str, rows: list[Row], length: int, counts: list[int]) -> list[str]:
-    """Return the line of a method; a search that never got to a rank counts as endless."""
-    so_far = ", ".join(f"{np.mean([best_after(row, count) for row in rows]):.3f}" for count in counts)
-    top = ", ".join(f"{value:.2f}" for value in np.mean([row["top3"] for row in rows], axis=0))
-    ranks = [quartiles((row["found"][str(rank)] or math.inf for row in rows), most=length) for rank in RANKS]
-    return [method, str(len(rows)), *ranks, so_far, top, f"{np.median([row['cpu'] for row in rows]):.0f}"]
-
-
-def best_after(row: Row, count: int) -> float:
-    """Return the reported accuracy (%) of the best-scored of the first `count` evaluations."""
-    return float([accuracy for place, accuracy in row["improvements"] if place <= count][-1])
+        table(
+            columns(counts),
+            [*known, *(line(method, each, length, counts) for method, each in found.items() if each)],
+            title=bench,
+        )
 
 
 def main(file: str, description: str | None, methods: Methods) -> None:
