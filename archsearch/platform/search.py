@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
+from archsearch.cluster import TrialResources, cluster_cpus, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
@@ -183,9 +183,10 @@ def _take_history(search: Search) -> Mapping[str, Evaluation]:
     known, mine = records.known(name), records.of(name)
     if search.resumed:
         search.folder.check_history(search.ledger, mine.table.num_rows)
-    if search.resumed and not search.searcher.deterministic:
+    repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
+    if search.resumed and not repeats:
         search.searcher.replay(search.folder.outcomes(mine.entries(), known))
-    # A deterministic search proposes its candidates again from the first one; the ledger answers those that it holds.
+    # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known
 
@@ -200,13 +201,24 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     # Processes that the searcher keeps in the cluster may take all CPUs except those of one trial.
     reserved = min(searcher.reserved_cpus, max(0.0, cluster_cpus() - configuration.cpus_per_worker))
     most = 1 if search.evaluator.is_lookup else max(1, int((cluster_cpus() - reserved) / configuration.cpus_per_worker))
-    workers = configuration.workers or most
+    workers = configuration.workers or configuration.simulated_workers or most
     searcher.workers = workers
     progress.begin()
     started = time.perf_counter()
     if not searcher.complete:
         searcher.open(reserved)
-    if not searcher.complete and searcher.prepare():
+    if configuration.simulated_workers is not None:
+        known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be told earlier than others
+        run_simulated(
+            searcher,
+            search.evaluator,
+            ledger=search.ledger.root,
+            run=search.folder.name,
+            workers=workers,
+            known=known,
+            seconds=configuration.time_budget,
+        )
+    elif not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
             search.evaluator,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ray.tune.search import Searcher
@@ -20,6 +20,7 @@ from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.errors import RunError, check_kind, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.fixed_options import FixedOptions
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.observation import (
     Observation,
@@ -45,7 +46,7 @@ class _Batch:
         return [position for position in range(len(self.candidates)) if position not in self.known]
 
 
-class ArchitectureSearcher(Searcher):
+class ArchitectureSearcher(FixedOptions, Searcher):
     """Proposes batches of architectures, each canonical structure once.
 
     A subclass implements `propose` and may learn from outcomes in `observe`. The base class draws batches, drops structures that
@@ -83,10 +84,10 @@ class ArchitectureSearcher(Searcher):
     largest_batch = 10_000
     patience = Patience()
 
+    changeable: ClassVar[frozenset[str]] = frozenset({"num_candidates"})
+
     workers: int
     """Number of trials at once; the last candidates are shared among them."""
-    goals: Goals
-    """Objectives and constraints."""
     ledger: Mapping[str, Evaluation]
     """Known evaluations by key; their candidates are not evaluated again."""
     on_outcomes: Callable[[Sequence[Observation]], None]
@@ -115,7 +116,7 @@ class ArchitectureSearcher(Searcher):
         check_whole_number("seed", seed, 0)
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
-        self.goals = goals or Goals()
+        self._goals = goals or Goals()
         fixed = batch_size if batch_size or not deterministic else 1
         self.sizer = BatchSizer(largest=self.largest_batch, fixed=fixed)
         self.workers = 1
@@ -132,6 +133,16 @@ class ArchitectureSearcher(Searcher):
         self._next_batch = self._next_delivery = 0
         self.seconds = 0.0
         self.costs = {}
+
+    @property
+    def batch_size(self) -> int | None:
+        """Number of candidates in a trial; None chooses it from the measured cost of a candidate."""
+        return self.sizer.fixed
+
+    @property
+    def goals(self) -> Goals:
+        """Objectives and constraints; `adopt` replaces them."""
+        return self._goals
 
     # Methods for subclasses
 
@@ -153,7 +164,7 @@ class ArchitectureSearcher(Searcher):
         Raises:
             ConfigurationError: The method does not support them.
         """
-        self.goals = goals
+        self._goals = goals
 
     def reject(self, architecture: Architecture, excess: float) -> None:
         """Learn that a proposal violates the constraints, by `excess` as in `Goals.excess`; it will not be evaluated."""
@@ -206,6 +217,14 @@ class ArchitectureSearcher(Searcher):
         """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
 
+    def simulate(self, workers: int) -> None:
+        """Prepare for workers that are simulated: proposals then do not depend on how long a fit takes.
+
+        Args:
+            workers: Number of simulated workers.
+        """
+        self.workers = workers
+
     # Called by Ray Tune
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -232,7 +251,8 @@ class ArchitectureSearcher(Searcher):
             batch.known[position] = self._evaluation(batch.candidates[position], outcome, index)
         if outcome:
             self.sizer.observe(len(positions), float(outcome.get("batch_seconds", sum(outcome["seconds"]))))
-        self._complete(batch, paid=set(positions))
+        reused = outcome.get("reused", []) if outcome else []
+        self._complete(batch, paid={position for index, position in enumerate(positions) if not any(reused[index : index + 1])})
         self.seconds += time.perf_counter() - started
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
@@ -259,7 +279,7 @@ class ArchitectureSearcher(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
         goals = replace(self.goals, costs=None)
-        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "goals": goals}
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals}
 
     # State as plain data
 
