@@ -62,7 +62,7 @@ PEERS: Mapping[str, Peer] = {
     "syne tune rea 100/10": Peer("syne-tune", ("syne-tune",), "syne_tune_driver.py", "rea 100/10"),
     "syne tune tpe": Peer("syne-tune", ("syne-tune",), "syne_tune_driver.py", "tpe"),
     "smac": Peer("smac", ("smac",), "smac_driver.py", "hpo"),
-    "neps re": Peer("neps", ("neural-pipeline-search",), "neps_driver.py", "regularized_evolution"),
+    "neps re": Peer("neps", ("neural-pipeline-search",), "neps_driver.py", "neps_regularized_evolution"),
 }
 
 
