@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from archsearch.cluster.pool.answer import Answer, PoolError, Reply
     from archsearch.cluster.pool.model_pool import ModelPool
     from archsearch.cluster.trials.batch_size import BatchSizer
+    from archsearch.cluster.trials.simulated_workers import run_simulated
     from archsearch.cluster.trials.trial import BatchTrial, evaluate_batch
     from archsearch.cluster.trials.tuning import TrialResources, run_trials
 
@@ -30,6 +31,7 @@ _MODULES = {
     "cluster_cpus": "connection",
     "connect": "connection",
     "evaluate_batch": "trials.trial",
+    "run_simulated": "trials.simulated_workers",
     "run_trials": "trials.tuning",
     "train_ghn": "ghn_training",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "cluster_cpus",
     "connect",
     "evaluate_batch",
+    "run_simulated",
     "run_trials",
     "train_ghn",
 ]

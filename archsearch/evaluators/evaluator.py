@@ -10,10 +10,11 @@ from typing import Any
 
 from archsearch.errors import check_kind
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, SearchSpace
 
 
-class Evaluator(ABC):
+class Evaluator(FixedOptions, ABC):
     """Scores architectures of one space.
 
     An evaluator is a small picklable object: it is sent to the worker processes, and loads images, tables or weights there, when

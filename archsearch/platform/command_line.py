@@ -236,6 +236,12 @@ def _add_search_options(
     )
     parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
+    parser.add_argument(
+        "--simulated-workers",
+        type=int,
+        metavar="N",
+        help="with a table: learn each score after N - 1 further proposals, as with N workers (default of compare: 1)",
+    )
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
     parser.add_argument(
         "--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction (default: 0)"
@@ -264,7 +270,8 @@ def _add_search_options(
 
 
 _OPTIONS = (
-    *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "batch_size", "deterministic"),
+    *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "simulated_workers"),
+    *("batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
 )
 
@@ -381,7 +388,7 @@ def _compare(parsed: argparse.Namespace) -> int:
     given = parsed.searchers
     searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
     comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
-    print(f"At an equal number of candidates\n{comparison.table()}\n\n{comparison.cost_table()}")
+    print(comparison.text())
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
     command = _ui_command(comparison.outcomes[0].results[0].summary.settings)
     print(f"Compare:   {command}   (tag study = {comparison.study})")

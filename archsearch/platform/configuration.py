@@ -58,6 +58,9 @@ class SearchConfiguration:
         batch_size: Number of candidates per trial; None chooses it from the measured cost.
         deterministic: Whether proposals are independent of the order in which trials finish.
         workers: Number of trials that run at once; None takes as many as the cluster has room for.
+        simulated_workers: With n, a search in a table proposes one candidate at a time and learns its score after n - 1 further
+            proposals, as with n workers whose evaluations all take equally long. None evaluates in trials, whose number of
+            candidates grows with the speed of look-ups. `compare` takes 1 for a table.
         cpus_per_worker: CPU cores that a trial reserves.
         gpus_per_worker: GPUs that a trial reserves; may be a fraction.
         time_budget: Seconds after which the search ends; None sets no limit.
@@ -89,6 +92,7 @@ class SearchConfiguration:
     batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
     workers: Annotated[int | None, AtLeast(1)] = None
+    simulated_workers: Annotated[int | None, AtLeast(1)] = None
     cpus_per_worker: Annotated[float, MoreThan(0)] = 1.0
     gpus_per_worker: Annotated[float, AtLeast(0)] = 0.0
     time_budget: Annotated[float | None, MoreThan(0)] = None

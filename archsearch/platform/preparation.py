@@ -83,6 +83,29 @@ def prepare(
     return Search(configuration, space, made, evaluator, folder, ledger, resume)
 
 
+def check_simulation(configuration: SearchConfiguration, lookups: bool) -> None:
+    """Raise ConfigurationError if workers cannot be simulated with these settings.
+
+    Args:
+        configuration: The settings.
+        lookups: Whether scores are looked up in a table.
+    """
+    if not lookups:
+        raise ConfigurationError(
+            f"simulated_workers: expected an evaluator that looks scores up, such as table:digits201; got "
+            f"{configuration.evaluator}. Trainings run on real workers: leave simulated_workers out, and give workers."
+        )
+    if configuration.workers is not None:
+        raise ConfigurationError(
+            f"workers: with a table, workers are simulated; got workers={configuration.workers}. Give simulated_workers instead."
+        )
+    if configuration.batch_size not in (None, 1):
+        raise ConfigurationError(
+            f"batch_size: simulated workers take one candidate at a time; got {configuration.batch_size}. Leave batch_size out; "
+            "for outcomes that arrive later give more simulated_workers."
+        )
+
+
 def check_parts(space: object, searcher: object, evaluator: object) -> None:
     """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
     check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
@@ -123,6 +146,8 @@ def make_parts(
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."
         )
+    if configuration.simulated_workers is not None:
+        check_simulation(configuration, evaluator.is_lookup)
     goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
     goals.require_feasible(space, np.random.default_rng(configuration.seed))
     made = _make_searcher(searcher, space, evaluator, configuration, goals)
@@ -138,14 +163,20 @@ def _make_searcher(
     configuration: SearchConfiguration,
     goals: Goals,
 ) -> ArchitectureSearcher:
+    simulated = configuration.simulated_workers is not None  # as repeatable as a deterministic search, without its delays
     settings = {
         "num_candidates": configuration.num_candidates,
-        "batch_size": configuration.batch_size,
-        "deterministic": configuration.deterministic,
+        "batch_size": 1 if simulated else configuration.batch_size,
+        "deterministic": configuration.deterministic and not simulated,
         "goals": goals,
     }
     if isinstance(searcher, ArchitectureSearcher):
-        if configuration.deterministic and not searcher.deterministic:
+        if simulated and (searcher.deterministic or searcher.batch_size != 1):
+            raise ConfigurationError(
+                "searcher: simulated workers need one that proposes one candidate at a time and does not wait for others; got "
+                f"batch_size={searcher.batch_size}, deterministic={searcher.deterministic}. Make it with batch_size=1."
+            )
+        if settings["deterministic"] and not searcher.deterministic:
             raise ConfigurationError(
                 "deterministic: expected a deterministic searcher; got another one. Make it with deterministic=True."
             )

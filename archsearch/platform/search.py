@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ray import tune
 
-from archsearch.cluster import TrialResources, connect, run_trials
+from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ArchSearchError, ConfigurationError, SearchStopped, check_kind, nearest_first, unknown_option
 from archsearch.evaluators import Evaluation, Evaluator
@@ -325,9 +325,10 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     if search.resumed:
         search.folder.check_history(search.ledger, mine.table.num_rows)
         before = search.folder.outcomes(mine.entries(), known)
-    if search.resumed and not search.searcher.deterministic:
+    repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
+    if search.resumed and not repeats:
         search.searcher.replay(before)
-    # A deterministic search proposes its candidates again from the first one; the ledger answers those that it holds.
+    # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
 
@@ -349,7 +350,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
     costs["ray_start"] = time.perf_counter() - started
     resources = TrialResources(configuration.cpus_per_worker, configuration.gpus_per_worker)
     allocation = allocate(configuration, searcher, search.evaluator)
-    searcher.workers = allocation.workers
+    searcher.workers = configuration.simulated_workers or allocation.workers
     progress.needs = allocation.trial.amounts
     if allocation.lacking:
         progress.say(f"Waiting until the cluster has added room for {allocation.lacking}.")
@@ -357,7 +358,18 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
     started = time.perf_counter()
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
-    if not searcher.complete and searcher.prepare():
+    if configuration.simulated_workers is not None:
+        known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be reported earlier than others
+        run_simulated(
+            searcher,
+            search.evaluator,
+            ledger=search.ledger.root,
+            run=search.folder.name,
+            workers=configuration.simulated_workers,
+            known=known,
+            seconds=configuration.time_budget,
+        )
+    elif not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
             search.evaluator,

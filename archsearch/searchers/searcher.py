@@ -22,6 +22,7 @@ from archsearch.errors import RunError, check_kind, check_whole_number, first_li
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
+from archsearch.fixed_options import FixedOptions
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.observation import (
     Observation,
@@ -47,7 +48,7 @@ class _Batch:
         return [position for position in range(len(self.candidates)) if position not in self.known]
 
 
-class ArchitectureSearcher(Searcher):
+class ArchitectureSearcher(FixedOptions, Searcher):
     """Proposes batches of architectures, each canonical structure once.
 
     A subclass implements `propose` and may learn from outcomes in `observe`. The base class draws batches, drops structures that
@@ -88,10 +89,10 @@ class ArchitectureSearcher(Searcher):
     fixed_options: ClassVar[tuple[str, ...]] = ("space", "seed", "goals", "num_candidates")
     """Arguments of the constructor that the platform or the class itself sets, so that a user cannot give them as options."""
 
+    changeable: ClassVar[frozenset[str]] = frozenset({"num_candidates"})
+
     workers: int
     """Number of trials at once; the last candidates are shared among them."""
-    goals: Goals
-    """Objectives and constraints."""
     ledger: Mapping[str, Evaluation]
     """Known evaluations by key; their candidates are not evaluated again."""
     on_outcomes: Callable[[Sequence[Observation]], None]
@@ -120,7 +121,7 @@ class ArchitectureSearcher(Searcher):
         check_whole_number("seed", seed, 0)
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
-        self.goals = goals or Goals()
+        self._goals = goals or Goals()
         fixed = batch_size if batch_size or not deterministic else 1
         self.sizer = BatchSizer(largest=self.largest_batch, fixed=fixed)
         self.workers = 1
@@ -137,6 +138,16 @@ class ArchitectureSearcher(Searcher):
         self._next_batch = self._next_delivery = 0
         self.seconds = 0.0
         self.costs = {}
+
+    @property
+    def batch_size(self) -> int | None:
+        """Number of candidates in a trial; None chooses it from the measured cost of a candidate."""
+        return self.sizer.fixed
+
+    @property
+    def goals(self) -> Goals:
+        """Objectives and constraints; `adopt` replaces them."""
+        return self._goals
 
     # Methods for subclasses
 
@@ -176,7 +187,7 @@ class ArchitectureSearcher(Searcher):
         Raises:
             ConfigurationError: The method does not support them.
         """
-        self.goals = goals
+        self._goals = goals
 
     def reject(self, architecture: Architecture, excess: float) -> None:
         """Learn that a proposal violates the constraints, by `excess` as in `Goals.excess`; it will not be evaluated."""
@@ -247,6 +258,14 @@ class ArchitectureSearcher(Searcher):
         """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
 
+    def simulate(self, workers: int) -> None:
+        """Prepare for workers that are simulated: proposals then do not depend on how long a fit takes.
+
+        Args:
+            workers: Number of simulated workers.
+        """
+        self.workers = workers
+
     # Called by Ray Tune
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
@@ -273,7 +292,8 @@ class ArchitectureSearcher(Searcher):
             batch.known[position] = self._evaluation(batch.candidates[position], outcome, index)
         if outcome:
             self.sizer.observe(len(positions), _batch_seconds(outcome))
-        self._complete(batch, paid=set(positions))
+        reused = outcome.get("reused", []) if outcome else []
+        self._complete(batch, paid={position for index, position in enumerate(positions) if not any(reused[index : index + 1])})
         self.seconds += time.perf_counter() - started
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
@@ -300,7 +320,7 @@ class ArchitectureSearcher(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
         goals = replace(self.goals, costs=None)
-        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "goals": goals}
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals}
 
     # State as plain data
 

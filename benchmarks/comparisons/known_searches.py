@@ -10,7 +10,7 @@ figures count strings; here isomorphic cells count once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,32 +51,57 @@ class Table:
     """Scores to search by, accuracies (%) to report and their ranks, by the text form of the architecture."""
 
     space: SearchSpace
-    scores: dict[str, float]
-    reported: dict[str, float]
-    ranks: dict[str, int]
+    scores: Mapping[str, float]
+    reported: Mapping[str, float]
+    ranks: Mapping[str, int]
+
+
+class ByKey(Mapping[str, Any]):
+    """Values of architectures by text, held by key: the texts of 423,624 cells would take a minute to write.
+
+    Args:
+        space: Space of the architectures.
+        values: Values by key.
+    """
+
+    def __init__(self, space: SearchSpace, values: dict[str, Any]) -> None:
+        self._space, self._values = space, values
+
+    def __getitem__(self, text: str) -> Any:
+        return self._values[self._space.key(self._space.parse(text))]
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("texts are not listed; look one up")
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def nasbench101(data: Path) -> Table:
     rows = pq.read_table(data / "nasbench101.parquet", columns=["adjacency", "ops", "test_acc"])
     space = NASBench101()
-    adjacency, accuracy = rows["adjacency"].to_numpy(), rows["test_acc"].to_numpy().astype(float)
-    texts = [str(space.from_adjacency(bits, ops)) for bits, ops in zip(adjacency.tolist(), rows["ops"].to_pylist(), strict=True)]
-    return table(space, texts, accuracy, accuracy)
+    accuracy = rows["test_acc"].to_numpy().astype(float)
+    operators = np.array([row + [-1] * (5 - len(row)) for row in rows["ops"].to_pylist()])
+    keys = space.keys(space.encode_adjacency(rows["adjacency"].to_numpy(), operators))
+    return Table(
+        space, *(ByKey(space, dict(zip(keys, values.tolist(), strict=True))) for values in (*[accuracy] * 2, ranks(accuracy)))
+    )
 
 
 def nasbench201(data: Path, score: str) -> Table:
     rows = pq.read_table(data / "nasbench201.parquet", columns=sorted({"arch", score, "cifar10_test"}))
-    return table(NASBench201(), rows["arch"].to_pylist(), rows[score].to_numpy(), rows["cifar10_test"].to_numpy())
+    texts, reported = rows["arch"].to_pylist(), rows["cifar10_test"].to_numpy()
+    values = (rows[score].to_numpy(), reported, ranks(reported))
+    return Table(NASBench201(), *(dict(zip(texts, each.tolist(), strict=True)) for each in values))
 
 
-def table(space: SearchSpace, texts: list[str], scores: NDArray[np.floating], reported: NDArray[np.floating]) -> Table:
-    """Return a table; rows of equal figures share the better rank."""
-    ordered = np.sort(reported.astype(float))
-    ranks = 1 + len(ordered) - np.searchsorted(ordered, reported.astype(float), side="right")
-    return Table(space, *(dict(zip(texts, values.tolist(), strict=True)) for values in (scores, reported, ranks)))
+def ranks(figures: NDArray[np.floating]) -> NDArray[np.integer]:
+    """Return ranks from 1, the largest figure first; equal figures share the better rank."""
+    ordered = np.sort(figures.astype(float))
+    return 1 + len(ordered) - np.searchsorted(ordered, figures.astype(float), side="right")
 
 
-def evaluations(searcher: ArchitectureSearcher, scores: dict[str, float]) -> Iterator[str]:
+def evaluations(searcher: ArchitectureSearcher, scores: Mapping[str, float]) -> Iterator[str]:
     """Yield text forms of architectures in the order in which a searcher proposes them; it is told their scores one at a time."""
     trial = 0
     while isinstance(suggestion := searcher.suggest(str(trial)), dict):

@@ -4,30 +4,31 @@
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.search --only gates --seeds 5  # fewer
 
 The folder holds nasbench101.parquet and nasbench201.parquet. The searchers are the package's own with their defaults, in a bare
-loop: a surrogate lives in this process, where a search has it in an actor. Evaluations are distinct structures. On both
-benchmarks a search is scored by the mean test accuracy, as the known figures are, and by one validation run where named so.
+loop: a surrogate lives in this process, where a search has it in an actor. Each searcher is told the score of a candidate before
+it proposes the next one, as with one worker. Evaluations are distinct structures. On both benchmarks a search is scored by the
+mean test accuracy, as the known figures are, and by one validation run where named so.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import optuna
 import torch
+from ray.tune.search.optuna import OptunaSearch
 
 from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from benchmarks.cluster.pool import InProcess
+from benchmarks.comparisons.course import Course, columns, line
 from benchmarks.comparisons.known_searches import Table, evaluations, nasbench101, nasbench201
-from benchmarks.frame import Row, Rows, Script, data, quartiles, table
+from benchmarks.frame import Rows, Script, data, table
 
-RANKS = (10, 3, 1)
 COUNTS = (50, 100, 150, 200, 300)
 # Until ranks 10, 3 and 1: medians of distinct evaluations on the same tables with other implementations, and our aims.
 KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
@@ -45,51 +46,45 @@ TABLES: dict[str, Callable[[Path], Table]] = {
     "nasbench201 by one run": partial(nasbench201, score="cifar10_valid_run"),
 }
 LENGTHS = {"nasbench101": 150, "nasbench201": 100, "nasbench201 by one run": 100}
-EVOLUTION = {"nasbench101": {"population_size": 100, "tournament_size": 10}}
+
+
+def gaussian_process(domains: dict[str, Any], seed: int) -> OptunaSearch:
+    """Return Optuna's Gaussian process with expected improvement, with its defaults."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = OptunaSearch.convert_search_space(domains)
+    return OptunaSearch(space, metric="score", mode="max", sampler=optuna.samplers.GPSampler(seed=seed))
+
+
 Methods = Mapping[str, tuple[str, Mapping[str, Any]]]  # by name: a searcher, and its options beside the defaults
-METHODS: Methods = {name: (name, {}) for name in ("gates", "evolution", "random", "optuna", "gp")}
+METHODS: Methods = {
+    "random": ("random", {}),
+    "evolution 20/10": ("evolution", {}),
+    "evolution 100/10": ("evolution", {"population_size": 100, "tournament_size": 10}),
+    "optuna": ("optuna", {}),
+    "gp": ("gp", {}),
+    "gates": ("gates", {}),
+    "optuna gp": ("tune", {"algorithm": gaussian_process}),
+}
 
 
 def make(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> ArchitectureSearcher:
-    """Return a searcher with its defaults; evolution has the published settings of the benchmark, or 20 and 10."""
+    """Return a searcher with its defaults beside the method's options, which proposes one candidate at a time."""
     name, changes = method
     goals = Goals(costs=lambda architecture: {"macs": float(known.space.cost(architecture).macs)}, cost_names=("macs",))
-    options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "goals": goals, **changes}
-    if name == "evolution":
-        options |= {"batch_size": 1, **EVOLUTION.get(bench, {"population_size": 20, "tournament_size": 10})}
-    searcher = searchers.get(name)(known.space, seed, **options)
+    options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "batch_size": 1, "goals": goals, **changes}
+    kind = searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
+    searcher = kind(known.space, seed, **options)
     if isinstance(searcher, SurrogateSearcher):
         searcher._pool = InProcess(searcher.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
-    else:
-        searcher.batch_size = 1
     return searcher
 
 
 def run(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> dict[str, Any]:
-    """Return a search: the reported accuracy (%) of the best-scored after each evaluation, the evaluations until each rank, mean
-    accuracy (%) and millions of MACs of the three best-scored, and CPU seconds."""
-    best_score, best, curve, first, seen = -math.inf, 0.0, [], dict[int, int](), []
-    started = time.process_time()
-    for count, text in enumerate(evaluations(make(method, bench, known, seed), known.scores), start=1):
-        if known.scores[text] > best_score:
-            best_score, best = known.scores[text], known.reported[text]
-        curve.append(round(best, 4))
-        seen.append(text)
-        for rank in RANKS:
-            if known.ranks[text] <= rank:
-                first.setdefault(rank, count)
-    found = {str(rank): first.get(rank) for rank in RANKS}
-    cpu = time.process_time() - started
-    top = sorted(seen, key=lambda text: -known.scores[text])[:3]
-    accuracy, macs = (
-        float(np.mean(values)) for values in zip(*((known.reported[text], _macs(known, text)) for text in top), strict=True)
-    )
-    return {"found": found, "curve": curve, "top3": [accuracy, macs], "cpu": cpu}
-
-
-def _macs(known: Table, text: str) -> float:
-    """Return the millions of multiply-accumulates of an architecture."""
-    return known.space.cost(known.space.parse(text)).macs / 1e6
+    """Return the figures of a search, and its CPU seconds."""
+    started, course = time.process_time(), Course(known)
+    for text in evaluations(make(method, bench, known, seed), known.scores):
+        course.take(text)
+    return {**course.figures(), "cpu": time.process_time() - started}
 
 
 def run_all(script: Script, methods: Methods, rows: Rows) -> None:
@@ -113,23 +108,15 @@ def report(rows: Rows, methods: Methods) -> None:
         if not any(found.values()):
             continue
         counts = [count for count in COUNTS if count <= length]
-        columns = ["", "seeds", *(f"until rank {rank}" if rank > 1 else "until the best" for rank in RANKS)]
-        columns += [f"best so far (%) after {', '.join(map(str, counts))}", "top 3: %, M MACs", "CPU s"]
         known = [
             [name if name == "aim" else f"{name}: known", None, *figures, None, None, None]
             for name, figures in KNOWN.get(bench, {}).items()
         ]
-        table(columns, [*known, *(line(method, each, length, counts) for method, each in found.items() if each)], title=bench)
-
-
-def line(method: str, rows: list[Row], length: int, counts: list[int]) -> list[str]:
-    """Return the line of a method; a search that never got to a rank counts as endless."""
-    curves = np.array([row["curve"] + row["curve"][-1:] * (length - len(row["curve"])) for row in rows])
-    so_far = ", ".join(f"{curves[:, count - 1].mean():.3f}" for count in counts)
-    tops = [row["top3"] for row in rows if "top3" in row]
-    top = ", ".join(f"{value:.2f}" for value in np.mean(tops, axis=0)) if tops else ""
-    ranks = [quartiles((row["found"][str(rank)] or math.inf for row in rows), most=length) for rank in RANKS]
-    return [method, str(len(rows)), *ranks, so_far, top, f"{np.median([row['cpu'] for row in rows]):.0f}"]
+        table(
+            columns(counts),
+            [*known, *(line(method, each, length, counts) for method, each in found.items() if each)],
+            title=bench,
+        )
 
 
 def main(file: str, description: str | None, methods: Methods) -> None:

@@ -29,6 +29,7 @@ from archsearch.cluster.pool.layout import NAMESPACE, PoolLayout
 from archsearch.cluster.pool.registry import PoolRegistry, Published, ask_patiently
 from archsearch.errors import ConfigurationError, check_kind, first_line, wrong_kind
 from archsearch.evaluators.surrogate import Batch, State
+from archsearch.fixed_options import FixedOptions
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ _NOTICE_SECONDS = 60.0
 _Result = TypeVar("_Result")
 
 
-class ModelPool:
+class ModelPool(FixedOptions):
     """Actors that each keep one model resident, and share the work of calls.
 
     A pool is started once (`start`), and found by its name from any process of the cluster (`attach`). A pickled pool is its

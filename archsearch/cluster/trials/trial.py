@@ -45,25 +45,11 @@ class BatchTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         started = time.perf_counter()
         try:
-            return self._result(self._evaluations(), started)
+            outcome = outcome_of(self._evaluations(), self.config.get("metrics", []))
         except Exception as error:
             kind, text = type(error).__name__, str(error)
             return {"score": -math.inf, "broken": (kind, text), "done": True}
-
-    def _result(self, evaluations: Sequence[Evaluation], started: float) -> dict[str, Any]:
-        """Return the outcomes of the batch for the searcher."""
-        good = [evaluation.score for evaluation in evaluations if evaluation.ok]
-        return {
-            "score": max(good, default=-math.inf),
-            "scores": [evaluation.score for evaluation in evaluations],
-            "seconds": [evaluation.seconds for evaluation in evaluations],
-            "errors": [evaluation.error for evaluation in evaluations],
-            "metrics": [
-                [evaluation.metrics.get(name, math.nan) for evaluation in evaluations] for name in self.config.get("metrics", [])
-            ],
-            "batch_seconds": time.perf_counter() - started,
-            "done": True,
-        }
+        return {**outcome, "batch_seconds": time.perf_counter() - started, "done": True}
 
     def _evaluations(self) -> list[Evaluation]:
         if self._parts is None:
@@ -85,6 +71,23 @@ class BatchTrial(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Restore nothing: the ledger is the state."""
+
+
+def outcome_of(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the outcome of a batch as searchers take it: the best score, and scores, seconds, errors and metrics in order.
+
+    Args:
+        evaluations: The evaluations of the batch.
+        metrics: Names of metrics to report beside the score.
+    """
+    good = [evaluation.score for evaluation in evaluations if evaluation.ok]
+    return {
+        "score": max(good, default=-math.inf),
+        "scores": [evaluation.score for evaluation in evaluations],
+        "seconds": [evaluation.seconds for evaluation in evaluations],
+        "errors": [evaluation.error for evaluation in evaluations],
+        "metrics": [[evaluation.metrics.get(name, math.nan) for evaluation in evaluations] for name in metrics],
+    }
 
 
 def evaluate_batch(
@@ -145,21 +148,25 @@ def _evaluate_chunks(
         architectures = [todo[place] for place in chunk]
         note.begin(attempt, [str(architecture) for architecture in architectures])
         started = time.perf_counter()
-        recorder.take(zip(chunk, _evaluate(evaluator, architectures), strict=True))
+        recorder.take(zip(chunk, evaluate_each(evaluator, architectures), strict=True))
         cheap = time.perf_counter() - started < _SECONDS_PER_PART / 8
         size = 1 if attempt.one_by_one else min(4 * size, _LARGEST_CHUNK) if cheap else max(1, size // 2)
     recorder.write()
 
 
-def _evaluate(evaluator: Evaluator, architectures: Sequence[Architecture]) -> list[Evaluation]:
-    """Return one evaluation for each architecture; an exception, or what is no evaluation, fails only its architecture."""
+def evaluate_each(evaluator: Evaluator, architectures: Sequence[Architecture]) -> list[Evaluation]:
+    """Return one evaluation for each architecture; an exception, or what is no evaluation, fails only its architecture.
+
+    Raises:
+        ArchSearchError: Its cause is the evaluator's data or settings, not a candidate.
+    """
     try:
         return checked_batch(evaluator, architectures, evaluator.evaluate(architectures))
     except ArchSearchError:
         raise  # its cause is the evaluator's data or settings, not the candidate
     except Exception as error:
         if len(architectures) > 1:
-            return [evaluation for architecture in architectures for evaluation in _evaluate(evaluator, [architecture])]
+            return [evaluation for architecture in architectures for evaluation in evaluate_each(evaluator, [architecture])]
         return [evaluator.failed(architectures[0], f"{type(error).__name__}: {error}".removesuffix(": "))]
 
 

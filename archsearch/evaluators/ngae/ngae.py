@@ -22,13 +22,14 @@ from archsearch.evaluators.ngae.settings import Settings, settings_of
 from archsearch.evaluators.ngae.targets import Scale, checked, joined
 from archsearch.evaluators.ngae.training import Epoch, train
 from archsearch.evaluators.saved_state import check_identity, taking_over
+from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, SearchSpace
 
 _VERSION = 1
 _REMEDY = "Make the model for the space of the one that was saved, with the same version of archsearch."
 
 
-class NGAE:
+class NGAE(FixedOptions):
     """Maps architectures to a latent space, predicts accuracy and complexity there, and climbs to better ones.
 
     J. Li, Y. Liu, J. Liu, W. Wang, "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310. It works on every space:

@@ -15,6 +15,7 @@ from archsearch.evaluators.matern import matern_kernel, most_likely
 from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
+from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 Vector = NDArray[np.float64]
@@ -27,7 +28,7 @@ _RESTARTS = 1
 _KERNEL = matern_kernel(2.0, variance=(0.05, 50.0), lengths=(0.1, 100.0), noise=(1e-3, 3.0))
 
 
-class GaussianProcess:
+class GaussianProcess(FixedOptions):
     """Ranks architectures by a Gaussian process over their paths.
 
     C. White, W. Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, has the path encoding, and a Gaussian process

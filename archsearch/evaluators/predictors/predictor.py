@@ -28,6 +28,7 @@ from archsearch.evaluators.predictors.trained import Trained
 from archsearch.evaluators.predictors.training import train
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
+from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 Vector = NDArray[np.float64]
@@ -43,7 +44,7 @@ ENCODERS: Mapping[str, Callable[[Form], type[Encoder]]] = {
 _VERSION = 2
 
 
-class Predictor:
+class Predictor(FixedOptions):
     """Ranks architectures after training on scored ones.
 
     X. Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,

@@ -75,6 +75,26 @@ class Comparison:
     outcomes: tuple[MethodOutcome, ...]
     folder: Path
 
+    @property
+    def simulated_workers(self) -> int | None:
+        """Number of simulated workers of all searches; None if real ones trained the candidates."""
+        found: int | None = self.outcomes[0].results[0].summary.settings.get("simulated_workers")
+        return found
+
+    @property
+    def delay(self) -> str:
+        """A sentence on the delay with which all searchers were told scores; empty for trainings, which take what they take."""
+        if (workers := self.simulated_workers) is None:
+            return ""
+        after = "before its next proposal" if workers == 1 else f"after {workers - 1} further proposal{'s' * (workers > 2)}"
+        plural = "s" if workers > 1 else ""
+        return f"{workers} simulated worker{plural}: each searcher was told the score of a proposal {after}."
+
+    def text(self) -> str:
+        """Return both tables, with the delay of scores if it was simulated."""
+        tables = f"At an equal number of candidates\n{self.table()}\n\n{self.cost_table()}"
+        return f"{tables}\n\n{self.delay}" if self.delay else tables
+
     def table(self) -> str:
         """Return mean and interval of each searcher at an equal number of candidates as a plain-text table."""
         summary = self.outcomes[0].results[0].summary

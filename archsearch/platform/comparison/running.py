@@ -23,7 +23,7 @@ from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
 from archsearch.platform.comparison.tracking import track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
-from archsearch.platform.preparation import check_searcher_options
+from archsearch.platform.preparation import check_searcher_options, check_simulation
 from archsearch.platform.result import SearchResult
 from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import get, names
@@ -42,6 +42,9 @@ def compare(
     **settings: Any,
 ) -> Comparison:
     """Run several searchers with the seeds 0 to `seeds - 1`, and compare them at equal numbers of candidates and equal cost.
+
+    With a table all searchers are told scores with the same delay, that of `simulated_workers` workers (see
+    `SearchConfiguration`); None takes 1.
 
     A search that an earlier call with the same study has begun is resumed, not repeated.
 
@@ -78,6 +81,10 @@ def compare(
     for searcher in searchers:
         get(searcher)
     base = from_mapping(settings, origin="compare")
+    if base.evaluator.startswith("table:") and base.simulated_workers is None:
+        base = replace(base, simulated_workers=1)
+    if base.simulated_workers is not None:
+        check_simulation(base, lookups=base.evaluator.startswith("table:"))
     _check_owners(base.searcher_options, {*searchers, *names()})
     for searcher in searchers:  # a mistake in the options of the last searcher must not show after hours
         _check_options(searcher, searchers, base, study or "")
@@ -172,7 +179,7 @@ def _write(comparison: Comparison) -> None:
     figure = best_so_far(series, "candidates evaluated", summary.score_name.replace("_", " "), summary.percent)
     save(figure, comparison.folder / "best_so_far")
     with written_atomically(comparison.folder / "table.txt", durable=False) as path:
-        path.write_text(f"{comparison.table()}\n\n{comparison.cost_table()}\n")
+        path.write_text(f"{comparison.text()}\n")
     rows = [
         {"searcher": outcome.searcher, "seed": result.summary.seed, "run": result.name, "score": result.best.score}
         | {name: value for name, value in result.best.metrics.items() if value is not None}

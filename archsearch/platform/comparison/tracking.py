@@ -37,6 +37,8 @@ def track_comparison(comparison: Comparison, tracking: str, storage: str) -> Non
         "kind": "comparison",
     }
     params = {"evaluator": summary.evaluator, "num_candidates": summary.num_candidates}
+    if comparison.simulated_workers is not None:
+        params["simulated_workers"] = comparison.simulated_workers
     run = MlflowRun(uri, f"{summary.space}/{summary.task}", comparison.study, tags, params)
     points = comparison_points(comparison)
     try:

@@ -104,7 +104,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._outcomes = 0
         self._stage_end = initial
         self._stale = 0
-        self._rejoins = False
+        self._rejoins = self._simulated = False
         if budget is not None and (warning := self.budget_warning(budget)):
             logger.warning("%s", warning)
 
@@ -226,6 +226,10 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     # Proposing
 
+    def simulate(self, workers: int) -> None:
+        super().simulate(workers)
+        self._simulated = True  # a fit takes no simulated time
+
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         proposals = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
         for proposal in proposals:
@@ -248,7 +252,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         if self._in_stage():
             return True
         self._begin()
-        if self._stage is not None and not self._batches:
+        if self._stage is not None and (self._simulated or not self._batches):
             self._stage.wait()  # no trial runs, so Tune may wait
             self._fold()
         if self._in_stage() or not self._batches:
