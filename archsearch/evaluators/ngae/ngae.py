@@ -215,7 +215,7 @@ class NGAE:
             starts: Points to start from: half of them the encodings of `best`, the others from the distribution of the data.
             steps: Steps of the ascent.
             step: Step size in standard deviations of the data for each unit of gradient.
-            region: How points are kept near the data: `ball`, `prior` or `free`; see `ascent`.
+            region: Rule that keeps points near the data: `ball`, `prior` or `free`; see `ascent`.
             best: Known architectures to start from.
             exclude: Keys of architectures that are not proposed.
             recorded_starts: Number of starts whose trajectory is recorded.
@@ -277,7 +277,7 @@ class NGAE:
         return sum(parameter.numel() for parameter in self.latent_space.model.parameters())
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return the trained model as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.

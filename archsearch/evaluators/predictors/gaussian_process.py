@@ -119,7 +119,7 @@ class GaussianProcess:
         return mean, deviation
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and strings.
+        """Return the training rows and the parameters of the kernel, as numpy arrays and strings.
 
         Raises:
             ConfigurationError: There was no fit before.

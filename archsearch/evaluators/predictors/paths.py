@@ -26,7 +26,7 @@ Numbers = NDArray[np.float64]
 
 
 def path_counts(batch: GraphBatch, inputs: int = 1) -> Numbers:
-    """Return how many paths from an input to the output pass each sequence of operators, `[batch, cells * COLUMNS]`.
+    """Return the number of paths from an input to the output for each sequence of operators, `[batch, cells * COLUMNS]`.
 
     A sequence is the operators along a path without input and output; a path through `none` does not count, and a skip connection
     is an operator like any other, as in the paper. The column of a sequence is its number modulo the columns, where the sequences

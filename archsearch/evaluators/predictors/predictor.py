@@ -192,7 +192,7 @@ class Predictor:
         return sum(parameter.numel() for parameter in self._fitted().model.parameters()) // self.members
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return weights and optimizer as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.

@@ -51,7 +51,7 @@ def check(
     """Return the rows of a draft as they are to be written.
 
     Args:
-        draft: What was read.
+        draft: The table as read from its source.
         space: Its space.
         percent: Columns that are in percent and become fractions; None decides by `in_percent` for each.
         drop_missing: Whether rows without a score are left out; else they are an error.

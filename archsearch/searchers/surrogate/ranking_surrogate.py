@@ -28,7 +28,7 @@ class Ranking(Protocol):
         """Return scores `[architectures]` of a sequence of architectures, or of what `prepare` returned."""
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned as plain data."""
+        """Return the fitted model as plain data."""
 
     def load(self, state: Mapping[str, Any]) -> Ranking:
         """Load a state, and return itself."""

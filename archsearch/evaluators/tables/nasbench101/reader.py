@@ -137,7 +137,7 @@ _MEANINGS = {
 
 
 def _source(file: Path, cells: int) -> str:
-    """Return where the table comes from.
+    """Return the origin of the table, for its card.
 
     Raises:
         TableError: The file passes for a published one but has another SHA-256.
