@@ -24,7 +24,7 @@ from archsearch.spaces import Architecture
 
 _VERSION = 1
 _CLIP = 5.0
-_REMEDY = "Use the arguments of the one that was saved."
+_REMEDY = "Use the arguments of the saved one."
 
 
 class OneShot(RecipeEvaluator):

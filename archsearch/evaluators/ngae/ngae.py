@@ -25,7 +25,7 @@ from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.spaces import Architecture, SearchSpace
 
 _VERSION = 1
-_REMEDY = "Make the model for the space of the one that was saved, with the same version of archsearch."
+_REMEDY = "Make the model with the space of the saved one, by the same version of archsearch."
 
 
 class NGAE:
@@ -219,7 +219,7 @@ class NGAE:
             best: Known architectures to start from.
             exclude: Keys of architectures that are not proposed.
             recorded_starts: Number of starts whose trajectory is recorded.
-            seed: Seed of the starts, and of what is drawn where the ascent yields too few new architectures.
+            seed: Seed of the starts, and of the random architectures if the ascent yields too few new ones.
 
         Raises:
             ConfigurationError: An argument is out of range, or no accuracies were learned before.

@@ -133,7 +133,7 @@ class GaussianProcess:
             ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("process"):
-            check_identity(state, self._identity(), "Make the process with the space of the one that was saved.")
+            check_identity(state, self._identity(), "Make the process with the space of the saved one.")
             self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self
 

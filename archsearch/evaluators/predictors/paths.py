@@ -72,7 +72,7 @@ def _counted(batch: GraphBatch, inputs: int) -> Numbers:
 
 
 def _digits(vocabulary: Sequence[str]) -> Integers:
-    """Return the digit of each operator from 1 on, 0 for what is none, and 0 for padding at the last place.
+    """Return the digit of each operator from 1 on, 0 for `none`, and 0 for padding at the last place.
 
     In bijective numeration, where the digits are 1 to the base, no two sequences of digits share a number.
     """

@@ -207,7 +207,7 @@ class Predictor:
             ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is corrupt.
         """
         with taking_over("predictor"):
-            check_identity(state, self._identity(), "Make the predictor with the arguments of the one that was saved.")
+            check_identity(state, self._identity(), "Make the predictor with the arguments of the saved one.")
             form, settings = Form(**state["form"]), Settings(**state["settings"])
             trained = self._made(ENCODERS[self.encoder](form), form, settings)
             trained.load({name: state[name] for name in trained.state()})

@@ -76,7 +76,7 @@ def check(
     if SECONDS in numeric:
         columns[SECONDS], unknown = _seconds(numeric[SECONDS], kept)
         if unknown:
-            notes.append(f"{unknown:,} rows have no seconds; their evaluations cost nothing.")
+            notes.append(f"{unknown:,} rows have no seconds; they count as 0 seconds.")
     texts, keys = _architectures(draft.rows, kept, space, progress)
     return CheckedTable(texts, keys, columns, fractions, tuple(notes))
 
@@ -93,7 +93,7 @@ def _numeric(rows: pa.Table) -> tuple[dict[str, NDArray[Any]], list[str]]:
             continue
         values = rows[field.name].to_numpy()
         columns[field.name] = values.astype(np.float32) if values.dtype == np.float16 else values
-    return columns, [f"Columns that are no metrics were left out: {', '.join(dropped)}."] if dropped else []
+    return columns, [f"Columns other than metrics were left out: {', '.join(dropped)}."] if dropped else []
 
 
 def _scored_rows(draft: TableDraft, scores: NDArray[Any], drop_missing: bool) -> NDArray[np.int64]:
