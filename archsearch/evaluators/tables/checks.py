@@ -51,7 +51,7 @@ def check(
     """Return the rows of a draft as they are to be written.
 
     Args:
-        draft: The table as read from its source.
+        draft: What was read.
         space: Its space.
         percent: Columns that are in percent and become fractions; None decides by `in_percent` for each.
         drop_missing: Whether rows without a score are left out; else they are an error.
@@ -76,7 +76,7 @@ def check(
     if SECONDS in numeric:
         columns[SECONDS], unknown = _seconds(numeric[SECONDS], kept)
         if unknown:
-            notes.append(f"{unknown:,} rows have no seconds; they count as 0 seconds.")
+            notes.append(f"{unknown:,} rows have no seconds; their evaluations cost nothing.")
     texts, keys = _architectures(draft.rows, kept, space, progress)
     return CheckedTable(texts, keys, columns, fractions, tuple(notes))
 
@@ -93,7 +93,7 @@ def _numeric(rows: pa.Table) -> tuple[dict[str, NDArray[Any]], list[str]]:
             continue
         values = rows[field.name].to_numpy()
         columns[field.name] = values.astype(np.float32) if values.dtype == np.float16 else values
-    return columns, [f"Columns other than metrics were left out: {', '.join(dropped)}."] if dropped else []
+    return columns, [f"Columns that are no metrics were left out: {', '.join(dropped)}."] if dropped else []
 
 
 def _scored_rows(draft: TableDraft, scores: NDArray[Any], drop_missing: bool) -> NDArray[np.int64]:

@@ -63,7 +63,7 @@ def test_columns_that_are_no_metrics_are_left_out_with_a_note(make_draft: MakeDr
     draft = make_draft([0.5, 0.6], device=["a", "b"], key=[1, 2], params=[3, 4], ops=[[1], [2]])
     checked = check(draft, SPACE)
     assert list(checked.columns) == ["valid_accuracy", "params"]
-    assert checked.notes == ("Columns other than metrics were left out: device (string), key (int64), ops (list<item: int64>).",)
+    assert checked.notes == ("Columns that are no metrics were left out: device (string), key (int64), ops (list<item: int64>).",)
 
 
 # Architectures
@@ -212,7 +212,7 @@ def test_which_columns_are_in_percent_can_be_said(make_draft: MakeDraft) -> None
 
 def test_rows_without_seconds_are_noted(make_draft: MakeDraft) -> None:
     checked = check(make_draft([0.5, 0.6, 0.7], seconds=[1.0, None, math.nan]), SPACE)
-    assert checked.notes == ("2 rows have no seconds; they count as 0 seconds.",)
+    assert checked.notes == ("2 rows have no seconds; their evaluations cost nothing.",)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.inf])

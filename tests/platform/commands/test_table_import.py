@@ -48,7 +48,7 @@ def test_a_table_is_imported_listed_and_searched(cache: Path, tmp_path: Path, ca
         f"Wrote {cache}/tables/mine.parquet",
         f"  40 architectures of nasbench201, {len({SPACE.key(cell) for cell in CELLS})} distinct structures",
         "  scored by valid_accuracy; 2 columns: valid_accuracy, seconds",
-        "  Columns other than metrics were left out: device (string).",
+        "  Columns that are no metrics were left out: device (string).",
         "  Percent were converted to fractions: valid_accuracy.",
         f"Card:      {cache}/tables/mine.md",
         "Search it: archsearch run --space nasbench201 --table mine --candidates 300",
