@@ -51,7 +51,7 @@ class CachedGHN(GHNSurrogate):
         ghn = GHN(**{**self._arguments, "seed": seed})
         try:
             ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
-        except RunError as error:  # such as a full disk; what was learned so far is in memory
+        except RunError as error:  # such as a full disk; the weights so far are in memory
             logger.warning("ghn: the training continues but is not saved: %s", error)
             ghn.fit(steps)
         return ghn.state()

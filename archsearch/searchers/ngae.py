@@ -224,7 +224,7 @@ class NGAEAscent(SurrogateSearcher):
         starts: Number of points from which an ascent starts.
         steps: Number of its steps.
         step: Size of a step; see `archsearch.evaluators.NGAE.ascend`.
-        region: How points are kept near the data: `ball`, `prior` or `free`.
+        region: Rule that keeps points near the data: `ball`, `prior` or `free`.
         model: Changes to the preset, such as `{"width": 64}`; see `archsearch.evaluators.ngae.settings`.
         **settings: As for `SurrogateSearcher`.
 

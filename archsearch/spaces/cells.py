@@ -1,8 +1,8 @@
 """The block search space of Graph HyperNetworks: cells with eight operators on their nodes.
 
 C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749, section 5.1.
-The paper gives the numbers of nodes, operators and blocks. Which operators they are, how edges are drawn, and what the inputs
-and the output of a block are, are choices of archsearch.
+The paper gives the numbers of nodes, operators and blocks. The list of operators, the sampling of edges,
+and the inputs and output of a block are choices of archsearch.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ class ModelActor:
             refused = Refused("memory" if is_out_of_memory(error) else "candidate", describe(error))
         if refused:
             if refused.kind == "memory":
-                _free_memory()  # not before: the traceback kept alive what the method had made
+                _free_memory()  # not before: the traceback kept the method's objects alive
             return refused
         seconds = time.perf_counter() - started
         if request.method in CANDIDATE_METHODS:

@@ -33,8 +33,8 @@ class Span:
     Args:
         start: Its first candidate.
         stop: One after its last.
-        deaths: How often an actor died while this single candidate was certainly its only work.
-        losses: How often it was lost with its actor.
+        deaths: Number of deaths of an actor while this single candidate was certainly its only work.
+        losses: Number of times that it was lost with its actor.
         suspect: Whether it may have killed an actor; it is then sent alone, so that the cause of another death is certain.
         limit: The limit of the chunk size before this range turned out too large for memory, as `(limit,)`; empty for others.
     """

@@ -177,9 +177,9 @@ class Dispatcher:
         if not self._calls or any(seat.up for seat in self._seats):
             self._last_up = now
         elif now - self._last_up > _MOST_SECONDS_WITHOUT_ACTORS:
-            self._fail_all(f"pool {self._layout.name}: no actor came back in {now - self._last_up:.0f} seconds.")
+            self._fail_all(f"pool {self._layout.name}: no actor was restarted within {now - self._last_up:.0f} seconds.")
         if self._calls and not ray.is_initialized():
-            self._break("Ray has gone; connect again and attach to the pool")
+            self._break("Ray was shut down; connect again and attach to the pool")
         if not self._broken and self._states.is_due():
             self._reception.remind()
 
@@ -298,7 +298,7 @@ class Dispatcher:
         if self._deaths_in_a_row >= _MOST_DEATHS_IN_A_ROW:
             self._fail_all(
                 f"pool {self._layout.name}: actors died {self._deaths_in_a_row} times without an answer in between; "
-                "the model kills its process whatever it is given. Look into the logs of the cluster."
+                "the model kills its process for any input. Look into the logs of the cluster."
             )
             self._deaths_in_a_row = 0
         if not self._broken:
@@ -306,6 +306,6 @@ class Dispatcher:
 
     def _retired(self, reason: str) -> None:
         """Log that an actor will not be restarted; when all have ended, fail all calls."""
-        logger.warning("pool %s: an actor is gone (%s)", self._layout.name, reason)
+        logger.warning("pool %s: an actor has ended for good (%s)", self._layout.name, reason)
         if all(seat.gone for seat in self._seats):
             self._break(f"all its actors are gone ({reason})")

@@ -140,7 +140,7 @@ class Reception:
         self._waiting.remove(call)
         if self._states.published.version < self._states.highest:
             lost = self._states.highest
-            call.fail(PoolError(f"pool {self._name}: state {lost} was lost with those who had it; publish it again."))
+            call.fail(PoolError(f"pool {self._name}: state {lost} was lost with the processes that held it; publish it again."))
         else:
             self._states.trusting |= unsure
             self._admit(call)

@@ -160,7 +160,7 @@ class _Weighted(Budgets):
         return mean
 
     def _smaller(self, budgets: ArrayLike) -> Vector:
-        """Return which of the listed budgets are below each given one, `[given, listed]`."""
+        """Return whether each listed budget is below each given one, `[given, listed]`, 1 or 0."""
         given = np.asarray(budgets, dtype=np.float64)
         return (np.array(self.budgets) < given[:, None]).astype(np.float64)
 

@@ -30,7 +30,7 @@ from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
 
-_REMEDY = "Use the arguments of the one that was saved."
+_REMEDY = "Use the arguments of the saved one."
 
 
 class GHN(ImageEvaluator):

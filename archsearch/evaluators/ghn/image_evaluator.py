@@ -34,7 +34,7 @@ class ImageEvaluator(Evaluator):
         space: Space of the candidates.
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
-        spec: Which validation images score a candidate; None takes all.
+        spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.

@@ -24,7 +24,7 @@ from archsearch.spaces import Architecture
 
 _VERSION = 1
 _CLIP = 5.0
-_REMEDY = "Use the arguments of the one that was saved."
+_REMEDY = "Use the arguments of the saved one."
 
 
 class OneShot(RecipeEvaluator):
@@ -39,7 +39,7 @@ class OneShot(RecipeEvaluator):
         seed: Seed of weights, paths and images.
         recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images. The learning
             rate falls to zero along half a cosine.
-        spec: Which validation images score a candidate.
+        spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.

@@ -83,7 +83,7 @@ class _Trace:
 
 
 def _sent(states: Tensor, weights: PhaseWeights) -> tuple[Tensor, Tensor]:
-    """Return what all nodes send, `[K, A, N, hidden + 1]`, and the hidden units in it, `[A, N, K * hidden]`."""
+    """Return the messages of all nodes, `[K, A, N, hidden + 1]`, and the hidden units in it, `[A, N, K * hidden]`."""
     batch, nodes, width = states.shape
     hidden = torch.nn.functional.linear(states, weights.message_weight, weights.message_bias).relu_()
     kinds = hidden.shape[-1] // width

@@ -26,7 +26,7 @@ class RecipeEvaluator(ImageEvaluator):
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
         recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images.
-        spec: Which validation images score a candidate; None takes all.
+        spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.

@@ -59,7 +59,7 @@ def ascend(
         weight: Weight of the complexity.
         steps: Number of steps.
         step: Step size, the factor of the gradient.
-        keep: How points are kept near the data: `ball` brings back each that leaves the region; `prior` subtracts from the
+        keep: Rule that keeps points near the data: `ball` brings back each that leaves the region; `prior` subtracts from the
             objective half the square of the distance, times `step`; `free` lets them go, as the paper does.
         recorded_starts: Number of starts whose trajectory is recorded.
     """

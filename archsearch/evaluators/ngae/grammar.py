@@ -104,7 +104,7 @@ class Grammar:
         )
 
     def decided(self, graphs: Graphs) -> Tensor:
-        """Return which edges of graphs the rules decide, `[batch, cells, vertices, vertices]` bool, given all edges before."""
+        """Return whether the rules decide each edge, given all edges before it, `[batch, cells, vertices, vertices]` bool."""
         there = graphs.types != ABSENT
         decided = ~self.free | ~there[..., :, None] | ~there[..., None, :]
         loose = ~graphs.edges[..., :-1].any(dim=-1)

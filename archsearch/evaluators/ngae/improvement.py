@@ -20,7 +20,7 @@ def expected_improvement(latents: Vector, values: Vector, points: Vector, seed: 
     density of the standard normal. The process has all evaluated points, where that of D-VAE, with thousands, is sparse.
 
     Args:
-        latents: `[evaluated, latent]` encodings of what was evaluated.
+        latents: `[evaluated, latent]` encodings of the evaluated architectures.
         values: `[evaluated]` scores, larger is better.
         points: `[points, latent]`.
         seed: Seed of the fit.

@@ -33,7 +33,7 @@ class LatentSpace:
         model: Encoder, decoder and predictors, on the device of the grammar.
         accuracy: Scale on which accuracy was learned.
         complexity: Scale on which complexity was learned.
-        region: Where the encodings of the training data lie; None until the first fit has ended.
+        region: Region of the encodings of the training data; None until the first fit has ended.
     """
 
     space: SearchSpace

@@ -26,7 +26,7 @@ from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, SearchSpace
 
 _VERSION = 1
-_REMEDY = "Make the model for the space of the one that was saved, with the same version of archsearch."
+_REMEDY = "Make the model with the space of the saved one, by the same version of archsearch."
 
 
 class NGAE(FixedOptions):
@@ -216,11 +216,11 @@ class NGAE(FixedOptions):
             starts: Points to start from: half of them the encodings of `best`, the others from the distribution of the data.
             steps: Steps of the ascent.
             step: Step size in standard deviations of the data for each unit of gradient.
-            region: How points are kept near the data: `ball`, `prior` or `free`; see `ascent`.
+            region: Rule that keeps points near the data: `ball`, `prior` or `free`; see `ascent`.
             best: Known architectures to start from.
             exclude: Keys of architectures that are not proposed.
             recorded_starts: Number of starts whose trajectory is recorded.
-            seed: Seed of the starts, and of what is drawn where the ascent yields too few new architectures.
+            seed: Seed of the starts, and of the random architectures if the ascent yields too few new ones.
 
         Raises:
             ConfigurationError: An argument is out of range, or no accuracies were learned before.
@@ -278,7 +278,7 @@ class NGAE(FixedOptions):
         return sum(parameter.numel() for parameter in self.latent_space.model.parameters())
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return the trained model as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.

@@ -22,7 +22,7 @@ class Messages(nn.Module):
 
     def __init__(self, grammar: Grammar, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.weight = uniform(generator, width / 4, width, 2 * width)  # gates halve what is sent
+        self.weight = uniform(generator, width / 4, width, 2 * width)  # gates halve the messages
         self.places = uniform(generator, width, grammar.vertices, grammar.cells, 2 * width)
         self.bias = uniform(generator, width, width)
 

@@ -19,7 +19,7 @@ def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: 
 
     Args:
         model: The auto-encoder.
-        architectures: What it should reconstruct.
+        architectures: Architectures to encode and decode.
         decodes: Times that each is decoded (published: 100, of ten encodings that are all the same); 0 decodes it once, with the
             likelier decisions.
         seed: Seed of the draws.

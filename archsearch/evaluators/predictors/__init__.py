@@ -1,1 +1,1 @@
-"""Predictors that rank architectures without training them: GATES and what it was compared with."""
+"""Predictors that rank architectures without training them: GATES and its baselines."""

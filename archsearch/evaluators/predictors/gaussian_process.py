@@ -120,7 +120,7 @@ class GaussianProcess(FixedOptions):
         return mean, deviation
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned: the training rows and the parameters of the kernel, as numpy arrays and strings.
+        """Return the training rows and the parameters of the kernel, as numpy arrays and strings.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -134,7 +134,7 @@ class GaussianProcess(FixedOptions):
             ConfigurationError: The state is of another space or version, or it is corrupt.
         """
         with taking_over("process"):
-            check_identity(state, self._identity(), "Make the process with the space of the one that was saved.")
+            check_identity(state, self._identity(), "Make the process with the space of the saved one.")
             self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
         return self
 

@@ -22,7 +22,7 @@ class Batch:
     """The data of a batch that do not depend on the parameters, shared by all steps on it.
 
     Args:
-        precomputed: What the encoder reads; see `Encoder.precompute`.
+        precomputed: Input of the encoder; see `Encoder.precompute`.
         targets: `[members, batch]`.
         pairs: Pairs that a pairwise loss draws from; None for other losses, and where all pairs are taken.
     """

@@ -26,7 +26,7 @@ Numbers = NDArray[np.float64]
 
 
 def path_counts(batch: GraphBatch, inputs: int = 1) -> Numbers:
-    """Return how many paths from an input to the output pass each sequence of operators, `[batch, cells * COLUMNS]`.
+    """Return the number of paths from an input to the output for each sequence of operators, `[batch, cells * COLUMNS]`.
 
     A sequence is the operators along a path without input and output; a path through `none` does not count, and a skip connection
     is an operator like any other, as in the paper. The column of a sequence is its number modulo the columns, where the sequences
@@ -72,7 +72,7 @@ def _counted(batch: GraphBatch, inputs: int) -> Numbers:
 
 
 def _digits(vocabulary: Sequence[str]) -> Integers:
-    """Return the digit of each operator from 1 on, 0 for what is none, and 0 for padding at the last place.
+    """Return the digit of each operator from 1 on, 0 for `none`, and 0 for padding at the last place.
 
     In bijective numeration, where the digits are 1 to the base, no two sequences of digits share a number.
     """

@@ -193,7 +193,7 @@ class Predictor(FixedOptions):
         return sum(parameter.numel() for parameter in self._fitted().model.parameters()) // self.members
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned, with the optimizer, as tensors and plain data that `torch.load(..., weights_only=True)` reads.
+        """Return weights and optimizer as tensors and plain data that `torch.load(..., weights_only=True)` reads.
 
         Raises:
             ConfigurationError: There was no fit before.
@@ -208,7 +208,7 @@ class Predictor(FixedOptions):
             ConfigurationError: The state is of another space, encoder, loss, number of members or version, or it is corrupt.
         """
         with taking_over("predictor"):
-            check_identity(state, self._identity(), "Make the predictor with the arguments of the one that was saved.")
+            check_identity(state, self._identity(), "Make the predictor with the arguments of the saved one.")
             form, settings = Form(**state["form"]), Settings(**state["settings"])
             trained = self._made(ENCODERS[self.encoder](form), form, settings)
             trained.load({name: state[name] for name in trained.state()})

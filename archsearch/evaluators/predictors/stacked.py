@@ -89,7 +89,7 @@ def dropout_masks(shapes: Sequence[Sequence[int]], rate: float, generators: Gene
     is a multiple of 1 / 65,536.
 
     Args:
-        shapes: Of the values of one member, one for each mask.
+        shapes: Shape of the values of one member, for each mask.
         rate: The share of zeros.
         generators: One for each member.
 

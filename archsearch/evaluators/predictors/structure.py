@@ -37,7 +37,7 @@ class Structured(nn.Module):
         self.features = encoder.features + form.cells * structure_size(form.vocabulary)
 
     def precompute(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return what the encoder precomputes, and the structure as it is."""
+        """Return the encoder's precomputed tensors, and the structure unchanged."""
         *graphs, structure = tensors
         return *self.encoder.precompute(*graphs), structure
 
@@ -91,7 +91,7 @@ def _counted(batch: GraphBatch) -> Tensor:
 
 
 def _live(operators: Tensor, edges: Tensor, is_input: Tensor, is_output: Tensor, vocabulary: Sequence[str]) -> Tensor:
-    """Return which nodes are on a path from an input to an output that no `none` interrupts, `[graphs, nodes]`."""
+    """Return whether each node lies on a path from an input to an output without `none`, `[graphs, nodes]` bool."""
     passing = operators >= 0
     if NONE in vocabulary:
         passing &= operators != vocabulary.index(NONE)

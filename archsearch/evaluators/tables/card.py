@@ -14,7 +14,7 @@ class ColumnCard:
 
     Args:
         name: Name of the column.
-        meaning: What it is, with its unit; empty where the source does not say.
+        meaning: Meaning and unit; empty where the source does not say.
         missing: Rows without a value.
         lowest: Smallest value, or None where there is none at all.
         highest: Largest value.
@@ -34,14 +34,14 @@ class TableCard:
     Args:
         name: Name of the table.
         space: Name of its space.
-        source: Where it comes from.
+        source: Origin of the table.
         rows: Number of architectures with distinct texts.
         structures: Number of architectures with distinct keys.
         score: Column to score by unless the user says otherwise.
         chance: Score of a random guess, a fraction.
         cost: Arguments of `space.cost` for the networks of the table.
         columns: The metrics, and `seconds` where there are any.
-        notes: What was changed or left out at the import.
+        notes: Changes and omissions of the import.
         date: Day of the import, as 2025-12-31.
     """
 

@@ -49,11 +49,11 @@ class TableContent(ABC):
 
     @abstractmethod
     def keys(self, architectures: Sequence[Architecture], rows: NDArray[np.int64]) -> list[str]:
-        """Return the keys of architectures of which `find` gave the rows."""
+        """Return the keys of architectures, given the rows that `find` returned."""
 
     @abstractmethod
     def digest(self, scores: NDArray[np.float64], column: str) -> str:
-        """Return the identity of the architectures together with what they are scored by, in 16 hexadecimal digits."""
+        """Return a digest of architectures and scores, 16 hexadecimal digits."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ class TableDraft:
         rows: One row an architecture: `architecture` (string) first, then numeric metric columns, and optionally `seconds`,
             the cost of each evaluation when it was made.
         score: Default column to score by.
-        source: Where the table comes from, for the data card.
+        source: Origin of the table, for the data card.
         chance: Score of a random guess, a fraction.
         cost: Arguments of `space.cost` for the networks of the table.
         columns: Meaning of each column, with its unit, by name.

@@ -86,9 +86,9 @@ def install(
     """Check a table and write it where evaluators find it by its name; an imported table of that name is replaced.
 
     Args:
-        draft: What was read.
+        draft: The table as read from its source.
         name: Name of the table.
-        percent: As for `checks.check`.
+        percent: Columns that are in percent; see `checks.check`.
         drop_missing: Whether rows without a score are left out; else they are an error.
         average_seeds: Whether rows of one architecture are averaged; else they are an error.
         progress: Called every 5,000 rows with the numbers of rows checked and of all rows.

@@ -98,7 +98,7 @@ class MappedContent(TableContent):
         return rows
 
     def keys(self, architectures: Sequence[Architecture], rows: NDArray[np.int64]) -> list[str]:
-        # The key of a row is that of its text, and also of whatever was found by key.
+        # The key of a row is that of its text, and also of the texts found by key.
         # pyarrow.array would import pandas, which takes longer than reading the table.
         places = pa.Int64Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.maximum(rows, 0))])
         keys: list[str] = self._keys.take(places).to_pylist()

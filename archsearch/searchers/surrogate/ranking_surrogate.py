@@ -19,7 +19,7 @@ class Ranking(Protocol):
     """A model that learns from scored architectures to rank others, such as a `Predictor`."""
 
     def prepare(self, architectures: Sequence[Architecture]) -> Any:
-        """Return architectures in the form that `predict` reads, which does not depend on what was learned."""
+        """Return architectures in the form that `predict` reads, which does not depend on a fit."""
 
     def fit(self, architectures: Sequence[Architecture], scores: ArrayLike) -> Ranking:
         """Learn from architectures and their scores, `[architectures]`, larger is better, and return itself."""
@@ -28,7 +28,7 @@ class Ranking(Protocol):
         """Return scores `[architectures]` of a sequence of architectures, or of what `prepare` returned."""
 
     def state(self) -> dict[str, Any]:
-        """Return what was learned as plain data."""
+        """Return the fitted model as plain data."""
 
     def load(self, state: Mapping[str, Any]) -> Ranking:
         """Load a state, and return itself."""

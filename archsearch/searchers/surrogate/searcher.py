@@ -360,7 +360,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rejoins = self.deterministic and bool(observations)
 
     def _rejoin(self) -> None:
-        """Repeat the stage in which a deterministic search was interrupted, and queue what it had not yet proposed."""
+        """Repeat the stage in which a deterministic search was interrupted, and queue the candidates not yet proposed."""
         self._rejoins = False
         proposed = self._unique.keys
         begun = -(-max(0, len(proposed) - self.initial) // self.stage_size)

@@ -184,7 +184,7 @@ def passing_numbers(operators: Tensor, form: Form) -> Tensor:
 
     Args:
         operators: `[...]`, indices into the vocabulary, -1 for nothing.
-        form: Of the graphs.
+        form: Form of the graphs.
 
     Returns:
         `[...]` uint8.

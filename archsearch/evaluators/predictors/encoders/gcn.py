@@ -66,7 +66,7 @@ class GCN(Encoder):
 class GlobalGCN(GCN):
     """The last state of one more node of each cell, into which an edge leads from every other node.
 
-    That node reads the others and is read by none; so only what it gets in the last layer matters.
+    That node reads the others and is read by none; so only its sum in the last layer matters.
     """
 
     def _readout(self, last: Linear, states: Tensor, edges: Tensor, operators: Tensor) -> Tensor:

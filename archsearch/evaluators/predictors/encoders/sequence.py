@@ -19,7 +19,7 @@ def bits_and_operators(batch: GraphBatch, form: Form) -> tuple[Tensor, Tensor]:
 
     Args:
         batch: The population.
-        form: Of the graphs; a population with fewer nodes is padded to it.
+        form: Form of the graphs; a population with fewer nodes is padded to it.
 
     Returns:
         Bits `[batch, bits]` and operators `[batch, places]`, uint8. Operators count from 1, in the order of the vocabulary
@@ -41,5 +41,5 @@ def bits_and_operators(batch: GraphBatch, form: Form) -> tuple[Tensor, Tensor]:
 
 
 def _place(operators: Tensor) -> Tensor:
-    """Return where a node belongs: input, operator, padding, output."""
+    """Return the order of an operator in the row: input, operator, padding, output."""
     return torch.where(operators == 0, 0, torch.where(operators == 1, 3, torch.where(operators < 0, 2, 1)))

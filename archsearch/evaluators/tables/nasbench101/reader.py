@@ -137,7 +137,7 @@ _MEANINGS = {
 
 
 def _source(file: Path, cells: int) -> str:
-    """Return where the table comes from.
+    """Return the origin of the table, for its card.
 
     Raises:
         TableError: The file passes for a published one but has another SHA-256.
@@ -149,6 +149,6 @@ def _source(file: Path, cells: int) -> str:
             f"{file.name}: expected the SHA-256 of a published file, {' or '.join(_PUBLISHED)}; got {digest}. The file is "
             "corrupt: fetch it again."
         )
-    published = f"the published {_PUBLISHED[digest]}" if digest in _PUBLISHED else "none of the two published files"
+    published = f"the published {_PUBLISHED[digest]}" if digest in _PUBLISHED else "neither of the two published files"
     part = "" if cells == _CELLS else f"; {cells:,} of the {_CELLS:,} cells"
     return f"NAS-Bench-101 (Ying et al. 2019), {file.name}, SHA-256 {digest}: {published}{part}"

@@ -83,5 +83,5 @@ def _too_long(path: Path, number: int, offset: int, length: int) -> str:
         )
     return (
         f"{path.name}: record {number}, which begins at byte {offset}, has {length} bytes; those of NAS-Bench-101 have at most "
-        f"{LONGEST}. The file is corrupt, or another one: fetch it again, or give the path of another file."
+        f"{LONGEST}. The file is corrupt or of another kind: fetch it again, or give the path of another file."
     )

@@ -265,7 +265,7 @@ class DataUnpickler:
     def call(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
         if not isinstance(name, Name) or type(arguments) is not tuple:
-            raise TypeError("a call of what is no function")
+            raise TypeError("a call of an object that is no function")
         self.stack.append(make(name, arguments))
 
     def build(self) -> None:

@@ -124,7 +124,7 @@ def test_full_file_gives_every_budget(tmp_path: Path, write_records: Writer) -> 
         draft.columns["seconds_e36"] == "training time for 36 epochs without evaluation, on a TPU, seconds, mean of 3 trainings"
     )
     assert "3 of the 423,624 cells" in draft.source
-    assert "none of the two published files" in draft.source
+    assert "neither of the two published files" in draft.source
 
 
 def test_order_of_records_does_not_matter_but_cells_keep_theirs(tmp_path: Path, write_records: Writer) -> None:
@@ -226,7 +226,7 @@ def test_a_file_of_all_cells_must_be_a_published_one(
     tmp_path: Path, write_records: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_records(tmp_path / "copy", [record("f" * 32, 108, DIRECT, GOOD)])
-    assert "none of the two published files; 1 of the 423,624 cells" in read_nasbench101(path).source
+    assert "neither of the two published files; 1 of the 423,624 cells" in read_nasbench101(path).source
     monkeypatch.setattr(reader, "_CELLS", 1)
     with pytest.raises(TableError, match="copy: expected the SHA-256 of a published file, .*; got .* The file is corrupt"):
         read_nasbench101(path)
