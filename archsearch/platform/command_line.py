@@ -13,6 +13,7 @@ from typing import Any
 from archsearch import __version__
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
 
 _EPILOG = """examples:
@@ -25,7 +26,9 @@ _EPILOG = """examples:
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
   archsearch compare --preset papers --table digits201  three papers' methods against evolution, TPE and random search
   archsearch run --dry-run                              estimate time and disk of the search
-  archsearch export runs/NAME --retrain digits          train the best architecture of a run, and export it
+  archsearch runs                                       list all searches with their states and best scores
+  archsearch status runs/NAME                           how far a search is, from another terminal
+  archsearch export runs/NAME --retrain                 train the best architecture of a run, and export it
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open the MLflow UI on this machine
 """
@@ -98,14 +101,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Continue a run that was stopped; no candidate in its ledger is evaluated again.",
     )
     resume.add_argument("run", help="folder of the run, such as runs/NAME")
+    resume.add_argument("--space", metavar="python:MODULE:CLASS", help="search space of the run, if it is one of your own")
     resume.set_defaults(action=_resume)
 
     _add_submit(commands)
     add_import(commands)
     add_export(commands)
+    add_runs(commands)
 
     listing = "list search spaces, searchers, datasets and tables"
     spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")
+    spaces.add_argument(
+        "--space", metavar="python:MODULE:CLASS", help="a search space of your own: show that alone, with its genes"
+    )
     spaces.set_defaults(action=_spaces)
 
     _add_doctor(commands)
@@ -156,7 +164,7 @@ def _add_search_options(
     parser.add_argument(
         "configuration", nargs="?", metavar="FILE.yaml", help="settings; options on the command line override them"
     )
-    parser.add_argument("--space", help="search space (default: nasbench201)")
+    parser.add_argument("--space", help="search space, or python:MODULE:CLASS for one of your own (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
     score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
@@ -266,25 +274,21 @@ def _submit(parsed: argparse.Namespace) -> int:
 def _resume(parsed: argparse.Namespace) -> int:
     from archsearch.platform.search import resume_search
 
-    return _show(resume_search(parsed.run))
+    return _show(resume_search(parsed.run, parsed.space))
 
 
 def _show(result: Any) -> int:
-    from archsearch.platform.ranking import aligned, format_ranked
+    from archsearch.platform.commands.runs import result_text
     from archsearch.platform.report.advantage import choice_text
-    from archsearch.platform.trade_off import front_table, hypervolume
 
-    print(format_ranked(result.summary, result.summary.settings["top"]))
-    if result.summary.is_multi_objective and len(front := front_table(result.summary)) > 1:
-        print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
-        print(aligned(front))
-        print(f"Hypervolume: {hypervolume(result.summary):.4f}")
+    print(result_text(result))
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
     print(f"Report:    {result.report}")
-    print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")
+    print(f"Use it:    {result.summary.use}")
+    print(f"In full:   archsearch show {shlex.quote(str(result.folder))} --full")
     if result.run_id:
         print("Compare:   archsearch ui")
     result.best  # raises if no candidate could be evaluated  # noqa: B018
@@ -309,17 +313,28 @@ def _compare(parsed: argparse.Namespace) -> int:
 
 
 def _spaces(parsed: argparse.Namespace) -> int:
-    from archsearch import evaluators, searchers, spaces
+    from archsearch import spaces
+
+    if parsed.space is not None:
+        found = spaces.get(parsed.space)
+        print(_space_line(found.name, found))
+        for gene, alternatives in found.choices.items():
+            print(f"    {gene}: {', '.join(map(str, alternatives))}")
+        return 0
+    from archsearch import evaluators, searchers
 
     print("Search spaces")
     for name in spaces.names():
-        space = spaces.get(name)
-        unique = f", {_count(space.num_unique)} distinct" if space.num_unique else ""
-        print(f"  {name}: {_count(space.size)} architectures{unique}; operators {', '.join(space.operators)}")
+        print(_space_line(name, spaces.get(name)))
     print(f"Searchers\n  {', '.join(searchers.names())}")
     print(f"Datasets\n  {', '.join(evaluators.datasets.names())}")
     print("\n".join(table_lines()))
     return 0
+
+
+def _space_line(name: str, space: Any) -> str:
+    unique = f", {_count(space.num_unique)} distinct" if space.num_unique else ""
+    return f"  {name}: {_count(space.size)} architectures{unique}; operators {', '.join(space.operators)}"
 
 
 def _count(number: int) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import shlex
+import sys
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,24 @@ import pyarrow.parquet as pq
 
 from archsearch import __version__
 from archsearch.atomic_file import written_atomically
-from archsearch.errors import RunError, check_kind, check_whole_number
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
+from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, from_text
+from archsearch.evaluators.datasets import Splits
+from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.run_space import space_of_run
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
+from archsearch.platform.training.search_training import SearchTraining, chosen_training
 from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
-from archsearch.spaces import get as get_space
 
 if TYPE_CHECKING:
-    from archsearch.evaluators.datasets import Splits
     from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces.network import Network
+
+RECIPE_SETTINGS = frozenset(setting.name for setting in fields(Recipe))
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Found:
         space: Its search space.
         cost_arguments: Input shape, classes and size of the networks that were scored.
         origin: How it was found, as plain data: `run`, `searcher`, `rank`, ...
+        training: How the search trained its candidates; None if it did not.
     """
 
     architecture: Architecture
@@ -51,6 +56,7 @@ class Found:
     space: SearchSpace
     cost_arguments: Mapping[str, Any]
     origin: Mapping[str, Any] = field(default_factory=dict)
+    training: SearchTraining | None = field(default=None, repr=False, compare=False)
 
     @property
     def cost(self) -> Cost:
@@ -66,13 +72,21 @@ class Found:
         arguments.setdefault("in_channels", shape[0])
         return self.space.build(self.architecture, **arguments)
 
-    def retrain(self, dataset: str | Splits, *, scale: Mapping[str, int] | None = None, **settings: Any) -> TrainedModel:
+    def retrain(
+        self,
+        dataset: str | Splits | None = None,
+        *,
+        scale: Mapping[str, int] | None = None,
+        recipe: str | Recipe | None = None,
+        **settings: Any,
+    ) -> TrainedModel:
         """Train a network of this architecture from new weights, and measure it.
 
         Args:
-            dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`.
+            dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`; None takes the images of the search.
             scale: Size of the network, such as `{"channels": 32}`; settings that are left out keep the value that was scored.
-            **settings: Those of `archsearch.platform.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
+            recipe: Name of a recipe, or a recipe; None takes that of the search on its images, and `short` on others.
+            **settings: Those of `archsearch.platform.retrain`: `seed`, `checkpoint`, `with_validation`,
                 `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
 
         Raises:
@@ -87,8 +101,15 @@ class Found:
         from archsearch.platform.training.retraining import retrain  # torch is loaded only when a network is made
 
         check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
+        check_kind("dataset", dataset, (str, Splits, type(None)), "the name of a dataset, such as 'digits', Splits, or None")
+        check_kind("recipe", recipe, (str, Recipe, type(None)), "the name of a recipe, a Recipe, or None")
         size = {**_scale(self.cost_arguments), **(scale or {})}
-        return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
+        changes = {name: value for name, value in settings.items() if name in RECIPE_SETTINGS}
+        chosen = chosen_training(self.training, dataset, recipe, changes)
+        if chosen.difference and settings.get("progress", True):
+            print(chosen.difference, file=sys.stderr)
+        known = {"recipe": chosen.recipe, "scale": size, "origin": self.origin}
+        return chosen.named(retrain(self.space, self.architecture, chosen.dataset, **known, **settings))
 
     def export(self, directory: str | Path) -> Path:
         """Write the network to a folder, untrained and of the size that was scored; `retrain(...).export(...)` trains it first.
@@ -128,6 +149,7 @@ class SearchResult:
         folder: Folder of the run.
         run_id: Id of its MLflow run, or None when tracking is off.
         cost_arguments: Input shape, classes and size of the networks that were scored.
+        training: How the search trained its candidates; None if it did not.
     """
 
     summary: SearchSummary
@@ -135,6 +157,7 @@ class SearchResult:
     folder: Path
     run_id: str | None
     cost_arguments: Mapping[str, Any]
+    training: SearchTraining | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -238,7 +261,7 @@ class SearchResult:
         names = ("searcher", "evaluator", "task", "seed", "score_name", "percent")
         origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
         origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
-        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin)
+        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin, self.training)
 
 
 def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
@@ -246,11 +269,12 @@ def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
     return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
 
 
-def finished_run(run: str | Path) -> SearchResult:
+def finished_run(run: str | Path, space: SearchSpace | str | None = None) -> SearchResult:
     """Return the result of a finished run from its folder; nothing is evaluated, and `summary.costs` is left empty.
 
     Args:
         run: Folder of the run, such as `runs/NAME`.
+        space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
 
     Raises:
         RunError: The folder holds no run, or its table of evaluations is missing or corrupt.
@@ -268,16 +292,61 @@ def finished_run(run: str | Path) -> SearchResult:
         raise RunError(f"run: {folder.path} has no {table.name} yet; continue with: archsearch resume {folder.path}") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.path}") from error
-    space = get_space(configuration.space)
-    evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
+    evaluator = _evaluator_of(configuration, space)
     summary = summary_of(folder, configuration, evaluator, evaluations)
-    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments))
+    return SearchResult(
+        summary, evaluator.space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments), SearchTraining.of(evaluator)
+    )
+
+
+def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> SearchResult:
+    """Return what a run has found so far, from the ledger, also while its search runs and after it was killed.
+
+    Args:
+        run: Folder of the run, such as `runs/NAME`.
+        space: As for `finished_run`.
+
+    Raises:
+        RunError: The folder holds no run.
+        ConfigurationError: Its space or evaluator is unknown.
+        LedgerError: The ledger cannot be read.
+    """
+    folder = RunFolder.open(run)
+    configuration = folder.configuration()
+    evaluator = _evaluator_of(configuration, space)
+    ledger = folder.ledger(evaluator)
+    entries, known = (
+        ([], {}) if ledger is None else ((records := ledger.read()).of(folder.name).entries(), records.known(folder.name))
+    )
+    observations = folder.outcomes(entries, known)
+    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
+    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator)
+    summary = summary_of(folder, configuration, evaluator, evaluations)
+    return SearchResult(
+        summary, evaluator.space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments), SearchTraining.of(evaluator)
+    )
+
+
+def _evaluator_of(configuration: SearchConfiguration, space: SearchSpace | str | None) -> Evaluator:
+    """Return the evaluator of a run, with its space."""
+    try:
+        return from_text(
+            configuration.evaluator, space_of_run(configuration, space), configuration.seed, configuration.score_options
+        )
+    except ConfigurationError as error:
+        if configuration.evaluator.partition(":")[0] in ("train", "table"):
+            raise
+        raise ConfigurationError(
+            f"evaluator: the run was scored by {configuration.evaluator!r}, an evaluator of your own, which archsearch cannot "
+            "find by its name. Use the result that run_search returned, or evaluations.parquet in the folder of the report."
+        ) from error
 
 
 def summary_of(
     folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator, evaluations: pa.Table
 ) -> SearchSummary:
     """Return the summary of a run from its settings and its evaluations; costs are left empty."""
+    next_steps = advice(folder.path, configuration, evaluator.space)
     return SearchSummary(
         name=folder.name,
         space=evaluator.space.name,
@@ -292,7 +361,8 @@ def summary_of(
         settings=configuration.as_dict(),
         costs={},
         version=__version__,
-        command=f"archsearch resume {shlex.quote(str(folder.path))}",
+        command=next_steps.resume,
+        use=next_steps.use,
         chance=evaluator.chance,
     )
 

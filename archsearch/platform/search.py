@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,9 +20,12 @@ from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.run_space import space_of_run
+from archsearch.platform.run_state import Heartbeat
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import open_tracker
 from archsearch.platform.tracking.tracker import Tracker
+from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
@@ -87,11 +89,12 @@ def run_search(
     return _run(search, sys.stderr if progress else None)
 
 
-def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
+def resume_search(run: str | Path, space: SearchSpace | str | None = None, *, progress: bool = True) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
     Args:
         run: Folder of the run, such as `runs/NAME`.
+        space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
         progress: Whether to show a live line on standard error.
 
     Raises:
@@ -99,18 +102,30 @@ def resume_search(run: str | Path, *, progress: bool = True) -> SearchResult:
     """
     folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
-    search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
+    found = space_of_run(configuration, space)
+    search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
 
 
 def _run(search: Search, stream: TextIO | None) -> SearchResult:
+    configuration = search.configuration
+    known = {"space": configuration.space, "searcher": configuration.searcher, "evaluator": configuration.evaluator}
+    figures = {"total": configuration.num_candidates, "percent": search.evaluator.score_is_fraction}
+    with Heartbeat(search.folder.path, {**known, **figures}) as heartbeat:
+        return _carry_out(search, stream, heartbeat)
+
+
+def _carry_out(search: Search, stream: TextIO | None, heartbeat: Heartbeat) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)
-    progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
+    # The searches of a study run one after the other, and each says whose line it is.
+    label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
+    progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream, label)
+    heartbeat.follow(progress.state)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
     if tracker is not None:
@@ -153,7 +168,7 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     if status == "KILLED":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
+            f"continue with: {result.summary.command}"
         )
     return result
 
@@ -244,4 +259,6 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
     )
-    return SearchResult(summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments))
+    return SearchResult(
+        summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments), SearchTraining.of(evaluator)
+    )

@@ -36,11 +36,12 @@ class SearchSummary:
         settings: All settings as plain data, enough to reproduce the search.
         costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
         version: Version of archsearch.
-        command: Command that resumes the search.
+        command: Command (or line of Python) that resumes the search.
         chance: Accuracy of guessing, a fraction.
         groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
             `ArchitectureSearcher.groups`.
         exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
+        use: Command (or line of Python) that trains and exports its best architecture.
     """
 
     name: str
@@ -60,6 +61,7 @@ class SearchSummary:
     chance: float
     groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
     exits: AnytimeCurve | None = None
+    use: str = ""
 
     @property
     def score_label(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,19 +186,14 @@ def _sections(
     if rows:
         yield html.heading("How to use the best architecture")
         yield html.paragraph(
-            "This command trains it from newly initialised weights and writes its source code, weights, exchange formats and a "
+            "This trains it from newly initialised weights and writes its source code, weights, exchange formats and a "
             "model card:"
         )
-        yield html.code(retrain_command(summary))
-        yield html.paragraph(
-            "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
-        )
-
-
-def retrain_command(summary: SearchSummary) -> str:
-    """Return the command that trains the best architecture for use: on the search's dataset, or on `DATASET` if it had none."""
-    dataset = summary.evaluator.removeprefix("train:") if summary.evaluator.startswith("train:") else "DATASET"
-    return f"archsearch export {summary.command.removeprefix('archsearch resume ')} --retrain {shlex.quote(dataset)}"
+        yield html.code(summary.use)
+        if summary.use.startswith("archsearch "):
+            yield html.paragraph(
+                "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
+            )
 
 
 def _opening(summary: SearchSummary) -> Html:
