@@ -108,7 +108,7 @@ class Found:
         chosen = chosen_training(self.training, dataset, recipe, changes)
         if chosen.difference and settings.get("progress", True):
             print(chosen.difference, file=sys.stderr)
-        known = {"recipe": chosen.recipe, "scale": size, "origin": self.origin}
+        known: dict[str, Any] = {"recipe": chosen.recipe, "scale": size, "origin": self.origin}
         return chosen.named(retrain(self.space, self.architecture, chosen.dataset, **known, **settings))
 
     def export(self, directory: str | Path) -> Path:

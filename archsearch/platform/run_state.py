@@ -202,7 +202,7 @@ def _from_json(content: Mapping[str, Any]) -> RunState:
     Raises:
         ValueError: A field has another type than it should.
     """
-    defaults = {field.name: field.default for field in dataclasses.fields(RunState)}
+    defaults = {field.name: field.default for field in dataclasses.fields(RunState)} | {"name": ""}
     known = {name: value for name, value in content.items() if name in defaults}
     for name, value in known.items():
         default = defaults[name]
@@ -210,7 +210,7 @@ def _from_json(content: Mapping[str, Any]) -> RunState:
         fits = {str: (str,), bool: (bool,), int: (int,), float: numbers, tuple: (list,)}.get(
             type(default), (*numbers, type(None))
         )
-        if name != "name" and (not isinstance(value, fits) or (isinstance(value, bool) and default is not False)):
+        if not isinstance(value, fits) or (isinstance(value, bool) and default is not False):
             raise ValueError(f"{name} is {value!r}")
     for name in ("improvements", "failures"):
         known[name] = tuple((first, second) for first, second in known.get(name, ()))
