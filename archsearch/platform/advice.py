@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.quick_checks import SEARCHERS
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.imported import PREFIX, reference_to
 from archsearch.spaces.registry import is_built_in
-
-_SEARCHERS = frozenset({"evolution", "gates", "ghn", "gp", "ngae", "optuna", "random"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def advice(folder: Path, configuration: SearchConfiguration, space: SearchSpace)
         space: Its search space.
     """
     kind, _, dataset = configuration.evaluator.partition(":")
-    own_score, own_searcher = kind not in ("train", "table"), configuration.searcher not in _SEARCHERS
+    own_score, own_searcher = kind not in ("train", "table"), configuration.searcher not in SEARCHERS
     named = configuration.space.startswith(PREFIX) or is_built_in(configuration.space)
     reference = None if named else reference_to(space)
     wanted = dataset if kind == "train" else "DATASET"

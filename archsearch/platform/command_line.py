@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
     )
+    compare.add_argument("--report", action="store_true", help="write a report of each search too (default: of none)")
     compare.set_defaults(action=_compare)
 
     resume = commands.add_parser(
@@ -242,15 +243,18 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 def _run(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     from archsearch.platform.configuration import from_mapping, with_default_job
-    from archsearch.platform.search import run_search
+    from archsearch.platform.quick_checks import check_quickly
 
     configuration = from_mapping(with_default_job(settings))
+    check_quickly(configuration)  # before Ray and PyTorch are loaded, which takes seconds
     if parsed.dry_run:
         from archsearch.platform.commands.dry_run import dry_run
 
         print(dry_run(configuration).text())
         return 0
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
+    from archsearch.platform.search import run_search
+
     print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
@@ -260,8 +264,12 @@ def _submit(parsed: argparse.Namespace) -> int:
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
         raise ConfigurationError("address: expected the address of a job server; got none. Give --address http://HEAD:8265.")
-    from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
+    from archsearch.platform.quick_checks import check_quickly
+
+    if not parsed.resume:
+        check_quickly(from_mapping(with_default_job(settings)))
+    from archsearch.platform.commands.submit import submit_resume, submit_search
 
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
@@ -301,10 +309,18 @@ def _compare(parsed: argparse.Namespace) -> int:
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
     study = settings.pop("study", None)
-    from archsearch.platform.comparison.running import compare
-
+    if parsed.report:
+        settings["report"] = True
     given = parsed.searchers
     searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+    from archsearch.platform.configuration import from_mapping
+    from archsearch.platform.quick_checks import check_quickly, check_searcher
+
+    check_quickly(from_mapping(settings, origin="compare"))
+    for name in searchers or ():
+        check_searcher(name)
+    from archsearch.platform.comparison.running import compare
+
     comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
     print(f"At an equal number of candidates\n{comparison.table()}\n\n{comparison.cost_table()}")
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")

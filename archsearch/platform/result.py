@@ -18,7 +18,6 @@ from archsearch import __version__
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, from_text
-from archsearch.evaluators.datasets import Splits
 from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
@@ -30,6 +29,7 @@ from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
 
 if TYPE_CHECKING:
+    from archsearch.evaluators.datasets import Splits
     from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces.network import Network
 
@@ -98,7 +98,8 @@ class Found:
             >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
             >>> model.export("winner")
         """
-        from archsearch.platform.training.retraining import retrain  # torch is loaded only when a network is made
+        from archsearch.evaluators.datasets import Splits  # torch is loaded only when a network is made
+        from archsearch.platform.training.retraining import retrain
 
         check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
         check_kind("dataset", dataset, (str, Splits, type(None)), "the name of a dataset, such as 'digits', Splits, or None")

@@ -103,7 +103,9 @@ def test_a_run_without_such_a_file_is_read_from_its_tables(run: RunFolder) -> No
     assert (read_state(run.path).status, read_state(run.path).done) == ("stopped", 0)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"name": 3}', '{"name": "r", "done": "many"}', '{"name": "r", "best": true}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"name": 3}', '{"name": "r", "done": "many"}', '{"name": "r", "best": true}']
+)
 def test_a_damaged_file_is_named(content: str, run: RunFolder) -> None:
     (run.path / "state.json").write_text(content)
     with pytest.raises(RunError, match=r"cannot read .*state.json .*; remove the file, then: archsearch resume"):

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 import yaml
 
 from archsearch.cluster.jobs.job_server import JobServer
-from archsearch.cluster.jobs.upload import Upload, package_files
+from archsearch.cluster.jobs.upload import Upload, module_texts, package_files
 from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import make_parts
 from archsearch.platform.run_folder import run_name
 from archsearch.platform.tracking.store import default_uri, without_credentials
 from archsearch.searchers import get as get_searcher
+from archsearch.spaces.imported import PREFIX, module_of
 
 _SETTINGS = "search.yaml"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,7 +57,10 @@ def submit_search(
     server = JobServer(address)
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
-    upload = Upload(package_files(), {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)})
+    texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
+    if settings.space.startswith(PREFIX):
+        texts |= module_texts(module_of(settings.space))
+    upload = Upload(package_files(), texts)
     _say(f"Storage:   {settings.storage}\nTracking:  {without_credentials(settings.tracking)}")
     command = f"run {_SETTINGS}" + (" --quiet" if quiet else "")
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)

@@ -44,7 +44,8 @@ def compare(
         study: Name of the comparison; None generates one.
         preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
         progress: Whether to show a live line for each search.
-        **settings: Fields of `SearchConfiguration`. The name of an option of one searcher begins with the searcher's:
+        **settings: Fields of `SearchConfiguration`; with `report=True` each search has its report too. The name of an
+            option of one searcher begins with the searcher's:
             `searcher_options={"evolution.population_size": 50}`.
 
     Raises:
@@ -70,7 +71,8 @@ def compare(
         raise ConfigurationError(f"seeds: expected at least one seed and one searcher; got {seeds!r} and {list(searchers)!r}.")
     for searcher in searchers:
         get(searcher)
-    base = from_mapping(settings, origin="compare")
+    # The comparison has a figure; a report of each search, which could take longer than the search, is written on request.
+    base = from_mapping({"report": False, **settings}, origin="compare")
     _check_owners(base.searcher_options, {*searchers, *names()})
     study = study or f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     comparison = Comparison(study, tuple(_outcomes(base, searchers, seeds, study, progress)), _folder(base, f"{study}-report"))
@@ -85,7 +87,6 @@ def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, s
     for seed in range(seeds):
         for searcher in searchers:
             name, options = f"{searcher}-s{seed}-{study}", _options(searcher, base, study)
-            # The comparison has a figure; a report of each search could take longer than the search.
             changes: dict[str, Any] = {
                 "searcher": searcher,
                 "seed": seed,
@@ -93,7 +94,7 @@ def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, s
                 "study": study,
                 "searcher_options": options,
             }
-            found[searcher].append(_search(replace(base, **changes, report=False), progress))
+            found[searcher].append(_search(replace(base, **changes), progress))
     outcomes = []
     for searcher, results in found.items():
         costs = [cost_curve(result.summary, RunFolder(result.folder).spent()) for result in results]

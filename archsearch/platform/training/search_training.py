@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluator, Recipe
-from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.training.recipe import recipe_named
 
 if TYPE_CHECKING:
+    from archsearch.evaluators.datasets import Splits
     from archsearch.platform.training.trained_model import TrainedModel
 
 _AS_IN_THE_SEARCH = "as in the search"
