@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +14,7 @@ from archsearch.cluster import TrialResources, cluster_cpus, connect, run_trials
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.advice import advice
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
@@ -85,7 +87,8 @@ def run_search(
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
-    search = prepare(configuration, **parts, resume=resume)
+    with _stopped_early():
+        search = prepare(configuration, **parts, resume=resume)
     return _run(search, sys.stderr if progress else None)
 
 
@@ -103,16 +106,30 @@ def resume_search(run: str | Path, space: SearchSpace | str | None = None, *, pr
     folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), name=folder.name, storage=str(folder.path.parent), report=True)
     found = space_of_run(configuration, space)
-    search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
+    with _stopped_early():
+        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None)
+
+
+@contextmanager
+def _stopped_early() -> Iterator[None]:
+    """Turn Ctrl-C before a search has begun into SearchStopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SearchStopped("stopped before the search began") from None
 
 
 def _run(search: Search, stream: TextIO | None) -> SearchResult:
     configuration = search.configuration
     known = {"space": configuration.space, "searcher": configuration.searcher, "evaluator": configuration.evaluator}
     figures = {"total": configuration.num_candidates, "percent": search.evaluator.score_is_fraction}
-    with Heartbeat(search.folder.path, {**known, **figures}) as heartbeat:
-        return _carry_out(search, stream, heartbeat)
+    try:
+        with Heartbeat(search.folder.path, {**known, **figures}) as heartbeat:
+            return _carry_out(search, stream, heartbeat)
+    except KeyboardInterrupt:  # before the first candidate, or a second one while the report was written
+        again = advice(search.folder.path, configuration, search.space).resume
+        raise SearchStopped(f"stopped; continue with: {again}") from None
 
 
 def _carry_out(search: Search, stream: TextIO | None, heartbeat: Heartbeat) -> SearchResult:

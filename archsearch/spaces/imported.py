@@ -63,9 +63,8 @@ def module_of(reference: str) -> str:
         ConfigurationError: The reference has another form.
     """
     module, colon, attribute = reference.removeprefix(PREFIX).partition(":")
-    if not (
-        reference.startswith(PREFIX) and colon and attribute.isidentifier() and all(map(str.isidentifier, module.split(".")))
-    ):
+    fits = reference.startswith(PREFIX) and colon and attribute.isidentifier() and not module.endswith(".py")
+    if not fits or not all(part.isidentifier() for part in module.split(".")):
         hint = " Write the module as in an import statement, without folder and .py." if ".py" in module or "/" in module else ""
         raise ConfigurationError(f"space: expected {_FORM}; got {reference!r}.{hint}")
     return module

@@ -84,7 +84,7 @@ def test_a_class_a_function_and_a_space_of_a_module(reference: str, name: str) -
         ("python:my_needy:Mine", "needs 'no_such_package_at_all', which is not installed"),
         ("python:my_broken:Mine", "cannot be imported .AttributeError"),
         ("python:my_spaces:number", "to be a search space, its class, or a function .* it is 3"),
-        ("python:my_spaces:Half", "Half of my_spaces is not complete, it lacks cells, genes"),
+        ("python:my_spaces:Half", "Half of my_spaces is not complete, it lacks cells, choices, genes"),
         ("python:my_spaces:Wide", r"Wide\(\) failed .TypeError.*write a space with these arguments into the module"),
         ("python:my_spaces:broken", r"broken\(\) failed .OSError: no disk"),
         ("python:my_spaces:nothing", "it returned None"),
