@@ -24,6 +24,7 @@ from archsearch.platform.result import SearchResult, evaluations_table, summary_
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
+from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import open_tracker
 from archsearch.platform.tracking.tracker import Tracker
@@ -136,6 +137,10 @@ def _carry_out(search: Search, stream: TextIO | None, heartbeat: Heartbeat) -> S
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    if stream is not None and configuration.constraints:
+        found = space_costs(search.space, searcher.goals, configuration.seed)
+        if found is not None and found.is_tight:
+            print(f"Warning: only {found.share_text()}.", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)
@@ -255,6 +260,12 @@ def _search(search: Search, progress: Progress, costs: dict[str, float]) -> None
     costs["evaluating"] = sum(row.evaluation.seconds for row in searcher.history if not row.reused)
 
 
+def _scored_images(evaluator: Evaluator) -> int | None:
+    """Return the number of validation images of an evaluator that has images, else None."""
+    images = getattr(evaluator, "images", None)
+    return len(images.splits.validation) if images is not None and evaluator.score_is_fraction else None
+
+
 def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
     entries = search.ledger.entries(search.folder.name)
@@ -275,6 +286,8 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
             for name, keys in search.searcher.groups.items()
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
+        space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
+        scored_images=_scored_images(evaluator),
     )
     return SearchResult(
         summary, search.space, search.folder.path, run_id, dict(evaluator.cost_arguments), SearchTraining.of(evaluator)

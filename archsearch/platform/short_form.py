@@ -44,7 +44,7 @@ def outline(space: SearchSpace, architecture: Architecture) -> str:
         >>> outline(space, space.parse(text))
         '2 nor_conv_3x3, 1 nor_conv_1x1, 1 skip_connect; depth 3'
     """
-    graphs = [live_part(_without(_NOTHING, graph)) for graph in space.graphs(architecture)]
+    graphs = [live_graph(graph) for graph in space.graphs(architecture)]
     # What follows @ is the place of an operator within its space, such as a scale, and no other operator.
     names = (name.split("@")[0] for graph in graphs for name in graph.operators if not _is_end(name))
     counts = sorted(Counter(name for name in names if name not in _JOINS).items(), key=lambda item: (-item[1], item[0]))
@@ -91,10 +91,10 @@ def depth(graph: Graph) -> int:
     return max(0, *(int(longest[node]) for node in range(size) if graph.operators[node] == OUTPUT)) if size else 0
 
 
-def _without(name: str, graph: Graph) -> Graph:
-    """Return a graph without the nodes of one operator, and without their edges."""
-    kept = [node for node, operator in enumerate(graph.operators) if operator != name]
-    return Graph(tuple(graph.operators[node] for node in kept), graph.adjacency[np.ix_(kept, kept)])
+def live_graph(graph: Graph) -> Graph:
+    """Return the part of a graph on paths from an input to the output, without operators that write zeros."""
+    kept = [node for node, operator in enumerate(graph.operators) if operator != _NOTHING]
+    return live_part(Graph(tuple(graph.operators[node] for node in kept), graph.adjacency[np.ix_(kept, kept)]))
 
 
 def _is_end(name: str) -> bool:

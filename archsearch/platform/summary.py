@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
+from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -42,6 +43,8 @@ class SearchSummary:
             `ArchitectureSearcher.groups`.
         exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
         use: Command (or line of Python) that trains and exports its best architecture.
+        space_costs: Costs of random architectures of the space; None if they were not drawn.
+        scored_images: Number of validation images from which an accuracy is measured; None if it is not known.
     """
 
     name: str
@@ -62,6 +65,8 @@ class SearchSummary:
     groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
     exits: AnytimeCurve | None = None
     use: str = ""
+    space_costs: SpaceCosts | None = None
+    scored_images: int | None = None
 
     @property
     def score_label(self) -> str:

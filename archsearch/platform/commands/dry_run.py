@@ -18,6 +18,7 @@ from archsearch.platform.commands.calibration import Calibration, calibrate
 from archsearch.platform.commands.doctor import storage_state
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import prepare
+from archsearch.platform.space_costs import SpaceCosts, space_costs
 from archsearch.platform.tracking.store import check_tracking
 from archsearch.platform.units import duration
 
@@ -63,6 +64,7 @@ class DryRun:
         ledger_bytes: Size of the ledger afterwards, bytes.
         storage: Human-readable state of the storage.
         tracking: Human-readable name of the MLflow store.
+        costs: Costs of random architectures of the space; None if no cost is known before an evaluation.
     """
 
     configuration: SearchConfiguration
@@ -73,6 +75,7 @@ class DryRun:
     ledger_bytes: float
     storage: str
     tracking: str
+    costs: SpaceCosts | None = None
 
     @property
     def worker_seconds(self) -> float:
@@ -125,6 +128,14 @@ class DryRun:
             "Assumed:   workers do not slow each other down; no candidate is in the ledger; the computations of the",
             f"           searcher itself are not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
         ]
+        if self.costs is not None:
+            lines.append(f"Costs:     {self.costs.ranges_text()}")
+            if share := self.costs.share_text():
+                lines.append(f"Possible:  {share}")
+            if self.costs.is_tight:
+                lines.append(
+                    "Warning:   the constraints leave less than a tenth of the space; loosen them if you did not mean that"
+                )
         if calibration.errors:
             failed = sum(not evaluation.ok for evaluation in calibration.evaluations)
             lines.append(f"Failed:    {failed} of the measured candidates, for example: {calibration.errors[0]}")
@@ -169,7 +180,8 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         trials = -(-configuration.num_candidates // batch)
         parts = max(trials, min(configuration.num_candidates, configuration.num_candidates * calibration.seconds))
         ledger_bytes = _ledger_bytes(search.ledger, calibration.evaluations, parts, configuration.num_candidates)
-    return DryRun(configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking)
+        costs = space_costs(search.space, search.searcher.goals, configuration.seed)
+    return DryRun(configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, costs)
 
 
 def _this_machine(gpus_wanted: float) -> Machines:
