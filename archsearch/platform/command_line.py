@@ -324,7 +324,9 @@ def _compare(parsed: argparse.Namespace) -> int:
     comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
     print(f"At an equal number of candidates\n{comparison.table()}\n\n{comparison.cost_table()}")
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
-    print(f"Compare:   archsearch ui   (tag study = {comparison.study})")
+    print(f"Compare:   archsearch ui   (it prints the address of the study {comparison.study})")
+    if address := comparison.address:
+        print(f"           {address}")
     return 0
 
 

@@ -210,8 +210,6 @@ def _constraints(given: Any) -> Any:
     Raises:
         ConfigurationError: They are neither.
     """
-    if given is None:
-        return {}
     if isinstance(given, str):
         return parse_constraints([given])
     if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,13 @@ from archsearch import __version__
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, from_text
+from archsearch.platform import units
 from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.report import html
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
+from archsearch.platform.short_form import outline, short_name
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
 from archsearch.platform.training.search_training import SearchTraining, chosen_training
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 RECIPE_SETTINGS = frozenset(setting.name for setting in fields(Recipe))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Found:
     """An architecture that a search found, with its score, metrics and origin.
 
@@ -139,8 +143,33 @@ class Found:
     def __str__(self) -> str:
         return str(self.architecture)
 
+    def __repr__(self) -> str:
+        name = short_name(self.space.name, self.space.key(self.architecture))
+        score = units.score(self.score, bool(self.origin.get("percent"))) + (" %" if self.origin.get("percent") else "")
+        costs = [f"{units.quantity(self.metrics[cost])} {cost}" for cost in ("params", "macs") if cost in self.metrics]
+        return f"Found({', '.join([name, f'score {score}', *costs, outline(self.space, self.architecture)])})"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        """Return picture and figures for a notebook."""
+        return f"<div>{_picture(self)}<code>{escape(repr(self))}</code></div>"
+
+
+class FoundList(list[Found]):
+    """Architectures that a search found; in a notebook a table with pictures."""
+
+    def __repr__(self) -> str:
+        return "[" + ",\n ".join(map(repr, self)) + "]"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = [
+            [_picture(each), short_name(each.space.name, each.space.key(each.architecture)), *_figures(each)] for each in self
+        ]
+        names = ["", "name", "score", "params", "macs", "operators"]
+        return str(html.table(names, rows, markup={0}))
+
+
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The outcome of a search.
 
@@ -170,17 +199,28 @@ class SearchResult:
         """One row per candidate, in order of proposal: architecture, key, score, seconds, error, reused, and each metric."""
         return self.summary.evaluations
 
+    def __repr__(self) -> str:
+        done, best = len(self.evaluations), self.top(1)
+        found = f"best {best[0]!r}" if best else "no candidate has a score"
+        total = self.summary.num_candidates
+        return f"SearchResult({self.name!r}: {self.summary.searcher}, {done} of {total} candidates, {found})"
+
+    def _repr_html_(self) -> str:
+        """Return the best candidates for a notebook."""
+        counts = f"{len(self.evaluations)} of {self.summary.num_candidates} candidates"
+        return f"<p>{escape(self.name)}: {counts}</p>{self.top()._repr_html_()}"
+
     @property
     def report(self) -> Path:
         """Path of the HTML report."""
         return self.folder / "report" / "report.html"
 
-    def top(self, count: int = 10) -> list[Found]:
+    def top(self, count: int = 10) -> FoundList:
         """Return the best `count` architectures, best first."""
         check_whole_number("count", count)
         scores = self.summary.scores
         order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
-        return [self._found(row, rank) for rank, row in enumerate(order[:count], start=1)]
+        return FoundList(self._found(row, rank) for rank, row in enumerate(order[:count], start=1))
 
     @property
     def best(self) -> Found:
@@ -196,7 +236,7 @@ class SearchResult:
             raise RunError(f"none of the {len(self.evaluations)} candidates of {self.name} could be evaluated{reason}")
         return best[0]
 
-    def pareto(self, cost: str | None = None) -> list[Found]:
+    def pareto(self, cost: str | None = None) -> FoundList:
         """Return the architectures on the Pareto front, by increasing score (with two objectives: cheapest first).
 
         Args:
@@ -208,7 +248,7 @@ class SearchResult:
         """
         check_kind("cost", cost, (str, type(None)), "the name of a metric, such as 'macs', or None")
         objectives = (Objective("score"), Objective(cost, maximize=False)) if cost else None
-        return [self._found(row) for row in front(self.summary, objectives).tolist()]
+        return FoundList(self._found(row) for row in front(self.summary, objectives).tolist())
 
     def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
         """Return the hypervolume that the Pareto front dominates; larger is better.
@@ -263,6 +303,24 @@ class SearchResult:
         origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
         origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
         return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin, self.training)
+
+
+def _picture(found: Found) -> str:
+    """Return a thumbnail; drawing is loaded only where one is looked at."""
+    from archsearch.platform.report.thumbnail import thumbnail
+
+    return thumbnail(found.space, found.architecture)
+
+
+def _figures(found: Found) -> list[str]:
+    """Return score, parameters, MACs and outline as text."""
+    percent = bool(found.origin.get("percent"))
+    score = units.score(found.score, percent) + (" %" if percent else "")
+    return [
+        score,
+        *(units.quantity(found.metrics.get(name)) for name in ("params", "macs")),
+        outline(found.space, found.architecture),
+    ]
 
 
 def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:

@@ -61,7 +61,7 @@ class MethodOutcome:
         return [result.best for result in self.results]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Searchers compared at an equal number of candidates, and at equal cost.
 
@@ -69,11 +69,16 @@ class Comparison:
         study: Name shared by the MLflow runs of all searches (tag `study`).
         outcomes: One per searcher, best first.
         folder: Folder of the figure and the tables.
+        address: Address of the study's charts on an MLflow server; None if the store is no server, or was not reached.
     """
 
     study: str
     outcomes: tuple[MethodOutcome, ...]
     folder: Path
+    address: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.study!r}: {', '.join(outcome.searcher for outcome in self.outcomes)})"
 
     def table(self) -> str:
         """Return mean and interval of each searcher at an equal number of candidates as a plain-text table."""

@@ -17,7 +17,7 @@ from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
-from archsearch.platform.comparison.tracking import track_comparison
+from archsearch.platform.comparison.tracking import study_url, track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
 from archsearch.platform.result import SearchResult
 from archsearch.platform.run_folder import RunFolder
@@ -78,7 +78,7 @@ def compare(
     comparison = Comparison(study, tuple(_outcomes(base, searchers, seeds, study, progress)), _folder(base, f"{study}-report"))
     _write(comparison)
     track_comparison(comparison, base.tracking)
-    return comparison
+    return replace(comparison, address=study_url(comparison, base.tracking))
 
 
 def _outcomes(base: SearchConfiguration, searchers: Sequence[str], seeds: int, study: str, progress: bool) -> list[MethodOutcome]:

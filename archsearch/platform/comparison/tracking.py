@@ -13,6 +13,7 @@ from archsearch.platform.comparison.comparison import Comparison
 from archsearch.platform.report.figures import running_best
 from archsearch.platform.tracking.curves import Point, milliseconds_now, on_candidate_grid
 from archsearch.platform.tracking.run import MlflowRun
+from archsearch.platform.tracking.saved_view import study_address
 from archsearch.platform.tracking.store import tracking_uri, without_credentials
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,29 @@ def track_comparison(comparison: Comparison, tracking: str) -> None:
         logger.warning(
             "MLflow at %s does not take the comparison (%s); it is in %s", without_credentials(uri), reason, comparison.folder
         )
+
+
+def study_url(comparison: Comparison, tracking: str) -> str | None:
+    """Return the address of the study's charts on an MLflow server, or None where the store is a file.
+
+    `archsearch ui` serves such a file, and prints the address.
+
+    Args:
+        comparison: The comparison.
+        tracking: MLflow tracking URI, `auto` or `off`.
+    """
+    if tracking == "off" or not (uri := tracking_uri(tracking)).startswith(("http://", "https://")):
+        return None
+    from mlflow import MlflowClient
+
+    summary = comparison.outcomes[0].results[0].summary
+    try:
+        experiment = MlflowClient(uri).get_experiment_by_name(f"{summary.space}/{summary.task}")
+    except Exception:  # the server was asked before, and what went wrong has been said
+        return None
+    if experiment is None:
+        return None
+    return f"{without_credentials(uri).rstrip('/')}/{study_address(experiment.experiment_id, comparison.study)}"
 
 
 def comparison_points(comparison: Comparison) -> list[Point]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from archsearch.platform.export.facts import TrainingData
@@ -32,8 +31,8 @@ def prepare(pixels: Tensor) -> Tensor:
     The class of image `i` is `CLASSES[network(prepare(pixels))[i].argmax()]`.
     """
     if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != IMAGE_SHAPE:
-        raise ValueError(f"pixels: expected uint8 [batch, {IMAGE_SHAPE}]; got {pixels.dtype} {list(pixels.shape)}")
-    mean, std = (torch.tensor(values, device=pixels.device).reshape(1, -1, 1, 1) for values in (MEAN, STD))
+        raise ValueError(f"pixels: expected uint8 [batch, *{IMAGE_SHAPE}]; got {pixels.dtype} {tuple(pixels.shape)}")
+    mean, std = (torch.tensor(each, device=pixels.device).reshape(1, -1, 1, 1) for each in (MEAN, STD))
     return (pixels.float() / 255 - mean) / std
 '''
 
@@ -47,6 +46,9 @@ def _assigned(name: str, values: Sequence[str]) -> str:
     line = f"{name} = {_tuple(values)}"
     if len(line) <= _WIDTH:
         return line
-    indent = " " * 4
-    body = textwrap.wrap(", ".join(values) + ",", _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
-    return "\n".join([f"{name} = (", *body, ")"])
+    lines, indent = [""], " " * 4
+    for value in values:  # a literal is never broken
+        if lines[-1] and len(indent) + len(lines[-1]) + len(value) + 2 > _WIDTH:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{value},"
+    return "\n".join([f"{name} = (", *(indent + each for each in lines), ")"])

@@ -124,5 +124,5 @@ def test_texts_cannot_become_markup(make_summary: Any, tmp_path: Path, read: Rea
     evil = '<script>alert("&")</script>'
     summary = make_summary([0.5, NAN], [None, evil], name=evil, task=evil, command=evil, settings={evil: {"a": evil}})
     page = read(write_report(summary, SPACE, tmp_path))
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1, "the page's own, which sorts tables"
     assert page.words.count(evil) >= 6
