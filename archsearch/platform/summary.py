@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -37,7 +38,7 @@ class SearchSummary:
         settings: All settings as plain data, enough to reproduce the search.
         costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
         version: Version of archsearch.
-        command: Command that resumes the search.
+        command: Command (or line of Python) that resumes the search.
         chance: Accuracy of guessing, a fraction.
         groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
             `ArchitectureSearcher.groups`.
@@ -46,6 +47,8 @@ class SearchSummary:
         facts: What is to be known about the images and the training, one sentence each.
         cautions: Warnings about them.
         remark: A warning about the scores, such as that none beats guessing; an empty string if there is none.
+        use: Command (or line of Python) that trains and exports its best architecture.
+        space_costs: Costs of random architectures of the space; None if they were not drawn.
     """
 
     name: str
@@ -69,6 +72,8 @@ class SearchSummary:
     facts: Sequence[str] = ()
     cautions: Sequence[str] = ()
     remark: str = ""
+    use: str = ""
+    space_costs: SpaceCosts | None = None
 
     @property
     def score_label(self) -> str:
