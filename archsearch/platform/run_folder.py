@@ -19,6 +19,7 @@ from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
+from archsearch.platform.run_state import runs_here
 from archsearch.searchers import Observation
 from archsearch.spaces import get as get_space
 from archsearch.spaces.imported import PREFIX
@@ -107,7 +108,8 @@ class RunFolder:
             siblings = place.parent().names(_SETTINGS)
             hint = did_you_mean(place.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
             raise RunError(f"run: there is no run in {place.address} (no {_SETTINGS}).{hint}")
-        place.download()
+        if not (place.is_remote and runs_here(place.local)):  # else the working copy is newer than the bucket
+            place.download()
         return cls(place.local, place)
 
     def configuration(self) -> SearchConfiguration:

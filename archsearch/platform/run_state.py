@@ -17,11 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from archsearch.atomic_file import written_atomically
 from archsearch.credentials import hidden
 from archsearch.errors import ArchSearchError, RunError, SearchStopped, did_you_mean, message_in_one_line
+
+if TYPE_CHECKING:
+    from archsearch.cluster.storage_place import StoragePlace
 
 FILE = "state.json"
 PERIOD = 2.0
@@ -103,11 +106,19 @@ def read_state(run: str | Path) -> RunState:
     """Return the state of a run from the files in its folder, while it runs, afterwards, and after it was killed.
 
     Args:
-        run: Folder of the run, such as `runs/NAME`.
+        run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
 
     Raises:
         RunError: The folder holds no run, or its state cannot be read.
+        ConfigurationError: `run` is a URI that archsearch does not read.
     """
+    if "://" in str(run):
+        from archsearch.cluster.storage_place import StoragePlace  # which loads Ray
+
+        place = StoragePlace.of(run, "run")
+        if place.is_remote and not runs_here(place.local):
+            return _in_bucket(place)
+        run = place.local
     path = Path(run).expanduser()
     settings = path / "run.yaml"
     if not settings.is_file():
@@ -117,14 +128,40 @@ def read_state(run: str | Path) -> RunState:
     file = path / FILE
     if not file.exists():
         return _of_settings(path, settings)
+    return _parsed(lambda: file.read_text(encoding="utf-8"), path.resolve().name, str(file), str(path))
+
+
+def runs_here(folder: Path) -> bool:
+    """Return whether a search of this machine is writing this folder now."""
+    file = folder / FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        state = _from_json(content)
+        state = _parsed(lambda: file.read_text(encoding="utf-8"), folder.name, str(file), str(folder))
+    except RunError:
+        return False
+    return state.status == RUNNING and state.host == socket.gethostname()
+
+
+def _in_bucket(place: StoragePlace) -> RunState:
+    """Return the state of a run in a bucket, as its search uploaded it at most some ten seconds ago."""
+    if not place.holds("run.yaml"):
+        siblings = place.parent().names("run.yaml")
+        hint = did_you_mean(place.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
+        raise RunError(f"run: there is no run in {place.address} (no run.yaml).{hint}")
+    text = place.text(FILE)
+    if text is None:
+        return RunState(place.name, status=STOPPED, note="it has left no state: it began before such files were written")
+    return _parsed(lambda: text, place.name, f"{FILE} in {place.address}", place.address)
+
+
+def _parsed(read: Callable[[], str], name: str, file: str, run: str) -> RunState:
+    """Return the state in the text of a file, as it is now."""
+    try:
+        state = _from_json(json.loads(read()))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise RunError(
-            f"run: cannot read {file} ({message_in_one_line(error, 200)}); remove the file, then: archsearch resume {path}"
+            f"run: cannot read {file} ({message_in_one_line(error, 200)}); remove the file, then: archsearch resume {run}"
         ) from error
-    return replace(state, name=path.resolve().name).seen_at(time.time(), socket.gethostname())
+    return replace(state, name=name).seen_at(time.time(), socket.gethostname())
 
 
 def all_states(storage: str | Path) -> list[RunState]:
@@ -133,15 +170,29 @@ def all_states(storage: str | Path) -> list[RunState]:
     Raises:
         RunError: The folder does not exist.
     """
+    if "://" in str(storage):
+        from archsearch.cluster.storage_place import StoragePlace  # which loads Ray
+
+        place = StoragePlace.of(storage)
+        names = place.names("run.yaml") if place.is_remote else []
+        if place.is_remote:
+            return _newest_first([_read_or_named(place.child(name).address, name) for name in names])
+        storage = place.local
     folder = Path(storage).expanduser()
     if not folder.is_dir():
         raise RunError(f"storage: there is no folder {folder}. Give the one of your searches: archsearch runs --storage FOLDER")
-    states = []
-    for settings in folder.glob("*/run.yaml"):
-        try:
-            states.append(read_state(settings.parent))
-        except RunError as error:
-            states.append(RunState(settings.parent.name, status=FAILED, note=message_in_one_line(error, 200)))
+    return _newest_first([_read_or_named(settings.parent, settings.parent.name) for settings in folder.glob("*/run.yaml")])
+
+
+def _read_or_named(run: str | Path, name: str) -> RunState:
+    """Return the state of a run; of a damaged one its name and what is wrong."""
+    try:
+        return read_state(run)
+    except RunError as error:
+        return RunState(name, status=FAILED, note=message_in_one_line(error, 200))
+
+
+def _newest_first(states: list[RunState]) -> list[RunState]:
     return sorted(states, key=lambda state: (-state.updated, state.name))
 
 
