@@ -32,7 +32,9 @@ def test_few_images_get_small_batches_unless_the_user_chose() -> None:
     assert fitted_recipe(recipe, "parquet:x", _images(800)) == recipe
     assert fitted_recipe(recipe.with_changes(accumulate=64), "own", _images(240)).batch_size == 64
     for name in ("digits", "cifar10", "cifar100"):
-        assert fitted_recipe(default_recipe(name), name, _images(20)) == default_recipe(name), "published figures keep their recipe"
+        assert fitted_recipe(default_recipe(name), name, _images(20)) == default_recipe(name), (
+            "published figures keep their recipe"
+        )
 
 
 def test_mirror_images_are_not_mirrored_unless_the_user_wants_it() -> None:
