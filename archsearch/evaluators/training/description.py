@@ -68,9 +68,10 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
     if score_images < _FEW:
         error = 100.0 * standard_error(0.5, score_images)
         smallest, worth = _smallest(splits.validation, balanced)
-        means = " repeats=3 scores each candidate by the mean of three trainings." if repeats == 1 else ""
+        means = " --train repeats=3 scores each candidate by the mean of three trainings." if repeats == 1 else ""
         found.append(
-            f"{len(splits.validation):,} validation images{smallest}: one is {worth:.1f} points, and a score near 50 % has a standard error of {error:.1f} points, so smaller differences may be chance.{means}"
+            f"{len(splits.validation):,} validation images{smallest}: one is {worth:.1f} points, and a score near 50 % has a "
+            f"standard error of {error:.1f} points, so smaller differences may be chance.{means}"
         )
     counts = torch.bincount(splits.train.labels, minlength=splits.train.num_classes)
     if not balanced and int(counts.max()) > _SKEW * int(counts.min()):
