@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from archsearch.errors import ConfigurationError
 
@@ -173,7 +173,7 @@ def autoscaling_limits() -> list[Node] | None:
     own = global_worker.node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
-    configuration: Any = state.get_cluster_config()
+    configuration = cast(Any, state).get_cluster_config()
     if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]

@@ -51,10 +51,7 @@ class RunFolder:
             path = path.expanduser()
             path.mkdir(parents=True)
         except FileExistsError as error:  # another search may have created it a moment ago
-            raise RunError(
-                f"name: the run folder {path} exists already; choose another name, or continue the run with: "
-                f"archsearch resume {shlex.quote(str(path))}"
-            ) from error
+            raise exists_already(path) from error
         except (OSError, RuntimeError, ValueError) as error:  # an unknown ~USER, or a string that is no valid path
             raise RunError(f"storage: cannot create the run folder {path} ({_why(error)}); choose a writable folder.") from error
         try:
@@ -261,6 +258,16 @@ class RunFolder:
     def tracking_id(self, run_id: str) -> None:
         with written_atomically(self.path / _TRACKING, durable=False) as temporary:
             temporary.write_text(run_id)
+
+
+def exists_already(path: Path) -> RunError:
+    """Return the error for the name of a new run that is taken."""
+    if not (path / _SETTINGS).is_file():
+        return RunError(f"name: {path} exists already, and is no run; choose another name.")
+    return RunError(
+        f"name: the run folder {path} exists already; choose another name, or continue the run with: "
+        f"archsearch resume {shlex.quote(str(path))}"
+    )
 
 
 def _drop_unfinished_line(file: BinaryIO) -> None:
