@@ -170,10 +170,10 @@ def autoscaling_limits() -> list[Node] | None:
     from ray._private.worker import global_worker
     from ray.experimental.internal_kv import _internal_kv_get
 
-    own = global_worker.node
+    own = cast(Any, global_worker).node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
-    configuration = cast(Any, state).get_cluster_config()
+    configuration: Any = state.get_cluster_config()
     if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
