@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from archsearch.errors import ConfigurationError
 
@@ -170,7 +170,7 @@ def autoscaling_limits() -> list[Node] | None:
     from ray._private.worker import global_worker
     from ray.experimental.internal_kv import _internal_kv_get
 
-    own = global_worker.node
+    own = cast(Any, global_worker).node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
     configuration: Any = state.get_cluster_config()

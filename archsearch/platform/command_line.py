@@ -120,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     resume = commands.add_parser(
         "resume",
         help="continue a run that was stopped",
-        description="Continue a run that was stopped, or give a finished one more candidates; no candidate in its ledger is evaluated "
-        "again. The run keeps the settings that are given here.",
+        description="Continue a run that was stopped, or give a finished one more candidates; no candidate in its ledger is "
+        "evaluated again. The run keeps the settings that are given here.",
     )
     resume.add_argument("run", help="folder of the run, such as runs/NAME")
     _add_changes(resume)

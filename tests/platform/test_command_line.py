@@ -53,7 +53,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected a whole number of at least 1; got 0"),
-        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not accept them"),
+        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution has no option 'population'"),
         (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),

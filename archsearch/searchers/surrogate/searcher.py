@@ -118,18 +118,16 @@ class SurrogateSearcher(ArchitectureSearcher):
         return {"initial": cls.first_stage(num_candidates), **options}
 
     def budget_warning(self, num_candidates: int) -> str:
-        """Return a sentence if the surrogate chooses fewer candidates than are drawn at random before it; else an empty string."""
+        """Return a sentence if the surrogate chooses fewer candidates than are drawn at random before it; else nothing."""
         chosen = num_candidates - self.initial
         if chosen >= self.initial:
             return ""
+        advice = f"Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
         if chosen <= 0:
-            return (
-                f"initial: all {num_candidates} candidates are drawn at random, because the first fit follows after {self.initial}; "
-                f"the surrogate chooses none. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
-            )
+            return f"initial: all {num_candidates} candidates are drawn at random; the surrogate chooses none. {advice}"
         return (
             f"initial: the first {self.initial} of {num_candidates} candidates are drawn at random; the surrogate chooses only "
-            f"{chosen}. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
+            f"{chosen}. {advice}"
         )
 
     # Methods for subclasses
