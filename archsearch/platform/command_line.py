@@ -176,6 +176,18 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
+    parser.add_argument(
+        "--start",
+        action="append",
+        metavar="ARCHITECTURE",
+        help="an architecture to evaluate first, a file of them, or the folder of a run for its 5 best (RUN#10: 10); repeatable",
+    )
+    parser.add_argument(
+        "--learn-from",
+        action="append",
+        metavar="RUN",
+        help="outcomes to learn from without paying: a run's folder, a table or a CSV file (FILE#COLUMN: its score); repeatable",
+    )
     parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves (default: 1)")
@@ -206,6 +218,7 @@ def _add_search_options(
 _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
+    *("start", "learn_from"),
 )
 
 
@@ -282,6 +295,8 @@ def _show(result: Any) -> int:
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
+    if result.summary.known_before:
+        print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
     print(f"Report:    {result.report}")
     print(f"Use it:    archsearch export {shlex.quote(str(result.folder))} --retrain DATASET")

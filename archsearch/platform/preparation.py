@@ -13,6 +13,8 @@ from archsearch.cluster import Ledger
 from archsearch.errors import ConfigurationError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.known_starts import start_texts
+from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.system_metrics import check_system_metrics
 from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goals_for
@@ -36,6 +38,7 @@ class Search:
     folder: RunFolder
     ledger: Ledger
     resumed: bool
+    learned: tuple[Learned, ...] = ()
 
 
 def prepare(
@@ -64,12 +67,20 @@ def prepare(
         check_system_metrics(configuration.tracking)
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
+    learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
+    if configuration.start:
+        configuration = replace(configuration, start=[str(each) for each in made.starts])
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
     configuration = replace(configuration, name=name, storage=str(Path(configuration.storage).expanduser().absolute()))
     folder = RunFolder.open(Path(configuration.storage) / name) if resume else RunFolder.create(configuration, name)
     folder.bind(configuration, fingerprint)
+    if resume:
+        learned = stored_learned(folder.path, space)
+    else:
+        write_learned(learned, folder.path)
+    learned = learn(made, evaluator, learned)
     ledger = Ledger(f"{configuration.storage}/{LEDGER}", space, fingerprint, seed=evaluator.seed)
-    return Search(configuration, space, made, evaluator, folder, ledger, resume)
+    return Search(configuration, space, made, evaluator, folder, ledger, resume, tuple(learned))
 
 
 def check_parts(space: object, searcher: object, evaluator: object) -> None:
@@ -115,6 +126,8 @@ def make_parts(
     goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
     goals.require_feasible(space, np.random.default_rng(configuration.seed))
     made = _make_searcher(searcher, space, evaluator, configuration, goals)
+    if configuration.start:
+        made.start_with([space.parse(text) for text in start_texts(configuration.start, space)])
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     return space, made, evaluator

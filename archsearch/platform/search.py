@@ -15,6 +15,7 @@ from archsearch.cluster.storage import check_storage
 from archsearch.errors import ConfigurationError, SearchStopped, check_kind
 from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import from_mapping, with_default_job
+from archsearch.platform.learned import texts_of
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
@@ -57,7 +58,8 @@ def run_search(
         storage: Folder that holds the runs and the ledger.
         resume: Whether to continue the run called `name`.
         progress: Whether to show a live line on standard error.
-        **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
+        **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -79,6 +81,7 @@ def run_search(
     given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
+    given |= {key: texts_of(key, settings[key]) for key in ("start", "learn_from") if settings.get(key) is not None}
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
@@ -107,6 +110,8 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     if stream is not None and isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    if stream is not None:
+        print(*_known_before(search), sep="\n", end="\n" if _known_before(search) else "", file=stream)
     costs: dict[str, float] = {}
     started = time.perf_counter()
     known = _take_history(search)
@@ -156,6 +161,13 @@ def _run(search: Search, stream: TextIO | None) -> SearchResult:
             f"continue with: archsearch resume {shlex.quote(str(search.folder.path))}"
         )
     return result
+
+
+def _known_before(search: Search) -> tuple[str, ...]:
+    """Return a sentence on each thing that the search knew before."""
+    starts = len(search.searcher.starts)
+    first = (f"Started with {starts:,} given architecture{'s' if starts > 1 else ''}, counted as candidates.",) if starts else ()
+    return (*first, *(each.sentence for each in search.learned))
 
 
 def _publish(result: SearchResult, tracker: Tracker | None, status: str, searcher: ArchitectureSearcher, course: Course) -> None:
@@ -238,6 +250,7 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
+        known_before=_known_before(search),
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()

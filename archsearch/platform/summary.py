@@ -41,6 +41,7 @@ class SearchSummary:
         groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
             `ArchitectureSearcher.groups`.
         exits: Accuracy at each exit of the best network, if it has several and the exits were scored.
+        known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
     """
 
     name: str
@@ -60,6 +61,7 @@ class SearchSummary:
     chance: float
     groups: Mapping[str, Sequence[float]] = field(default_factory=dict)
     exits: AnytimeCurve | None = None
+    known_before: Sequence[str] = ()
 
     @property
     def score_label(self) -> str:
