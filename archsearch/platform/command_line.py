@@ -268,6 +268,11 @@ def _submit(parsed: argparse.Namespace) -> int:
     from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
 
+    if settings.get("start"):
+        from archsearch.platform.known_starts import with_files_read
+        from archsearch.spaces import get
+
+        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)

@@ -33,6 +33,22 @@ def start_texts(given: Sequence[str], space: SearchSpace) -> list[str]:
     return [str(_parsed(text, origin, space)) for each in given for text, origin in _texts(each, space)]
 
 
+def with_files_read(given: Sequence[str], space: SearchSpace) -> list[str]:
+    """Return the same with the architectures of each file of this machine in its place, for a search on another machine.
+
+    Raises:
+        ConfigurationError: As for `start_texts`.
+    """
+    return [text for each in given for text in (start_texts([each], space) if _is_file(each) else [each])]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # the text of an architecture may be too long for the name of a file
+        return False
+
+
 def _texts(given: str, space: SearchSpace) -> Iterator[tuple[str, str]]:
     """Yield the texts of architectures, each with where it comes from."""
     name, mark, count = given.rpartition("#")

@@ -14,7 +14,7 @@ import pytest
 from archsearch import spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.known_starts import start_texts
+from archsearch.platform.known_starts import start_texts, with_files_read
 from archsearch.platform.run_folder import RunFolder
 
 SPACE = spaces.get("nasbench201")
@@ -70,6 +70,12 @@ def test_a_run_gives_its_best(make_run: MakeRun) -> None:
     assert start_texts([str(run)], SPACE) == CELLS[11:6:-1]
     assert start_texts([f"{run}#2", CELLS[0]], SPACE) == [CELLS[11], CELLS[10], CELLS[0]]
     assert len(start_texts([f"{run}#50"], SPACE)) == 12, "the failed one is none to start with"
+
+
+def test_files_are_read_before_a_search_is_sent_to_another_machine(tmp_path: Path) -> None:
+    (tmp_path / "cells.txt").write_text(f"{CELLS[0]}\n{CELLS[1]}\n")
+    given = [str(tmp_path / "cells.txt"), "/shared/runs/there", CELLS[2], "x" * 5000]
+    assert with_files_read(given, SPACE) == [CELLS[0], CELLS[1], *given[1:]]
 
 
 def test_what_names_no_architecture_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
