@@ -234,6 +234,18 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
+    parser.add_argument(
+        "--start",
+        action="append",
+        metavar="ARCHITECTURE",
+        help="an architecture to evaluate first, a file of them, or the folder of a run for its 5 best (RUN#10: 10); repeatable",
+    )
+    parser.add_argument(
+        "--learn-from",
+        action="append",
+        metavar="RUN",
+        help="outcomes to learn from without paying: a run's folder, a table or a CSV file (FILE#COLUMN: its score); repeatable",
+    )
     parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
     parser.add_argument(
@@ -273,6 +285,7 @@ _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "simulated_workers"),
     *("batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
+    *("start", "learn_from"),
 )
 
 
@@ -322,6 +335,11 @@ def _submit(parsed: argparse.Namespace) -> int:
     from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
 
+    if settings.get("start"):
+        from archsearch.platform.known_starts import with_files_read
+        from archsearch.spaces import get
+
+        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
@@ -350,6 +368,8 @@ def _show(result: Any) -> int:
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
+    if result.summary.known_before:
+        print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
     if text := result.ending.text(result.folder):
         print(text)

@@ -24,6 +24,7 @@ from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
+from archsearch.platform.learned import texts_of
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
@@ -73,7 +74,8 @@ def run_search(
         callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
-        **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
+        **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -97,6 +99,7 @@ def run_search(
     given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
+    given |= {key: texts_of(key, settings[key]) for key in ("start", "learn_from") if settings.get(key) is not None}
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
@@ -262,6 +265,13 @@ def _run_in_folder(
     return result
 
 
+def _known_before(search: Search) -> tuple[str, ...]:
+    """Return a sentence on each thing that the search knew before."""
+    starts = len(search.searcher.starts)
+    first = (f"Started with {starts:,} given architecture{'s' if starts > 1 else ''}, counted as candidates.",) if starts else ()
+    return (*first, *(each.sentence for each in search.learned))
+
+
 def _check_budget(search: Search, before: Sequence[Observation], changes: Mapping[str, Any]) -> None:
     """Raise ConfigurationError if a resumed run is to have fewer candidates than it has evaluated."""
     if "num_candidates" in changes and search.configuration.num_candidates < len(before):
@@ -287,6 +297,8 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
         return
     if isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    for sentence in _known_before(search):
+        print(sentence, file=stream)
     if search.resumed or not search.configuration.reuse or not known:
         return
     name = search.configuration.searcher
@@ -404,6 +416,7 @@ def _result(
         settings={**configuration.as_dict(), "workers": search.searcher.workers},
         costs=costs,
         remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
+        known_before=_known_before(search),
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()

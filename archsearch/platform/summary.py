@@ -46,6 +46,7 @@ class SearchSummary:
         facts: What is to be known about the images and the training, one sentence each.
         cautions: Warnings about them.
         remark: A warning about the scores, such as that none beats guessing; an empty string if there is none.
+        known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
     """
 
     name: str
@@ -69,6 +70,7 @@ class SearchSummary:
     facts: Sequence[str] = ()
     cautions: Sequence[str] = ()
     remark: str = ""
+    known_before: Sequence[str] = ()
 
     @property
     def score_label(self) -> str:

@@ -39,11 +39,17 @@ class UniqueCandidates:
 
     keys: set[str]
     """Keys of the structures that were returned."""
+    known: set[str]
+    """Keys of structures that are not to be returned because their outcomes are known from elsewhere."""
 
     def __init__(self, space: SearchSpace, patience: Patience) -> None:
         self.space, self.patience = space, patience
-        self.keys = set()
+        self.keys, self.known = set(), set()
         self._excess: dict[str, float] = {}
+
+    def is_taken(self, key: str) -> bool:
+        """Return whether a structure was returned, or is known."""
+        return key in self.keys or key in self.known
 
     def draw(
         self,
@@ -71,7 +77,7 @@ class UniqueCandidates:
             duplicates += not drawn
             for architecture in drawn[:wanted]:
                 key = self.space.key(architecture)
-                if key in self.keys:
+                if self.is_taken(key):
                     duplicates += 1
                 elif (excess := self._excess_of(architecture, goals)) > 0.0:
                     infeasible += 1
@@ -99,7 +105,7 @@ class UniqueCandidates:
         while misses < _LAST_RESORT:
             architecture = self.space.sample(rng)
             key = self.space.key(architecture)
-            if key in self.keys or key in seen or self._excess_of(architecture, goals) > 0.0:
+            if self.is_taken(key) or key in seen or self._excess_of(architecture, goals) > 0.0:
                 misses += 1
                 continue
             seen.add(key)

@@ -346,3 +346,56 @@ def test_scores_and_metrics_that_are_no_numbers_fail_their_candidates(tmp_path: 
             assert math.isnan(row["score"])
     assert {row["error"] is None for row in rows} == {True, False}
     assert len(result.top(100)) == sum(row["error"] is None for row in rows)
+
+
+# What is known before
+
+
+@pytest.fixture(scope="module")
+def earlier(storage: Path, table: Path) -> SearchResult:
+    return run_search(
+        "nasbench201", "random", f"table:{table}#valid_accuracy", num_candidates=30, seed=5, name="earlier", storage=storage,
+        tracking="off", progress=False, report=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+def test_known_good_starts_are_evaluated_first_and_counted(
+    searcher: str, deterministic: bool, earlier: SearchResult, table: Path, tmp_path: Path
+) -> None:
+    starts = [found.architecture for found in earlier.top(3)]
+    result = run_search(
+        "nasbench201", searcher, f"table:{table}#valid_accuracy", num_candidates=12, storage=tmp_path, tracking="off",
+        progress=False, report=False, start=[*starts, starts[0]], deterministic=deterministic, name="started",
+    )  # fmt: skip
+    assert result.evaluations["architecture"].to_pylist()[:3] == [str(each) for each in starts]
+    assert len(result.evaluations) == 12
+    assert result.best.score >= earlier.best.score
+    assert result.summary.known_before == ("Started with 3 given architectures, counted as candidates.",)
+    again = resume_search(result.folder, progress=False)
+    assert again.evaluations["architecture"].to_pylist() == result.evaluations["architecture"].to_pylist()
+
+
+@pytest.mark.slow
+def test_outcomes_of_an_earlier_run_are_learned_and_not_paid(earlier: SearchResult, table: Path, tmp_path: Path) -> None:
+    result = run_search(
+        "nasbench201", "evolution", f"table:{table}#valid_accuracy", num_candidates=10, storage=tmp_path, tracking="off",
+        progress=False, start=f"{earlier.folder}#2", learn_from=earlier, name="learned",
+    )  # fmt: skip
+    texts = result.evaluations["architecture"].to_pylist()
+    assert texts[:2] == [str(found) for found in earlier.top(2)]
+    keys = set(result.evaluations["key"].to_pylist()[2:])
+    assert not keys & set(earlier.evaluations["key"].to_pylist()), "what is known is not proposed"
+    sentence = f"Learned from 28 of the 30 outcomes of {earlier.folder}; they are no candidates."
+    assert result.summary.known_before == ("Started with 2 given architectures, counted as candidates.", sentence)
+    assert sentence in result.report.read_text()
+    space, known = spaces.get("nasbench201"), {str(found) for found in earlier.top(30)}
+    for text in texts[2:]:
+        genes = space.genotype(space.parse(text))
+        others = [space.genotype(space.parse(other)) for other in (*known, *texts) if other != text]
+        assert min(sum(a != b for a, b in zip(genes, other, strict=True)) for other in others) <= 2, "it is a mutation"
+    again = resume_search(result.folder, progress=False)
+    assert again.evaluations["architecture"].to_pylist() == texts
+    assert again.summary.known_before[1] == sentence
