@@ -44,7 +44,7 @@ def test_no_option_can_be_set_without_an_effect(name: str) -> None:
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_what_is_set_on_a_searcher_counts_or_is_refused(name: str) -> None:
     searcher = SEARCHERS[name]()
-    for option in ("batch_size", "seed", "space", "deterministic", "lag", "goals", "batchsize", "patience", "finished"):
+    for option in ("batch_size", "seed", "space", "deterministic", "lag", "goals", "batchsize", "finished", "propose"):
         with pytest.raises(AttributeError):
             setattr(searcher, option, 1)
     searcher.num_candidates = 2

@@ -398,6 +398,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def _draw(self, number: int) -> _Batch:
         remaining = math.inf if self.num_candidates is None else self.num_candidates - self.num_proposed
         size = self.sizer.next(int(min(remaining, self.largest_batch, self.room())), self.workers)
+        self._unique.patience = self.patience  # whatever has been set since
         candidates = self._unique.draw(size, np.random.default_rng([self.seed, number]), self.goals, self.propose, self.reject)
         self.exhausted = self.exhausted or len(candidates) < size
         return _Batch(number, candidates, self._from_ledger(candidates))
