@@ -227,7 +227,11 @@ def cells(path: Path, heading: str) -> dict[str, list[str]]:
     """Return the cells of the first table below a heading, by the name in its first column."""
     text = path.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
-    return {row[0]: row[1:] for row in rows if row[0].startswith("`")}
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row[0].startswith("`"):
+            found.setdefault(row[0], row[1:])
+    return found
 
 
 def test_the_pages_have_the_same_figures_of_searchers() -> None:
