@@ -221,3 +221,45 @@ def test_a_script_prints_published_figures_beside_ours(
     assert "| 78 | gates, hinge | paper | 0.7401 | .765 ± .027 |  | 0.750 +- 0.000" in capsys.readouterr().out
     run("benchmarks.gates.topk", monkeypatch, out)
     assert "| 78 | gates, hinge, `paper` | 1, 1 | 2 | 3 (3 to 3) | 2 (2 to 2) |" in capsys.readouterr().out
+
+
+def cells(path: Path, heading: str) -> dict[str, list[str]]:
+    """Return the cells of the first table below a heading, by the name in its first column."""
+    text = path.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row[0].startswith("`"):
+            found.setdefault(row[0], row[1:])
+    return found
+
+
+def test_the_pages_have_the_same_figures_of_searchers() -> None:
+    """README, docs/which-searcher.md and RESULTS.md agree on the evaluations that searchers need."""
+    results = {name: (row[0], row[2]) for name, row in cells(ROOT / "benchmarks/RESULTS.md", "Searchers side by side").items()}
+    page = {name: tuple(row[:2]) for name, row in cells(ROOT / "docs/which-searcher.md", "What they found").items()}
+    readme = {name: tuple(row[1:3]) for name, row in cells(ROOT / "README.md", "Searchers and what they found").items()}
+    assert results == page
+    assert {"gates", "ngae", "optuna", "evolution", "random"} <= {name.strip("`") for name in readme}
+    assert {name: row for name, row in readme.items() if any(row)} == {name: results[name] for name in readme if name != "`ghn`"}
+
+
+@pytest.mark.parametrize(
+    ("bench", "searcher", "method", "column", "rank", "most"),
+    [
+        ("nasbench201", "optuna", "optuna", 0, "1", 100),
+        ("nasbench201", "evolution", "evolution 20/10", 0, "1", 100),
+        ("nasbench101", "optuna", "optuna", 2, "3", 150),
+        ("nasbench101", "random", "random", 2, "3", 150),
+    ],
+)
+def test_figures_are_those_of_the_rows(
+    frame: ModuleType, bench: str, searcher: str, method: str, column: int, rank: str, most: int
+) -> None:
+    row = cells(ROOT / "benchmarks/RESULTS.md", "Searchers side by side")[f"`{searcher}`"]
+    seeds = int(row[column + 1])
+    rows = frame.Rows(ROOT / "benchmarks/results/gates_search.jsonl").select(bench=bench, method=method)
+    found = [each["found"][rank] or float("inf") for each in rows if each["seed"] < seeds]
+    assert len(found) == seeds
+    median = frame.quartiles(found, most=most).split(" (")[0]
+    assert median == row[column].replace("more than", ">")

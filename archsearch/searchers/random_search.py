@@ -41,6 +41,7 @@ class RandomSearch(ArchitectureSearcher):
         return False
 
     def draw(self, size: int, rng: np.random.Generator) -> list[Architecture]:
+        self._sequence.patience = self.patience
         candidates: list[Architecture] = []
         while len(candidates) < size:
             own = np.random.default_rng([self.seed, len(self._sequence.keys)])

@@ -504,6 +504,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         size = self.sizer.next(int(min(remaining, self.largest_batch, self.room())), self.workers)
         candidates = self._next_starts(size)
         if not candidates:
+            self._unique.patience = self.patience  # whatever has been set since
             candidates = self.draw(size, np.random.default_rng([self.seed, number]))
             self.exhausted = self.exhausted or len(candidates) < size
         return _Batch(number, candidates, self._from_ledger(candidates))

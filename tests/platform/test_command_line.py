@@ -126,3 +126,18 @@ def test_ui_without_a_store_says_what_to_do(
     Path("mlflow.db").touch()  # as an earlier version left it
     assert main(["ui"]) == 2
     assert "is shown by --tracking sqlite:///mlflow.db" in capsys.readouterr().err
+
+
+def test_compare_declares_its_simulated_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_ray: None) -> None:
+    """From the command line and from a file."""
+    file = tmp_path / "search.yaml"
+    file.write_text("evaluator: table:digits201\nsimulated_workers: 2\ntracking: 'off'\nnum_candidates: 12\n")
+    given = ["compare", str(file), "--searchers", "random", "--seeds", "1", "--quiet", "--storage", str(tmp_path)]
+    assert main(given) == 0
+    assert (
+        "2 simulated workers: each searcher was told the score of a proposal after 1 further proposal." in capsys.readouterr().out
+    )
+    assert main([*given, "--simulated-workers", "5"]) == 0
+    assert "5 simulated workers: each searcher was told the score of a proposal after 4 further" in capsys.readouterr().out
+    assert main([*given, "--workers", "2"]) == 2
+    assert "workers: with a table, workers are simulated; got workers=2" in capsys.readouterr().err
