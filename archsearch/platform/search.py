@@ -163,6 +163,8 @@ def _run(search: Search, stream: TextIO | None, callbacks: Sequence[tune.Callbac
     finally:
         searcher.close()
         told.end()
+        if searcher.goals.latency is not None:
+            searcher.goals.latency.close()
         progress.show(last=True)
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None)
@@ -230,6 +232,11 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
     searcher.workers = workers
     progress.begin()
     started = time.perf_counter()
+    meter = searcher.goals.latency
+    if meter is not None:
+        meter.open(search.ledger.root, resources.cpus, resources.gpus)
+        for row in searcher.history:  # of before a stop; they are in the ledger of latencies
+            meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(reserved)
     if not searcher.complete and searcher.prepare():
@@ -259,10 +266,17 @@ def _result(search: Search, known: Mapping[str, Evaluation], costs: dict[str, fl
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
+    settings: dict[str, Any] = {**configuration.as_dict(), "workers": search.searcher.workers}
+    if (meter := search.searcher.goals.latency) is not None:
+        recorded = {
+            key: replace(each, metrics={**each.metrics, **meter.known.get(str(each.architecture), {})})
+            for key, each in recorded.items()
+        }
+        settings["latency"] = meter.facts
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
-        settings={**configuration.as_dict(), "workers": search.searcher.workers},
+        settings=settings,
         costs=costs,
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
