@@ -35,6 +35,7 @@ CROSS_CUTTING = {
     "platform/test_determinism.py",
     "platform/test_full_disk.py",
     "platform/test_fuzz_configuration.py",
+    "platform/test_latency_constraint.py",
     "platform/test_memory_limit.py",
     "platform/test_secrets.py",
     "platform/test_stops.py",

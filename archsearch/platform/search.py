@@ -249,6 +249,8 @@ def _run_in_folder(
     finally:
         searcher.close()
         told.end()
+        if searcher.goals.latency is not None:
+            searcher.goals.latency.close()
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
         assert result.ending is not None
@@ -368,6 +370,11 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
         progress.say(f"Waiting until the cluster has added room for {allocation.lacking}.")
     progress.begin()
     started = time.perf_counter()
+    meter = searcher.goals.latency
+    if meter is not None:
+        meter.open(search.ledger.root, resources.cpus, resources.gpus)
+        for row in searcher.history:  # of before a stop; they are in the ledger of latencies
+            meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
     if configuration.simulated_workers is not None:
@@ -410,10 +417,17 @@ def _result(
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
+    settings: dict[str, Any] = {**configuration.as_dict(), "workers": search.searcher.workers}
+    if (meter := search.searcher.goals.latency) is not None:
+        recorded = {
+            key: replace(each, metrics={**each.metrics, **meter.known.get(str(each.architecture), {})})
+            for key, each in recorded.items()
+        }
+        settings["latency"] = meter.facts
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
-        settings={**configuration.as_dict(), "workers": search.searcher.workers},
+        settings=settings,
         costs=costs,
         remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
         known_before=_known_before(search),

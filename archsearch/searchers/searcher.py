@@ -382,7 +382,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
-        goals = replace(self.goals, costs=None)
+        goals = replace(self.goals, costs=None, latency=None)
         return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals}
 
     # State as plain data
