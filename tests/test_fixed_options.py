@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from archsearch.searchers.optuna_tpe import tpe
 
 from archsearch import searchers, spaces
 from archsearch.cluster.pool.model_pool import ModelPool
@@ -18,6 +17,7 @@ from archsearch.evaluators.training.recipe import Recipe
 from archsearch.fixed_options import FixedOptions
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.searchers import RandomSearch
+from archsearch.searchers.optuna_searcher import tpe
 
 SPACE = spaces.get("nasbench201")
 SEARCHERS: dict[str, Callable[[], Any]] = {

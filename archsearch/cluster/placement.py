@@ -178,7 +178,8 @@ def autoscaling_limits() -> list[Node] | None:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
     deadline = time.monotonic() + _MONITOR_SECONDS
-    while (status := _internal_kv_get("__autoscaling_status")) is None and time.monotonic() < deadline:
+    ask: Any = _internal_kv_get  # it returns None where there is no such key
+    while (status := ask("__autoscaling_status")) is None and time.monotonic() < deadline:
         time.sleep(0.5)
     if status is None:
         return None

@@ -17,8 +17,8 @@ from archsearch.cluster.latency_meter import LatencyMeter
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
-from archsearch.evaluators.evaluator import LATENCY, Evaluator
-from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE, LATENCY
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
