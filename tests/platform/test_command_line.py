@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from archsearch.platform.command_line import main
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "archsearch", *arguments], cwd=folder, capture_output=True, text=True, timeout=200, check=False
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}  # MLflow sets it
+    command = [sys.executable, "-m", "archsearch", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False, env=environment)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
