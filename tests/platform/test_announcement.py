@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from archsearch import spaces
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
+from archsearch.platform import run_search
 from archsearch.platform.announcement import Announcement
+from archsearch.platform.configuration import SearchConfiguration
 
 SPACE = spaces.get("nasbench201")
 CELL = SPACE.from_genotype([3, 0, 1, 0, 0, 1])
@@ -74,3 +80,43 @@ def test_a_line_that_is_drawn_is_ended_first(monkeypatch: pytest.MonkeyPatch) ->
     progress.say("Warning: guesses.")
     progress.say("")
     assert stream.getvalue().endswith("\r\x1b[KWarning: guesses.\n")
+
+
+@pytest.mark.slow
+def test_a_search_of_skewed_folders_says_what_it_has_and_that_nothing_beats_guessing(
+    shared_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """200 images of one class, 6 of the other, all noise: every candidate always answers OK."""
+    rng = np.random.default_rng(0)
+    for name, count in (("OK", 200), ("NG", 6)):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "parts" / name / f"{number}.png")
+    result = run_search(
+        "nasbench201",
+        "random",
+        f"train:imagefolder:{tmp_path / 'parts'}?size=8",
+        num_candidates=3,
+        storage=tmp_path / "runs",
+        tracking="off",
+        report=False,
+        evaluator_options={"epochs": 1, "learning_rate": 1e-4, "scale": {"channels": 2, "cells_per_stage": 1}},
+    )
+    said = " ".join(capsys.readouterr().err.split())
+    assert "164 for training, 21 for validation, 21 for testing; 2 classes; 3 x 8 x 8" in said
+    assert "1 epochs of 10 steps with 16 images each" in said
+    assert "always answering OK scores 95.24 %" in said
+    assert said.count("Warning: All 3 trainings score") == 1
+    assert "the objective balanced_accuracy" in said
+    assert result.summary.chance == pytest.approx(20 / 21)
+    assert result.summary.score_images == 21.0
+    assert result.summary.remark.startswith("All 3 trainings")
+
+
+def test_balanced_accuracy_among_the_objectives_is_an_option_of_the_training(make_summary: Any) -> None:
+    named = SearchConfiguration(objectives=["balanced_accuracy", "-macs"], evaluator_options={"epochs": 3})
+    assert named.score_options == {"objective": "balanced_accuracy", "epochs": 3}
+    settings = {"objectives": ["balanced_accuracy", "accuracy", "-macs"]}
+    summary = make_summary([0.5], score_name="valid_balanced_accuracy", settings=settings)
+    assert [str(each) for each in summary.objectives] == ["score", "valid_accuracy", "-macs"]
+    assert summary.score_label == "validation balanced accuracy (%)"
