@@ -94,9 +94,9 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
 def _check(configuration: SearchConfiguration) -> None:
     """Raise the errors that the job would raise on the cluster."""
     get_searcher(configuration.searcher)
-    # A table or a dataset may be where only the cluster can read it.
+    # A table, a dataset or a run to start from may be where only the cluster can read it.
     with suppress(TableError, DatasetError):
-        make_parts(configuration, configuration.space, configuration.searcher, configuration.evaluator)
+        make_parts(replace(configuration, start=[]), configuration.space, configuration.searcher, configuration.evaluator)
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:
