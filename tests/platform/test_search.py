@@ -310,37 +310,16 @@ def test_goals_that_cannot_be_met_stop_before_anything_is_made(storage: Path, ta
 
 
 def candidates(searcher: str, storage: Path, name: str, seed: int = 0, **settings: Any) -> SearchResult:
-    return run_search(
-        "nasbench201",
-        searcher,
-        "table:digits201",
-        30,
-        seed,
-        name,
-        storage,
-        tracking="off",
-        report=False,
-        progress=False,
-        **settings,
-    )
+    quiet = {"tracking": "off", "report": False, "progress": False}
+    return run_search("nasbench201", searcher, "table:digits201", 30, seed, name, storage, **{**quiet, **settings})
 
 
 @pytest.mark.parametrize(("searcher", "deterministic"), [("random", False), ("evolution", True), ("optuna", True)])
 def test_what_the_ledger_holds_changes_no_candidate(searcher: str, deterministic: bool, tmp_path: Path) -> None:
     first = candidates(searcher, tmp_path / "empty", "first", deterministic=deterministic)
     again = candidates(searcher, tmp_path / "empty", "again", deterministic=deterministic)
-    run_search(
-        "nasbench201",
-        "random",
-        "table:digits201",
-        400,
-        9,
-        "other",
-        tmp_path / "full",
-        tracking="off",
-        report=False,
-        progress=False,
-    )
+    quiet: dict[str, Any] = {"tracking": "off", "report": False, "progress": False}
+    run_search("nasbench201", "random", "table:digits201", 400, 9, "other", tmp_path / "full", **quiet)
     full = candidates(searcher, tmp_path / "full", "full", deterministic=deterministic)
     assert any(full.evaluations["reused"].to_pylist())
     assert not all(full.evaluations["reused"].to_pylist())
@@ -416,7 +395,7 @@ def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
         "b",
         "--quiet",
     ]
-    assert main([*slow, "--train", "epochs=2000", "--time-budget", "1"]) == 1
+    assert main([*slow, "--quiet", "--train", "epochs=2000", "--time-budget", "1"]) == 1
     said = capsys.readouterr().out
     assert "The time budget of 1 s ended the search after" in said
     assert "0 of 3 candidates are evaluated" in said
