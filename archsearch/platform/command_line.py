@@ -289,6 +289,18 @@ _OPTIONS = (
 )
 
 
+# Options of `archsearch resume` by the settings that they change.
+_RESUMED = {
+    "num_candidates": "--candidates",
+    "time_budget": "--time-budget",
+    "workers": "--workers",
+    "cpus_per_worker": "--cpus-per-worker",
+    "gpus_per_worker": "--gpus-per-worker",
+    "tracking": "--tracking",
+    "study": "--study",
+}
+
+
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of the file, overridden by those of the command line."""
     from archsearch.platform.configuration import from_mapping, parse_constraints, parse_options, read_yaml
@@ -343,9 +355,14 @@ def _submit(parsed: argparse.Namespace) -> int:
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
-    if others := sorted(set(settings) - {"address"}):
-        raise ConfigurationError(f"resume: a run keeps the settings with which it was started; leave out {', '.join(others)}.")
-    return submit_resume(parsed.resume, address, **how)
+    changes = {name: value for name, value in settings.items() if name != "address"}
+    if others := sorted(changes.keys() - _RESUMED.keys()):
+        raise ConfigurationError(
+            f"resume: a run keeps the settings with which it was started, except {', '.join(_RESUMED)}; leave out "
+            f"{', '.join(others)}."
+        )
+    options = [part for name, value in changes.items() for part in (_RESUMED[name], str(value))]
+    return submit_resume(parsed.resume, address, options=options, **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def test_processes_that_are_spread_may_leave_no_room() -> None:
         (
             [(1, 0.7), (1, 0.7)],
             [(8, 1)],
-            "cpus_per_worker, gpus_per_worker: 2 times a trial .1 CPU and 0.7 GPUs. do not fit at once",
+            "cpus_per_worker, gpus_per_worker: 2 times a trial .* do not fit at once",
         ),
         ([(1, 1.5)], [(8, 4)], "gpus_per_worker: expected a fraction up to 1 or a whole number"),
     ],
@@ -76,9 +76,7 @@ def test_a_cluster_that_grows_is_waited_for_unless_no_kind_of_node_would_do(monk
     assert require_room([trial], here) == "a trial (1 CPU and 1 GPU)"
     monkeypatch.setattr(placement, "autoscaling_limits", lambda: [Node.of("gpu-worker", 4, 1)])
     assert require_room([trial], here) == "a trial (1 CPU and 1 GPU)"
-    with pytest.raises(
-        ConfigurationError, match="of the kinds of nodes that the cluster can add none has room for a trial .gpu-worker: 4 CPUs"
-    ):
+    with pytest.raises(ConfigurationError, match="that the cluster can add none has room for a trial .gpu-worker: 4 CPUs"):
         monkeypatch.setattr(placement, "autoscaling_limits", lambda: [Node.of("gpu-worker", 4, 0)])
         require_room([trial], here)
 

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+import yaml
 from mlflow import MlflowClient
 
 from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, resume_search, run_search
+from archsearch.platform.command_line import main
+from archsearch.platform.comparison.running import compare
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
@@ -399,3 +403,99 @@ def test_outcomes_of_an_earlier_run_are_learned_and_not_paid(earlier: SearchResu
     again = resume_search(result.folder, progress=False)
     assert again.evaluations["architecture"].to_pylist() == texts
     assert again.summary.known_before[1] == sentence
+
+
+def candidates(searcher: str, storage: Path, name: str, seed: int = 0, **settings: Any) -> SearchResult:
+    quiet = {"tracking": "off", "report": False, "progress": False}
+    return run_search("nasbench201", searcher, "table:digits201", 30, seed, name, storage, **{**quiet, **settings})
+
+
+@pytest.mark.parametrize(("searcher", "deterministic"), [("random", False), ("evolution", True), ("optuna", True)])
+def test_what_the_ledger_holds_changes_no_candidate(searcher: str, deterministic: bool, tmp_path: Path) -> None:
+    first = candidates(searcher, tmp_path / "empty", "first", deterministic=deterministic)
+    again = candidates(searcher, tmp_path / "empty", "again", deterministic=deterministic)
+    quiet: dict[str, Any] = {"tracking": "off", "report": False, "progress": False}
+    run_search("nasbench201", "random", "table:digits201", 400, 9, "other", tmp_path / "full", **quiet)
+    full = candidates(searcher, tmp_path / "full", "full", deterministic=deterministic)
+    assert any(full.evaluations["reused"].to_pylist())
+    assert not all(full.evaluations["reused"].to_pylist())
+    expected = set(first.evaluations["key"].to_pylist())
+    assert set(again.evaluations["key"].to_pylist()) == set(full.evaluations["key"].to_pylist()) == expected
+
+
+def test_a_finished_run_gets_more_candidates_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    run = candidates("gp", tmp_path, "run").folder
+    more = resume_search(run, progress=False, num_candidates=42)
+    assert (len(more.evaluations), more.ending and more.ending.reason) == (42, "complete")
+    settings = yaml.safe_load((run / "run.yaml").read_text())
+    assert settings["num_candidates"] == 42
+    assert settings["searcher_options"] == {"initial": 10}  # the first stage stays what it was
+    written = (run / "report" / "report.html").stat().st_mtime_ns
+    idle = resume_search(run, progress=False)
+    assert idle.ending is not None
+    assert idle.ending.idle
+    assert len(idle.evaluations) == 42
+    assert (run / "report" / "report.html").stat().st_mtime_ns == written
+    with pytest.raises(ConfigurationError, match="num_candidates: the run run has 42 candidates already; got 12"):
+        resume_search(run, progress=False, num_candidates=12)
+    with pytest.raises(ConfigurationError, match="seed: decides what the run searches, so it cannot change"):
+        resume_search(run, progress=False, seed=4)
+    with pytest.raises(ConfigurationError, match="a run has no option 'candidates'. Did you mean 'num_candidates'"):
+        resume_search(run, progress=False, candidates=4)
+
+
+def test_random_search_of_more_candidates_is_that_of_a_longer_run(tmp_path: Path) -> None:
+    short = candidates("random", tmp_path / "a", "run", batch_size=7)
+    longer = resume_search(short.folder, progress=False, num_candidates=50)
+    whole = run_search(
+        "nasbench201", "random", "table:digits201", 50, 0, "run", tmp_path / "b", tracking="off", report=False, progress=False
+    )
+    assert set(longer.evaluations["key"].to_pylist()) == set(whole.evaluations["key"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gpus_per_worker": 1.0}, "gpus_per_worker: a trial asks for 1 CPU and 1 GPU, but the only node"),
+        ({"cpus_per_worker": 4096.0}, "cpus_per_worker: a trial asks for 4096 CPUs"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+def test_a_request_that_can_never_be_met_leaves_no_folder(settings: dict[str, float], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        candidates("random", tmp_path, "run", **settings)
+    assert not (tmp_path / "run").exists()
+    finished = candidates("random", tmp_path, "run")  # the same name is free
+    with pytest.raises(ConfigurationError, match=message):
+        resume_search(finished.folder, progress=False, num_candidates=40, **settings)
+    assert (finished.folder / "run.yaml").is_file()
+    with pytest.raises(ConfigurationError, match=message):
+        compare(["random"], 1, "study", evaluator="table:digits201", storage=str(tmp_path), tracking="off", **settings)
+
+
+def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    slow = [
+        "run",
+        "--dataset",
+        "digits",
+        "--searcher",
+        "random",
+        "--candidates",
+        "3",
+        "--tracking",
+        "off",
+        "--name",
+        "b",
+        "--quiet",
+    ]
+    assert main([*slow, "--quiet", "--train", "epochs=2000", "--time-budget", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "The time budget of 1 s ended the search after" in said
+    assert "0 of 3 candidates are evaluated" in said
+    assert f"archsearch resume {tmp_path}/runs/b --time-budget none" in said
+    found = resume_search(tmp_path / "runs" / "b", progress=False, time_budget=1.0)
+    with pytest.raises(RunError, match="best: b has none. The time budget of 1 s ended the search"):
+        found.best  # noqa: B018

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,12 +71,21 @@ def submit_search(
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)
 
 
-def submit_resume(run: str, address: str, *, wait: bool = True, python: str | None = None, stream: TextIO | None = None) -> int:
+def submit_resume(
+    run: str,
+    address: str,
+    *,
+    options: Sequence[str] = (),
+    wait: bool = True,
+    python: str | None = None,
+    stream: TextIO | None = None,
+) -> int:
     """Resume a run as a job of a cluster and return its exit code.
 
     Args:
         run: Folder of the run, as the cluster's head sees it.
         address: Address of the job server, such as `http://HEAD:8265`.
+        options: Options of `archsearch resume`, such as `["--candidates", "80"]`.
         wait: As for `submit_search`.
         python: As for `submit_search`.
         stream: As for `submit_search`.
@@ -88,7 +98,7 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
     name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
-    return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
+    return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), {}), name, wait, python, stream)
 
 
 def _check(configuration: SearchConfiguration) -> None:

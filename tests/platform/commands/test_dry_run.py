@@ -120,7 +120,5 @@ def test_what_cannot_work_is_said_before_it_costs(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
 def test_gpus_that_are_not_there_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(
-        ConfigurationError, match=r"gpus_per_worker: a trial asks for 1 CPU and 0.5 GPUs, but .* has 2 CPUs and 0 GPUs"
-    ):
+    with pytest.raises(ConfigurationError, match=r"gpus_per_worker: a trial asks for .* 0.5 GPUs, but .* 0 GPUs"):
         dry_run(SearchConfiguration(evaluator="table:digits201", tracking="off", gpus_per_worker=0.5), seconds=0.01)

@@ -58,7 +58,7 @@ def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path,
         ({"workers": 0}, "workers: expected a whole number of at least 1; got 0"),
         (
             {"workers": 3},
-            "cpus_per_worker: 3 times a worker of the training .1 CPU. do not fit at once on this cluster of one node",
+            "cpus_per_worker: 3 times a worker of the training .1 CPU. do not fit at once",
         ),
         ({"workers": 2, "device": "cuda"}, "device: a worker of the training asks for 1 CPU and 1 GPU, but the only node"),
         ({"workers": 2, "checkpoint": None}, "checkpoint: expected a file in a folder that all 2 workers share; got None"),
