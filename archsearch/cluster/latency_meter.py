@@ -15,8 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.errors import ConfigurationError, message_in_one_line
-from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.evaluator import LATENCY
+from archsearch.evaluators.evaluation import LATENCY, Evaluation
 from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:

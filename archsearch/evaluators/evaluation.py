@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from archsearch.spaces import Architecture
 
+LATENCY = "latency_ms"
+"""A cost: median milliseconds of a forward pass of a batch, with quartiles `latency_ms_low` and `latency_ms_high`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:

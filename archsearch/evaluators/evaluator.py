@@ -15,9 +15,6 @@ from archsearch.spaces import Architecture, SearchSpace
 if TYPE_CHECKING:
     from archsearch.evaluators.latency_cost import LatencyConditions  # it loads torch
 
-LATENCY = "latency_ms"
-"""A cost: median milliseconds of a forward pass of a batch, with quartiles `latency_ms_low` and `latency_ms_high`."""
-
 
 class Evaluator(ABC):
     """Scores architectures of one space.

@@ -14,7 +14,7 @@ import torch
 
 from archsearch.errors import ConfigurationError, check_whole_number, message_in_one_line, wrong_kind
 from archsearch.evaluators.devices import device_named
-from archsearch.evaluators.evaluator import LATENCY
+from archsearch.evaluators.evaluation import LATENCY
 from archsearch.evaluators.latency import measured_latency
 from archsearch.named_object import named_object
 from archsearch.spaces import Architecture, SearchSpace

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from archsearch.cluster.latency_meter import LatencyMeter
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
-from archsearch.evaluators.evaluation import Evaluation, is_report_only
-from archsearch.evaluators.evaluator import LATENCY, Evaluator
+from archsearch.evaluators.evaluation import LATENCY, Evaluation, is_report_only
+from archsearch.evaluators.evaluator import Evaluator
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
