@@ -277,5 +277,6 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         reason = message_in_one_line(error)
         raise ConfigurationError(
-            f"{name}: expected numbers, strings, lists and mappings; got another type ({reason})."
+            f"{name}: expected numbers, strings, lists and mappings; got another type ({reason}). "
+            "Give objects to the constructor of the searcher or evaluator, and that to run_search."
         ) from error
