@@ -152,7 +152,7 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
     tracking = check_tracking(configuration.tracking, configuration.storage) if configuration.tracking != "off" else "off"
     state, fine = storage_state(configuration.storage)
     if not fine:
-        raise ConfigurationError(f"storage: {state.rstrip('.')}; or choose a writable folder.")
+        raise ConfigurationError(f"storage: {state.rstrip('.')}; choose a writable folder.")
     with tempfile.TemporaryDirectory() as folder:
         search = prepare(
             replace(configuration, storage=folder),
