@@ -159,7 +159,7 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         raise exists_already(StoragePlace.of(configuration.storage).child(configuration.name))
     state, fine = storage_state(configuration.storage)
     if not fine:
-        raise ConfigurationError(f"storage: {state.rstrip('.')}; or choose a writable folder.")
+        raise ConfigurationError(f"storage: {state.rstrip('.')}; choose a writable folder.")
     with tempfile.TemporaryDirectory() as folder:
         search = prepare(
             replace(configuration, storage=folder),
