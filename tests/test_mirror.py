@@ -23,6 +23,7 @@ COVERED_ELSEWHERE = {
 # Test files of a property of many modules, or of the repository.
 CROSS_CUTTING = {
     "cluster/test_fuzz_ledger.py",
+    "test_advice.py",
     "cluster/test_kills.py",
     "compatibility/test_states.py",
     "compatibility/test_written_before.py",

@@ -173,7 +173,8 @@ def autoscaling_limits() -> list[Node] | None:
     own = cast(Any, global_worker).node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
-    configuration: Any = state.get_cluster_config()
+    get_configuration: Any = state.get_cluster_config  # Ray's annotations say less than it returns
+    configuration = get_configuration()
     if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
