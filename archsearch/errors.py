@@ -81,7 +81,8 @@ def unknown_option(owner: str, given: str, known: Iterable[str]) -> str:
     names = list(known)
     if not names:
         return f"{owner} has no options; got {given!r}. Leave it out."
-    return f"{owner} has no option {given!r}.{did_you_mean(given, names, cutoff=0.6)} Options: {', '.join(nearest_first(given, names))}."
+    listing = ", ".join(nearest_first(given, names))
+    return f"{owner} has no option {given!r}.{did_you_mean(given, names, cutoff=0.6)} Options: {listing}."
 
 
 def unknown_name(argument: str, given: object, known: Iterable[str]) -> str:

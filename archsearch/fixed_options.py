@@ -47,7 +47,8 @@ class FixedOptions:
                 raise AttributeError(
                     f"{name}: an option of {kind.__name__}'s constructor, fixed since; make a new one with {name}={value!r}."
                 )
-            if _is_own(kind) and name not in vars(self):
+            declared = name in vars(self) or (hasattr(kind, name) and not _is_behaviour(getattr(kind, name)))
+            if _is_own(kind) and not declared:
                 hint = did_you_mean(name, known) or f" They are {', '.join(sorted(known))}."
                 raise AttributeError(f"{name}: {kind.__name__} has no such attribute; options go to its constructor.{hint}")
         super().__setattr__(name, value)
@@ -55,6 +56,10 @@ class FixedOptions:
 
 def _is_own(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == _OWN
+
+
+def _is_behaviour(value: object) -> bool:
+    return callable(value) or isinstance(value, property)
 
 
 def _options(construct: Callable[..., None]) -> frozenset[str]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from archsearch import spaces
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -221,3 +223,118 @@ def test_a_script_prints_published_figures_beside_ours(
     assert "| 78 | gates, hinge | paper | 0.7401 | .765 ± .027 |  | 0.750 +- 0.000" in capsys.readouterr().out
     run("benchmarks.gates.topk", monkeypatch, out)
     assert "| 78 | gates, hinge, `paper` | 1, 1 | 2 | 3 (3 to 3) | 2 (2 to 2) |" in capsys.readouterr().out
+
+
+def cells(path: Path, heading: str) -> dict[str, list[str]]:
+    """Return the cells of the first table below a heading, by the name in its first column."""
+    text = path.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row[0].startswith("`"):
+            found.setdefault(row[0], row[1:])
+    return found
+
+
+def test_the_pages_have_the_same_figures_of_searchers() -> None:
+    """README, docs/which-searcher.md and RESULTS.md agree on the evaluations that searchers need."""
+    results = {name: (row[0], row[2]) for name, row in cells(ROOT / "benchmarks/RESULTS.md", "Searchers side by side").items()}
+    page = {name: tuple(row[:2]) for name, row in cells(ROOT / "docs/which-searcher.md", "What they found").items()}
+    readme = {name: tuple(row[1:3]) for name, row in cells(ROOT / "README.md", "Searchers and what they found").items()}
+    assert results == page
+    assert {"gates", "ngae", "optuna", "evolution", "random"} <= {name.strip("`") for name in readme}
+    assert {name: row for name, row in readme.items() if any(row)} == {name: results[name] for name in readme if name != "`ghn`"}
+
+
+@pytest.mark.parametrize(
+    ("bench", "searcher", "method", "column", "rank", "most"),
+    [
+        ("nasbench201", "optuna", "optuna", 0, "1", 100),
+        ("nasbench201", "evolution", "evolution 20/10", 0, "1", 100),
+        ("nasbench101", "optuna", "optuna", 2, "3", 150),
+        ("nasbench101", "random", "random", 2, "3", 150),
+    ],
+)
+def test_figures_are_those_of_the_rows(
+    frame: ModuleType, bench: str, searcher: str, method: str, column: int, rank: str, most: int
+) -> None:
+    row = cells(ROOT / "benchmarks/RESULTS.md", "Searchers side by side")[f"`{searcher}`"]
+    seeds = int(row[column + 1])
+    rows = frame.Rows(ROOT / "benchmarks/results/gates_search.jsonl").select(bench=bench, method=method)
+    found = [each["found"][rank] or float("inf") for each in rows if each["seed"] < seeds]
+    assert len(found) == seeds
+    median = frame.quartiles(found, most=most).split(" (")[0]
+    assert median == row[column].replace("more than", ">")
+
+
+class Convolutions(dict[str, float]):
+    """The number of 3x3 convolutions of a cell of NAS-Bench-201, by its text."""
+
+    def __missing__(self, text: str) -> float:
+        return float(text.count("nor_conv_3x3"))
+
+
+class Places(dict[str, int]):
+    """A rank by this number."""
+
+    def __missing__(self, text: str) -> int:
+        return 7 - text.count("nor_conv_3x3")
+
+
+@pytest.fixture
+def known() -> Any:
+    module = importlib.import_module("benchmarks.comparisons.known_searches")
+    return module.Table(spaces.get("nasbench201"), Convolutions(), Convolutions(), Places())
+
+
+@pytest.mark.parametrize("method", ["random", "evolution 20/10", "evolution 100/10", "optuna", "gp", "gates", "optuna gp"])
+def test_each_searcher_of_a_benchmark_proposes_one_cell_at_a_time(method: str, known: Any) -> None:
+    search = importlib.import_module("benchmarks.gates.search")
+    searcher = search.make(search.METHODS[method], "nasbench201", known, 0)
+    assert searcher.batch_size == 1
+    evaluations = importlib.import_module("benchmarks.comparisons.known_searches").evaluations(searcher, known.scores)
+    for count, _ in zip(range(1, 9), evaluations, strict=False):
+        assert searcher.num_proposed == count and len(searcher.history) == count - 1
+
+
+def test_a_peer_is_told_the_score_of_each_cell_and_repeats_do_not_count(known: Any) -> None:
+    """Plain Optuna in this environment, by the driver and the conversation that peers.py has."""
+    peers = importlib.import_module("benchmarks.comparisons.peers")
+    course = importlib.import_module("benchmarks.comparisons.course").Course(known)
+    found = list(peers.proposals(Path(sys.executable), peers.PEERS["optuna tpe"], 0, 40, known, course))
+    assert len({known.space.key(known.space.parse(text)) for text in found}) == len(found) == 40
+    figures = course.figures()
+    best = max(known.scores[text] for text in found)
+    assert figures["improvements"][-1][1] == best
+    assert sum(map(known.scores.__getitem__, found[20:])) > sum(map(known.scores.__getitem__, found[:20])), "it learns"
+    again = peers.proposals(Path(sys.executable), peers.PEERS["optuna tpe"], 0, 12, known, type(course)(known))
+    assert list(again) == found[:12], "a seed repeats a search"
+
+
+def test_a_peer_that_fails_is_named(known: Any) -> None:
+    peers = importlib.import_module("benchmarks.comparisons.peers")
+    course = importlib.import_module("benchmarks.comparisons.course").Course(known)
+    peer = peers.PEERS["optuna tpe"]._replace(method="no such sampler")
+    with pytest.raises(RuntimeError, match=r"optuna_driver.py ended after 0 evaluations: (.|\n)*KeyError: 'no such sampler'"):
+        list(peers.proposals(Path(sys.executable), peer, 0, 5, known, course))
+
+
+def test_environments_of_peers_stay_outside_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--environments: expected a folder outside the repository"):
+        run("benchmarks.comparisons.peers", monkeypatch, "--environments", ROOT / "envs", "--out", tmp_path / "rows.jsonl")
+
+
+def test_the_course_of_a_search(frame: ModuleType, known: Any) -> None:
+    module = importlib.import_module("benchmarks.comparisons.course")
+    course = module.Course(known)
+    cell = "|{}~0|+|{}~0|none~1|+|none~0|none~1|{}~2|"
+    for operators in (("none", "none", "nor_conv_3x3"), ("none",) * 3, ("nor_conv_3x3",) * 3):
+        course.take(cell.format(*operators))
+    figures = course.figures()
+    assert figures["found"] == {"10": 1, "3": None, "1": None}
+    assert figures["improvements"] == [(1, 1.0), (3, 3.0)]
+    assert figures["top3"][0] == pytest.approx(4 / 3)
+    rows = [{**figures, "cpu": 1.0}, *[{**figures, "found": {"10": 5, "3": 4, "1": None}, "cpu": 3.0}] * 2]
+    assert [module.best_after(rows[0], count) for count in (1, 2, 3, 50)] == [1.0, 1.0, 3.0, 3.0]
+    assert module.until(rows, 3, 50) == "4 (4 to > 50); 2 of 3"
+    assert module.line("name", rows, 50, [2, 3])[:2] == ["name", "3"] and "1.000, 3.000" in module.line("name", rows, 50, [2, 3])

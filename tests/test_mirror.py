@@ -10,6 +10,7 @@ PACKAGE = TESTS.parent / "archsearch"
 # Modules without a test file of their name, and the test file that covers each. A module of data, or one that runs only as part
 # of another, may stay here; anything with behaviour of its own should get a test file instead.
 COVERED_ELSEWHERE = {
+    "evaluators/score_names.py": "evaluators/test_score_objective.py",
     "evaluators/tables/content.py": "evaluators/tables/test_checks.py",
     "evaluators/tables/draft.py": "evaluators/tables/test_table_file.py",
     "platform/comparison/tracking.py": "platform/comparison/test_comparison.py",
@@ -22,6 +23,7 @@ COVERED_ELSEWHERE = {
 # Test files of a property of many modules, or of the repository.
 CROSS_CUTTING = {
     "cluster/test_fuzz_ledger.py",
+    "test_advice.py",
     "cluster/test_kills.py",
     "compatibility/test_states.py",
     "compatibility/test_written_before.py",
@@ -34,6 +36,7 @@ CROSS_CUTTING = {
     "platform/test_determinism.py",
     "platform/test_full_disk.py",
     "platform/test_fuzz_configuration.py",
+    "platform/test_latency_constraint.py",
     "platform/test_memory_limit.py",
     "platform/test_secrets.py",
     "platform/test_stops.py",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archsearch.cluster.connection import cluster_cpus, connect
     from archsearch.cluster.ghn_training import train_ghn
+    from archsearch.cluster.latency_meter import LatencyMeter
     from archsearch.cluster.ledger.ledger import Ledger
     from archsearch.cluster.ledger.records import Entry, Records
     from archsearch.cluster.pool.answer import Answer, PoolError, Reply
@@ -22,6 +23,7 @@ _MODULES = {
     "BatchSizer": "trials.batch_size",
     "BatchTrial": "trials.trial",
     "Entry": "ledger.records",
+    "LatencyMeter": "latency_meter",
     "Ledger": "ledger.ledger",
     "ModelPool": "pool.model_pool",
     "PoolError": "pool.answer",
@@ -41,6 +43,7 @@ __all__ = [
     "BatchSizer",
     "BatchTrial",
     "Entry",
+    "LatencyMeter",
     "Ledger",
     "ModelPool",
     "PoolError",

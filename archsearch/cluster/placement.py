@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from archsearch.errors import ConfigurationError
 
@@ -170,15 +170,17 @@ def autoscaling_limits() -> list[Node] | None:
     from ray._private.worker import global_worker
     from ray.experimental.internal_kv import _internal_kv_get
 
-    own = global_worker.node
+    own = cast(Any, global_worker).node
     if own is not None and own.head:
         return None  # this process has started the Ray of this machine
-    configuration: Any = state.get_cluster_config()
+    get_configuration: Any = state.get_cluster_config  # Ray's annotations say less than it returns
+    configuration = get_configuration()
     if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
     deadline = time.monotonic() + _MONITOR_SECONDS
-    while (status := _internal_kv_get("__autoscaling_status")) is None and time.monotonic() < deadline:
+    ask: Any = _internal_kv_get  # it returns None where there is no such key
+    while (status := ask("__autoscaling_status")) is None and time.monotonic() < deadline:
         time.sleep(0.5)
     if status is None:
         return None

@@ -6,12 +6,15 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import check_kind
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.evaluators.latency_cost import LatencyConditions  # it loads torch
 
 
 class Evaluator(FixedOptions, ABC):
@@ -115,6 +118,11 @@ class Evaluator(FixedOptions, ABC):
     def metric_names(self) -> tuple[str, ...]:
         """Metrics of evaluations beside the score that objectives of a search may name."""
         return ()
+
+    @property
+    def latency_conditions(self) -> LatencyConditions | None:
+        """How the latency of a candidate is found before its evaluation, as the cost `latency_ms`; None if it is not."""
+        return None
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
         """Return the costs of an architecture by name, known before it is evaluated.

@@ -39,9 +39,8 @@ def options_of(kind: Callable[..., Any], without: Iterable[str] = ()) -> dict[st
         >>> list(options_of(Derived, without=("space", "seed")))
         ['population', 'batch_size']
     """
-    constructors = (
-        [base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__] if _is_class(kind) else [kind]
-    )
+    bases = kind.__mro__ if isinstance(kind, type) else ()
+    constructors: list[Any] = [base.__dict__["__init__"] for base in bases if "__init__" in base.__dict__] or [kind]
     found: dict[str, Any] = {}
     for constructor in constructors:
         if constructor is object.__init__:
@@ -88,10 +87,6 @@ def check_options(
         if kinds and not any(_is_a(value, each) for each in kinds):
             words = " or ".join(_PLAIN[each] for each in kinds)
             raise ConfigurationError(f"{owner}: {name}: expected {words}; got {one_line(value)}.")
-
-
-def _is_class(kind: object) -> bool:
-    return isinstance(kind, type)
 
 
 def _hints(function: Any) -> dict[str, Any]:

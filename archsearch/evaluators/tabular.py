@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigurationError, TableError, check_kind, unknown_name
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.tables.columns import is_cost, spans_percent
+from archsearch.evaluators.tables.columns import ROUNDING, failure_mark, is_cost, spans_percent
 from archsearch.evaluators.tables.content import TableContent
 from archsearch.evaluators.tables.in_memory import InMemoryContent
 from archsearch.evaluators.tables.installed import (
@@ -170,7 +170,7 @@ class TabularEvaluator(Evaluator):
 
     @property
     def score_is_fraction(self) -> bool:
-        return bool(np.nanmin(self._scores) >= 0.0 and np.nanmax(self._scores) <= 1.0)
+        return bool(np.nanmin(self._scores) >= 0.0 and np.nanmax(self._scores) <= 1.0 + ROUNDING)
 
     @property
     def chance(self) -> float:
@@ -256,7 +256,11 @@ class TabularEvaluator(Evaluator):
 
     @cached_property
     def _scores(self) -> NDArray[np.float64]:
-        return self._content.column(self.score).astype(np.float64) / self._divisor
+        scores = self._content.column(self.score).astype(np.float64)
+        mark = None if isinstance(self._content, MappedContent) else failure_mark(self.score, scores)
+        if mark is not None:  # such as -1 for failed trainings; an imported table has none
+            scores = np.where(scores == mark, np.nan, scores)
+        return scores / self._divisor
 
     @cached_property
     def _metrics(self) -> NDArray[np.float64]:

@@ -35,7 +35,8 @@ class Announcement:
             return ""
         self._evaluations += [each for each in evaluations if each.ok]
         self._decided = len(self._evaluations) >= FIRST
-        return f"Warning: {remark}" if self._decided and (remark := self._evaluator.remark(self._evaluations)) else ""
+        remark = self._evaluator.remark(self._evaluations) if self._decided else ""
+        return _wrapped(f"Warning: {remark}") if remark else ""
 
 
 FIRST = 3
@@ -45,5 +46,9 @@ FIRST = 3
 def announce(facts: Sequence[str], cautions: Sequence[str], stream: TextIO) -> None:
     """Write facts, then cautions as warnings, each from the beginning of a line."""
     for text in (*facts, *(f"Warning: {caution}" for caution in cautions)):
-        stream.write(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n")
+        stream.write(f"{_wrapped(text)}\n")
     stream.flush()
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

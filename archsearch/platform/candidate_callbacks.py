@@ -29,7 +29,7 @@ Recorded = Callable[[Sequence[Observation]], Sequence[Evaluation]]
 """Function that returns the recorded evaluations, with all metrics, of observations, in their order."""
 
 
-class CandidateTrial(Trial):  # type: ignore[misc]
+class CandidateTrial(Trial):
     """One candidate as a trial of Tune, for callbacks; Tune itself does not run it.
 
     Args:
@@ -46,7 +46,7 @@ class CandidateTrial(Trial):  # type: ignore[misc]
 
     def init_local_path(self) -> None:
         """Create the folder of the candidate."""
-        self.relative_logdir = self._candidate
+        self.relative_logdir: Any = self._candidate
         _ = self.local_path
 
     @property
@@ -130,7 +130,7 @@ class CandidateCallbacks(tune.Callback):
             failed = not observation.evaluation.ok
             trial.run_metadata.last_result = result
             self._event("on_trial_result", trial, result=result)
-            trial.set_status(Trial.ERROR if failed else Trial.TERMINATED)
+            trial.status = Trial.ERROR if failed else Trial.TERMINATED
             self._event("on_trial_error" if failed else "on_trial_complete", trial)
 
     def end(self) -> None:
@@ -147,7 +147,7 @@ class CandidateCallbacks(tune.Callback):
         candidate = f"{number:06d}-{self._space.key(architecture)[:8]}"
         trial = CandidateTrial(self._run.name, f"{search}_{number:05d}", config, self._run / FOLDER, candidate)
         self._trials[text] = trial
-        trial.set_status(Trial.RUNNING)
+        trial.status = Trial.RUNNING
         self._event("on_trial_start", trial)
         return trial
 

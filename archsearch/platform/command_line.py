@@ -243,6 +243,18 @@ def _add_search_options(
         metavar="'NAME <= NUMBER'",
         help="bound on a cost, such as 'macs <= 100e6'; repeatable",
     )
+    parser.add_argument(
+        "--start",
+        action="append",
+        metavar="ARCHITECTURE",
+        help="an architecture to evaluate first, a file of them, or the folder of a run for its 5 best (RUN#10: 10); repeatable",
+    )
+    parser.add_argument(
+        "--learn-from",
+        action="append",
+        metavar="RUN",
+        help="outcomes to learn from without paying: a run's folder, a table or a CSV file (FILE#COLUMN: its score); repeatable",
+    )
     parser.add_argument("--storage", metavar="FOLDER", help="folder for runs and ledger, or s3://BUCKET/FOLDER (default: runs)")
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once (default: one per CPU)")
     parser.add_argument(
@@ -282,7 +294,20 @@ _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "simulated_workers"),
     *("batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
+    *("start", "learn_from"),
 )
+
+
+# Options of `archsearch resume` by the settings that they change.
+_RESUMED = {
+    "num_candidates": "--candidates",
+    "time_budget": "--time-budget",
+    "workers": "--workers",
+    "cpus_per_worker": "--cpus-per-worker",
+    "gpus_per_worker": "--gpus-per-worker",
+    "tracking": "--tracking",
+    "study": "--study",
+}
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -338,12 +363,22 @@ def _submit(parsed: argparse.Namespace) -> int:
         check_quickly(from_mapping(with_default_job(settings)))
     from archsearch.platform.commands.submit import submit_resume, submit_search
 
+    if settings.get("start"):
+        from archsearch.platform.known_starts import with_files_read
+        from archsearch.spaces import get
+
+        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
-    if others := sorted(set(settings) - {"address"}):
-        raise ConfigurationError(f"resume: a run keeps the settings with which it was started; leave out {', '.join(others)}.")
-    return submit_resume(parsed.resume, address, **how)
+    changes = {name: value for name, value in settings.items() if name != "address"}
+    if others := sorted(changes.keys() - _RESUMED.keys()):
+        raise ConfigurationError(
+            f"resume: a run keeps the settings with which it was started, except {', '.join(_RESUMED)}; leave out "
+            f"{', '.join(others)}."
+        )
+    options = [part for name, value in changes.items() for part in (_RESUMED[name], str(value))]
+    return submit_resume(parsed.resume, address, options=options, **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:
@@ -361,6 +396,8 @@ def _show(result: Any) -> int:
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
+    if result.summary.known_before:
+        print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
     if text := result.ending.text(result.summary.command):
         print(text)

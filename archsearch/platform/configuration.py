@@ -56,6 +56,8 @@ class SearchConfiguration:
         constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`,
             where settings are given by name also `["macs <= 100e6", "params >= 1e5", "params <= 1e6"]`.
             Candidates that violate one are not evaluated.
+        start: Architectures that are evaluated first, as texts; also files of them and folders of runs, for their best.
+        learn_from: Outcomes that the searcher learns from without paying: folders of runs, tables, CSV files.
         batch_size: Number of candidates per trial; None chooses it from the measured cost.
         deterministic: Whether proposals are independent of the order in which trials finish.
         workers: Number of trials that run at once; None takes as many as the cluster has room for.
@@ -90,6 +92,8 @@ class SearchConfiguration:
     evaluator_options: dict[str, Any] = field(default_factory=dict)
     objectives: list[str] = field(default_factory=lambda: ["score"])
     constraints: dict[str, str] = field(default_factory=dict)
+    start: list[str] = field(default_factory=list)
+    learn_from: list[str] = field(default_factory=list)
     batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
     workers: Annotated[int | None, AtLeast(1)] = None
@@ -295,5 +299,6 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         reason = message_in_one_line(error)
         raise ConfigurationError(
-            f"{name}: expected numbers, strings, lists and mappings; got another type ({reason})."
+            f"{name}: expected numbers, strings, lists and mappings; got another type ({reason}). "
+            "Give objects to the constructor of the searcher or evaluator, and that to run_search."
         ) from error

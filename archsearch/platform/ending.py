@@ -61,8 +61,8 @@ class Ending:
             )
         if self.reason == "exhausted":
             return (
-                f"The search ended after {self.evaluated} of {self.wanted} candidates: the space has no more that are new and satisfy "
-                "the constraints."
+                f"The search ended after {self.evaluated} of {self.wanted} candidates: the space has no more that are new and "
+                "satisfy the constraints."
             )
         if self.reason != "time":
             return ""
@@ -71,7 +71,9 @@ class Ending:
             f"{self.evaluated} of {self.wanted} candidates are evaluated."
         ]
         if self.given_up:
-            lines.append(f"Given up:  {self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} in progress.")
+            lines.append(
+                f"Given up:  {self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} that had begun or came next."
+            )
         if self.found_nothing:
             lines.append("No evaluation was finished in this time; take a larger budget, fewer epochs or smaller networks.")
             return "\n".join([*lines, f"Go on:     {resume} --time-budget none   (without a limit, or with a number of seconds)"])

@@ -15,6 +15,8 @@ from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, w
 from archsearch.evaluators import Evaluator, from_text
 from archsearch.evaluators.options import check_options, options_of
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.known_starts import start_texts
+from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.store import check_store
 from archsearch.platform.tracking.system_metrics import check_system_metrics
@@ -39,6 +41,7 @@ class Search:
     folder: RunFolder
     ledger: Ledger
     resumed: bool
+    learned: tuple[Learned, ...] = ()
 
 
 def prepare(
@@ -67,6 +70,9 @@ def prepare(
         check_system_metrics(configuration.tracking)
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
+    learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
+    if configuration.start:
+        configuration = replace(configuration, start=[str(each) for each in made.starts])
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
     place = StoragePlace.of(configuration.storage)
     configuration = replace(configuration, name=name, storage=place.address)
@@ -74,13 +80,18 @@ def prepare(
     folder = RunFolder.open(place.child(name).address) if resume else RunFolder.create(configuration, name)
     try:
         folder.bind(configuration, fingerprint)
+        if resume:
+            learned = stored_learned(folder.path, space)
+        else:
+            write_learned(learned, folder.path)
+        learned = learn(made, evaluator, learned)
         folder.upload()
         ledger = Ledger(place.child(LEDGER).address, space, fingerprint, seed=evaluator.seed)
     except ArchSearchError:
         if not resume:
             folder.discard()
         raise
-    return Search(configuration, space, made, evaluator, folder, ledger, resume)
+    return Search(configuration, space, made, evaluator, folder, ledger, resume, tuple(learned))
 
 
 def check_simulation(configuration: SearchConfiguration, lookups: bool) -> None:
@@ -151,6 +162,8 @@ def make_parts(
     goals = goals_for(evaluator, configuration.objectives, configuration.constraints)
     goals.require_feasible(space, np.random.default_rng(configuration.seed))
     made = _make_searcher(searcher, space, evaluator, configuration, goals)
+    if configuration.start:
+        made.start_with([space.parse(text) for text in start_texts(configuration.start, space)])
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     return space, made, evaluator

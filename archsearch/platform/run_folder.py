@@ -62,12 +62,12 @@ class RunFolder:
         path = place.local
         if place.is_remote:
             if place.holds(_SETTINGS):
-                raise RunError(_taken(place.address))
+                raise exists_already(place)
             shutil.rmtree(path, ignore_errors=True)  # the working copy of a run that was removed from the bucket
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:  # another search may have created it a moment ago
-            raise RunError(_taken(place.address)) from error
+            raise exists_already(place) from error
         except (OSError, RuntimeError, ValueError) as error:  # an unknown ~USER, or a string that is no valid path
             raise RunError(f"storage: cannot create the run folder {path} ({_why(error)}); choose a writable folder.") from error
         try:
@@ -323,10 +323,13 @@ class RunFolder:
             temporary.write_text(run_id)
 
 
-def _taken(address: str) -> str:
-    return (
-        f"name: the run folder {address} exists already; choose another name, or continue the run with: "
-        f"archsearch resume {shlex.quote(address)}"
+def exists_already(place: StoragePlace) -> RunError:
+    """Return the error for the name of a new run that is taken."""
+    if not place.holds(_SETTINGS):
+        return RunError(f"name: {place.address} exists already, and is no run; choose another name.")
+    return RunError(
+        f"name: the run folder {place.address} exists already; choose another name, or continue the run with: "
+        f"archsearch resume {shlex.quote(place.address)}"
     )
 
 

@@ -33,6 +33,7 @@ from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
+from archsearch.platform.learned import texts_of
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
@@ -86,7 +87,8 @@ def run_search(
         callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
-        **settings: Further fields of `SearchConfiguration`, such as `workers=4` or `searcher_options={"population_size": 50}`.
+        **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -110,6 +112,7 @@ def run_search(
     given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
+    given |= {key: texts_of(key, settings[key]) for key in ("start", "learn_from") if settings.get(key) is not None}
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
@@ -298,6 +301,8 @@ def _carry_out(
     finally:
         searcher.close()
         told.end()
+        if searcher.goals.latency is not None:
+            searcher.goals.latency.close()
         costs["total"] = time.perf_counter() - started
         result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
         assert result.ending is not None
@@ -312,6 +317,13 @@ def _carry_out(
             f"continue with: {result.summary.command}"
         )
     return result
+
+
+def _known_before(search: Search) -> tuple[str, ...]:
+    """Return a sentence on each thing that the search knew before."""
+    starts = len(search.searcher.starts)
+    first = (f"Started with {starts:,} given architecture{'s' if starts > 1 else ''}, counted as candidates.",) if starts else ()
+    return (*first, *(each.sentence for each in search.learned))
 
 
 def _check_budget(search: Search, before: Sequence[Observation], changes: Mapping[str, Any]) -> None:
@@ -343,6 +355,8 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
         found = space_costs(search.space, search.searcher.goals, search.configuration.seed)
         if found is not None and found.is_tight:
             print(f"Warning: only {found.share_text()}.", file=stream)
+    for sentence in _known_before(search):
+        print(sentence, file=stream)
     if search.resumed or not search.configuration.reuse or not known:
         return
     name = search.configuration.searcher
@@ -412,6 +426,11 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
         progress.say(f"Waiting until the cluster has added room for {allocation.lacking}.")
     progress.begin()
     started = time.perf_counter()
+    meter = searcher.goals.latency
+    if meter is not None:
+        meter.open(search.ledger.root, resources.cpus, resources.gpus)
+        for row in searcher.history:  # of before a stop; they are in the ledger of latencies
+            meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
     if configuration.simulated_workers is not None:
@@ -454,12 +473,20 @@ def _result(
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
+    settings: dict[str, Any] = {**configuration.as_dict(), "workers": search.searcher.workers}
+    if (meter := search.searcher.goals.latency) is not None:
+        recorded = {
+            key: replace(each, metrics={**each.metrics, **meter.known.get(str(each.architecture), {})})
+            for key, each in recorded.items()
+        }
+        settings["latency"] = meter.facts
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
-        settings={**configuration.as_dict(), "workers": search.searcher.workers},
+        settings=settings,
         costs=costs,
         remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
+        known_before=_known_before(search),
         groups={
             name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
             for name, keys in search.searcher.groups.items()

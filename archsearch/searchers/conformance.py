@@ -30,7 +30,8 @@ from ray.tune.search import Searcher
 from archsearch.cluster.connection import connect
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import RunError
+from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.goals import Constraint, Goals, Objective
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -182,6 +183,7 @@ class _AnySearcher:
     batch_size: ClassVar[int] = 3
     alternatives: int = 3
     restores_exactly: bool = True
+    learns: bool = True
 
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         """Return a new searcher; `settings` are those of `ArchitectureSearcher`."""
@@ -360,6 +362,66 @@ class _AnySearcher:
             constraints=(constraint,), costs=lambda architecture: {"weight": self.weight(architecture)}, cost_names=("weight",)
         )
 
+    # What is known before
+
+    def known_architectures(self, count: int) -> list[Architecture]:
+        """Return random architectures of the space, each structure once."""
+        space, rng = self.make_space(), np.random.default_rng(99)
+        found: dict[str, Architecture] = {}
+        while len(found) < count:
+            architecture = space.sample(rng)
+            found.setdefault(space.key(architecture), architecture)
+        return list(found.values())
+
+    def known_evaluations(self, count: int) -> list[Evaluation]:
+        """Return the evaluations of such architectures."""
+        space = self.make_space()
+        known = self.known_architectures(count)
+        return [Evaluation(each, space.key(each), self.objective(space, each), {}, 0.0) for each in known]
+
+    def test_starts_are_proposed_first_and_counted(self) -> None:
+        starts = self.known_architectures(5)
+        for deterministic in (False, True):
+            loop = self.loop(deterministic=deterministic)
+            loop.searcher.start_with([*starts, starts[0]])
+            loop.run()
+            assert loop.candidates[:5] == [str(each) for each in starts]
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+
+    def test_starts_are_not_proposed_again_after_a_replay(self) -> None:
+        starts = self.known_architectures(5)
+        first, again = self.loop(), self.loop()
+        first.searcher.start_with(starts)
+        first.run(batches=1).drain()
+        again.searcher.start_with(starts)
+        again.searcher.replay(list(first.searcher.history))
+        candidates = first.candidates + again.run().candidates
+        assert candidates[:5] == [str(each) for each in starts]
+        check_search(again.searcher, candidates, self.num_candidates)
+
+    def test_starts_that_violate_a_constraint_or_are_too_many_are_refused(self) -> None:
+        starts = self.known_architectures(5)
+        heavy = max(starts, key=self.weight)
+        with pytest.raises(ConfigurationError, match="start: expected architectures that satisfy weight <= 0"):
+            self.loop(goals=self.goals("<= 0")).searcher.start_with([heavy])
+        with pytest.raises(ConfigurationError, match="start: expected at most as many architectures as candidates, 4; got 5"):
+            self.loop(num_candidates=4).searcher.start_with(starts)
+        with pytest.raises(RunError, match="start: a searcher that has proposed candidates"):
+            self.loop().run(batches=1).searcher.start_with(starts)
+
+    def test_what_was_learned_from_others_is_not_proposed(self) -> None:
+        known = self.known_evaluations(30)
+        failed = replace(known[0], score=math.nan, error="no score")
+        for deterministic in (False, True):
+            loop = self.loop(deterministic=deterministic)
+            used = loop.searcher.learn([failed, *known[1:], known[1]])
+            assert used == (29 if self.learns else 0)
+            loop.run()
+            keys = {loop.searcher.space.key(loop.searcher.space.parse(text)) for text in loop.candidates}
+            assert not keys & {evaluation.key for evaluation in known[1:]}
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+            assert all(row.batch >= 0 for row in loop.searcher.history), "they are no candidates of this search"
+
     # State
 
     def test_state_is_plain_data(self) -> None:
@@ -441,6 +503,7 @@ class SearcherConformance(_AnySearcher):
         batch_size: Number of candidates of a batch; 1 in tests of the order of outcomes.
         alternatives: Number of operators of the space that is searched completely; 2 leave 8 structures, 3 leave 127.
         restores_exactly: Whether a restored searcher must propose exactly what the saved one would have.
+        learns: Whether the method uses evaluations of others; if not, it only avoids their structures.
     """
 
     def test_fresh_process_proposes_the_same(self) -> None:

@@ -21,9 +21,10 @@ _MUTATIONS = 20
 class RegularizedEvolution(ArchitectureSearcher):
     """Regularized (aging) evolution, algorithm 1 of E. Real et al., AAAI 2019, arXiv 1802.01548.
 
-    The first `population_size` candidates are random. Then each candidate is a mutation of the best of `tournament_size`
-    architectures drawn from the population, which holds the last `population_size` outcomes. Unlike in the paper, structures
-    that were proposed before are not evaluated again; such a child is mutated further, up to 20 times.
+    The first `population_size` candidates are random, fewer if outcomes of others were learned. Then each candidate is a
+    mutation of the best of `tournament_size` architectures drawn from the population, which holds the last `population_size`
+    outcomes. Unlike in the paper, structures that were proposed before are not evaluated again; such a child is mutated further,
+    up to 20 times.
 
     With several objectives the best of a tournament is chosen as in NSGA-II (K. Deb et al., IEEE Transactions on Evolutionary
     Computation 6(2), 2002): the lower front of the population first, then the larger crowding distance within it.
@@ -61,8 +62,9 @@ class RegularizedEvolution(ArchitectureSearcher):
         self._fitness: list[tuple[float, ...]] = []
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        if self.num_proposed < self.population_size or not self._population:
-            founders = min(count, max(1, self.population_size - self.num_proposed))
+        known = self.num_proposed + self._num_learned
+        if known < self.population_size or not self._population:
+            founders = min(count, max(1, self.population_size - known))
             return [self.space.sample(rng) for _ in range(founders)]
         return [self._child(rng) for _ in range(count)]
 

@@ -19,6 +19,7 @@ from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.searchers.observation import Observation
 from archsearch.searchers.surrogate.ranking_stage import RankingStage
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.surrogate.stage import Proposal, Stage
@@ -213,6 +214,9 @@ class GHNRandomSearch(SurrogateSearcher):
     def can_fit(self) -> bool:
         return True  # it learns from images, not from outcomes
 
+    def learned(self, observations: Sequence[Observation]) -> int:
+        return 0  # it learns from images; that their structures are not proposed is all it takes from outcomes of others
+
     def begin_stage(self, pool: ModelPool) -> Stage:
         # The draw depends only on seed and stage, so that a resumed search ranks the same candidates.
         rng = np.random.default_rng([self.seed, self._stages, 3])
@@ -226,7 +230,9 @@ class GHNRandomSearch(SurrogateSearcher):
             [*drawn, *others],
             self.goals,
             first=self._stages == 1,
-            relatives=partial(self._mutations, rng=rng, known=frozenset(self._unique.keys)) if self.mutants else None,
+            relatives=partial(self._mutations, rng=rng, known=frozenset(self._unique.keys | self._unique.known))
+            if self.mutants
+            else None,
             by_loss=self.rank_by == "loss",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archsearch.cluster.latency_meter import LatencyMeter
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE, LATENCY
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
@@ -98,6 +99,7 @@ class Goals:
         constraints: Constraints that every candidate must satisfy.
         costs: Function that returns the costs of an architecture by name, without an evaluation.
         cost_names: Names of these costs.
+        latency: Function that measures the cost `latency_ms` of an architecture; None if no goal names it.
 
     Example:
         >>> from archsearch.searchers import Goals, Objective
@@ -109,6 +111,7 @@ class Goals:
     constraints: tuple[Constraint, ...] = ()
     costs: Costs | None = None
     cost_names: tuple[str, ...] = ()
+    latency: LatencyMeter | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -121,11 +124,23 @@ class Goals:
         return self.objectives == (Objective(SCORE),)
 
     def excess(self, architecture: Architecture) -> float:
-        """Return 0 for an architecture that satisfies all constraints, else the sum of `Constraint.excess`."""
-        if not self.constraints:
-            return 0.0
-        costs = self._costs(architecture)
-        return sum(constraint.excess(costs.get(constraint.name, math.nan)) for constraint in self.constraints)
+        """Return 0 for an architecture that satisfies all constraints, else the sum of `Constraint.excess`.
+
+        Latency is measured only if all else is satisfied. One that cannot be measured although a goal names it is infinite.
+        """
+        counted = self.counted_excess(architecture)
+        if counted > 0.0 or self.latency is None:
+            return counted
+        value = self.latency(architecture)
+        if math.isnan(value):
+            return math.inf
+        return sum(constraint.excess(value) for constraint in self.constraints if constraint.name == LATENCY)
+
+    def counted_excess(self, architecture: Architecture) -> float:
+        """Return the same for the constraints on costs that need no measurement."""
+        limits = [each for each in self.constraints if self.latency is None or each.name != LATENCY]
+        costs = self._costs(architecture) if limits else {}
+        return sum(constraint.excess(costs.get(constraint.name, math.nan)) for constraint in limits)
 
     def figures(self, evaluation: Evaluation) -> dict[str, float]:
         """Return the value of each objective by name; NaN if the evaluation lacks it."""
@@ -150,7 +165,7 @@ class Goals:
         nearest: tuple[float, Architecture] | None = None
         for _ in range(draws if self.constraints else 0):
             architecture = space.sample(rng)
-            excess = self.excess(architecture)
+            excess = self.counted_excess(architecture)
             if excess == 0.0:
                 return
             if nearest is None or excess < nearest[0]:
@@ -200,7 +215,8 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
         ConfigurationError: A name is unknown or measured on test data, or a limit cannot be read.
     """
     check_kind("evaluator", evaluator, Evaluator, "an evaluator, such as TabularEvaluator.embedded('digits201')")
-    limits = tuple(limit for name, text in (constraints or {}).items() for limit in _limits(name, text, evaluator.cost_names))
+    cost_names = _cost_names(evaluator)
+    limits = tuple(limit for name, text in (constraints or {}).items() for limit in _limits(name, text, cost_names))
     if isinstance(objectives, str) or not objectives:
         raise ConfigurationError(f"objectives: expected a list such as ['accuracy', '-macs']; got {objectives!r}.")
     aims = tuple(_objective(text, evaluator) for text in objectives)
@@ -209,7 +225,36 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
         raise ConfigurationError(f"objectives: expected the score among them; got {list(objectives)}. Add 'accuracy'.")
     if len(set(names)) < len(names):
         raise ConfigurationError(f"objectives: expected each figure once; got {list(objectives)}.")
-    return Goals(aims, limits, _costs_of(evaluator), tuple(evaluator.cost_names))
+    costs, meter = _costs_of(evaluator), None
+    conditions = evaluator.latency_conditions
+    if LATENCY not in evaluator.cost_names and LATENCY in (*names, *(limit.name for limit in limits)):
+        assert conditions is not None, "else the name is unknown"
+        meter = LatencyMeter(evaluator.space, conditions, evaluator.cost_arguments)
+        costs = partial(_WithLatency, costs, meter)
+    known = cost_names if meter is not None else tuple(evaluator.cost_names)
+    return Goals(aims, limits, costs, known, meter)
+
+
+def _cost_names(evaluator: Evaluator) -> tuple[str, ...]:
+    """Return the names of the costs, with that of the latency if it can be measured before an evaluation."""
+    measured = (LATENCY,) if evaluator.latency_conditions is not None and LATENCY not in evaluator.cost_names else ()
+    return (*evaluator.cost_names, *measured)
+
+
+class _WithLatency(Mapping[str, float]):
+    """The costs of an architecture, with its latency, which is measured when it is looked up."""
+
+    def __init__(self, costs: Costs, latency: LatencyMeter, architecture: Architecture) -> None:
+        self._costs, self._latency, self._architecture = costs(architecture), latency, architecture
+
+    def __getitem__(self, name: str) -> float:
+        return self._latency(self._architecture) if name == LATENCY else self._costs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self._costs, LATENCY)
+
+    def __len__(self) -> int:
+        return len(self._costs) + 1
 
 
 def _costs_of(evaluator: Evaluator) -> Costs:
@@ -238,7 +283,7 @@ def _objective(text: str, evaluator: Evaluator) -> Objective:
         return Objective(SCORE)
     if is_report_only(name):
         raise ConfigurationError(f"objectives: {name!r} is measured on test data, which no searcher may see; choose another.")
-    known = (SCORE, "accuracy", *evaluator.cost_names, *(each for each in evaluator.metric_names if not is_report_only(each)))
+    known = (SCORE, "accuracy", *_cost_names(evaluator), *(each for each in evaluator.metric_names if not is_report_only(each)))
     if name not in known:
         raise ConfigurationError(f"objectives: {_unknown_figure(name, known)}")
     return Objective(name, maximize)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
@@ -39,6 +41,7 @@ class RandomSearch(ArchitectureSearcher):
         return False
 
     def draw(self, size: int, rng: np.random.Generator) -> list[Architecture]:
+        self._sequence.patience = self.patience
         candidates: list[Architecture] = []
         while len(candidates) < size:
             own = np.random.default_rng([self.seed, len(self._sequence.keys)])
@@ -46,10 +49,13 @@ class RandomSearch(ArchitectureSearcher):
             if not found:
                 break
             key = self.space.key(found[0])
-            if key not in self._unique.keys:  # else a part of this search before a restart has proposed it
+            if key not in self._unique.keys | self._unique.known:  # proposed before a restart, given as a start, or learned
                 self._unique.keys.add(key)
                 candidates += found
         return candidates
+
+    def learned(self, observations: Sequence[Observation]) -> int:
+        return 0  # it only leaves out their structures
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         return [self.space.sample(rng) for _ in range(count)]

@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster.placement import Request
 from archsearch.cluster.trials.batch_size import BatchSizer
-from archsearch.errors import RunError, check_kind, check_whole_number, first_line
+from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
@@ -129,6 +129,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
         self.exhausted = False
         self._unique = UniqueCandidates(space, self.patience)
+        self._starts: tuple[Architecture, ...] = ()
+        self._num_started = self._num_learned = 0
         self._history: list[Observation] = []
         self.details: Mapping[str, Any] = {}  # small arrays of a surrogate's last stage, for figures
         self._batches: dict[int, _Batch] = {}
@@ -201,6 +203,67 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         return self.largest_batch
 
     # Called by the platform
+
+    @property
+    def starts(self) -> tuple[Architecture, ...]:
+        """Architectures that are proposed first."""
+        return self._starts
+
+    def start_with(self, architectures: Sequence[Architecture]) -> None:
+        """Propose these architectures first, each structure once; they count as candidates. Call it before `learn`.
+
+        A searcher whose state is restored, or that replays a history, must have got the same ones before.
+
+        Raises:
+            ConfigurationError: They are more than `num_candidates`, or one violates the constraints.
+            ArchitectureError: One is of another space.
+            RunError: This searcher has proposed candidates.
+        """
+        self._check_unused("start")
+        by_key: dict[str, Architecture] = {}
+        for architecture in architectures:
+            by_key.setdefault(self.space.key(architecture), architecture)
+            if self.goals.excess(architecture) > 0.0:
+                bounds = " and ".join(map(str, self.goals.constraints))
+                raise ConfigurationError(
+                    f"start: expected architectures that satisfy {bounds}; got {architecture}. Leave it out."
+                )
+        if self.num_candidates is not None and len(by_key) > self.num_candidates:
+            raise ConfigurationError(
+                f"start: expected at most as many architectures as candidates, {self.num_candidates}; got {len(by_key)}. Give "
+                "more candidates."
+            )
+        self._starts = tuple(by_key.values())
+
+    def learn(self, evaluations: Sequence[Evaluation]) -> int:
+        """Learn from evaluations of others before anything is proposed, and return how many the method used.
+
+        They are no candidates of this search and cost nothing, and their structures are not proposed, apart from those of
+        `start_with`. Failed evaluations, those without the metric of an objective, and repeated structures are left out.
+
+        Raises:
+            RunError: This searcher has proposed candidates.
+        """
+        self._check_unused("learn_from")
+        first = {self.space.key(architecture) for architecture in self._starts} | self._unique.known
+        found: dict[str, Evaluation] = {}
+        for evaluation in map(self._seen, evaluations):
+            if evaluation.ok and evaluation.key not in first:
+                found.setdefault(evaluation.key, evaluation)
+        self._unique.known |= found.keys()
+        best_last = sorted(found.values(), key=self.goals.values)  # a method that forgets the oldest keeps the best
+        used = self.learned([Observation(-1, place, evaluation, True) for place, evaluation in enumerate(best_last)])
+        self._num_learned += used
+        return used
+
+    def learned(self, observations: Sequence[Observation]) -> int:
+        """Learn from evaluations of others, worst first, and return how many were used."""
+        self.observe(observations)
+        return len(observations)
+
+    def _check_unused(self, argument: str) -> None:
+        if self._next_batch:
+            raise RunError(f"{argument}: a searcher that has proposed candidates cannot take others; make a new one.")
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -319,7 +382,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
-        goals = replace(self.goals, costs=None)
+        goals = replace(self.goals, costs=None, latency=None)
         return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals}
 
     # State as plain data
@@ -335,8 +398,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         return len(self._unique.keys)
 
     def was_proposed(self, architecture: Architecture) -> bool:
-        """Return whether a candidate with the same key was proposed before."""
-        return self.space.key(architecture) in self._unique.keys
+        """Return whether a candidate with the same key was proposed before, or its outcome was learned."""
+        return self._unique.is_taken(self.space.key(architecture))
 
     @property
     def finished(self) -> bool:
@@ -439,9 +502,23 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def _draw(self, number: int) -> _Batch:
         remaining = math.inf if self.num_candidates is None else self.num_candidates - self.num_proposed
         size = self.sizer.next(int(min(remaining, self.largest_batch, self.room())), self.workers)
-        candidates = self.draw(size, np.random.default_rng([self.seed, number]))
-        self.exhausted = self.exhausted or len(candidates) < size
+        candidates = self._next_starts(size)
+        if not candidates:
+            self._unique.patience = self.patience  # whatever has been set since
+            candidates = self.draw(size, np.random.default_rng([self.seed, number]))
+            self.exhausted = self.exhausted or len(candidates) < size
         return _Batch(number, candidates, self._from_ledger(candidates))
+
+    def _next_starts(self, size: int) -> list[Architecture]:
+        """Return up to `size` of the architectures to start with that were not proposed yet."""
+        if self._num_started == len(self._starts):
+            return []
+        keys = {self.space.key(each): each for each in self._starts}
+        open_ones = {key: each for key, each in keys.items() if key not in self._unique.keys}
+        chosen = dict(list(open_ones.items())[:size])
+        self._num_started = len(self._starts) - len(open_ones) + len(chosen)
+        self._unique.keys.update(chosen)
+        return list(chosen.values())
 
     def _evaluation(self, architecture: Architecture, outcome: Mapping[str, Any] | None, index: int) -> Evaluation:
         key = self.space.key(architecture)

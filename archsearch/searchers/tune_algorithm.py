@@ -62,7 +62,7 @@ class TuneAlgorithm(ArchitectureSearcher):
             raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
         self._outcomes: dict[str, Outcome | None] = {}
         self._waiting: dict[str, list[str]] = {}
-        self._count = 0
+        self._count = self._recalled = 0
         self.adopt(self.goals)
 
     def adopt(self, goals: Goals) -> None:
@@ -104,13 +104,23 @@ class TuneAlgorithm(ArchitectureSearcher):
                 worse = min if objective.maximize else max
                 self._worst[objective.name] = worse(self._worst[objective.name], outcome[objective.name])
             if not names:
-                self.recall(evaluation.architecture, outcome)
+                self._recalled += self.recall(evaluation.architecture, outcome) is not False
 
-    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
-        """Give the algorithm an outcome from before a restart; one without warm starts begins afresh."""
+    def recall(self, architecture: Architecture, outcome: Outcome) -> bool | None:
+        """Give the algorithm an outcome from before a restart, or of another search.
+
+        Return False if it takes none, as one without warm starts, which begins afresh.
+        """
         if self.goals.single:
             with suppress(NotImplementedError):
                 self._algorithm.add_evaluated_point(self.space.params(architecture), outcome[SCORE])
+                return True
+        return False
+
+    def learned(self, observations: Sequence[Observation]) -> int:
+        before = self._recalled
+        super().learned(observations)
+        return self._recalled - before
 
     def reject(self, architecture: Architecture, excess: float) -> None:
         self._settle(self.space.key(architecture), self._penalty(excess))

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 # Total number of tries, by uniform draws once the method gives nothing new.
 _LAST_RESORT = 20_000
+# A measured latency takes a hundred times as long as other costs: one beyond its limit counts as this number of tries.
+_MEASURED = 40
 
 
 class Patience(NamedTuple):
@@ -39,11 +41,17 @@ class UniqueCandidates:
 
     keys: set[str]
     """Keys of the structures that were returned."""
+    known: set[str]
+    """Keys of structures that are not to be returned because their outcomes are known from elsewhere."""
 
     def __init__(self, space: SearchSpace, patience: Patience) -> None:
         self.space, self.patience = space, patience
-        self.keys = set()
+        self.keys, self.known = set(), set()
         self._excess: dict[str, float] = {}
+
+    def is_taken(self, key: str) -> bool:
+        """Return whether a structure was returned, or is known."""
+        return key in self.keys or key in self.known
 
     def draw(
         self,
@@ -63,27 +71,29 @@ class UniqueCandidates:
             reject: Called with each proposal that violates the constraints, and its excess.
         """
         candidates: list[Architecture] = []
-        duplicates = infeasible = 0
+        duplicates = infeasible = draws = 0
         while len(candidates) < size and duplicates + infeasible < _LAST_RESORT:
             wanted = size - len(candidates)
             method_has_more = duplicates < self.patience.duplicates and infeasible < self.patience.infeasible
             drawn = propose(wanted, rng) if method_has_more else [self.space.sample(rng) for _ in range(wanted)]
             duplicates += not drawn
+            draws += not drawn
             for architecture in drawn[:wanted]:
                 key = self.space.key(architecture)
-                if key in self.keys:
+                draws += 1
+                if self.is_taken(key):
                     duplicates += 1
                 elif (excess := self._excess_of(architecture, goals)) > 0.0:
-                    infeasible += 1
+                    infeasible += self._tries(architecture, goals)
                     reject(architecture, excess)
                 else:
                     self.keys.add(key)
                     candidates.append(architecture)
-                    duplicates = infeasible = 0
+                    duplicates = infeasible = draws = 0
         if infeasible and len(candidates) < size:
             logger.warning(
                 "constraints: %s draws in a row gave no new candidate that satisfies %s; the search ends with %s candidates",
-                f"{duplicates + infeasible:,}",
+                f"{draws:,}",
                 " and ".join(map(str, goals.constraints)),
                 f"{len(self.keys):,}",
             )
@@ -99,12 +109,19 @@ class UniqueCandidates:
         while misses < _LAST_RESORT:
             architecture = self.space.sample(rng)
             key = self.space.key(architecture)
-            if key in self.keys or key in seen or self._excess_of(architecture, goals) > 0.0:
+            if self.is_taken(key) or key in seen:
                 misses += 1
+                continue
+            if self._excess_of(architecture, goals) > 0.0:
+                misses += self._tries(architecture, goals)
                 continue
             seen.add(key)
             misses = 0
             yield architecture
+
+    def _tries(self, architecture: Architecture, goals: Goals) -> int:
+        """Return as how many tries an architecture counts that violates the constraints."""
+        return _MEASURED if goals.latency is not None and goals.counted_excess(architecture) == 0.0 else 1
 
     def _excess_of(self, architecture: Architecture, goals: Goals) -> float:
         """Return the excess of an architecture over the constraints, cached by text for infeasible ones.

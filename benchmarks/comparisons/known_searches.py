@@ -41,6 +41,7 @@ KNOWN_CURVES = {
 # Median number of distinct evaluations until one of the best 10, 3, 2 or 1.
 KNOWN_RANKS = {
     "nasbench101 evolution, 100/10": {10: "196", 3: "292", 2: "925"},
+    "nasbench101 evolution, 20/10": {10: "", 3: ""},
     "nasbench201 random": {1: "4,611 to 4,694"},
     "nasbench201 evolution, 20/10": {1: "79 (74 to 170 over settings)"},
 }
@@ -153,6 +154,7 @@ def searches(data: Path) -> Iterator[tuple[str, Callable[[], Table], Callable[[i
     yield "nasbench101 random, uniform", table101, lambda seed: RandomSearch(uniform, seed, **one), 0
     yield "nasbench101 random, raw", table101, lambda seed: RandomSearch(raw, seed, **one), 0
     yield "nasbench101 evolution, 100/10", table101, lambda seed: RegularizedEvolution(raw, seed, **sizes101, **one), 0
+    yield "nasbench101 evolution, 20/10", table101, lambda seed: RegularizedEvolution(raw, seed, **sizes201, **one), 3
     yield "nasbench201 random, by one run", by_run, lambda seed: RandomSearch(cells201, seed, **first_thousand), 0
     yield (
         "nasbench201 evolution, 20/10, by one run",

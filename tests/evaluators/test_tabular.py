@@ -68,12 +68,22 @@ def test_row_without_a_score_is_a_failed_evaluation(hole: float | None) -> None:
         ([50.0, 75.0], False, [50.0, 75.0]),
         ([50.0, 750.0], None, [50.0, 750.0]),
         ([0.5, 1.0], None, [0.5, 1.0]),
+        ([50.0, 100.01], None, [0.5, 1.0001]),
     ],
 )
 def test_percent_is_recognised_and_can_be_overruled(scores: list[float], percent: bool | None, expected: list[float]) -> None:
     evaluator = TabularEvaluator(SPACE, table(list(scores)), "valid_accuracy", percent=percent)
     assert [row.score for row in evaluator.evaluate([A, B])] == pytest.approx(expected)
-    assert evaluator.score_is_fraction == (max(expected) <= 1.0)
+    assert evaluator.score_is_fraction == (max(expected) <= 1.005)
+
+
+@pytest.mark.parametrize("scores", [[50.0, -1.0], [0.5, -1.0]])
+def test_a_mark_of_a_failed_training_is_no_score(scores: list[float | None]) -> None:
+    evaluator = TabularEvaluator(SPACE, table(scores), "valid_accuracy", name="small")
+    found, failed = evaluator.evaluate([A, B])
+    assert found.score == 0.5
+    assert failed.error == "the table small has no valid_accuracy for it"
+    assert evaluator.score_is_fraction
 
 
 def test_recorded_seconds_are_charged() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from archsearch.platform.command_line import main
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "archsearch", *arguments], cwd=folder, capture_output=True, text=True, timeout=200, check=False
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}  # MLflow sets it
+    command = [sys.executable, "-m", "archsearch", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False, env=environment)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
@@ -53,7 +54,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected a whole number of at least 1; got 0"),
-        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution does not accept them"),
+        (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution has no option 'population'"),
         (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
@@ -126,3 +127,18 @@ def test_ui_without_a_store_says_what_to_do(
     Path("mlflow.db").touch()  # as an earlier version left it
     assert main(["ui"]) == 2
     assert "is shown by --tracking sqlite:///mlflow.db" in capsys.readouterr().err
+
+
+def test_compare_declares_its_simulated_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_ray: None) -> None:
+    """From the command line and from a file."""
+    file = tmp_path / "search.yaml"
+    file.write_text("evaluator: table:digits201\nsimulated_workers: 2\ntracking: 'off'\nnum_candidates: 12\n")
+    given = ["compare", str(file), "--searchers", "random", "--seeds", "1", "--quiet", "--storage", str(tmp_path)]
+    assert main(given) == 0
+    assert (
+        "2 simulated workers: each searcher was told the score of a proposal after 1 further proposal." in capsys.readouterr().out
+    )
+    assert main([*given, "--simulated-workers", "5"]) == 0
+    assert "5 simulated workers: each searcher was told the score of a proposal after 4 further" in capsys.readouterr().out
+    assert main([*given, "--workers", "2"]) == 2
+    assert "workers: with a table, workers are simulated; got workers=2" in capsys.readouterr().err

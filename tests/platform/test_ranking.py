@@ -65,3 +65,13 @@ def test_failures_that_differ_in_numbers_are_one_reason(make_summary: Any) -> No
         ("no file", 1),
         ("no score (not a finite number)", 1),
     ]
+
+
+def test_accuracies_have_their_standard_error_where_the_images_are_known(make_summary: Any) -> None:
+    """sqrt(p (1 - p) / n), in points: with 32 images, 8.37 at 66 % and 0 at 100 %."""
+    heading, *rows = ranked_table(make_summary([0.66, 1.0]).evaluations, 10, percent=True, images=32.0)
+    assert heading[:3] == ["rank", "score %", "\u00b1 %"]
+    assert [row[2] for row in rows] == ["0.00", "8.37"]
+    assert "\u00b1 %" in format_ranked(make_summary([0.66], score_images=32.0))
+    assert "\u00b1 %" not in format_ranked(make_summary([0.66]))
+    assert "\u00b1 %" not in ranked_table(make_summary([2.5], percent=False).evaluations, 10, percent=False, images=32.0)[0]

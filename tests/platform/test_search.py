@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+import yaml
 from mlflow import MlflowClient
 
 from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import SearchResult, resume_search, run_search
+from archsearch.platform.command_line import main
+from archsearch.platform.comparison.running import compare
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces import Architecture
 
@@ -346,3 +350,152 @@ def test_scores_and_metrics_that_are_no_numbers_fail_their_candidates(tmp_path: 
             assert math.isnan(row["score"])
     assert {row["error"] is None for row in rows} == {True, False}
     assert len(result.top(100)) == sum(row["error"] is None for row in rows)
+
+
+# What is known before
+
+
+@pytest.fixture(scope="module")
+def earlier(storage: Path, table: Path) -> SearchResult:
+    return run_search(
+        "nasbench201", "random", f"table:{table}#valid_accuracy", num_candidates=30, seed=5, name="earlier", storage=storage,
+        tracking="off", progress=False, report=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+def test_known_good_starts_are_evaluated_first_and_counted(
+    searcher: str, deterministic: bool, earlier: SearchResult, table: Path, tmp_path: Path
+) -> None:
+    starts = [found.architecture for found in earlier.top(3)]
+    result = run_search(
+        "nasbench201", searcher, f"table:{table}#valid_accuracy", num_candidates=12, storage=tmp_path, tracking="off",
+        progress=False, report=False, start=[*starts, starts[0]], deterministic=deterministic, name="started",
+    )  # fmt: skip
+    assert result.evaluations["architecture"].to_pylist()[:3] == [str(each) for each in starts]
+    assert len(result.evaluations) == 12
+    assert result.best.score >= earlier.best.score
+    assert result.summary.known_before == ("Started with 3 given architectures, counted as candidates.",)
+    again = resume_search(result.folder, progress=False)
+    assert again.evaluations["architecture"].to_pylist() == result.evaluations["architecture"].to_pylist()
+
+
+@pytest.mark.slow
+def test_outcomes_of_an_earlier_run_are_learned_and_not_paid(earlier: SearchResult, table: Path, tmp_path: Path) -> None:
+    result = run_search(
+        "nasbench201", "evolution", f"table:{table}#valid_accuracy", num_candidates=10, storage=tmp_path, tracking="off",
+        progress=False, start=f"{earlier.folder}#2", learn_from=earlier, name="learned",
+    )  # fmt: skip
+    texts = result.evaluations["architecture"].to_pylist()
+    assert texts[:2] == [str(found) for found in earlier.top(2)]
+    keys = set(result.evaluations["key"].to_pylist()[2:])
+    assert not keys & set(earlier.evaluations["key"].to_pylist()), "what is known is not proposed"
+    sentence = f"Learned from 28 of the 30 outcomes of {earlier.folder}; they are no candidates."
+    assert result.summary.known_before == ("Started with 2 given architectures, counted as candidates.", sentence)
+    assert sentence in result.report.read_text()
+    space, known = spaces.get("nasbench201"), {str(found) for found in earlier.top(30)}
+    for text in texts[2:]:
+        genes = space.genotype(space.parse(text))
+        others = [space.genotype(space.parse(other)) for other in (*known, *texts) if other != text]
+        assert min(sum(a != b for a, b in zip(genes, other, strict=True)) for other in others) <= 2, "it is a mutation"
+    again = resume_search(result.folder, progress=False)
+    assert again.evaluations["architecture"].to_pylist() == texts
+    assert again.summary.known_before[1] == sentence
+
+
+def candidates(searcher: str, storage: Path, name: str, seed: int = 0, **settings: Any) -> SearchResult:
+    quiet = {"tracking": "off", "report": False, "progress": False}
+    return run_search("nasbench201", searcher, "table:digits201", 30, seed, name, storage, **{**quiet, **settings})
+
+
+@pytest.mark.parametrize(("searcher", "deterministic"), [("random", False), ("evolution", True), ("optuna", True)])
+def test_what_the_ledger_holds_changes_no_candidate(searcher: str, deterministic: bool, tmp_path: Path) -> None:
+    first = candidates(searcher, tmp_path / "empty", "first", deterministic=deterministic)
+    again = candidates(searcher, tmp_path / "empty", "again", deterministic=deterministic)
+    quiet: dict[str, Any] = {"tracking": "off", "report": False, "progress": False}
+    run_search("nasbench201", "random", "table:digits201", 400, 9, "other", tmp_path / "full", **quiet)
+    full = candidates(searcher, tmp_path / "full", "full", deterministic=deterministic)
+    assert any(full.evaluations["reused"].to_pylist())
+    assert not all(full.evaluations["reused"].to_pylist())
+    expected = set(first.evaluations["key"].to_pylist())
+    assert set(again.evaluations["key"].to_pylist()) == set(full.evaluations["key"].to_pylist()) == expected
+
+
+def test_a_finished_run_gets_more_candidates_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    run = candidates("gp", tmp_path, "run").folder
+    more = resume_search(run, progress=False, num_candidates=42)
+    assert (len(more.evaluations), more.ending and more.ending.reason) == (42, "complete")
+    settings = yaml.safe_load((run / "run.yaml").read_text())
+    assert settings["num_candidates"] == 42
+    assert settings["searcher_options"] == {"initial": 10}  # the first stage stays what it was
+    written = (run / "report" / "report.html").stat().st_mtime_ns
+    idle = resume_search(run, progress=False)
+    assert idle.ending is not None
+    assert idle.ending.idle
+    assert len(idle.evaluations) == 42
+    assert (run / "report" / "report.html").stat().st_mtime_ns == written
+    with pytest.raises(ConfigurationError, match="num_candidates: the run run has 42 candidates already; got 12"):
+        resume_search(run, progress=False, num_candidates=12)
+    with pytest.raises(ConfigurationError, match="seed: decides what the run searches, so it cannot change"):
+        resume_search(run, progress=False, seed=4)
+    with pytest.raises(ConfigurationError, match="a run has no option 'candidates'. Did you mean 'num_candidates'"):
+        resume_search(run, progress=False, candidates=4)
+
+
+def test_random_search_of_more_candidates_is_that_of_a_longer_run(tmp_path: Path) -> None:
+    short = candidates("random", tmp_path / "a", "run", batch_size=7)
+    longer = resume_search(short.folder, progress=False, num_candidates=50)
+    whole = run_search(
+        "nasbench201", "random", "table:digits201", 50, 0, "run", tmp_path / "b", tracking="off", report=False, progress=False
+    )
+    assert set(longer.evaluations["key"].to_pylist()) == set(whole.evaluations["key"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gpus_per_worker": 1.0}, "gpus_per_worker: a trial asks for 1 CPU and 1 GPU, but the only node"),
+        ({"cpus_per_worker": 4096.0}, "cpus_per_worker: a trial asks for 4096 CPUs"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+def test_a_request_that_can_never_be_met_leaves_no_folder(settings: dict[str, float], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        candidates("random", tmp_path, "run", **settings)
+    assert not (tmp_path / "run").exists()
+    finished = candidates("random", tmp_path, "run")  # the same name is free
+    with pytest.raises(ConfigurationError, match=message):
+        resume_search(finished.folder, progress=False, num_candidates=40, **settings)
+    assert (finished.folder / "run.yaml").is_file()
+    with pytest.raises(ConfigurationError, match=message):
+        compare(["random"], 1, "study", evaluator="table:digits201", storage=str(tmp_path), tracking="off", **settings)
+
+
+def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    slow = [
+        "run",
+        "--dataset",
+        "digits",
+        "--searcher",
+        "random",
+        "--candidates",
+        "3",
+        "--tracking",
+        "off",
+        "--name",
+        "b",
+        "--quiet",
+    ]
+    assert main([*slow, "--quiet", "--train", "epochs=2000", "--time-budget", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "The time budget of 1 s ended the search after" in said
+    assert "0 of 3 candidates are evaluated" in said
+    assert f"archsearch resume {tmp_path}/runs/b --time-budget none" in said
+    found = resume_search(tmp_path / "runs" / "b", progress=False, time_budget=1.0)
+    with pytest.raises(RunError, match="best: b has none. The time budget of 1 s ended the search"):
+        found.best  # noqa: B018

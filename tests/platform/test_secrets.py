@@ -185,6 +185,7 @@ def _answers(port: int) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # a server and three searches, on a machine that may be busy
 def test_a_search_that_logs_to_a_server_with_a_password(guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = tmp_path / "mine"

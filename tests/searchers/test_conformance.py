@@ -19,6 +19,7 @@ class TestBuiltInSearchers(SearcherConformance):
     @pytest.fixture(autouse=True, params=["evolution", "optuna", "random"])
     def choose_searcher(self, request: pytest.FixtureRequest) -> None:
         self.name: str = request.param
+        self.learns = self.name != "random"
         if self.name == "optuna":
             # Its sampler's random numbers are not part of the state, and it repeats itself hundreds of times in a small space.
             self.restores_exactly, self.alternatives = False, 2

@@ -154,3 +154,22 @@ def test_batches_are_at_most_half_a_population() -> None:
     searcher = RegularizedEvolution(NASBench201(), population_size=8, tournament_size=2, num_candidates=100)
     loop = Loop(searcher, lambda architecture: 0.5).run()
     assert max(len(suggestion["candidates"]) for suggestion in loop.suggestions) == 4
+
+
+def test_outcomes_of_others_are_a_first_population() -> None:
+    space = RecordingSpace()
+    known = [observation.evaluation for observation in outcomes(space, [0.1, 0.9, math.nan, 0.5, 0.3, 0.7], seed=4)]
+    searcher = RegularizedEvolution(space, 3, population_size=4, tournament_size=4, num_candidates=6, batch_size=1)
+    assert searcher.learn(known) == 5
+    assert [values for values, _ in searcher._population] == [(0.3,), (0.5,), (0.7,), (0.9,)], "the best are kept"
+    assert parents_of(searcher, 3) == [known[1].architecture] * 3, "nothing is drawn at random"
+
+
+def test_starts_are_part_of_the_first_population() -> None:
+    space = RecordingSpace()
+    starts = [observation.evaluation.architecture for observation in outcomes(space, [0.0] * 3, seed=4)]
+    searcher = RegularizedEvolution(space, 3, population_size=5, tournament_size=5, num_candidates=9, batch_size=1)
+    searcher.start_with(starts)
+    loop = Loop(searcher, lambda architecture: 1.0 if architecture == starts[1] else 0.5).run(batches=6)
+    assert loop.candidates[:3] == [str(each) for each in starts]
+    assert space.parents[0] == starts[1], "two more were drawn, then the best was mutated"

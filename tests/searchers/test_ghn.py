@@ -57,6 +57,8 @@ def found(seed: int, cache: Path, at_once: int = 2, **settings: Any) -> Loop:
 
 @pytest.mark.long
 class TestConformance(SurrogateSearcherConformance):
+    learns = False
+
     @pytest.fixture(autouse=True)
     def _cache(self, cache: Path) -> None:
         self.cache = cache

@@ -112,3 +112,27 @@ def test_without_constraints_nothing_is_drawn() -> None:
         pass
 
     Goals().require_feasible(Untouchable(), np.random.default_rng(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("acc", "accuracy"),
+        ("-flops", "macs"),
+        ("top1", "accuracy"),
+        ("-parameters", "params"),
+        ("val_acc", "accuracy"),
+        ("-MAC", "macs"),
+    ],
+)
+def test_usual_short_names_suggest_what_they_mean(table: TabularEvaluator, text: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"objectives: figure: expected one of .* Did you mean '{meant}'\?"):
+        goals_for(table, [text])
+
+
+def test_balanced_accuracy_is_the_score_of_trainings_that_have_it(table: TabularEvaluator) -> None:
+    evaluator = TrainingEvaluator(spaces.get("nasbench201"), "digits", objective="balanced_accuracy")
+    goals = goals_for(evaluator, ["balanced_accuracy", "-macs", "accuracy"])
+    assert goals.objectives == (Objective("score"), Objective("macs", False), Objective("valid_accuracy"))
+    with pytest.raises(ConfigurationError, match="'balanced_accuracy' is a score of trainings alone"):
+        goals_for(table, ["balanced_accuracy"])

@@ -127,7 +127,7 @@ def test_ranks_are_fractions() -> None:
 
 
 def test_too_few_candidates_are_drawn_at_random_with_a_warning(table: TabularEvaluator, caplog: pytest.LogCaptureFixture) -> None:
-    NGAEAscent(table.space, 0, num_candidates=40)
+    NGAEAscent(table.space, 0, num_candidates=40, initial=50)
     assert "all 40 candidates are drawn at random" in caplog.text
 
 

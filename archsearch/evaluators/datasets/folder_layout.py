@@ -75,8 +75,29 @@ _CACHES = frozenset(
 )
 """Folders that programs and systems leave behind."""
 _COPIES = frozenset(("thumbs", "thumbnail", "thumbnails", "cache", "caches", "tmp", "temp"))
+_OUTPUTS = frozenset(
+    [
+        "unlabeled",
+        "unlabelled",
+        "unsup",
+        "predictions",
+        "outputs",
+        "output",
+        "results",
+        "runs",
+        "logs",
+        "checkpoints",
+        "backup",
+        "backups",
+        "bak",
+    ]
+)
+_NAMED_AS_PART = re.compile(
+    r"(?:.*[_ -])?(train|training|val|valid|validation|test|testing)(?:[_ -]?(?:set|images|imgs|data|\d+))?"
+)
 _WRAPPERS = frozenset(("images", "imgs", "img", "jpegimages"))
 _ANNOTATIONS = frozenset(("masks", "labels", "annotations", "segmentationclass", "segmentationobject", "ground_truth", "gt"))
+_NEVER = _ANNOTATIONS - {"masks", "labels"}
 _COPY = re.compile(r"(?P<name>.+?)(?: ?\(\d+\)| - copy.*| copy(?: \d+)?|_copy)", re.IGNORECASE)
 _TABLES = ("*.csv", "*.tsv", "*.json", "*.xlsx", "*.txt")
 _HOW = "imagefolder expects one folder of images a class, such as photos/cat/1.jpg, or train/cat/1.jpg"
@@ -193,6 +214,7 @@ def _parts(root: Path) -> dict[str, Path]:
         if each.name.lower() in _PARTS:
             named.setdefault(_PARTS[each.name.lower()], []).append(each)
     if not named:
+        _check_named_as_parts(root)
         return {}
     for part, found in named.items():
         if len(found) > 1:
@@ -217,6 +239,20 @@ def _parts(root: Path) -> dict[str, Path]:
         f"imagefolder: {flat[0]} holds {_number(len(pictures_in(flat[0])), 'image')} and no class folders, so nothing says what "
         f"they show.{_table_beside(root)} {_HOW}."
     )
+
+
+def _check_named_as_parts(root: Path) -> None:
+    """Raise DatasetError if folders are named as several parts in another way, such as `train2017` and `val2017`."""
+    found: dict[str, str] = {}
+    for each in folders(root):
+        if (match := _NAMED_AS_PART.fullmatch(each.name.lower())) and has_pictures(each):
+            found.setdefault(_PARTS[match[1]], each.name)
+    if len(found) > 1:
+        names = ", ".join(sorted(found.values()))
+        raise DatasetError(
+            f"imagefolder: {names} in {root} are named as parts of a split. Rename them train, val and test, each with one "
+            "folder a class."
+        )
 
 
 def _table_beside(root: Path) -> str:
@@ -250,9 +286,26 @@ def _with_parts(root: Path, parts: dict[str, Path], remarks: list[str]) -> Layou
                 "over."
             )
         else:
-            kept[part] = folder
+            kept[part] = _classes_of_part(folder)
     remarks += _nested(kept["train"])
     return Layout(kept["train"], kept.get("validation"), kept.get("test"), tuple(remarks))
+
+
+def _classes_of_part(folder: Path) -> Path:
+    """Return the folder with the classes of a part: the part's own, or the only one with images in it, if it is no class.
+
+    Raises:
+        DatasetError: That holds images and no class folders, as for detection.
+    """
+    while (inner := _only_folder(folder)) is not None:
+        folder = inner
+    found = [each for each in folders(folder) if has_pictures(each)]
+    if len(found) == 1 and found[0].name.lower() in _WRAPPERS:
+        raise DatasetError(
+            f"imagefolder: {found[0]} holds {_number(len(pictures(found[0])), 'image')} and no class folders, so nothing says "
+            f"what they show; with boxes or masks they are for detection or segmentation. {_HOW}."
+        )
+    return folder
 
 
 def _nested(folder: Path) -> list[str]:
@@ -291,6 +344,10 @@ def _check_class(folder: Path, beside: list[Path]) -> None:
         reason = "named as a part of a split; parts stand beside a folder train, which holds the classes"
     elif name in _COPIES:
         reason = "named as a store of copies"
+    elif name in _OUTPUTS:
+        reason = "named as images without labels, or as the output of a program"
+    elif name in _NEVER:
+        reason = "named as annotations"
     elif name in _WRAPPERS and any(each.lower() in _ANNOTATIONS for each in others):
         reason = "images beside their annotations, as for detection or segmentation; archsearch classifies whole images"
     elif name in _WRAPPERS:

@@ -17,6 +17,7 @@ from archsearch.evaluators.tables.parquet_file import read_parquet
 from archsearch.evaluators.tables.written_numbers import read_numbers
 
 _PREFERRED = "valid_accuracy"
+_ARCHITECTURES = ("architecture", "arch", "arch_str", "cell", "genotype", "model", "network")
 
 
 def read_plain_file(
@@ -68,6 +69,26 @@ def read_plain_file(
     score = _default_score(draft.rows, path) if score is None else names.get(score, score)
     order = [ARCHITECTURE, *(name for name in rows.column_names if name != ARCHITECTURE)]
     return replace(draft, rows=draft.rows.select(order), score=score)
+
+
+def architectures_of(path: Path) -> tuple[str, dict[str, int], list[str]]:
+    """Find the column of architectures of a CSV or Parquet file by its name, such as `architecture` or `arch`.
+
+    Returns:
+        The name of the column, the place of every column by name, and the architectures.
+
+    Raises:
+        TableError: The file is missing or cannot be read, or no column has such a name.
+    """
+    rows, _, _, _ = _read(path, "", ())
+    names = {name: place for place, name in enumerate(rows.column_names)}
+    found = next((name for name in names if name.lower() in _ARCHITECTURES), None)
+    if found is None:
+        raise TableError(
+            f"table: expected a column of architectures in {path.name}, called {', '.join(_ARCHITECTURES)}; it has "
+            f"{', '.join(names)}. Rename it."
+        )
+    return found, names, [str(text) for text in rows[found].to_pylist()]
 
 
 def _read(path: Path, architecture: str, keep: Collection[str]) -> tuple[pa.Table, tuple[int, ...], bool, tuple[str, ...]]:

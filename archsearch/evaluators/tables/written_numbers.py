@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import TableError
+from archsearch.evaluators.tables.columns import is_accuracy
 
 _MISSING = frozenset(
     [
@@ -70,7 +71,8 @@ def read_numbers(
     """Return the columns of numbers by name; those of other texts are left out.
 
     A column is one of numbers if at least half of its cells that are not missing are. A comma or point is a decimal separator or
-    separates thousands; each column decides by all its cells, and where it cannot, by the other columns.
+    separates thousands; each column decides by all its cells, and where it cannot, by the other columns. Accuracies have no
+    thousands.
 
     Args:
         columns: Cells by name; None is a missing one.
@@ -93,7 +95,9 @@ def read_numbers(
         sign = signs[name]
         if sign == "either":  # each comma or point could separate thousands
             commas = any("," in cell for cell in column if cell)
-            if len(others) == 1:
+            if is_accuracy(name):  # no thousands
+                sign = "," if commas else "."
+            elif len(others) == 1:
                 [sign] = others
             else:
                 sign = "," if semicolons and commas else "."

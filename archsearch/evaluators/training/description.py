@@ -67,10 +67,11 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
     found = []
     if score_images < _FEW:
         error = 100.0 * standard_error(0.5, score_images)
-        means = " repeats=3 scores each candidate by the mean of three trainings." if repeats == 1 else ""
+        smallest, worth = _smallest(splits.validation, balanced)
+        means = " --train repeats=3 scores each candidate by the mean of three trainings." if repeats == 1 else ""
         found.append(
-            f"{len(splits.validation):,} validation images: one is {100.0 / len(splits.validation):.1f} points, and a score near "
-            f"50 % has a standard error of {error:.1f} points, so smaller differences may be chance.{means}"
+            f"{len(splits.validation):,} validation images{smallest}: one is {worth:.1f} points, and a score near 50 % has a "
+            f"standard error of {error:.1f} points, so smaller differences may be chance.{means}"
         )
     counts = torch.bincount(splits.train.labels, minlength=splits.train.num_classes)
     if not balanced and int(counts.max()) > _SKEW * int(counts.min()):
@@ -89,6 +90,16 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
     if steps < _LEAST_STEPS:
         found.append(f"An epoch has {steps} {'step' if steps == 1 else 'steps'} of {size} images: give a smaller batch_size.")
     return tuple(found)
+
+
+def _smallest(images: ImageDataset, balanced: bool) -> tuple[str, float]:
+    """Return words on the smallest class, if all classes count the same, and the points of a score that one of its images is."""
+    counts = torch.bincount(images.labels, minlength=images.num_classes)
+    counts = torch.where(counts > 0, counts, counts.max() + 1)
+    if not balanced:
+        return "", 100.0 / len(images)
+    least = int(counts.argmin())
+    return f", {int(counts[least])} of the class {images.classes[least]}", 100.0 / (images.num_classes * int(counts[least]))
 
 
 def unmirrored(images: ImageDataset, asked: Recipe, fitted: Recipe) -> tuple[str, ...]:

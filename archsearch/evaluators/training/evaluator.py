@@ -17,6 +17,7 @@ from archsearch.evaluators.devices import cpu_threads, device_named, failure_tex
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.latency import LATENCIES, latency_figures
+from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
 from archsearch.evaluators.score_names import ACCURACY, BALANCED, BALANCED_SCORE
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.seeds import derived_seed
@@ -60,7 +61,10 @@ class TrainingEvaluator(Evaluator):
         report_test: Whether to measure test accuracy too. No searcher sees it.
         latency: Whether to measure the time of a forward pass, on the device and with the threads of the training: metrics such
             as `latency_ms_batch1`, milliseconds of a batch of 1 and of 64 (median, with quartiles `_low` and `_high`), and for
-            several exits curves such as `exit_latency_ms_batch1`. Other work on the device slows it down.
+            several exits curves such as `exit_latency_ms_batch1`. Other work on the device slows it down. A function of
+            (network, input shape) that returns milliseconds, or its name `module:function`, does not measure after a training:
+            it gives the cost `latency_ms` that constraints and objectives of a search may name; see `latency_conditions`.
+        latency_batch: Images in a batch for the cost `latency_ms`, if no function gives it.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of one training.
         root: Folder of downloaded datasets.
@@ -96,7 +100,8 @@ class TrainingEvaluator(Evaluator):
         max_budget: float | None = None,
         repeats: int = 1,
         report_test: bool = False,
-        latency: bool = False,
+        latency: bool | LatencyFunction | str = False,
+        latency_batch: int = 1,
         device: str = "auto",
         threads: int = 1,
         root: str | None = None,
@@ -117,8 +122,10 @@ class TrainingEvaluator(Evaluator):
             check_whole_number(argument, value)
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
-        self.repeats, self.report_test, self.latency = repeats, report_test, latency
+        self.repeats, self.report_test, self.latency = repeats, report_test, latency is True
         self.device, self.threads = device, threads
+        asked = None if isinstance(latency, bool) else latency
+        self._conditions = LatencyConditions(device, threads, latency_batch, asked)
         self.warns, self._cautioned, self._first = True, False, list[Evaluation]()
 
     @property
@@ -147,6 +154,15 @@ class TrainingEvaluator(Evaluator):
     @property
     def metric_names(self) -> tuple[str, ...]:
         return (*self.objective.metric_names, *(LATENCIES if self.latency else ()))
+
+    @property
+    def latency_conditions(self) -> LatencyConditions:
+        """The cost `latency_ms`, found only if a constraint or an objective of the search names it.
+
+        It is the time of a batch of `latency_batch` on the device, with the threads of the training, or what the function
+        `latency` returns.
+        """
+        return self._conditions
 
     @property
     def chance(self) -> float:

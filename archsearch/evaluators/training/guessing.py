@@ -14,7 +14,8 @@ from archsearch.evaluators.training.description import largest_class, standard_e
 
 FIRST = 3
 """Trainings after which something is said."""
-_NEAR = 0.02
+_NEAR, _CLEAR = 0.02, 0.7
+"""Fractions of the loss of guessing: as near is equal to it; below the other, something was learned."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Guess:
         number = f"all {len(fine)} trainings"
         if all(abs(each.score - self.score) < 0.5 / self.images for each in fine):
             text = f"{number} score {100 * best:.2f} %, as {guessed} does: nothing that they learned shows in the score."
-        elif best <= self.score + 2.0 * standard_error(self.score, self.images):
+        elif best <= self.score + 2.0 * standard_error(self.score, self.images) and not self._is_clear(best, losses, weighted):
             usual = f"{guessed}, {100 * self.score:.2f} %"
             text = f"{number} score at most {100 * best:.2f} %, no better than {usual}, within the noise."
         elif not weighted and all(abs(loss - self.loss) < _NEAR * self.loss for loss in losses):
@@ -79,3 +80,7 @@ class Guess:
         if flip:
             advice.append("--train flip=false if a mirrored image is of another class")
         return f"{text[0].upper()}{text[1:]} Try {', '.join(advice[:-1])} or {advice[-1]}."
+
+    def _is_clear(self, best: float, losses: Sequence[float], weighted: bool) -> bool:
+        """Return whether trainings beat guessing though there are too few images for the score to show it."""
+        return best >= 1.0 or (not weighted and min(losses) < _CLEAR * self.loss)

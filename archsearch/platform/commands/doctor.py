@@ -8,9 +8,12 @@ import platform as python_platform
 import shutil
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
 from archsearch.cluster.storage_place import StoragePlace
-from archsearch.errors import ArchSearchError, ConfigurationError
+from archsearch.errors import ArchSearchError, ConfigurationError, first_line
+from archsearch.platform.run_folder import LEDGER
 
 Check = tuple[str, str, bool]
 
@@ -52,7 +55,9 @@ def storage_state(storage: str) -> tuple[str, bool]:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         # Permission bits do not show a read-only mount or a full quota, and mean nothing for root.
-        tempfile.TemporaryDirectory(dir=existing, prefix=".archsearch-").cleanup()
+        for checked in {existing, *(part for part in (folder / LEDGER, folder / LEDGER / "_started") if part.exists())}:
+            with tempfile.TemporaryDirectory(dir=checked, prefix=".archsearch-") as probe:
+                (Path(probe) / "probe").write_bytes(b"written by a search, too")
     except OSError as error:
         return f"{folder} is not writable ({error.strerror})", False
     return f"{folder} is writable, {shutil.disk_usage(existing).free / 1e9:.0f} GB free", True
@@ -94,8 +99,6 @@ def _token() -> Check:
 
 
 def _cluster(address: str | None, storage: str) -> list[Check]:
-    if not address:
-        return [("Ray cluster", "none given (RAY_ADDRESS is not set); searches start Ray on this machine", True)]
     from archsearch.cluster import connect
 
     try:
@@ -103,6 +106,13 @@ def _cluster(address: str | None, storage: str) -> list[Check]:
     except ConfigurationError as error:
         return [("Ray cluster", str(error), False)]
     import ray
+
+    if not address:
+        there = ray.cluster_resources()
+        seen = (
+            f"none given (RAY_ADDRESS is not set); Ray started here: {there.get('CPU', 0):g} CPUs, {there.get('GPU', 0):g} GPUs"
+        )
+        return [("Ray cluster", seen, True)]
 
     nodes, resources = [node for node in ray.nodes() if node["Alive"]], ray.cluster_resources()
     seen = f"{len(nodes)} nodes, {resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs at {address}"
@@ -127,26 +137,34 @@ def _shared(storage: str, nodes: int) -> Check:
 
 
 def _tracking(tracking: str, storage: str) -> Check:
-    from archsearch.platform.tracking.store import check_tracking
+    from archsearch.platform.tracking.rehearsal import check_logging
 
     if tracking == "off":
         return "MLflow", "off", True
     try:
-        return "MLflow", check_tracking(tracking, storage), True
+        return "MLflow", check_logging(tracking, storage), True
     except ArchSearchError as error:
         return "MLflow", str(error), False
 
 
 def _calibration(seconds: float) -> Check:
+    """Evaluate candidates in a worker of Ray that reserves what a trial does; without Ray there is no search."""
+    import ray
+
+    if not ray.is_initialized():
+        return "speed", "not measured, because Ray does not run", True
+    from archsearch.cluster.placement import Request, require_room
     from archsearch.evaluators import from_text
-    from archsearch.platform.commands.calibration import calibrate
+    from archsearch.platform.commands.calibration import Calibration, calibrate
     from archsearch.platform.configuration import SearchConfiguration
     from archsearch.spaces import get
 
     default = SearchConfiguration()
     try:
-        measured = calibrate(from_text(default.evaluator, get(default.space)), seconds)
-    except ArchSearchError as error:
-        return "speed", str(error), False
+        require_room([Request("a trial", default.cpus_per_worker, default.gpus_per_worker)])
+        task: Any = ray.remote(num_cpus=default.cpus_per_worker, num_gpus=default.gpus_per_worker)(calibrate)
+        measured: Calibration = ray.get(task.remote(from_text(default.evaluator, get(default.space)), seconds))
+    except (ArchSearchError, ray.exceptions.RayError) as error:
+        return "speed", first_line(error), False
     seen = f"{measured.pace()} ({default.space}, {default.evaluator}; for other searches: archsearch run --dry-run)"
     return "speed", seen, not measured.errors

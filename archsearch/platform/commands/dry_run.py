@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from dataclasses import dataclass, replace
@@ -11,16 +10,19 @@ from typing import Any
 
 from archsearch.cluster import Ledger, connect
 from archsearch.cluster.ledger.compaction import MOST_PARTS
+from archsearch.cluster.placement import cluster_nodes
 from archsearch.cluster.storage import check_storage
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.allocation import Allocation, allocate
 from archsearch.platform.commands.calibration import Calibration, calibrate
 from archsearch.platform.commands.doctor import storage_state
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import prepare
+from archsearch.platform.run_folder import RunFolder, exists_already
 from archsearch.platform.space_costs import SpaceCosts, space_costs
-from archsearch.platform.tracking.store import check_tracking
+from archsearch.platform.tracking.rehearsal import check_logging
 from archsearch.platform.units import duration
 
 # Measured with Ray 2.60: the overhead of a Tune trial, and of starting Ray and drawing the report together.
@@ -45,12 +47,6 @@ class Machines:
     cpus: float
     gpus: float
 
-    def slots(self, cpus: float, gpus: float) -> int:
-        """Return the number of trials that fit at once if each reserves `cpus` cores and `gpus` (or a fraction of one) GPUs."""
-        by_cpu = math.floor(self.cpus / cpus + 1e-9)
-        by_gpu = math.inf if gpus == 0 else self.gpus * math.floor(1 / gpus + 1e-9) if gpus <= 1 else self.gpus // gpus
-        return int(min(by_cpu, by_gpu))
-
 
 @dataclass(frozen=True)
 class DryRun:
@@ -67,6 +63,7 @@ class DryRun:
         tracking: Human-readable name of the MLflow store.
         facts: What is to be known about the images and the training.
         cautions: Warnings about them.
+        actors: Processes that the searcher keeps beside the trials, in words; empty if there are none.
         costs: Costs of random architectures of the space; None if no cost is known before an evaluation.
     """
 
@@ -80,6 +77,7 @@ class DryRun:
     tracking: str
     facts: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    actors: str = ""
     costs: SpaceCosts | None = None
 
     @property
@@ -125,7 +123,8 @@ class DryRun:
             f"Dry run:   {configuration.space} with {configuration.searcher}, {what}",
             f"Storage:   {self.storage}",
             f"Tracking:  {self.tracking}",
-            f"Workers:   {self.workers}, each with {each} ({machines.name}: {machines.cpus:g} CPUs, {machines.gpus:g} GPUs)",
+            f"Workers:   {self.workers}, each with {each} ({machines.name}: {machines.cpus:g} CPUs, {machines.gpus:g} GPUs)"
+            + (f"; beside them {self.actors}" if self.actors else ""),
             f"Measured:  {calibration.pace()}, from {len(calibration.evaluations)} evaluations in "
             f"{calibration.elapsed:.1f} s{shortened}",
             f"Expected:  about {duration(self.seconds)}, {_hours(self.cpu_hours)} CPU-hours, {_hours(self.gpu_hours)} GPU-hours, "
@@ -155,20 +154,23 @@ def _hours(hours: float) -> str:
 def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
     """Check all settings of a search, evaluate candidates for about `seconds`, and estimate the resources of the search.
 
-    No run folder is created, and nothing is written to the ledger or to MLflow. With an address (or RAY_ADDRESS) a worker of that
-    cluster evaluates the candidates; otherwise this process does.
+    No run folder is created, and nothing stays in the ledger or in MLflow. All else is what the search will do: Ray is started or
+    connected to, a worker with the resources of a trial evaluates the candidates, a file is written to the storage, and MLflow is
+    given a run, which is deleted again.
 
     Args:
         configuration: The search.
         seconds: Duration of the measurement.
 
     Raises:
-        ConfigurationError: A setting cannot be used, or no worker fits on the machines.
+        ConfigurationError: A setting cannot be used, a trial does not fit on the machines, or MLflow takes no run.
+        RunError: The run's folder exists already.
     """
-    tracking = check_tracking(configuration.tracking, configuration.storage) if configuration.tracking != "off" else "off"
+    if configuration.name is not None and RunFolder.exists(configuration.storage, configuration.name):
+        raise exists_already(StoragePlace.of(configuration.storage).child(configuration.name))
     state, fine = storage_state(configuration.storage)
     if not fine:
-        raise ConfigurationError(f"storage: {state}; choose a writable folder.")
+        raise ConfigurationError(f"storage: {state.rstrip('.')}; choose a writable folder.")
     with tempfile.TemporaryDirectory() as folder:
         search = prepare(
             replace(configuration, storage=folder),
@@ -177,10 +179,10 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
             configuration.evaluator,
             resume=False,
         )
-        address = configuration.address or os.environ.get("RAY_ADDRESS")
-        machines = _cluster(address, configuration.storage) if address else _this_machine(configuration.gpus_per_worker)
-        workers = _workers(configuration, machines, search.evaluator)
-        calibration = _measure(search.evaluator, seconds, configuration, remote=bool(address))
+        tracking = check_logging(configuration.tracking, configuration.storage) if configuration.tracking != "off" else "off"
+        machines = _machines(configuration)
+        allocation = allocate(configuration, search.searcher, search.evaluator)
+        calibration = _measure(search.evaluator, seconds, configuration)
         sizer = search.searcher.sizer
         batch = sizer.fixed or max(1, min(int(sizer.target / max(calibration.seconds, 5e-4)), sizer.largest))
         trials = -(-configuration.num_candidates // batch)
@@ -188,46 +190,32 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         ledger_bytes = _ledger_bytes(search.ledger, calibration.evaluations, parts, configuration.num_candidates)
         facts, cautions = search.evaluator.facts(), search.evaluator.cautions()
         costs = space_costs(search.space, search.searcher.goals, configuration.seed)
+    workers = max(1, min(allocation.workers, allocation.fitting))
+    actors = _actors_in_words(allocation)
     return DryRun(
-        configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, facts, cautions, costs=costs
+        configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, facts, cautions, actors, costs
     )
 
 
-def _this_machine(gpus_wanted: float) -> Machines:
-    gpus = 0
-    if gpus_wanted:
-        import torch
-
-        gpus = torch.cuda.device_count()
-    return Machines(
-        "this machine", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, gpus
-    )
+def _actors_in_words(allocation: Allocation) -> str:
+    if not allocation.actors:
+        return ""
+    noun = "process of the searcher" if allocation.actors == 1 else "processes of the searcher"
+    return f"{allocation.actors} {noun} with {allocation.actor_cpus:g} CPUs"
 
 
-def _cluster(address: str, storage: str) -> Machines:
-    connect(address)
-    import ray
-
-    check_storage(StoragePlace.of(storage).address)
-    resources = ray.cluster_resources()
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    return Machines(f"{nodes} node{'s' if nodes > 1 else ''} at {address}", resources.get("CPU", 0.0), resources.get("GPU", 0.0))
-
-
-def _workers(configuration: SearchConfiguration, machines: Machines, evaluator: Evaluator) -> int:
-    slots = machines.slots(configuration.cpus_per_worker, configuration.gpus_per_worker)
-    if slots < 1:
-        raise ConfigurationError(
-            f"workers: none fits on the machines, because each reserves {configuration.cpus_per_worker:g} CPUs and "
-            f"{configuration.gpus_per_worker:g} GPUs; {machines.name} has {machines.cpus:g} CPUs and {machines.gpus:g} GPUs. "
-            "Lower cpus_per_worker or gpus_per_worker."
-        )
-    return min(slots, configuration.workers or (1 if evaluator.is_lookup else slots))
+def _machines(configuration: SearchConfiguration) -> Machines:
+    """Connect to Ray as the search will, and return its machines."""
+    connect(configuration.address)
+    check_storage(StoragePlace.of(configuration.storage).address)
+    nodes = cluster_nodes()
+    address = configuration.address or os.environ.get("RAY_ADDRESS")
+    name = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''} at {address}" if address else "this machine"
+    return Machines(name, sum(node.cpus for node in nodes), sum(sum(node.gpus) for node in nodes))
 
 
-def _measure(evaluator: Evaluator, seconds: float, configuration: SearchConfiguration, remote: bool) -> Calibration:
-    if not remote:
-        return calibrate(evaluator, seconds, configuration.seed)
+def _measure(evaluator: Evaluator, seconds: float, configuration: SearchConfiguration) -> Calibration:
+    """Evaluate candidates in a worker that reserves what a trial of the search will."""
     import ray
 
     task: Any = ray.remote(num_cpus=configuration.cpus_per_worker, num_gpus=configuration.gpus_per_worker)(calibrate)

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -74,12 +75,21 @@ def submit_search(
     return _start(server, command, upload, f"{settings.name}{stamp}", wait, python, stream)
 
 
-def submit_resume(run: str, address: str, *, wait: bool = True, python: str | None = None, stream: TextIO | None = None) -> int:
+def submit_resume(
+    run: str,
+    address: str,
+    *,
+    options: Sequence[str] = (),
+    wait: bool = True,
+    python: str | None = None,
+    stream: TextIO | None = None,
+) -> int:
     """Resume a run as a job of a cluster and return its exit code.
 
     Args:
         run: Folder of the run, as the cluster's head sees it.
         address: Address of the job server, such as `http://HEAD:8265`.
+        options: Options of `archsearch resume`, such as `["--candidates", "80"]`.
         wait: As for `submit_search`.
         python: As for `submit_search`.
         stream: As for `submit_search`.
@@ -92,15 +102,15 @@ def submit_resume(run: str, address: str, *, wait: bool = True, python: str | No
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
     name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
-    return _start(server, f"resume {shlex.quote(folder)}", Upload(package_files(), {}), name, wait, python, stream)
+    return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), {}), name, wait, python, stream)
 
 
 def _check(configuration: SearchConfiguration) -> None:
     """Raise the errors that the job would raise on the cluster."""
     get_searcher(configuration.searcher)
-    # A table or a dataset may be where only the cluster can read it.
+    # A table, a dataset or a run to start from may be where only the cluster can read it.
     with suppress(TableError, DatasetError):
-        make_parts(configuration, configuration.space, configuration.searcher, configuration.evaluator)
+        make_parts(replace(configuration, start=[]), configuration.space, configuration.searcher, configuration.evaluator)
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:

@@ -229,6 +229,7 @@ def _opening(summary: SearchSummary) -> Html:
         f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; {scored} have a score."
     )
     text += f" {reused} evaluations were reused from earlier searches." if reused else ""
+    text += "".join(f" {sentence.rstrip('.')}." for sentence in summary.known_before)
     return html.paragraph(text)
 
 

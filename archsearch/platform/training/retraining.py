@@ -94,11 +94,11 @@ def retrain(
     splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
     if recipe == "short":
         made = fitted_recipe(made, name, splits.train, changes)
-    if progress:
-        for fact in facts(splits, made, name, recipe_named(recipe, name).batch_size):
-            print(fact, file=sys.stderr)
     data = TrainingData.of(name, splits, with_validation)
     kept = Path(checkpoint).expanduser() if checkpoint else None
+    if progress and (kept is None or not kept.exists()):  # a training that goes on has said it at its start
+        for fact in facts(splits, made, name, recipe_named(recipe, name).batch_size):
+            print(fact, file=sys.stderr)
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})
     shown = EpochProgress(made.epochs, sys.stderr if progress else None)
     if workers > 1:

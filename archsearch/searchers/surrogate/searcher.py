@@ -118,18 +118,16 @@ class SurrogateSearcher(ArchitectureSearcher):
         return {"initial": cls.first_stage(num_candidates), **options}
 
     def budget_warning(self, num_candidates: int) -> str:
-        """Return a sentence if the surrogate chooses fewer candidates than are drawn at random before it; else an empty string."""
+        """Return a sentence if the surrogate chooses fewer candidates than are drawn at random before it; else nothing."""
         chosen = num_candidates - self.initial
         if chosen >= self.initial:
             return ""
+        advice = f"Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
         if chosen <= 0:
-            return (
-                f"initial: all {num_candidates} candidates are drawn at random, because the first fit follows after {self.initial}; "
-                f"the surrogate chooses none. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
-            )
+            return f"initial: all {num_candidates} candidates are drawn at random; the surrogate chooses none. {advice}"
         return (
             f"initial: the first {self.initial} of {num_candidates} candidates are drawn at random; the surrogate chooses only "
-            f"{chosen}. Take more candidates, or a smaller initial, such as {max(1, num_candidates // 2)}."
+            f"{chosen}. {advice}"
         )
 
     # Methods for subclasses
@@ -172,7 +170,7 @@ class SurrogateSearcher(ArchitectureSearcher):
             wanted,
             {
                 "seed": self._seed(1),
-                "exclude": sorted(self._unique.keys),
+                "exclude": sorted(self._unique.keys | self._unique.known),
                 "best": [str(row.evaluation.architecture) for row in best],
                 **self.propose_options(),
             },
@@ -223,6 +221,22 @@ class SurrogateSearcher(ArchitectureSearcher):
         tau = self.trust.tau()
         figures = {f"surrogate/{name}_seconds": seconds for name, seconds in self.costs.items()}
         return {"surrogate/stages": float(self._stages), **figures, **({} if tau is None else {"surrogate/trust_tau": tau})}
+
+    # What is known before
+
+    def start_with(self, architectures: Sequence[Architecture]) -> None:
+        super().start_with(architectures)
+        self._begin_with(max(self.initial, len(self.starts)))
+
+    def learned(self, observations: Sequence[Observation]) -> int:
+        used = super().learned(observations)
+        self._begin_with(max(len(self.starts), self.initial - used))
+        return used
+
+    def _begin_with(self, initial: int) -> None:
+        """Set the number of candidates before the first fit."""
+        self.initial = self._stage_end = initial
+        self.largest_batch = max(self.largest_batch, initial)
 
     # Proposing
 
@@ -306,7 +320,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._stage_end = self.num_proposed + self.stage_size
         kept: dict[str, Proposal] = {}
         for proposal in proposals:
-            if proposal.key not in self._unique.keys and self.goals.excess(proposal.architecture) == 0.0:
+            if not self._unique.is_taken(proposal.key) and self.goals.excess(proposal.architecture) == 0.0:
                 kept.setdefault(proposal.key, proposal)
         ranked, self._queue = deque(kept.values()), deque()
         draw = self._unique.fresh(self.goals, rng)

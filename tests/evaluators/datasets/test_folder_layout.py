@@ -80,6 +80,12 @@ def test_a_folder_around_the_parts_is_seen_through(tmp_path: Path) -> None:
     assert _sizes(splits) == [6, 2, 2]
 
 
+def test_a_folder_around_the_classes_of_a_part_is_seen_through(tmp_path: Path) -> None:
+    splits = _tree(tmp_path, "train/images/cat/#.png*4 train/images/dog/#.png*4 val/images/cat/#.png*2 val/images/dog/#.png*1")
+    assert splits.train.classes == ("cat", "dog")
+    assert _sizes(splits) == [6, 3, 2]
+
+
 def test_images_may_be_deeper_in_a_class(tmp_path: Path) -> None:
     """As torchvision and Keras read them; tiny ImageNet has a folder images in each class."""
     splits = _tree(tmp_path, "n01/images/#.png*3 n02/images/#.png*3 n02/n02_boxes.txt")
@@ -127,6 +133,13 @@ def test_loose_images_and_unlabelled_parts_are_remarked(tmp_path: Path) -> None:
         ("train/cat/#.png*4 Train/cat/#.png*4 train/dog/#.png*4", "expected one folder of train images"),
         ("train/cat/#.png*3 train/dog/#.png*3 val/cat/#.png*3 valid/dog/#.png*3", "expected one folder of validation images"),
         ("#.png*5 labels.csv", "got no images"),
+        ("train/images/#.png*5 train/labels/#.txt*5 valid/images/#.png*3 data.yaml", "train/images holds 5 .* for detection"),
+        ("train2017/#.png*5 val2017/#.png*3 annotations/a.json", "train2017, val2017 in .* are named as parts of a split"),
+        ("seg_train/a/#.png*4 seg_train/b/#.png*4 seg_test/a/#.png*4 seg_pred/x.png", "seg_test, seg_train in .* named as parts"),
+        ("Training_set/cat/#.png*4 Test_set/cat/#.png*4", "Test_set, Training_set in"),
+        (f"{CLASSES} unlabeled/#.png*4", "images without labels"),
+        (f"{CLASSES} runs/s0/report/#.png*4", "the output of a program"),
+        (f"{CLASSES} SegmentationClass/#.png*4", "named as annotations"),
     ],
 )
 def test_layouts_that_are_not_read_are_refused_by_name(tmp_path: Path, tree: str, words: str) -> None:
@@ -140,7 +153,9 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
         load(f"imagefolder:{tmp_path / 'pets.zip'}")
 
 
-@pytest.mark.parametrize("name", ["mask", "no_mask", "tests", "Apple 1", "trash", "training set", "temperature", "copy"])
+@pytest.mark.parametrize(
+    "name", ["mask", "no_mask", "tests", "Apple 1", "trash", "training set", "temperature", "copy", "masks", "test_strip"]
+)
 def test_classes_of_unusual_names_stay_classes(tmp_path: Path, name: str) -> None:
     _tree(tmp_path, CLASSES)
     (tmp_path / "cat").rename(tmp_path / name)

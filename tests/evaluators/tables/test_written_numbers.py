@@ -63,6 +63,11 @@ def test_what_could_be_thousands_is_decided_by_the_other_columns(
     assert read_numbers({"x": cells, "y": other}, semicolons=semicolons)["x"].values.tolist() == expected
 
 
+@pytest.mark.parametrize("cells", [["93,125", "92,250"], ["93.125", "92.250"]])
+def test_accuracies_have_no_thousands(cells: list[str]) -> None:
+    assert read_numbers({"valid_acc": cells})["valid_acc"].values.tolist() == [93.125, 92.25]
+
+
 def test_columns_of_other_texts_are_left_out() -> None:
     columns = {"device": ["a", "b"], "hash": ["12e4", "fe01", "a7"], "empty": ["", "-"], "x": ["1", "2"]}
     assert list(read_numbers(columns)) == ["empty", "x"]

@@ -69,6 +69,10 @@ def test_skewed_classes_are_a_caution_unless_the_score_is_balanced() -> None:
     assert "balanced_accuracy" in text
     assert "class_weights=true" in text
     assert cautions(skewed, Recipe(batch_size=32), 5000.0, True, 1) == ()
+    [text] = cautions(skewed, Recipe(batch_size=32), equal_images(skewed.validation), True, None)
+    assert text.startswith(
+        "31 validation images, 1 of the class dog: one is 50.0 points, and a score near 50 % has a standard error"
+    )
     assert cautions(_splits([60, 30, 40], [6, 3, 4], [6, 3, 4]), Recipe(batch_size=8), 5000.0, False, 1) == ()
 
 

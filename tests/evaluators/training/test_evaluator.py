@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from archsearch import spaces
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import Evaluation, TrainingEvaluator, datasets
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network
@@ -243,3 +245,89 @@ def test_every_space_trains_on_the_digits(name: str) -> None:
     assert evaluation.metrics["params"] == sum(
         parameter.numel() for parameter in evaluator.network(evaluation.architecture).parameters()
     )
+
+
+def _noise(counts: dict[str, tuple[int, ...]], shape: tuple[int, int, int] = (1, 8, 8)) -> Splits:
+    """Images in which class 1 is brighter in the lower half, with the numbers of each class for each part."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for part in ("train", "validation", "test"):
+        labels = np.repeat(np.arange(len(counts[part])), counts[part])
+        images = rng.integers(0, 60, (len(labels), *shape))
+        images[labels == 1, :, shape[1] // 2 :] += 120
+        images[labels == 0, :, : shape[1] // 2] += 120
+        pixels = torch.from_numpy(images.astype(np.uint8))
+        parts.append(datasets.ImageDataset(f"made/{part}", pixels, torch.from_numpy(labels), ("OK", "NG")))
+    return Splits(*parts)
+
+
+SKEWED = _noise({"train": (240, 4), "validation": (30, 1), "test": (30, 1)})
+
+
+def test_skewed_classes_are_told_and_balanced_accuracy_tells_candidates_apart(caplog: pytest.LogCaptureFixture) -> None:
+    plain = TrainingEvaluator(SPACE, SKEWED, epochs=1, batch_size=64, scale=TINY)
+    assert plain.chance == pytest.approx(30 / 31)
+    tied = plain.evaluate([CELL, POOLING, SPACE.sample(np.random.default_rng(0))])
+    assert [row.score for row in tied] == pytest.approx([30 / 31] * 3)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert sum("always answering OK scores 96.77 %" in text for text in warnings) == 1
+    assert sum("as always answering OK does" in text for text in warnings) == 1
+    caplog.clear()
+    plain.evaluate([CELL])
+    assert not caplog.records, "each warning is given once"
+    settings: dict[str, Any] = {"objective": "balanced_accuracy", "class_weights": True, "epochs": 4, "scale": TINY}
+    balanced = TrainingEvaluator(SPACE, SKEWED, batch_size=16, learning_rate=0.05, report_test=True, **settings)
+    assert (balanced.chance, balanced.score_name) == (0.5, "valid_balanced_accuracy")
+    row = evaluated(balanced)
+    assert row.score == row.metrics["valid_balanced_accuracy"] > 0.9
+    assert row.metrics["test_balanced_accuracy"] > 0.9
+    assert row.curves["valid_balanced_accuracy"][-1] == row.score
+    assert plain.fingerprint() != TrainingEvaluator(SPACE, SKEWED, batch_size=64, **{**settings, "epochs": 1}).fingerprint()
+
+
+def test_chance_is_one_of_the_classes_where_they_are_even() -> None:
+    even = _noise({"train": (12, 12), "validation": (6, 6), "test": (3, 3)})
+    assert TrainingEvaluator(SPACE, even).chance == 0.5
+    assert evaluator().chance == 0.1, "46 of 449 digits is the rounding of a split"
+    assert TrainingEvaluator(SPACE, SKEWED, objective="anytime").chance == 0.5, "a part of the definition of the area"
+
+
+def test_images_of_the_user_have_a_recipe_fitted_to_them() -> None:
+    few = TrainingEvaluator(SPACE, SKEWED)
+    assert few.recipe.batch_size == 32
+    assert "Training: 12 epochs of 7 steps with 32 images each (128 would be too many for so few)." in few.facts()
+    assert TrainingEvaluator(SPACE, SKEWED, batch_size=128).recipe.batch_size == 128
+    assert TrainingEvaluator(SPACE, SKEWED, recipe=few.recipe.with_changes(batch_size=64)).recipe.batch_size == 64
+    pickled = pickle.loads(pickle.dumps(few))
+    assert pickled.fingerprint() == few.fingerprint()
+
+
+def test_mirror_images_are_not_mirrored_by_default_and_that_is_said() -> None:
+    """Two classes, bright on the left or on the right; mirrored in training, they cannot be told apart."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for part, count in (("train", 80), ("validation", 20), ("test", 4)):
+        images = rng.integers(0, 30, (count, 1, 8, 8), dtype=np.uint8)
+        images[::2, :, :, :4] += 180
+        images[1::2, :, :, 4:] += 180
+        labels = torch.arange(count) % 2
+        parts.append(datasets.ImageDataset(f"arrows/{part}", torch.from_numpy(images), labels, ("left", "right")))
+    splits = Splits(*parts)
+    default = TrainingEvaluator(SPACE, splits, epochs=3, crop=0, scale=TINY)
+    assert not default.recipe.flip
+    assert any("left and right are mirror images of each other; --train flip=true" in text for text in default.cautions())
+    assert evaluated(default).score == 1.0
+    asked = TrainingEvaluator(SPACE, splits, flip=True, scale=TINY)
+    assert asked.recipe.flip
+    assert any("give --train flip=false" in text for text in asked.cautions())
+    assert "mirrored left to right" in asked.facts()[2]
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_every_space_trains_on_images_that_are_not_square(name: str) -> None:
+    wide = _noise({"train": (12, 12), "validation": (6, 6), "test": (3, 3)}, (3, 12, 40))
+    space = spaces.get(name)
+    architecture = space.sample(np.random.default_rng(0))
+    scale = default_scale("digits", space.scale_defaults)
+    row = TrainingEvaluator(space, wide, epochs=1, scale=scale).evaluate([architecture])[0]
+    assert row.ok, row.error

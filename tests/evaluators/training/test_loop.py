@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.training.loop import Training, TrainingDiverged, train
+from archsearch.evaluators.training.loop import Training, TrainingDiverged, class_weights, train
 from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import score
 from archsearch.spaces.nasbench201 import NASBench201
@@ -305,3 +305,34 @@ def test_a_recipe_may_forbid_mixed_precision() -> None:
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     torch.testing.assert_close(weights[0], weights[2], rtol=0.1, atol=0.01)
+
+
+def test_class_weights_are_inverse_shares_with_mean_one() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 2 + [3] * 4)
+    weights = class_weights(labels)
+    assert weights.tolist() == pytest.approx([12 / 18, 12 / 6, 1.0, 12 / 12])
+    assert float(weights[labels].mean()) == pytest.approx(1.0)
+
+
+def test_a_weighted_epoch_has_the_gradient_of_weighted_losses_in_any_number_of_parts() -> None:
+    """One step on the whole set, from the equation: W - rate * gradient of mean(w_y * cross entropy)."""
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(14, 1, 2, 2, generator=generator), torch.tensor([0] * 10 + [1] * 3 + [2])
+    results = []
+    for accumulate in (1, 3):
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+        with torch.no_grad():
+            network[1].weight.copy_(torch.arange(12.0).view(3, 4) / 10)
+            network[1].bias.zero_()
+        recipe = Recipe(
+            epochs=1, batch_size=14, learning_rate=0.1, momentum=0.0, weight_decay=0.0, class_weights=True, accumulate=accumulate
+        )
+        train(network, images, labels, recipe, [torch.Generator().manual_seed(1)])
+        results.append(network[1].weight.detach().clone())
+    start = (torch.arange(12.0).view(3, 4) / 10).requires_grad_()
+    losses = torch.nn.functional.cross_entropy(images.flatten(1) @ start.t(), labels, reduction="none")
+    shares = torch.tensor([14 / 30, 14 / 9, 14 / 3])
+    (losses * shares[labels]).mean().backward()
+    expected = start.detach() - 0.1 * start.grad
+    for found in results:
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)

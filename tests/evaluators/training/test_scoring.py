@@ -61,3 +61,16 @@ def test_one_exit_is_a_list_of_one() -> None:
     logits = torch.zeros(1, 2)
     assert exits_of(logits)[0] is logits
     assert exits_of([logits, logits]) == [logits, logits]
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes_that_have_images() -> None:
+    """Twelve images of class 0, of which 9 are right, and 2 of class 2, of which 1 is; class 1 has none."""
+
+    class Fixed(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.one_hot(images[:, 0, 0, 0].long(), 3).float()
+
+    answers, labels = torch.tensor([0] * 9 + [1, 2, 2] + [2, 0]), torch.tensor([0] * 12 + [2] * 2)
+    found = score(Fixed(), answers.float()[:, None, None, None], labels, batch_size=5)
+    assert float(found.balanced_accuracy) == pytest.approx((9 / 12 + 1 / 2) / 2)
+    assert float(found.accuracy) == pytest.approx(10 / 14)

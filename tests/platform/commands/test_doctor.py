@@ -19,6 +19,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
     checks = doctor(seconds=0)
     assert all(fine for _, _, fine in checks)
@@ -40,12 +41,14 @@ def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_the_default_search_is_timed() -> None:
     [speed] = [text for name, text, fine in doctor(seconds=0.1) if name == "speed" and fine]
     assert "candidates per second on one worker" in speed
     assert "nasbench201, train:digits" in speed
 
 
+@pytest.mark.usefixtures("no_ray")
 def test_faults_are_marked_and_give_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     faulty = ["--storage", "/dev/null/runs", "--tracking", "http://127.0.0.1:9", "--address", "127.0.0.1:9"]
     assert main(["doctor", *faulty]) == 1
@@ -63,3 +66,11 @@ def test_a_storage_is_tried_in_the_nearest_folder_there_is(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     assert storage_state(str(tmp_path / "file/runs")) == (f"{tmp_path}/file/runs is not writable (Not a directory)", False)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_folder_of_the_ledger_is_tried_too(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "ledger").symlink_to("/proc/self")  # nobody can make files there, root included
+    seen, fine = storage_state(str(tmp_path / "runs"))
+    assert not fine
+    assert "is not writable" in seen

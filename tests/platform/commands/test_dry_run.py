@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, RunError
 from archsearch.platform.command_line import main
 from archsearch.platform.commands.calibration import Calibration
 from archsearch.platform.commands.dry_run import DryRun, Machines, dry_run
@@ -46,22 +46,13 @@ def test_disk_counts_what_is_written() -> None:
     assert reckoned(tracking="off", report=False).disk_bytes < more[0] < more[1]
 
 
-@pytest.mark.parametrize("cpus", [0.25, 0.1, 1.0, 3.0])
-@pytest.mark.parametrize("gpus", [0.0, 0.1, 0.3, 0.5, 1.0, 2.0])
-def test_slots_are_those_of_packing_one_by_one(cpus: float, gpus: float) -> None:
-    free_cpus, free_gpus, count = 800, [100, 100, 100], 0  # in hundredths
-    wanted = round(100 * gpus)
-    while free_cpus >= 100 * cpus:
-        holders = [number for number, free in enumerate(free_gpus) if free >= min(wanted, 100)]
-        if wanted and len(holders) < max(1, wanted // 100):
-            break
-        for number in holders[: max(1, wanted // 100)]:
-            free_gpus[number] -= min(wanted, 100)
-        free_cpus -= round(100 * cpus)
-        count += 1
-    assert Machines("here", 8.0, 3.0).slots(cpus, gpus) == count
+@pytest.mark.usefixtures("no_ray")  # a process that is connected stays so
+def test_a_cluster_that_does_not_answer_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="address: no Ray cluster answers at 127.0.0.1:9"):
+        dry_run(SearchConfiguration(evaluator="table:digits201", tracking="off", address="127.0.0.1:9"), seconds=0.01)
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_dry_run_leaves_nothing(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -74,6 +65,26 @@ def test_a_dry_run_leaves_nothing(tmp_path: Path, table: Path, monkeypatch: pyte
     assert f"sqlite:///{tmp_path}/runs/mlflow.db" in plan.text()
 
 
+@pytest.mark.usefixtures("shared_ray")
+def test_workers_and_actors_are_those_of_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    settings = {"evaluator": "table:digits201", "tracking": "off", "workers": 2, "searcher": "gp", "num_candidates": 20}
+    plan = dry_run(SearchConfiguration(**settings), seconds=0.01)  # type: ignore[arg-type]
+    assert plan.workers == 1  # the actor of the surrogate takes one of the two CPUs
+    assert "Workers:   1, each with 1 CPU" in plan.text()
+    assert "; beside them 1 process of the searcher with 1 CPUs" in plan.text()
+    assert dry_run(SearchConfiguration(**{**settings, "searcher": "random"}), seconds=0.01).workers == 2  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_taken_is_refused_as_in_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    with pytest.raises(RunError, match="name: .*first exists already, and is no run"):
+        dry_run(SearchConfiguration(evaluator="table:digits201", tracking="off", name="first"), seconds=0.01)
+
+
+@pytest.mark.usefixtures("shared_ray")
 def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -84,15 +95,15 @@ def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"storage": "/dev/null/runs"}, "storage: /dev/null/runs is not writable"),
         ({"tracking": "http://127.0.0.1:9"}, "tracking: no MLflow server answers at http://127.0.0.1:9"),
         ({"searcher": "evolutoin"}, "searcher: expected one of"),
-        ({"searcher_options": {"population": 3}}, "searcher_options: evolution does not accept them"),
-        ({"cpus_per_worker": 1e6}, "workers: none fits on the machines, because each reserves 1e.06 CPUs"),
-        ({"address": "127.0.0.1:9"}, "address: no Ray cluster answers at 127.0.0.1:9"),
+        ({"searcher_options": {"population": 3}}, "searcher_options: evolution has no option 'population'"),
+        ({"cpus_per_worker": 1e6}, "cpus_per_worker: a trial asks for 1e.06 CPUs, but the only node of the cluster"),
     ],
 )
 def test_what_cannot_work_is_said_before_it_costs(
@@ -105,8 +116,9 @@ def test_what_cannot_work_is_said_before_it_costs(
         dry_run(SearchConfiguration(**given), seconds=0.01)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
 def test_gpus_that_are_not_there_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(ConfigurationError, match=r"each reserves 1 CPUs and 0.5 GPUs; this machine has \d+ CPUs and 0 GPUs"):
+    with pytest.raises(ConfigurationError, match=r"gpus_per_worker: a trial asks for .* 0.5 GPUs, but .* 0 GPUs"):
         dry_run(SearchConfiguration(evaluator="table:digits201", tracking="off", gpus_per_worker=0.5), seconds=0.01)

@@ -126,3 +126,17 @@ def test_texts_cannot_become_markup(make_summary: Any, tmp_path: Path, read: Rea
     page = read(write_report(summary, SPACE, tmp_path))
     assert [tag for tag, _ in page.tags].count("script") == 1, "the page's own, which sorts tables"
     assert page.words.count(evil) >= 6
+
+
+def test_the_report_says_what_the_images_are_and_how_sure_a_score_is(make_summary: Any, tmp_path: Path, read: Read) -> None:
+    facts = ("Images of photos: 240 for training, 32 for validation.", "Training images are mirrored.")
+    summary = make_summary([0.66, 0.5], score_images=32.0, facts=facts, cautions=("32 images are few.",), remark="All guess.")
+    words = read(write_report(summary, SPACE, tmp_path)).words
+    for text in (
+        *facts,
+        "Warning: 32 images are few.",
+        "Warning: All guess.",
+        "its standard error by the number of images (%) 8.37",
+    ):
+        assert text in words
+    assert "standard error" not in read(write_report(make_summary([0.66]), SPACE, tmp_path)).words

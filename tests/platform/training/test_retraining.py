@@ -14,6 +14,7 @@ import torch
 
 from archsearch.errors import ConfigurationError, RunError
 from archsearch.evaluators import Recipe, datasets
+from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.training.scoring import score
 from archsearch.platform.result import Found
 from archsearch.platform.training.retraining import retrain
@@ -148,3 +149,14 @@ def test_what_was_found_is_trained_in_the_size_that_was_scored() -> None:
     model = found.retrain("digits", recipe=RECIPE, epochs=1, scale={"channels": 5}, device="cpu", progress=False)
     assert model.scale == {"channels": 5, "cells_per_stage": 1, "replicas": 1}
     assert model.origin == {"run": "r", "rank": 1}
+
+
+def test_few_images_of_the_user_get_a_batch_size_that_fits_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    digits = datasets.load("digits")
+    few = Splits(*(part.take(range(240 if index == 0 else 40), f"own/{index}") for index, part in enumerate(digits)))
+    model = retrain(SPACE, CELL, few, epochs=1, device="cpu", scale=SIZE)
+    assert model.recipe.batch_size == 32
+    assert "Training: 1 epochs of 7 steps with 32 images each (128 would be too many for so few)." in capsys.readouterr().err
+    chosen = retrain(SPACE, CELL, few, epochs=1, device="cpu", scale=SIZE, batch_size=120, progress=False)
+    assert chosen.recipe.batch_size == 120
+    assert capsys.readouterr().err == ""

@@ -56,8 +56,11 @@ def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path,
     ("changes", "message"),
     [
         ({"workers": 0}, "workers: expected a whole number of at least 1; got 0"),
-        ({"workers": 3}, "workers: expected a cluster with 3 CPUs for 3 workers; it has 2"),
-        ({"workers": 2, "device": "cuda"}, "workers: expected a cluster with 2 GPUs for 2 workers; it has 0"),
+        (
+            {"workers": 3},
+            "cpus_per_worker: 3 times a worker of the training .1 CPU. do not fit at once",
+        ),
+        ({"workers": 2, "device": "cuda"}, "device: a worker of the training asks for 1 CPU and 1 GPU, but the only node"),
         ({"workers": 2, "checkpoint": None}, "checkpoint: expected a file in a folder that all 2 workers share; got None"),
     ],
 )

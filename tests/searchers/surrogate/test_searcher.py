@@ -145,3 +145,29 @@ def test_a_private_pool_ends_with_the_search() -> None:
     searcher.close()
     with pytest.raises(cluster.PoolError, match="no model pool"):
         ModelPool.attach(name)
+
+
+def test_what_was_learned_from_others_replaces_the_random_stage() -> None:
+    suite = TestConformance()
+    loop = make_loop(deterministic=True, num_candidates=5)
+    assert loop.searcher.learn(suite.known_evaluations(12)) == 12
+    loop.run()
+    assert loop.searcher.figures["surrogate/stages"] == 1.0
+    drawn = make_loop(deterministic=True, num_candidates=5).run()
+    assert np.mean([objective(SPACE.parse(text)) for text in loop.candidates]) > 0.1 + np.mean(
+        [objective(SPACE.parse(text)) for text in drawn.candidates]
+    ), "the first candidates are those that the surrogate ranks highest"
+
+
+def test_starts_and_what_was_learned_shorten_the_random_stage() -> None:
+    suite = TestConformance()
+    loop = make_loop(deterministic=True, num_candidates=12)
+    loop.searcher.start_with(suite.known_architectures(3))
+    assert loop.searcher.learn(suite.known_evaluations(8)) == 5, "the first three are evaluated"
+    loop.run(batches=1)
+    assert loop.candidates == [str(each) for each in suite.known_architectures(3)]
+    loop.run(batches=2).drain()
+    assert loop.searcher.figures["surrogate/stages"] == 0.0
+    loop.run()
+    check_search(loop.searcher, loop.candidates, 12)
+    assert loop.searcher.figures["surrogate/stages"] == 2.0, "after 3 starts and 2 random ones, 7 in stages of 5"

@@ -1,0 +1,142 @@
+"""What a search learns from others, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from archsearch import searchers, spaces
+from archsearch.errors import ConfigurationError, RunError, TableError
+from archsearch.evaluators import Evaluation, TabularEvaluator
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, texts_of, write_learned
+from archsearch.platform.run_folder import RunFolder
+from archsearch.searchers.goals import goals_for
+
+SPACE = spaces.get("nasbench201")
+CELLS = [str(SPACE.from_genotype([3, 1, place % 5, 2 + place // 5, 3, 4])) for place in range(15)]
+TABLE = TabularEvaluator.embedded("digits201")
+
+
+def a_run(storage: Path, evaluator: str = "table:digits201", space: str = "nasbench201", **columns: Any) -> Path:
+    folder = RunFolder.create(SearchConfiguration(space=space, evaluator=evaluator, storage=str(storage)), "earlier")
+    folder.report.mkdir()
+    rows = {
+        "architecture": CELLS[:4],
+        "score": [0.5, 0.6, 0.7, float("nan")],
+        "error": [None, None, None, "no memory"],
+        "seconds": [1.0] * 4,
+        "latency_ms": [3.0, 4.0, None, None],
+    }
+    pq.write_table(pa.table({**rows, **columns}), folder.report / "evaluations.parquet")
+    return folder.path
+
+
+def scores(learned: Learned) -> list[tuple[str, float]]:
+    return [(str(each.architecture), round(each.score, 9)) for each in learned.evaluations]
+
+
+def test_a_run_is_read(tmp_path: Path) -> None:
+    [learned] = read_learned([str(a_run(tmp_path))], SPACE, TABLE)
+    assert scores(learned) == [(CELLS[0], 0.5), (CELLS[1], 0.6), (CELLS[2], 0.7)]
+    assert [dict(each.metrics) for each in learned.evaluations] == [{"latency_ms": 3.0}, {"latency_ms": 4.0}, {}]
+    assert learned.left_out == 1
+
+
+@pytest.mark.parametrize("name", ["digits201", "table:digits201", "table:digits201#valid_accuracy"])
+def test_a_table_is_read(name: str) -> None:
+    [learned] = read_learned([name], SPACE, TABLE)
+    assert len(learned.evaluations) == 6466
+    assert learned.evaluations[7].score == TABLE.evaluate([learned.evaluations[7].architecture])[0].score
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mark"),
+    [
+        ("mine.csv", "arch,valid_accuracy\n{0},50\n{1},60\n{2},-1\n", ""),
+        ("mine.csv", "arch;seed;acc\n{0};1;49,5\n{0};2;50,5\n{1};1;60,0\n{2};1;-\n", ""),
+        ("mine.csv", "arch,loss,acc\n{0},1,50 %\n{1},2,60 %\n{2},3,NA\n", ""),
+        ("mine.tsv", "\tarchitecture\tmy\n0\t{0}\t0.5\n1\t{1}\t0.6\n2\t{2}\tnan\n", "#my"),
+    ],
+)
+def test_a_file_is_read_as_people_write_it(name: str, content: str, mark: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content.format(*CELLS))
+    [learned] = read_learned([f"{tmp_path / name}{mark}"], SPACE, TABLE)
+    assert scores(learned) == [(CELLS[0], 0.5), (CELLS[1], 0.6)]
+    assert learned.left_out == 1
+
+
+def test_sources_of_another_space_or_scale_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match="learn_from: expected a run in the space nasbench201; .*earlier is one in cells"
+    ):
+        read_learned([str(a_run(tmp_path / "a", space="cells"))], SPACE, TABLE)
+    with pytest.raises(ConfigurationError, match="learn_from: expected scores from 0 to 1, .* reach from 50 to 70"):
+        read_learned([str(a_run(tmp_path / "b", "my evaluator", score=[50.0, 60.0, 70.0, 0.0]))], SPACE, TABLE)
+    costs = TabularEvaluator.embedded("digits201", "params")
+    with pytest.raises(ConfigurationError, match="learn_from: expected scores such as valid_accuracy of .*, on another scale"):
+        read_learned(["table:digits201#params"], SPACE, TABLE)
+    with pytest.raises(ConfigurationError, match="learn_from: expected scores such as params of .*, on another scale"):
+        read_learned([str(a_run(tmp_path / "c"))], SPACE, costs)
+    (tmp_path / "mine.csv").write_text(f"arch,acc\n{CELLS[0]},50\nno cell,60\n")
+    with pytest.raises(TableError, match="1 of 2 architectures do not belong to nasbench201; the first is row 3"):
+        read_learned([str(tmp_path / "mine.csv")], SPACE, TABLE)
+    (tmp_path / "mine.csv").write_text(f"name,acc\n{CELLS[0]},50\n")
+    with pytest.raises(
+        TableError, match="expected a column of architectures in mine.csv, called architecture, arch, .*; it has name, acc"
+    ):
+        read_learned([str(tmp_path / "mine.csv")], SPACE, TABLE)
+    with pytest.raises(
+        ConfigurationError, match="learn_from: expected the folder of a run, the name of a table, or .*; got 'runs/no'"
+    ):
+        read_learned(["runs/no"], SPACE, TABLE)
+
+
+def test_what_the_searcher_used_is_counted(tmp_path: Path) -> None:
+    first = read_learned([str(a_run(tmp_path))], SPACE, TABLE)
+    again = [replace(first[0], source="again")]
+    searcher = searchers.RegularizedEvolution(SPACE, 0)
+    counted = learn(searcher, TABLE, [*first, *again])
+    assert [each.used for each in counted] == [3, 0]
+    assert counted[0].sentence == (
+        f"Learned from 3 of the 4 outcomes of {tmp_path}/earlier, 1 of them failed; they are no candidates."
+    )
+    assert [each.used for each in learn(searchers.RandomSearch(SPACE, 0), TABLE, first)] == [0]
+
+
+def test_costs_that_are_objectives_are_computed(tmp_path: Path) -> None:
+    goals = goals_for(TABLE, ["accuracy", "-macs"], {})
+    searcher = searchers.OptunaTPE(SPACE, 0, goals=goals)
+    [counted] = learn(searcher, TABLE, read_learned([str(a_run(tmp_path))], SPACE, TABLE))
+    assert counted.used == 3
+    trials: Any = searcher._algorithm
+    assert sorted(trial.values[1] for trial in trials._ot_study.trials) == sorted(
+        TABLE.costs(SPACE.parse(text))["macs"] for text in CELLS[:3]
+    )
+
+
+def test_a_resumed_run_learns_the_same(tmp_path: Path) -> None:
+    assert stored_learned(tmp_path, SPACE) == []
+    learned = read_learned([str(a_run(tmp_path / "runs"))], SPACE, TABLE)
+    write_learned(learned, tmp_path)
+    assert stored_learned(tmp_path, SPACE) == learned
+    (tmp_path / "learned.json").write_text('[{"source": "x"}]')
+    with pytest.raises(RunError, match="run: .*learned.json is corrupt"):
+        stored_learned(tmp_path, SPACE)
+
+
+def test_python_objects_become_texts(tmp_path: Path) -> None:
+    cell = SPACE.parse(CELLS[0])
+    assert texts_of("start", [cell, tmp_path, "text"]) == [CELLS[0], str(tmp_path), "text"]
+    assert texts_of("learn_from", tmp_path) == [str(tmp_path)]
+    with pytest.raises(
+        ConfigurationError, match="start: expected texts, paths, architectures or results of searches; got one of type int"
+    ):
+        texts_of("start", [3])
+    with pytest.raises(ConfigurationError, match="got one of type Evaluation"):
+        texts_of("learn_from", Evaluation(cell, "key", 0.5))
