@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "scores.parquet#missing"], "'missing'"),
         (["--table", "nonsense.parquet#score"], "column 'architecture' or 'arch'"),
         (["--table", "digits201", "--objectives", "accuracy,-mac"], "objectives: .* got 'mac'. Did you mean 'macs'"),
-        (["--table", "digits201", "--constraint", "macs 3"], "constraint: expected NAME <= NUMBER"),
+        (["--table", "digits201", "--constraint", "macs 3"], "constraints: expected NAME <= NUMBER"),
         (["--table", "digits201", "--constraint", "macs <= x"], "expected limits such as '<= 100e6'"),
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected a whole number of at least 1; got 0"),

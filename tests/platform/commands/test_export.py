@@ -40,7 +40,7 @@ def test_export_of_a_rank(run: RunFolder, capsys: pytest.CaptureFixture[str]) ->
     content = content_of(folder)
     assert (content["score"], content["origin"]["rank"], content["training"]) == (0.8, 2, None)
     printed = capsys.readouterr().out
-    assert "Weights:   not trained; give --retrain DATASET" in printed
+    assert "Weights:   not trained; give --retrain" in printed
     assert f"Model:     {folder}" in printed
     assert "Left out:  model.onnx (no_such_package not installed; get it with: pip install" in printed
 
@@ -113,8 +113,8 @@ def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, ca
         (["export", "nowhere"], "run: there is no run in .*nowhere"),
         (["export", "r", "--rank", "4"], "rank: expected 1 to 3, the candidates of r with a score; got 4"),
         (["export", "r", "--rank", "0"], "rank: expected 1 to 3"),
-        (["export", "r", "--epochs", "3"], "retrain: --epochs needs a training; give --retrain DATASET too"),
-        (["export", "r", "--register", "a"], "retrain: --register needs a training; give --retrain DATASET too"),
+        (["export", "r", "--epochs", "3"], "retrain: --epochs needs a training; give --retrain too"),
+        (["export", "r", "--register", "a"], "retrain: --register needs a training; give --retrain too"),
         (["export", "r", "--retrain", "digits", "--register", "a/b"], "register: expected a name without / and :"),
         (["train", CELL, "--dataset", "digits", "--register", "a", "--tracking", "off"], "tracking: a registered model needs"),
         (["export", "r", "--retrain", "digit"], "dataset: expected one of .* Did you mean 'digits'"),

@@ -37,3 +37,13 @@ def test_a_module_that_cannot_be_exported_is_left_out_with_a_reason(tmp_path: Pa
     assert list(missing) == [PT2, ONNX]
     assert all(reason.startswith("torch.export cannot convert the network: ") for reason in missing.values())
     assert not list(tmp_path.iterdir())
+
+
+def test_the_axis_of_any_size_is_called_batch_in_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("archsearch.platform.export.formats._ONNX_NEEDS", ("onnx", "onnxscript", "onnxruntime"))
+    assert write_formats(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval(), IMAGES, tmp_path) == {}
+    graph = onnx.load(tmp_path / ONNX).graph
+    first = [value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)]
+    assert first == ["batch", "batch"]
