@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from archsearch.evaluators.score_names import LATENCY
 from archsearch.platform import units
 from archsearch.platform.short_form import live_graph
 from archsearch.searchers import Goals
@@ -25,7 +26,7 @@ class SpaceCosts:
     Args:
         drawn: Number of architectures.
         ranges: Lowest, median and highest value of each cost, by name.
-        constraints: The constraints as text.
+        constraints: The constraints that need no measurement, as text.
         share: Share of the architectures that keep all constraints, 0..1; 1 if there are none.
         absent: Operators of the space that none of the architectures that keep the constraints contains.
     """
@@ -83,10 +84,12 @@ def space_costs(space: SearchSpace, goals: Goals, seed: int, draws: int = SAMPLE
         values = [cost[name] for cost in costs if np.isfinite(cost.get(name, np.nan))]
         if values:
             ranges[name] = (float(min(values)), float(np.median(values)), float(max(values)))
-    kept = [each for each in sample if goals.excess(each) == 0.0]
+    # A latency that is measured before a training is left out: it takes seconds.
+    counted = [each for each in goals.constraints if goals.latency is None or each.name != LATENCY]
+    kept = [each for each in sample if goals.counted_excess(each) == 0.0]
     absent: Sequence[str] = ()
-    if goals.constraints and kept:
+    if counted and kept:
         used = {name for each in kept for graph in space.graphs(each) for name in live_graph(graph).operators}
         before = {name for each in sample for graph in space.graphs(each) for name in live_graph(graph).operators}
         absent = [name for name in space.operators if name in before - used]
-    return SpaceCosts(draws, ranges, tuple(map(str, goals.constraints)), len(kept) / draws, tuple(absent))
+    return SpaceCosts(draws, ranges, tuple(map(str, counted)), len(kept) / draws, tuple(absent))
