@@ -23,3 +23,8 @@ def __getattr__(name: str) -> ModuleType:
     if name in _PACKAGES:
         return importlib.import_module(f"archsearch.{name}")
     raise AttributeError(f"module 'archsearch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # What is loaded when it is first used is completed by editors and notebooks too.
+    return sorted({*globals(), *__all__})

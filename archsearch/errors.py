@@ -47,10 +47,17 @@ class RunError(ArchSearchError):
     """A run folder cannot be created, found or resumed."""
 
 
-class SearchStopped(ArchSearchError):
-    """A search was interrupted; its evaluations are in the ledger, and it can be resumed."""
+class SearchStopped(ArchSearchError, SystemExit):
+    """A search was interrupted; its evaluations are in the ledger, and it can be resumed.
+
+    As a `SystemExit`, it ends a script that does not catch it with its message alone, which says how to go on, and without a
+    traceback. `except Exception` and `except ArchSearchError` catch it as they do other errors.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str) -> None:
+        SystemExit.__init__(self, message)
 
 
 def did_you_mean(given: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:

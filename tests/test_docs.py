@@ -54,6 +54,17 @@ def test_examples_stand_in_the_pages(site: Path, example: str) -> None:
     assert any(words in html.unescape(re.sub("<[^>]+>", "", page.read_text())) for page in site.glob("own-*.html"))
 
 
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("own_*.py")))
+def test_the_code_in_the_pages_is_that_of_the_examples(example: str) -> None:
+    """Pages are read as Markdown too, where the inclusion of a file would show its name alone."""
+    blocks = [
+        block
+        for page in (ROOT / "docs").glob("*.md")
+        for block in re.findall(rf"<!-- examples/{re.escape(example)} -->\n```python\n(.*?)\n```", page.read_text(), re.DOTALL)
+    ]
+    assert blocks == [(ROOT / "examples" / example).read_text().rstrip()]
+
+
 def test_every_link_leads_to_a_file() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
     found = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())]

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from archsearch.errors import (
     ConfigurationError,
     RunError,
+    SearchStopped,
     check_whole_number,
     did_you_mean,
     first_line,
@@ -75,3 +80,11 @@ def test_too_little_memory_is_an_error_that_says_what_to_do() -> None:
         fail(MemoryError("3 bytes\nand more"))
     with pytest.raises(ValueError, match="other"):
         fail(ValueError("other"))
+
+
+def test_a_stopped_search_ends_a_script_with_its_message_alone() -> None:
+    program = "from archsearch.errors import SearchStopped\nraise SearchStopped('stopped; continue with: x')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "stopped; continue with: x\n")
+    caught = pickle.loads(pickle.dumps(SearchStopped("m")))
+    assert isinstance(caught, Exception) and str(caught) == "m" and caught.exit_code == 130

@@ -52,3 +52,10 @@ def test_no_module_hides_a_name_of_its_room(room: str) -> None:
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     hidden = {name for name in package.__all__ if name in modules and not inspect.ismodule(getattr(package, name))}
     assert not hidden
+
+
+@pytest.mark.parametrize("package", ["archsearch", *(f"archsearch.{room}" for room in ("evaluators", "cluster", "platform"))])
+def test_names_that_are_loaded_later_are_completed(package: str) -> None:
+    program = f"import {package}; print(*dir({package}))"
+    names = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert set(importlib.import_module(package).__all__) <= set(names)

@@ -118,6 +118,20 @@ class StoragePlace:
         with self._access("read") as (files, base):
             return bool(files.get_file_info(f"{base}/{name}").is_file)
 
+    def text(self, name: str) -> str | None:
+        """Return the content of a text file as it is stored, or None if there is no such file; no copy is made.
+
+        Raises:
+            RunError: The bucket cannot be read.
+        """
+        if not self.is_remote:
+            return (self.local / name).read_text(encoding="utf-8") if (self.local / name).is_file() else None
+        with self._access("read") as (files, base):
+            if not files.get_file_info(f"{base}/{name}").is_file:
+                return None
+            with files.open_input_stream(f"{base}/{name}") as stream:
+                return bytes(stream.read()).decode("utf-8")
+
     def names(self, file: str) -> list[str]:
         """Return the names of the folders in this one that hold a file of this name.
 

@@ -51,3 +51,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(importlib.import_module(f"archsearch.platform.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'archsearch.platform' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # What is loaded when it is first used is completed by editors and notebooks too.
+    return sorted({*globals(), *__all__})

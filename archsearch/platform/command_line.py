@@ -15,6 +15,7 @@ from archsearch import __version__
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
 
 _EPILOG = """examples:
@@ -27,7 +28,9 @@ _EPILOG = """examples:
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
   archsearch compare --preset papers --table digits201  three papers' methods against evolution, TPE and random search
   archsearch run --dry-run                              estimate time and disk of the search
-  archsearch export runs/NAME --retrain digits          train the best architecture of a run, and export it
+  archsearch runs                                       list all searches with their states and best scores
+  archsearch status runs/NAME                           how far a search is, from another terminal
+  archsearch export runs/NAME --retrain                 train the best architecture of a run, and export it
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open the MLflow UI on this machine
 """
@@ -115,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
     )
+    compare.add_argument("--report", action="store_true", help="write a report of each search too (default: of none)")
     compare.set_defaults(action=_compare)
 
     resume = commands.add_parser(
@@ -125,15 +129,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     resume.add_argument("run", help="folder of the run, such as runs/NAME")
     _add_changes(resume)
+    resume.add_argument("--space", metavar="python:MODULE:CLASS", help="search space of the run, if it is one of your own")
     resume.add_argument("--quiet", action="store_true", help="show no progress line")
     resume.set_defaults(action=_resume)
 
     _add_submit(commands)
     add_import(commands)
     add_export(commands)
+    add_runs(commands)
 
     listing = "list search spaces, searchers, datasets and tables"
     spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")
+    spaces.add_argument(
+        "--space", metavar="python:MODULE:CLASS", help="a search space of your own: show that alone, with its genes"
+    )
     spaces.set_defaults(action=_spaces)
 
     _add_doctor(commands)
@@ -214,7 +223,7 @@ def _add_search_options(
     parser.add_argument(
         "configuration", nargs="?", metavar="FILE.yaml", help="settings; options on the command line override them"
     )
-    parser.add_argument("--space", help="search space (default: nasbench201)")
+    parser.add_argument("--space", help="search space, or python:MODULE:CLASS for one of your own (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
     score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
@@ -326,15 +335,18 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 def _run(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     from archsearch.platform.configuration import from_mapping, with_default_job
-    from archsearch.platform.search import run_search
+    from archsearch.platform.quick_checks import check_quickly
 
     configuration = from_mapping(with_default_job(settings))
+    check_quickly(configuration)  # before Ray and PyTorch are loaded, which takes seconds
     if parsed.dry_run:
         from archsearch.platform.commands.dry_run import dry_run
 
         print(dry_run(configuration).text())
         return 0
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
+    from archsearch.platform.search import run_search
+
     print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
@@ -344,8 +356,12 @@ def _submit(parsed: argparse.Namespace) -> int:
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
         raise ConfigurationError("address: expected the address of a job server; got none. Give --address http://HEAD:8265.")
-    from archsearch.platform.commands.submit import submit_resume, submit_search
     from archsearch.platform.configuration import from_mapping, with_default_job
+    from archsearch.platform.quick_checks import check_quickly
+
+    if not parsed.resume:
+        check_quickly(from_mapping(with_default_job(settings)))
+    from archsearch.platform.commands.submit import submit_resume, submit_search
 
     if settings.get("start"):
         from archsearch.platform.known_starts import with_files_read
@@ -368,34 +384,31 @@ def _submit(parsed: argparse.Namespace) -> int:
 def _resume(parsed: argparse.Namespace) -> int:
     from archsearch.platform.search import resume_search
 
-    return _show(resume_search(parsed.run, progress=not parsed.quiet, **_changes(parsed)))
+    return _show(resume_search(parsed.run, parsed.space, progress=not parsed.quiet, **_changes(parsed)))
 
 
 def _show(result: Any) -> int:
-    from archsearch.platform.ranking import aligned, format_ranked
+    from archsearch.platform.commands.runs import result_text
     from archsearch.platform.report.advantage import choice_text
-    from archsearch.platform.trade_off import front_table, hypervolume
 
     if not result.ending.found_nothing:
-        print(format_ranked(result.summary, result.summary.settings["top"]))
-    if result.summary.is_multi_objective and len(front := front_table(result.summary)) > 1:
-        print(f"\nPareto front of {', '.join(map(str, result.summary.objectives))}")
-        print(aligned(front))
-        print(f"Hypervolume: {hypervolume(result.summary):.4f}")
+        print(result_text(result))
     if text := choice_text(result.summary):
         print(f"\n{text}")
     reused = sum(result.evaluations["reused"].to_pylist())
     if result.summary.known_before:
         print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
-    if text := result.ending.text(result.folder):
+    if text := result.ending.text(result.summary.command):
         print(text)
     if result.ending.found_nothing:
         return 1
     print(f"Report:    {result.report}")
     if result.address != str(result.folder):
         print(f"Stored:    {result.address}   (the report above is of a copy on this machine)")
-    print(f"Use it:    archsearch export {shlex.quote(result.address)} --retrain DATASET")
+    print(f"Use it:    {result.summary.use}")
+    # What is given to `resume` is given to `show` too: the run, and its space if that is one of the user's own.
+    print(f"In full:   archsearch show {result.summary.command.removeprefix('archsearch resume ')} --full")
     if result.run_id:
         print(f"Compare:   {_ui_command(result.summary.settings)}")
     result.best  # raises if no candidate could be evaluated  # noqa: B018
@@ -420,30 +433,51 @@ def _compare(parsed: argparse.Namespace) -> int:
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
     study = settings.pop("study", None)
-    from archsearch.platform.comparison.running import compare
-
+    if parsed.report:
+        settings["report"] = True
     given = parsed.searchers
     searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+    from archsearch.platform.configuration import from_mapping
+    from archsearch.platform.quick_checks import check_quickly, check_searcher
+
+    check_quickly(from_mapping(settings, origin="compare"))
+    for name in searchers or ():
+        check_searcher(name)
+    from archsearch.platform.comparison.running import compare
+
     comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
     print(comparison.text())
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
     command = _ui_command(comparison.outcomes[0].results[0].summary.settings)
-    print(f"Compare:   {command}   (tag study = {comparison.study})")
+    print(f"Compare:   {command}   (it prints the address of the study {comparison.study})")
+    if address := comparison.address:
+        print(f"           {address}")
     return 0
 
 
 def _spaces(parsed: argparse.Namespace) -> int:
-    from archsearch import evaluators, searchers, spaces
+    from archsearch import spaces
+
+    if parsed.space is not None:
+        found = spaces.get(parsed.space)
+        print(_space_line(found.name, found))
+        for gene, alternatives in found.choices.items():
+            print(f"    {gene}: {', '.join(map(str, alternatives))}")
+        return 0
+    from archsearch import evaluators, searchers
 
     print("Search spaces")
     for name in spaces.names():
-        space = spaces.get(name)
-        unique = f", {_count(space.num_unique)} distinct" if space.num_unique else ""
-        print(f"  {name}: {_count(space.size)} architectures{unique}; operators {', '.join(space.operators)}")
+        print(_space_line(name, spaces.get(name)))
     print(f"Searchers\n  {', '.join(searchers.names())}")
     print(f"Datasets\n  {', '.join(evaluators.datasets.names())}")
     print("\n".join(table_lines()))
     return 0
+
+
+def _space_line(name: str, space: Any) -> str:
+    unique = f", {_count(space.num_unique)} distinct" if space.num_unique else ""
+    return f"  {name}: {_count(space.size)} architectures{unique}; operators {', '.join(space.operators)}"
 
 
 def _count(number: int) -> str:

@@ -53,7 +53,8 @@ class SearchConfiguration:
         objectives: Metrics to maximize, or with a minus sign to minimize: `["accuracy", "-macs"]`. The score is always one of
             them. With `anytime`, trainings are scored by the area under the anytime curve; with `balanced_accuracy`, by the mean
             over the classes of their accuracies.
-        constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
+        constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`,
+            where settings are given by name also `["macs <= 100e6", "params >= 1e5", "params <= 1e6"]`.
             Candidates that violate one are not evaluated.
         start: Architectures that are evaluated first, as texts; also files of them and folders of runs, for their best.
         learn_from: Outcomes that the searcher learns from without paying: folders of runs, tables, CSV files.
@@ -166,7 +167,10 @@ def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> 
         if key not in known:
             names = ", ".join(nearest_first(str(key), known))
             raise ConfigurationError(f"{origin}: unknown key {key!r}.{did_you_mean(str(key), known)} Keys: {names}.")
-    return SearchConfiguration(**{str(key): value for key, value in settings.items()})
+    values = {str(key): value for key, value in settings.items()}
+    if "constraints" in values:
+        values["constraints"] = _constraints(values["constraints"])
+    return SearchConfiguration(**values)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -219,10 +223,28 @@ def parse_constraints(texts: list[str]) -> dict[str, str]:
     for text in texts:
         match = re.fullmatch(r"\s*([\w.-]+?)\s*((?:<=|>=|<|>).*)", text)
         if match is None:
-            raise ConfigurationError(f"constraint: expected NAME <= NUMBER, such as 'macs <= 100e6'; got {text!r}.")
+            raise ConfigurationError(f"constraints: expected NAME <= NUMBER, such as 'macs <= 100e6'; got {text!r}.")
         name, limit = match[1], match[2].strip()
         constraints[name] = f"{constraints[name]}, {limit}" if name in constraints else limit
     return constraints
+
+
+def _constraints(given: Any) -> Any:
+    """Return constraints as a mapping; a list such as `["macs <= 100e6"]`, or one string, says the same.
+
+    Raises:
+        ConfigurationError: They are neither.
+    """
+    if isinstance(given, str):
+        return parse_constraints([given])
+    if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):
+        return parse_constraints(list(given))
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            "constraints: expected a mapping such as {'params': '<= 400e3'}, or a list such as ['params <= 400e3']; "
+            f"got {reprlib.repr(given)}."
+        )
+    return dict(given)
 
 
 def _parsed(text: str, origin: str) -> Any:

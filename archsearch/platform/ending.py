@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from archsearch.platform.units import duration
@@ -50,13 +48,12 @@ class Ending:
             "failed": "ended by an error",
         }.get(self.reason, "")
 
-    def text(self, run: Path) -> str:
+    def text(self, resume: str) -> str:
         """Return the sentences for the end of the output; empty if the search did all it was to do.
 
         Args:
-            run: Folder of the run, for the command that goes on.
+            resume: Command that resumes the run.
         """
-        resume = f"archsearch resume {shlex.quote(str(run))}"
         if self.idle:
             return (
                 f"Nothing left to do: {self.evaluated} of {self.wanted} candidates are evaluated.\n"

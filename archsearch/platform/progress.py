@@ -1,19 +1,24 @@
-"""The live line of a search: candidates done, best score so far, seconds left."""
+"""The live view of a search: a bar with rate and time left, the improvements, and at the end the failures by reason."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from ray import tune
 
+from archsearch.platform import units
+from archsearch.platform.failure_reasons import FailureReasons
 from archsearch.platform.live_line import LiveLine
 from archsearch.searchers import Observation
 
 _PATIENCE = 10.0  # seconds without a running trial: the process of a worker needs some to start
+_NOTE_PERIOD = 1.0  # seconds between two lines on improvements
+_KEPT = 5
+_REASON = 100  # characters of a reason
 
 
 class Progress(tune.Callback):
@@ -23,17 +28,21 @@ class Progress(tune.Callback):
         total: Number of candidates that the search will propose.
         percent: Whether scores are accuracies, shown in percent.
         stream: Where to write; None is silent.
+        name: Word before the bar, such as the searcher of a comparison.
     """
 
-    def __init__(self, total: int, percent: bool, stream: TextIO | None = sys.stderr) -> None:
-        self.total, self.percent = total, percent
+    def __init__(self, total: int, percent: bool, stream: TextIO | None = sys.stderr, name: str = "") -> None:
+        self.total, self.percent, self.name = total, percent, name
         self.done = self.failed = self.reused = 0
         self.best = -math.inf
         self.needs = ""  # what a trial reserves, in words
         self.ended = ""  # what has ended the search, in words
+        self.improvements: list[tuple[int, float]] = []
+        self.failures = FailureReasons()
         self._started = time.monotonic()
         self._idle_since: float | None = None
         self._live, self._stream = LiveLine(stream), stream
+        self._noted, self._unsaid = -math.inf, False
         self._known_before: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,9 +54,11 @@ class Progress(tune.Callback):
         for observation in observations:
             self.done += 1
             self.reused += observation.reused
-            self.failed += not observation.evaluation.ok
             if observation.evaluation.ok:
-                self.best = max(self.best, observation.evaluation.score)
+                self._improve(observation.evaluation.score)
+            else:
+                self.failed += 1
+                self.failures.add(observation.evaluation.error)
         self.show()
 
     def say(self, text: str) -> None:
@@ -58,7 +69,7 @@ class Progress(tune.Callback):
             self._stream.flush()
 
     def begin(self) -> None:
-        """Start the clock; candidates counted before do not enter the estimate of the time left."""
+        """Start the clock; candidates counted before do not enter the rate and the estimate of the time left."""
         self._started, self._known_before = time.monotonic(), self.done
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -74,25 +85,86 @@ class Progress(tune.Callback):
             return ""
         return f"waiting for {self.needs} that no other program uses" if self.needs else "waiting for a free worker"
 
-    def line(self) -> str:
-        """Return the line."""
-        elapsed = time.monotonic() - self._started
+    @property
+    def rate(self) -> float | None:
+        """Candidates per second since `begin`; None before the first."""
         paid = 0 if self._known_before is None else self.done - self._known_before
-        parts = [f"{self.done}/{self.total} candidates"]
-        if math.isfinite(self.best):
-            parts.append(f"best {100 * self.best:.2f} %" if self.percent else f"best {self.best:.4g}")
+        elapsed = time.monotonic() - self._started
+        return paid / elapsed if paid > 0 and elapsed > 0 else None
+
+    @property
+    def left(self) -> float | None:
+        """Estimated seconds until all candidates have been evaluated; None if unknown."""
+        return (self.total - self.done) / self.rate if self.rate and self.done < self.total else None
+
+    def state(self) -> Mapping[str, Any]:
+        """Return the fields of `RunState` that change in the course of a search."""
+        return {
+            **{"done": self.done, "failed": self.failed, "reused": self.reused, "rate": self.rate, "left": self.left},
+            "best": self.best if math.isfinite(self.best) else None,
+            "improvements": self.improvements[-_KEPT:],
+            "failures": [(reason[:_REASON], count) for reason, count in self.failures.counted()[:_KEPT]],
+        }
+
+    def line(self) -> str:
+        """Return the line of a log."""
+        parts = [f"{self.name + ': ' if self.name else ''}{self.done}/{self.total} candidates", *self._figures()]
+        parts.append(f"{time.monotonic() - self._started:.0f} s")
+        if self.rate:
+            parts.append(units.rate(self.rate))
+        if self.left is not None:
+            parts.append(f"about {_seconds(self.left)} left")
+        parts += self._notes()
+        return ", ".join(parts)
+
+    def show(self, last: bool = False) -> None:
+        """Write the line if its period has passed, or for the last time, then with the failures by reason."""
+        if self._unsaid and self._live.is_terminal and (last or time.monotonic() - self._noted >= _NOTE_PERIOD):
+            number, score = self.improvements[-1]
+            self._live.note(f"{self.name + ': ' if self.name else ''}candidate {number}: best {self._score(score)}")
+            self._noted, self._unsaid = time.monotonic(), False
+        self._live.show(self._bar if self._live.is_terminal else self.line, now=last)
+        if last:
+            self._live.end()
+            for reason, count in self.failures.counted()[:_KEPT]:
+                self._live.note(f"  {count} failed: {reason[:_REASON]}")
+
+    def _bar(self) -> str:
+        share = f"{self.done}/{self.total}"
+        parts = [share, *self._figures(), _clock(time.monotonic() - self._started)]
+        if self.rate:
+            parts.append(units.rate(self.rate))
+        if self.left is not None:
+            parts.append(f"{_clock(self.left)} left")
+        parts += self._notes()
+        percent = f"{100 * self.done // max(self.total, 1):3d} %"
+        return self._live.bar(self.done, self.total, f"{self.name} {percent}".strip(), "  ".join(parts))
+
+    def _figures(self) -> list[str]:
+        parts = [f"best {self._score(self.best)}"] if math.isfinite(self.best) else []
         if self.reused:
             parts.append(f"{self.reused} reused")
         if self.failed:
             parts.append(f"{self.failed} failed")
-        parts.append(f"{elapsed:.0f} s")
-        if paid > 0 and self.done < self.total:
-            parts.append(f"about {elapsed / paid * (self.total - self.done):.0f} s left")
-        parts += [text for text in (self.waiting, self.ended) if text]
-        return ", ".join(parts)
+        return parts
 
-    def show(self, last: bool = False) -> None:
-        """Write the line if its period has passed, or for the last time."""
-        self._live.show(self.line, now=last)
-        if last:
-            self._live.end()
+    def _notes(self) -> list[str]:
+        return [text for text in (self.waiting, self.ended) if text]
+
+    def _score(self, score: float) -> str:
+        return f"{100 * score:.2f} %" if self.percent else f"{score:.4g}"
+
+    def _improve(self, score: float) -> None:
+        if score > self.best:
+            self.best, self._unsaid = score, True
+            self.improvements = [*self.improvements[1 - _KEPT :], (self.done, score)]
+
+
+def _seconds(seconds: float) -> str:
+    return units.duration(float(round(seconds))) if seconds >= 1.0 else "1 s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

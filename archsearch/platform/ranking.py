@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 import textwrap
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,7 +14,10 @@ import pyarrow.compute as pc
 
 from archsearch.atomic_file import written_atomically
 from archsearch.platform import units
+from archsearch.platform.failure_reasons import FailureReasons
+from archsearch.platform.short_form import shortened
 from archsearch.platform.summary import SearchSummary, standard_error
+from archsearch.spaces import SearchSpace
 
 _WIDTH = 110
 
@@ -115,9 +117,16 @@ def ranked_table(table: pa.Table, top: int, percent: bool, images: float | None 
     return [list(known), *([cells[index] for cells in known.values()] for index in range(len(rows)))]
 
 
-def format_ranked(summary: SearchSummary, top: int = 10) -> str:
-    """Return the ranking as a plain-text table; see `aligned`."""
+def format_ranked(summary: SearchSummary, top: int = 10, space: SearchSpace | None = None) -> str:
+    """Return the ranking as a plain-text table; see `aligned`.
+
+    Args:
+        summary: The search.
+        top: Maximum number of rows.
+        space: The space, for short names and outlines; None shows the architectures in full.
+    """
     cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images)
+    cells = cells if space is None else shortened(cells, space)
     return aligned(cells) if len(cells) > 1 else f"No candidate has a score ({len(summary.evaluations)} evaluated)."
 
 
@@ -164,10 +173,7 @@ def failures(table: pa.Table) -> list[tuple[str, int]]:
     """
     scored = pc.fill_null(pc.is_finite(table.column("score")), False)
     failed = pc.or_(table.column("error").is_valid(), pc.invert(scored))
-    groups: dict[str, tuple[str, int]] = {}
+    reasons = FailureReasons()
     for error in table.filter(failed).column("error").to_pylist():
-        reason = next(iter((error or "").strip().splitlines()), "") or "no score (not a finite number)"
-        kind = re.sub(r"\d+", "#", reason)
-        first, count = groups.get(kind, (reason, 0))
-        groups[kind] = (first, count + 1)
-    return sorted(groups.values(), key=lambda group: -group[1])
+        reasons.add(error)
+    return reasons.counted()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
+import sys
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +18,32 @@ import pyarrow.parquet as pq
 from archsearch import __version__
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, from_text
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, from_text
+from archsearch.platform import units
+from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.ending import Ending
+from archsearch.platform.report import html
 from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.run_space import space_of_run
+from archsearch.platform.short_form import outline, short_name
 from archsearch.platform.summary import SearchSummary
 from archsearch.platform.trade_off import front, hypervolume
+from archsearch.platform.training.search_training import SearchTraining, chosen_training
 from archsearch.searchers import Objective, Observation
 from archsearch.spaces import Architecture, Cost, SearchSpace
-from archsearch.spaces import get as get_space
 
 if TYPE_CHECKING:
-    from archsearch.evaluators import Recipe, TrainingEvaluator
+    from archsearch.evaluators import TrainingEvaluator
     from archsearch.evaluators.datasets import Splits
     from archsearch.platform.training.ensemble import Ensemble
     from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces.network import Network
 
+RECIPE_SETTINGS = frozenset(setting.name for setting in fields(Recipe))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Found:
     """An architecture that a search found, with its score, metrics and origin.
 
@@ -46,6 +54,7 @@ class Found:
         space: Its search space.
         cost_arguments: Input shape, classes and size of the networks that were scored.
         origin: How it was found, as plain data: `run`, `searcher`, `rank`, ...
+        training: How the search trained its candidates; None if it did not.
     """
 
     architecture: Architecture
@@ -54,6 +63,7 @@ class Found:
     space: SearchSpace
     cost_arguments: Mapping[str, Any]
     origin: Mapping[str, Any] = field(default_factory=dict)
+    training: SearchTraining | None = field(default=None, repr=False, compare=False)
 
     @property
     def cost(self) -> Cost:
@@ -69,13 +79,21 @@ class Found:
         arguments.setdefault("in_channels", shape[0])
         return self.space.build(self.architecture, **arguments)
 
-    def retrain(self, dataset: str | Splits, *, scale: Mapping[str, int] | None = None, **settings: Any) -> TrainedModel:
+    def retrain(
+        self,
+        dataset: str | Splits | None = None,
+        *,
+        scale: Mapping[str, int] | None = None,
+        recipe: str | Recipe | None = None,
+        **settings: Any,
+    ) -> TrainedModel:
         """Train a network of this architecture from new weights, and measure it.
 
         Args:
-            dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`.
+            dataset: A name that `datasets.load` takes, such as `cifar10`, or `Splits`; None takes the images of the search.
             scale: Size of the network, such as `{"channels": 32}`; settings that are left out keep the value that was scored.
-            **settings: Those of `archsearch.platform.retrain`: `recipe`, `seed`, `checkpoint`, `with_validation`,
+            recipe: Name of a recipe, or a recipe; None takes that of the search on its images, and `short` on others.
+            **settings: Those of `archsearch.platform.retrain`: `seed`, `checkpoint`, `with_validation`,
                 `device`, `root`, `progress`, and changes to the recipe, such as `epochs=100`.
 
         Raises:
@@ -87,11 +105,19 @@ class Found:
             >>> model = result.best.retrain("cifar10", recipe="cifar", checkpoint="final.pt")
             >>> model.export("winner")
         """
-        from archsearch.platform.training.retraining import retrain  # torch is loaded only when a network is made
+        from archsearch.evaluators.datasets import Splits  # torch is loaded only when a network is made
+        from archsearch.platform.training.retraining import retrain
 
         check_kind("scale", scale, (Mapping, type(None)), "the size of the network, such as {'channels': 32}")
+        check_kind("dataset", dataset, (str, Splits, type(None)), "the name of a dataset, such as 'digits', Splits, or None")
+        check_kind("recipe", recipe, (str, Recipe, type(None)), "the name of a recipe, a Recipe, or None")
         size = {**_scale(self.cost_arguments), **(scale or {})}
-        return retrain(self.space, self.architecture, dataset, scale=size, origin=self.origin, **settings)
+        changes = {name: value for name, value in settings.items() if name in RECIPE_SETTINGS}
+        chosen = chosen_training(self.training, dataset, recipe, changes)
+        if chosen.difference and settings.get("progress", True):
+            print(chosen.difference, file=sys.stderr)
+        known: dict[str, Any] = {"recipe": chosen.recipe, "scale": size, "origin": self.origin}
+        return chosen.named(retrain(self.space, self.architecture, chosen.dataset, **known, **settings))
 
     def export(self, directory: str | Path) -> Path:
         """Write the network to a folder, untrained and of the size that was scored; `retrain(...).export(...)` trains it first.
@@ -120,8 +146,33 @@ class Found:
     def __str__(self) -> str:
         return str(self.architecture)
 
+    def __repr__(self) -> str:
+        name = short_name(self.space.name, self.space.key(self.architecture))
+        score = units.score(self.score, bool(self.origin.get("percent"))) + (" %" if self.origin.get("percent") else "")
+        costs = [f"{units.quantity(self.metrics[cost])} {cost}" for cost in ("params", "macs") if cost in self.metrics]
+        return f"Found({', '.join([name, f'score {score}', *costs, outline(self.space, self.architecture)])})"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        """Return picture and figures for a notebook."""
+        return f"<div>{_picture(self)}<code>{escape(repr(self))}</code></div>"
+
+
+class FoundList(list[Found]):
+    """Architectures that a search found; in a notebook a table with pictures."""
+
+    def __repr__(self) -> str:
+        return "[" + ",\n ".join(map(repr, self)) + "]"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = [
+            [_picture(each), short_name(each.space.name, each.space.key(each.architecture)), *_figures(each)] for each in self
+        ]
+        names = ["", "name", "score", "params", "macs", "operators"]
+        return str(html.table(names, rows, markup={0}))
+
+
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The outcome of a search.
 
@@ -133,6 +184,7 @@ class SearchResult:
         cost_arguments: Input shape, classes and size of the networks that were scored.
         ending: How the search ended; None for a run that was read from its folder.
         stored_at: Path or URI of the run, if it is not `folder`.
+        training: How the search trained its candidates; None if it did not.
     """
 
     summary: SearchSummary
@@ -142,6 +194,7 @@ class SearchResult:
     cost_arguments: Mapping[str, Any]
     ending: Ending | None = None
     stored_at: str = ""
+    training: SearchTraining | None = field(default=None, repr=False, compare=False)
 
     @property
     def address(self) -> str:
@@ -158,17 +211,28 @@ class SearchResult:
         """One row per candidate, in order of proposal: architecture, key, score, seconds, error, reused, and each metric."""
         return self.summary.evaluations
 
+    def __repr__(self) -> str:
+        done, best = len(self.evaluations), self.top(1)
+        found = f"best {best[0]!r}" if best else "no candidate has a score"
+        total = self.summary.num_candidates
+        return f"SearchResult({self.name!r}: {self.summary.searcher}, {done} of {total} candidates, {found})"
+
+    def _repr_html_(self) -> str:
+        """Return the best candidates for a notebook."""
+        counts = f"{len(self.evaluations)} of {self.summary.num_candidates} candidates"
+        return f"<p>{escape(self.name)}: {counts}</p>{self.top()._repr_html_()}"
+
     @property
     def report(self) -> Path:
         """Path of the HTML report."""
         return self.folder / "report" / "report.html"
 
-    def top(self, count: int = 10) -> list[Found]:
+    def top(self, count: int = 10) -> FoundList:
         """Return the best `count` architectures, best first."""
         check_whole_number("count", count)
         scores = self.summary.scores
         order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
-        return [self._found(row, rank) for rank, row in enumerate(order[:count], start=1)]
+        return FoundList(self._found(row, rank) for rank, row in enumerate(order[:count], start=1))
 
     @property
     def best(self) -> Found:
@@ -180,13 +244,13 @@ class SearchResult:
         best = self.top(1)
         if not best:
             if self.ending is not None and self.ending.found_nothing:
-                raise RunError(f"best: {self.name} has none. {' '.join(self.ending.text(self.folder).split())}")
+                raise RunError(f"best: {self.name} has none. {' '.join(self.ending.text(self.summary.command).split())}")
             errors = [error for error in self.evaluations["error"].to_pylist() if error]
             reason = f"; the first failed with: {errors[0]}" if errors else ""
             raise RunError(f"none of the {len(self.evaluations)} candidates of {self.name} could be evaluated{reason}")
         return best[0]
 
-    def pareto(self, cost: str | None = None) -> list[Found]:
+    def pareto(self, cost: str | None = None) -> FoundList:
         """Return the architectures on the Pareto front, by increasing score (with two objectives: cheapest first).
 
         Args:
@@ -198,7 +262,7 @@ class SearchResult:
         """
         check_kind("cost", cost, (str, type(None)), "the name of a metric, such as 'macs', or None")
         objectives = (Objective("score"), Objective(cost, maximize=False)) if cost else None
-        return [self._found(row) for row in front(self.summary, objectives).tolist()]
+        return FoundList(self._found(row) for row in front(self.summary, objectives).tolist())
 
     def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
         """Return the hypervolume that the Pareto front dominates; larger is better.
@@ -341,7 +405,25 @@ class SearchResult:
         names = ("searcher", "evaluator", "task", "seed", "score_name", "percent")
         origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
         origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
-        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin)
+        return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin, self.training)
+
+
+def _picture(found: Found) -> str:
+    """Return a thumbnail; drawing is loaded only where one is looked at."""
+    from archsearch.platform.report.thumbnail import thumbnail
+
+    return thumbnail(found.space, found.architecture)
+
+
+def _figures(found: Found) -> list[str]:
+    """Return score, parameters, MACs and outline as text."""
+    percent = bool(found.origin.get("percent"))
+    score = units.score(found.score, percent) + (" %" if percent else "")
+    return [
+        score,
+        *(units.quantity(found.metrics.get(name)) for name in ("params", "macs")),
+        outline(found.space, found.architecture),
+    ]
 
 
 def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
@@ -349,11 +431,12 @@ def _scale(cost_arguments: Mapping[str, Any]) -> dict[str, int]:
     return {name: value for name, value in cost_arguments.items() if name not in ("input_shape", "num_classes")}
 
 
-def finished_run(run: str | Path) -> SearchResult:
+def finished_run(run: str | Path, space: SearchSpace | str | None = None) -> SearchResult:
     """Return the result of a finished run from its folder; nothing is evaluated, and `summary.costs` is left empty.
 
     Args:
         run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
+        space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
 
     Raises:
         RunError: The folder holds no run, or its table of evaluations is missing or corrupt.
@@ -373,16 +456,69 @@ def finished_run(run: str | Path) -> SearchResult:
         ) from error
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"run: {table} is corrupt; write it again with: archsearch resume {folder.address}") from error
-    space = get_space(configuration.space)
-    evaluator = from_text(configuration.evaluator, space, configuration.seed, configuration.score_options)
+    return _result_of(folder, configuration, _evaluator_of(configuration, space), evaluations)
+
+
+def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> SearchResult:
+    """Return what a run has found so far, from the ledger, also while its search runs and after it was killed.
+
+    Args:
+        run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
+        space: As for `finished_run`.
+
+    Raises:
+        RunError: The folder holds no run.
+        ConfigurationError: Its space or evaluator is unknown.
+        LedgerError: The ledger cannot be read.
+    """
+    folder = RunFolder.open(run)
+    configuration = replace(folder.configuration(), storage=folder.storage)
+    evaluator = _evaluator_of(configuration, space)
+    ledger = folder.ledger(evaluator)
+    entries, known = (
+        ([], {}) if ledger is None else ((records := ledger.read()).of(folder.name).entries(), records.known(folder.name))
+    )
+    observations = folder.outcomes(entries, known)
+    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
+    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator)
+    return _result_of(folder, configuration, evaluator, evaluations)
+
+
+def _result_of(
+    folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator, evaluations: pa.Table
+) -> SearchResult:
     summary = summary_of(folder, configuration, evaluator, evaluations)
-    return SearchResult(summary, space, folder.path, folder.tracking_id, dict(evaluator.cost_arguments), stored_at=folder.address)
+    return SearchResult(
+        summary,
+        evaluator.space,
+        folder.path,
+        folder.tracking_id,
+        dict(evaluator.cost_arguments),
+        stored_at=folder.address,
+        training=SearchTraining.of(evaluator),
+    )
+
+
+def _evaluator_of(configuration: SearchConfiguration, space: SearchSpace | str | None) -> Evaluator:
+    """Return the evaluator of a run, with its space."""
+    try:
+        return from_text(
+            configuration.evaluator, space_of_run(configuration, space), configuration.seed, configuration.score_options
+        )
+    except ConfigurationError as error:
+        if configuration.evaluator.partition(":")[0] in ("train", "table"):
+            raise
+        raise ConfigurationError(
+            f"evaluator: the run was scored by {configuration.evaluator!r}, an evaluator of your own, which archsearch cannot "
+            "find by its name. Use the result that run_search returned, or evaluations.parquet in the folder of the report."
+        ) from error
 
 
 def summary_of(
     folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator, evaluations: pa.Table
 ) -> SearchSummary:
     """Return the summary of a run from its settings and its evaluations; costs are left empty."""
+    next_steps = advice(folder.address, configuration, evaluator.space)
     return SearchSummary(
         name=folder.name,
         space=evaluator.space.name,
@@ -397,7 +533,8 @@ def summary_of(
         settings=configuration.as_dict(),
         costs={},
         version=__version__,
-        command=f"archsearch resume {shlex.quote(folder.address)}",
+        command=next_steps.resume,
+        use=next_steps.use,
         chance=evaluator.chance,
         score_images=evaluator.score_images,
         facts=evaluator.facts(),

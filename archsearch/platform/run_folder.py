@@ -17,9 +17,12 @@ from archsearch.atomic_file import written_atomically
 from archsearch.cluster import Entry, Ledger
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, LedgerError, RunError, check_kind, did_you_mean
-from archsearch.evaluators import Evaluation
+from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.platform.configuration import SearchConfiguration, from_mapping, read_yaml, write_yaml
+from archsearch.platform.run_state import runs_here
 from archsearch.searchers import Observation
+from archsearch.spaces import get as get_space
+from archsearch.spaces.imported import PREFIX
 
 LEDGER = "ledger"
 _SETTINGS, _EVALUATOR, _TRACKING = "run.yaml", "evaluator.txt", "mlflow-run-id.txt"
@@ -105,7 +108,8 @@ class RunFolder:
             siblings = place.parent().names(_SETTINGS)
             hint = did_you_mean(place.name, siblings) or (f" Runs there: {', '.join(siblings[-5:])}." if siblings else "")
             raise RunError(f"run: there is no run in {place.address} (no {_SETTINGS}).{hint}")
-        place.download()
+        if not (place.is_remote and runs_here(place.local)):  # else the working copy is newer than the bucket
+            place.download()
         return cls(place.local, place)
 
     def configuration(self) -> SearchConfiguration:
@@ -133,7 +137,7 @@ class RunFolder:
         before = self.configuration()
         for name in _KEPT:
             old, new = getattr(before, name), getattr(configuration, name)
-            if old != new:
+            if old != new and not (name == "space" and _same_space(old, new)):
                 raise RunError(
                     f"{name}: the run {self.name} was started with {old!r}; got {new!r}. "
                     "Resume it with the same settings, or start a new run under another name."
@@ -174,6 +178,16 @@ class RunFolder:
                 f"storage: the run {self.name} has evaluated candidates, but the ledger in {ledger.folder} holds none of them. "
                 "Restore the ledger, or start a new run under another name."
             )
+
+    def ledger(self, evaluator: Evaluator) -> Ledger | None:
+        """Return the ledger of the run, or None if the run has not bound its evaluator yet.
+
+        Its data is not read again: the fingerprint is that in the folder.
+        """
+        path = self.path / _EVALUATOR
+        if not path.exists():
+            return None
+        return Ledger(f"{self.path.parent}/{LEDGER}", evaluator.space, path.read_text().strip(), seed=evaluator.seed)
 
     @property
     def name(self) -> str:
@@ -317,6 +331,12 @@ def exists_already(place: StoragePlace) -> RunError:
         f"name: the run folder {place.address} exists already; choose another name, or continue the run with: "
         f"archsearch resume {shlex.quote(place.address)}"
     )
+
+
+def _same_space(old: str, new: str) -> bool:
+    """Return whether two settings name the same space, one of them perhaps by its module, `python:MODULE:CLASS`."""
+    names = [get_space(text).name if text.startswith(PREFIX) else text for text in (old, new)]
+    return names[0] == names[1]
 
 
 def _drop_unfinished_line(file: BinaryIO) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,17 @@ from ray import tune
 
 from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
-from archsearch.errors import ArchSearchError, ConfigurationError, SearchStopped, check_kind, nearest_first, unknown_option
+from archsearch.errors import (
+    ArchSearchError,
+    ConfigurationError,
+    RunError,
+    SearchStopped,
+    check_kind,
+    nearest_first,
+    unknown_option,
+)
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
@@ -31,10 +40,14 @@ from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.run_space import space_of_run
+from archsearch.platform.run_state import Heartbeat
+from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.setup import open_tracker
 from archsearch.platform.tracking.tracker import Tracker
 from archsearch.platform.tracking.unsent import UNSENT
+from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.searchers import get as get_searcher
 from archsearch.searchers import names as searcher_names
@@ -104,7 +117,8 @@ def run_search(
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
-    search = prepare(configuration, **parts, resume=resume)
+    with _stopped_early():
+        search = prepare(configuration, **parts, resume=resume)
     return _run(search, sys.stderr if progress else None, callbacks)
 
 
@@ -116,7 +130,12 @@ CHANGEABLE = (
 
 
 def resume_search(
-    run: str | Path, *, progress: bool = True, callbacks: Sequence[tune.Callback] = (), **changes: Any
+    run: str | Path,
+    space: SearchSpace | str | None = None,
+    *,
+    progress: bool = True,
+    callbacks: Sequence[tune.Callback] = (),
+    **changes: Any,
 ) -> SearchResult:
     """Continue a run from its folder; candidates that are in the ledger are not evaluated again.
 
@@ -124,6 +143,7 @@ def resume_search(
 
     Args:
         run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
+        space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
         progress: Whether to show a live line on standard error.
         callbacks: As for `run_search`; candidates that were finished before are not given to them.
         **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
@@ -153,8 +173,19 @@ def resume_search(
         kept = get_searcher(before.searcher).settled_options(before.searcher_options, before.num_candidates)
         configuration = replace(configuration, searcher_options=kept)
     configuration = replace(configuration, name=folder.name, storage=folder.storage)
-    search = prepare(configuration, configuration.space, configuration.searcher, configuration.evaluator, resume=True)
+    found = space_of_run(configuration, space)
+    with _stopped_early():
+        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
     return _run(search, sys.stderr if progress else None, callbacks, changes)
+
+
+@contextmanager
+def _stopped_early() -> Iterator[None]:
+    """Turn Ctrl-C before a search has begun into SearchStopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SearchStopped("stopped before the search began") from None
 
 
 def _run(
@@ -173,18 +204,32 @@ def _run(
         ArchSearchError: The search cannot go on. A new run that has evaluated nothing leaves no folder, so that the same command
             can be given again.
     """
+    configuration, folder = search.configuration, search.folder
+    known = {"space": configuration.space, "searcher": configuration.searcher, "evaluator": configuration.evaluator}
+    figures = {"total": configuration.num_candidates, "percent": search.evaluator.score_is_fraction}
     try:
-        return _run_in_folder(search, stream, callbacks, changes or {})
+        with Heartbeat(folder.path, {**known, **figures}) as heartbeat:
+            return _carry_out(search, stream, callbacks, changes or {}, heartbeat)
+    except KeyboardInterrupt:  # before the first candidate, or a second one while the report was written
+        again = advice(folder.address, configuration, search.space).resume
+        raise SearchStopped(f"stopped; continue with: {again}") from None
     except SearchStopped:
         raise
     except ArchSearchError:
         if not search.resumed and not search.searcher.history:
-            search.folder.discard()
+            folder.discard()
         raise
+    finally:
+        with suppress(RunError):  # the last state; all else has been uploaded
+            folder.upload()
 
 
-def _run_in_folder(
-    search: Search, stream: TextIO | None, callbacks: Sequence[tune.Callback], changes: Mapping[str, Any]
+def _carry_out(
+    search: Search,
+    stream: TextIO | None,
+    callbacks: Sequence[tune.Callback],
+    changes: Mapping[str, Any],
+    heartbeat: Heartbeat,
 ) -> SearchResult:
     configuration, searcher = search.configuration, search.searcher
     costs: dict[str, float] = {}
@@ -193,15 +238,22 @@ def _run_in_folder(
     _check_budget(search, before, changes)
     if changes:
         search.folder.update(configuration)
+    percent = search.evaluator.score_is_fraction
     idle = search.resumed and len(before) >= configuration.num_candidates
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
+        counted = Progress(configuration.num_candidates, percent, None)
+        counted.take(before)
+        heartbeat.follow(counted.state)
         costs |= {"total": time.perf_counter() - started, "evaluating": 0.0, "proposing": 0.0}
         tracked = None if configuration.tracking == "off" else search.folder.tracking_id
         return _result(search, known, costs, tracked, "complete", idle=True)
     _introduce(search, known, stream)
     announcement = Announcement(search.evaluator, stream)
     announcement.begin()
-    progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream)
+    # The searches of a study run one after the other, and each says whose line it is.
+    label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
+    progress = Progress(configuration.num_candidates, percent, stream, label)
+    heartbeat.follow(progress.state)
     progress.take(searcher.history)
     tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
     if tracker is not None:
@@ -262,7 +314,7 @@ def _run_in_folder(
     if reason == "stopped":
         raise SearchStopped(
             f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
-            f"continue with: archsearch resume {shlex.quote(search.folder.address)}"
+            f"continue with: {result.summary.command}"
         )
     return result
 
@@ -301,6 +353,10 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
     for sentence in _known_before(search):
         print(sentence, file=stream)
+    if search.configuration.constraints:
+        found = space_costs(search.space, search.searcher.goals, search.configuration.seed)
+        if found is not None and found.is_tight:
+            print(f"Warning: only {found.share_text()}.", file=stream)
     if search.resumed or not search.configuration.reuse or not known:
         return
     name = search.configuration.searcher
@@ -436,6 +492,7 @@ def _result(
             for name, keys in search.searcher.groups.items()
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
+        space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
     )
     ending = Ending(
         reason=reason,
@@ -446,7 +503,13 @@ def _result(
         time_budget=configuration.time_budget,
         idle=idle,
     )
-    folder = search.folder
     return SearchResult(
-        summary, search.space, folder.path, run_id, dict(evaluator.cost_arguments), ending=ending, stored_at=folder.address
+        summary,
+        search.space,
+        search.folder.path,
+        run_id,
+        dict(evaluator.cost_arguments),
+        ending=ending,
+        stored_at=search.folder.address,
+        training=SearchTraining.of(evaluator),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
 
@@ -37,7 +38,7 @@ class SearchSummary:
         settings: All settings as plain data, enough to reproduce the search.
         costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
         version: Version of archsearch.
-        command: Command that resumes the search.
+        command: Command (or line of Python) that resumes the search.
         chance: Accuracy of guessing, a fraction.
         groups: Scores by how the candidates were chosen, those chosen by the searcher first; see
             `ArchitectureSearcher.groups`.
@@ -47,6 +48,8 @@ class SearchSummary:
         cautions: Warnings about them.
         remark: A warning about the scores, such as that none beats guessing; an empty string if there is none.
         known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
+        use: Command (or line of Python) that trains and exports its best architecture.
+        space_costs: Costs of random architectures of the space; None if they were not drawn.
     """
 
     name: str
@@ -71,6 +74,8 @@ class SearchSummary:
     cautions: Sequence[str] = ()
     remark: str = ""
     known_before: Sequence[str] = ()
+    use: str = ""
+    space_costs: SpaceCosts | None = None
 
     @property
     def score_label(self) -> str:

@@ -31,6 +31,14 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.3g} s"
 
 
+def rate(value: float) -> str:
+    """Return candidates per second in the unit that suits them: `12.5/s`, `6.4/min` or `3/h`."""
+    for scale, unit in ((1.0, "s"), (60.0, "min")):
+        if value * scale >= 1.0:
+            return f"{value * scale:.3g}/{unit}"
+    return f"{value * 3600.0:.3g}/h"
+
+
 def score(value: float | None, percent: bool) -> str:
     """Return a score: an accuracy in percent with two decimals, another score with four digits; `-` if it is not known."""
     if value is None or not math.isfinite(value):

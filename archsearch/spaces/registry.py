@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from archsearch.errors import ConfigurationError, check_kind, unknown_name, wrong_kind
+from archsearch.spaces.imported import PREFIX, imported_space
 from archsearch.spaces.space import SearchSpace
 
 _BUILT_IN = {
@@ -25,11 +26,16 @@ def names() -> list[str]:
     return sorted({*_BUILT_IN, *_registered})
 
 
+def is_built_in(name: str) -> bool:
+    """Return whether a space of this package has this name; spaces that `register` made known exist in this process only."""
+    return name in _BUILT_IN
+
+
 def get(name: str) -> SearchSpace:
-    """Return the search space called `name`.
+    """Return the search space called `name`, or that of a module, `python:MODULE:CLASS`.
 
     Raises:
-        ConfigurationError: No space has this name.
+        ConfigurationError: No space has this name, or the module has no such space; see `imported_space`.
 
     Example:
         >>> from archsearch import spaces
@@ -39,8 +45,10 @@ def get(name: str) -> SearchSpace:
     check_kind("space", name, str, f"one of {', '.join(names())}")
     if name in _registered:
         return _registered[name]()
+    if name.startswith(PREFIX):
+        return imported_space(name)
     if name not in _BUILT_IN:
-        raise ConfigurationError(unknown_name("space", name, names()))
+        raise ConfigurationError(f"{unknown_name('space', name, names())} A space of your own: {PREFIX}MODULE:CLASS.")
     module, attribute = _BUILT_IN[name]
     space: SearchSpace = getattr(importlib.import_module(module), attribute)()
     return space

@@ -112,6 +112,7 @@ def test_any_mapping_is_taken_or_refused_with_a_typed_error(content: dict[str, A
     except ConfigurationError as error:
         assert "\n" not in str(error) or any("\n" in str(value) for value in content.values())
     else:
+        content = {name: value for name, value in content.items() if name != "constraints" or isinstance(value, dict)}
         assert {name: getattr(configuration, name) for name in content} == content or any(v != v for v in content.values())
 
 
@@ -126,3 +127,24 @@ def test_any_file_is_taken_or_refused_with_a_typed_error(tmp_path_factory: pytes
         pass
     except yaml.YAMLError as error:  # pragma: no cover
         pytest.fail(f"untyped: {error}")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["params <= 400e3"], {"params": "<= 400e3"}),
+        (("params <= 400e3", "macs > 1e6"), {"params": "<= 400e3", "macs": "> 1e6"}),
+        (["params >= 1e5", "params <= 1e6"], {"params": ">= 1e5, <= 1e6"}),
+        ("params <= 400e3", {"params": "<= 400e3"}),
+        ({"params": "<= 400e3"}, {"params": "<= 400e3"}),
+        ([], {}),
+    ],
+)
+def test_constraints_are_a_mapping_or_a_list(given: Any, expected: dict[str, str]) -> None:
+    assert from_mapping({"constraints": given}).constraints == expected
+
+
+@pytest.mark.parametrize("given", [["params"], ["params = 3"], [3], 3, None, {"params"}, [["params", "<= 3"]]])
+def test_constraints_of_another_form_are_refused_with_an_example(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"constraints: expected .*(params <= 400e3|macs <= 100e6)"):
+        from_mapping({"constraints": given})

@@ -60,3 +60,33 @@ def test_a_line_of_a_terminal_can_be_cleared(clock: list[float]) -> None:
     line.end(clear=True)
     line.end()
     assert stream.getvalue() == "\r\x1b[K50 %\r\x1b[K"
+
+
+def test_a_bar_fills_the_width_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archsearch.platform.live_line.LiveLine._columns", lambda line: 60)
+    monkeypatch.setenv("NO_COLOR", "1")
+    line = LiveLine(Terminal())
+    assert line.bar(5, 10, " 50 %", "5/10  best 3") == f" 50 % {'━' * 15}{' ' * 15} 5/10  best 3"
+    assert len(line.bar(1, 10, " 10 %", "x" * 40)) == 59
+    assert line.bar(1, 10, " 10 %", "x" * 80) == f" 10 % {'x' * 53}"
+    assert line.bar(0, 0, "0 %", "") == f"0 % {' ' * 30} "
+
+
+def test_a_bar_has_colours_where_they_are_wanted_and_plain_signs_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archsearch.platform.live_line.LiveLine._columns", lambda line: 60)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[32m" in LiveLine(Terminal()).bar(5, 10, "", "")
+
+    class Ascii(Terminal):
+        encoding = "ascii"
+
+    assert LiveLine(Ascii()).bar(5, 10, "", "") == f" {'#' * 15}{'-' * 15} "
+
+
+def test_a_note_stands_above_the_line(clock: list[float]) -> None:
+    line = LiveLine(stream := Terminal())
+    line.show(lambda: "bar")
+    line.note("better")
+    line.show(lambda: "bar", now=True)
+    assert stream.getvalue() == "\r\x1b[Kbar\r\x1b[Kbetter\n\r\x1b[Kbar"
+    LiveLine(None).note("nobody")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 
 import numpy as np
+import pytest
 
 from archsearch import spaces
 from archsearch.evaluators import Evaluation
@@ -44,3 +46,48 @@ def test_a_pickled_copy_is_silent() -> None:
     copy = pickle.loads(pickle.dumps(progress))
     copy.show(last=True)
     assert (copy.total, stream.getvalue()) == (2, "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_bar_and_the_improvements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("archsearch.platform.live_line.LiveLine._columns", lambda line: 120)
+    progress = Progress(4, True, stream := Terminal(), name="gates seed 1")
+    progress.begin()
+    progress.take(observations(0.5, 0.75))
+    progress.take(observations(float("nan"), 0.25))
+    progress.show(last=True)
+    text = stream.getvalue()
+    assert "gates seed 1: candidate 2: best 75.00 %\n" in text
+    assert "\r\x1b[Kgates seed 1 100 % ━━━" in text and "4/4  best 75.00 %  1 failed" in text
+    assert text.endswith("  1 failed: it diverged\n")
+
+
+def test_a_log_has_plain_lines_and_names_the_search() -> None:
+    progress = Progress(4, True, stream := io.StringIO(), name="gates seed 1")
+    progress.take(observations(0.5, float("nan"), float("nan")))
+    progress.show(last=True)
+    *_, line, reason = stream.getvalue().splitlines()
+    assert line.startswith("gates seed 1: 3/4 candidates, best 50.00 %, 2 failed, ") and reason == "  2 failed: it diverged"
+    assert "\x1b" not in stream.getvalue() and "━" not in stream.getvalue()
+
+
+def test_the_state_has_what_another_terminal_shows() -> None:
+    progress = Progress(10, True, None)
+    progress.begin()
+    progress.take(observations(0.5, 0.25, float("nan"), 0.75))
+    state = progress.state()
+    assert (state["done"], state["failed"], state["best"]) == (4, 1, 0.75)
+    assert state["improvements"] == [(1, 0.5), (4, 0.75)] and state["failures"] == [("it diverged", 1)]
+    assert state["rate"] > 0 and state["left"] > 0
+    json.dumps(state)
+
+
+def test_only_the_last_improvements_are_kept() -> None:
+    progress = Progress(10, True, None)
+    progress.take(observations(*(number / 10 for number in range(1, 10))))
+    assert [number for number, _ in progress.state()["improvements"]] == [5, 6, 7, 8, 9]

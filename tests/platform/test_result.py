@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_evaluations_stand_in_order_of_proposal_with_their_costs() -> None:
     assert table["reused"].to_pylist() == [True, False, False], "a candidate that this run paid for is not reused"
     cost = evaluator.space.cost(second.architecture, **evaluator.cost_arguments)
     assert (table["params"][1].as_py(), table["macs"][1].as_py()) == (cost.params, cost.macs)
+
+
+def test_results_are_short_to_look_at(run: RunFolder) -> None:
+    result = finished_run(run.path)
+    best, top = repr(result.best), repr(result.top(3))
+    assert best.startswith("Found(nasbench201-") and "score 90.00 %" in best and "depth" in best and "|" not in best
+    assert top.count("\n") == 2 and top.startswith("[Found(")
+    assert repr(result) == f"SearchResult('r': random, 3 of 3 candidates, best {best})"
+    assert str(result.best) == str(result.best.architecture)
+
+
+def test_notebooks_show_tables_with_pictures(run: RunFolder) -> None:
+    result = finished_run(run.path)
+    for shown, pictures in ((result.best, 1), (result.top(2), 2), (result, 3)):
+        text = shown._repr_html_()
+        ElementTree.fromstring(f"<div>{text}</div>")
+        assert text.count("<svg") == pictures

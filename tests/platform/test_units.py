@@ -50,3 +50,8 @@ def test_durations_have_a_unit_that_suits(seconds: float | None, text: str) -> N
 )
 def test_scores_are_percent_or_four_digits(value: float | None, percent: bool, text: str) -> None:
     assert units.score(value, percent) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(12.5, "12.5/s"), (0.5, "30/min"), (0.005, "18/h"), (0.0001, "0.36/h")])
+def test_a_rate_has_the_unit_that_suits_it(value: float, text: str) -> None:
+    assert units.rate(value) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ class Upload:
             shutil.copy2(path, target)
         working.mkdir(parents=True)
         for name, text in self.texts.items():
+            (working / name).parent.mkdir(parents=True, exist_ok=True)
             (working / name).write_text(text)
         return package, working
 
@@ -86,6 +88,25 @@ def package_files(folder: Path | None = None) -> dict[str, Path]:
     folder = folder or Path(archsearch.__file__).parent
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {f"archsearch/{path.relative_to(folder).as_posix()}": path for path in paths if _is_sent(path.relative_to(folder))}
+
+
+def module_texts(module: str) -> dict[str, str]:
+    """Return the source of a module of the user, or of the package that contains it, by the names of the files.
+
+    Modules outside the current folder are left out: they are installed, here and on the cluster.
+
+    Args:
+        module: Dotted name of the module, which has been imported.
+    """
+    top = sys.modules[module.partition(".")[0]]
+    origin = getattr(top, "__file__", None)
+    if origin is None or not Path(origin).resolve().is_relative_to(Path.cwd()) or "site-packages" in Path(origin).parts:
+        return {}
+    path = Path(origin).resolve()
+    if path.name != "__init__.py":
+        return {path.name: path.read_text(encoding="utf-8")}
+    files = sorted(each for each in path.parent.rglob("*.py") if _is_sent(each.relative_to(path.parent)))
+    return {each.relative_to(path.parent.parent).as_posix(): each.read_text(encoding="utf-8") for each in files}
 
 
 def _is_sent(path: Path) -> bool:

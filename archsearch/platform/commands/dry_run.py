@@ -21,6 +21,7 @@ from archsearch.platform.commands.doctor import storage_state
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.preparation import prepare
 from archsearch.platform.run_folder import RunFolder, exists_already
+from archsearch.platform.space_costs import SpaceCosts, space_costs
 from archsearch.platform.tracking.rehearsal import check_logging
 from archsearch.platform.units import duration
 
@@ -63,6 +64,7 @@ class DryRun:
         facts: What is to be known about the images and the training.
         cautions: Warnings about them.
         actors: Processes that the searcher keeps beside the trials, in words; empty if there are none.
+        costs: Costs of random architectures of the space; None if no cost is known before an evaluation.
     """
 
     configuration: SearchConfiguration
@@ -76,6 +78,7 @@ class DryRun:
     facts: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     actors: str = ""
+    costs: SpaceCosts | None = None
 
     @property
     def worker_seconds(self) -> float:
@@ -129,6 +132,14 @@ class DryRun:
             "Assumed:   workers do not slow each other down; no candidate is in the ledger; the computations of the",
             f"           searcher itself are not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
         ]
+        if self.costs is not None:
+            lines.append(f"Costs:     {self.costs.ranges_text()}")
+            if share := self.costs.share_text():
+                lines.append(f"Possible:  {share}")
+            if self.costs.is_tight:
+                lines.append(
+                    "Warning:   the constraints leave less than a tenth of the space; loosen them if you did not mean that"
+                )
         if calibration.errors:
             failed = sum(not evaluation.ok for evaluation in calibration.evaluations)
             lines.append(f"Failed:    {failed} of the measured candidates, for example: {calibration.errors[0]}")
@@ -178,9 +189,22 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         parts = max(trials, min(configuration.num_candidates, configuration.num_candidates * calibration.seconds))
         ledger_bytes = _ledger_bytes(search.ledger, calibration.evaluations, parts, configuration.num_candidates)
         facts, cautions = search.evaluator.facts(), search.evaluator.cautions()
+        costs = space_costs(search.space, search.searcher.goals, configuration.seed)
     workers = max(1, min(allocation.workers, allocation.fitting))
-    actors = _actors_in_words(allocation)
-    return DryRun(configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, facts, cautions, actors)
+    return DryRun(
+        configuration,
+        machines,
+        calibration,
+        workers,
+        trials,
+        ledger_bytes,
+        state,
+        tracking,
+        facts,
+        cautions,
+        actors=_actors_in_words(allocation),
+        costs=costs,
+    )
 
 
 def _actors_in_words(allocation: Allocation) -> str:

@@ -25,8 +25,13 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def export_ensemble(parsed: argparse.Namespace, result: SearchResult) -> Path:
+def export_ensemble(parsed: argparse.Namespace, result: SearchResult, dataset: str | None) -> Path:
     """Train, select and export an ensemble as the options say, print its figures, and return the folder.
+
+    Args:
+        parsed: The options.
+        result: The search.
+        dataset: Images to train on; None takes those of the search.
 
     Raises:
         ConfigurationError: An option does not fit an ensemble.
@@ -40,7 +45,7 @@ def export_ensemble(parsed: argparse.Namespace, result: SearchResult) -> Path:
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
     ensemble = result.ensemble(
         parsed.ensemble,
-        parsed.retrain,
+        dataset,
         candidates=parsed.from_best,
         recipe=parsed.recipe,
         scale=parse_options(parsed.size),

@@ -13,10 +13,13 @@ from archsearch.errors import ConfigurationError, RunError
 from archsearch.platform.commands.ensemble import add_ensemble_options, export_ensemble
 
 if TYPE_CHECKING:
+    from archsearch.evaluators.datasets import Splits
+    from archsearch.platform.training.search_training import SearchTraining
     from archsearch.platform.training.trained_model import TrainedModel
     from archsearch.spaces import Architecture, SearchSpace
 
 _CHECKPOINT = "checkpoint.pt"
+_OF_THE_SEARCH = "\0"  # no dataset has this name
 
 
 class Store(NamedTuple):
@@ -43,7 +46,8 @@ class Store(NamedTuple):
 _EXPORT_EPILOG = """examples:
   archsearch export runs/NAME                                    the best architecture, untrained, to runs/NAME/export/rank-1
   archsearch export runs/NAME --rank 3 --output third
-  archsearch export runs/NAME --retrain digits                   trained with the recipe `short`, minutes on a CPU
+  archsearch export runs/NAME --retrain                          trained on the images and with the settings of the search
+  archsearch export runs/NAME --retrain --epochs 100             the same, but longer
   archsearch export runs/NAME --retrain cifar10 --recipe cifar   the papers' final training, for a GPU
   archsearch export runs/NAME --retrain digits --register digits-classifier   and register it in MLflow's model registry
   archsearch export runs/NAME --ensemble 5                       the 10 best trained as in the search; up to 5 as one model
@@ -74,7 +78,14 @@ def add_export(commands: Any) -> None:
     )
     export.add_argument("run", help="folder of the run, such as runs/NAME")
     export.add_argument("--rank", type=int, default=1, help="rank of the architecture; 1 is the best (default: 1)")
-    export.add_argument("--retrain", metavar="DATASET", help="train it on this dataset first (default: random weights)")
+    export.add_argument("--space", metavar="python:MODULE:CLASS", help="search space of the run, if it is one of your own")
+    export.add_argument(
+        "--retrain",
+        metavar="DATASET",
+        nargs="?",
+        const=_OF_THE_SEARCH,
+        help="train it first, on the images and with the settings of the search, or on this dataset (default: random weights)",
+    )
     add_ensemble_options(export)
     _add_training_options(export)
     export.set_defaults(action=lambda parsed: _resumable(_export, parsed))
@@ -87,16 +98,16 @@ def add_export(commands: Any) -> None:
         formatter_class=form,
     )
     train.add_argument("architecture", help="string of an architecture, or an architecture.json that an export wrote")
-    train.add_argument("--space", help="search space (default: that of architecture.json, else nasbench201)")
+    train.add_argument(
+        "--space", help="search space, or python:MODULE:CLASS (default: that of architecture.json, else nasbench201)"
+    )
     train.add_argument("--dataset", required=True, help="dataset, such as digits, cifar10 or imagefolder:PATH")
     _add_training_options(train)
     train.set_defaults(action=lambda parsed: _resumable(_train, parsed))
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--recipe", help="short, cifar or imagenet-mobile (default: short; for an ensemble, the recipe of the search)"
-    )
+    parser.add_argument("--recipe", help="short, cifar or imagenet-mobile (default: the settings of the search, else short)")
     parser.add_argument("--epochs", type=int, help="number of epochs (default: that of the recipe)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="setting of the recipe; repeatable")
@@ -141,9 +152,9 @@ def _export(parsed: argparse.Namespace) -> int:
     from archsearch.cluster.storage_place import local_folder
     from archsearch.platform.result import finished_run
 
-    result = finished_run(parsed.run)
+    result = finished_run(parsed.run, parsed.space)
     if parsed.ensemble is not None:
-        return _report(export_ensemble(parsed, result))
+        return _report(export_ensemble(parsed, result, _dataset(parsed)))
     if parsed.from_best is not None:
         raise ConfigurationError(
             "from-best: it is the number of architectures that an ensemble is selected from; give --ensemble."
@@ -160,17 +171,24 @@ def _export(parsed: argparse.Namespace) -> int:
     output = local_folder(parsed.output or beside / f"rank-{parsed.rank}", "output")
     if parsed.retrain is None:
         if others := _given(parsed):
-            raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain DATASET too.")
+            raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain too.")
         return _report(chosen.export(output))
     size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
     store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id, result.summary.settings["storage"])
-    return _trained(parsed, parsed.retrain, result.space, chosen.architecture, size, output, chosen.origin, store)
+    return _trained(
+        parsed, _dataset(parsed), result.space, chosen.architecture, size, output, chosen.origin, store, chosen.training
+    )
+
+
+def _dataset(parsed: argparse.Namespace) -> str | None:
+    """Return the dataset that `--retrain` names; None for that of the search."""
+    return None if parsed.retrain == _OF_THE_SEARCH else parsed.retrain
 
 
 def _given(parsed: argparse.Namespace) -> list[str]:
     """Return the names of the training options on the command line."""
     names = {"epochs": parsed.epochs, "set": parsed.set, "size": parsed.size, "macs-below": parsed.macs_below}
-    names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe not in (None, "short"), "seed": parsed.seed != 0}
+    names |= {"with-validation": parsed.with_validation, "recipe": parsed.recipe, "seed": parsed.seed != 0}
     names |= {"register": parsed.register, "tracking": parsed.tracking, "workers": parsed.workers != 1}
     return [f"--{name}" for name, value in names.items() if value not in (None, [], False)]
 
@@ -210,17 +228,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _trained(
     parsed: argparse.Namespace,
-    dataset: str,
+    dataset: str | None,
     space: SearchSpace,
     architecture: Architecture,
     size: Mapping[str, int],
     output: Path,
     origin: Mapping[str, Any],
     store: Store,
+    search: SearchTraining | None = None,
 ) -> int:
     from archsearch.platform.configuration import parse_options
     from archsearch.platform.tracking.model_registry import check_registration
     from archsearch.platform.training.retraining import retrain
+    from archsearch.platform.training.search_training import chosen_training
 
     if parsed.register is not None:
         check_registration(parsed.register, store.uri)
@@ -229,10 +249,13 @@ def _trained(
         {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
     ):
         raise ConfigurationError(f"set: {', '.join(taken)} is not a setting of a recipe; see the options of the command.")
+    chosen = chosen_training(search, dataset, parsed.recipe, changes)
+    if chosen.difference and not parsed.quiet:
+        print(chosen.difference, file=sys.stderr, flush=True)
     scale = {**size, **parse_options(parsed.size)}
     space = _with_stem(space, scale)
     if parsed.macs_below is not None:
-        scale["channels"] = _channels(space, architecture, dataset, parsed.macs_below, scale)
+        scale["channels"] = _channels(space, architecture, chosen.dataset, parsed.macs_below, scale)
     if parsed.workers > 1:
         from archsearch import cluster
 
@@ -244,8 +267,8 @@ def _trained(
     model = retrain(
         space,
         architecture,
-        dataset,
-        recipe=parsed.recipe or "short",
+        chosen.dataset,
+        recipe=chosen.recipe,
         seed=parsed.seed,
         scale=scale,
         checkpoint=output / _CHECKPOINT,
@@ -257,6 +280,7 @@ def _trained(
         cpus_per_worker=parsed.cpus_per_worker,
         **changes,
     )
+    model = chosen.named(model)
     print(_figures(model))
     _report(model.export(output))
     return _register(parsed.register, output, store) if parsed.register is not None else 0
@@ -278,12 +302,14 @@ def _with_stem(space: SearchSpace, size: Mapping[str, int]) -> SearchSpace:
     return StridedStem(space, size[SETTING]) if SETTING in size and SETTING not in space.scale_defaults else space
 
 
-def _channels(space: SearchSpace, architecture: Architecture, dataset: str, macs: float, scale: Mapping[str, int]) -> int:
+def _channels(
+    space: SearchSpace, architecture: Architecture, dataset: str | Splits, macs: float, scale: Mapping[str, int]
+) -> int:
     """Return the largest number of channels with which the MACs for one image of a dataset stay below `macs`."""
     from archsearch.evaluators import datasets
     from archsearch.spaces.network_size import largest_channels
 
-    part = datasets.load(dataset).train
+    part = (datasets.load(dataset) if isinstance(dataset, str) else dataset).train
     others = {name: value for name, value in scale.items() if name != "channels"}
     return largest_channels(space, architecture, macs, part.shape, part.num_classes, **others)
 
@@ -302,7 +328,7 @@ def _report(folder: Path) -> int:
     for name, reason in content["left_out"].items():
         print(f"Left out:  {name} ({reason})")
     if content["training"] is None:
-        print("Weights:   not trained; give --retrain DATASET, or archsearch train")
+        print("Weights:   not trained; give --retrain, or archsearch train")
     print(f"Model:     {folder}")
     print(f"Read:      {folder / 'README.md'}")
     return 0

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from archsearch.cluster.jobs.job_server import JobServer
-from archsearch.cluster.jobs.upload import Upload, package_files
+from archsearch.cluster.jobs.upload import Upload, module_texts, package_files
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.credentials import MASK
 from archsearch.errors import ConfigurationError, DatasetError, TableError
@@ -26,6 +26,7 @@ from archsearch.platform.preparation import make_parts
 from archsearch.platform.run_folder import run_name
 from archsearch.platform.tracking.store import default_uri, shown_uri
 from archsearch.searchers import get as get_searcher
+from archsearch.spaces.imported import PREFIX, module_of
 
 _SETTINGS = "search.yaml"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -59,7 +60,10 @@ def submit_search(
     server = JobServer(address)
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
-    upload = Upload(package_files(), {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)})
+    texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
+    if settings.space.startswith(PREFIX):
+        texts |= module_texts(module_of(settings.space))
+    upload = Upload(package_files(), texts)
     _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
     if MASK in settings.tracking:
         _say(

@@ -54,7 +54,7 @@ def add_import(commands: Any) -> None:
     _add_common(nasbench201, _nasbench201)
 
     table = sources.add_parser("table", help="a CSV or Parquet file with a column of architectures")
-    table.add_argument("--space", required=True, help="search space of the architectures")
+    table.add_argument("--space", required=True, help="search space of the architectures, or python:MODULE:CLASS")
     table.add_argument("--architecture", required=True, metavar="COLUMN", help="column that holds the architectures as strings")
     table.add_argument(
         "--score", metavar="COLUMN", help="column to score by (default: valid_accuracy, or the first column with a similar name)"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from archsearch.errors import ConfigurationError
 
+_READ, _STUDIES = 1000, 10  # runs that are looked at, and studies that are named
+
 
 def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0, storage: str = "runs") -> int:
     """Run the MLflow UI until Ctrl-C and return its exit code; print the addresses of the UI and of the charts of searches.
@@ -43,6 +45,8 @@ def serve(tracking: str = "auto", host: str = "127.0.0.1", port: int = 0, storag
     print(f"MLflow:  http://{host}:{port}/#/experiments?workflowType=machine_learning   (stop it with Ctrl-C)", flush=True)
     for name, view in _views(uri):
         print(f"{name}:  http://{host}:{port}/{view}", flush=True)
+    for name, view in _studies(uri):
+        print(f"study {name}:  http://{host}:{port}/{view}", flush=True)
     # One server process starts within seconds; MLflow's default of four takes several times as long.
     where = ["--host", host, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *where]
@@ -80,6 +84,24 @@ def _views(uri: str) -> list[tuple[str, str]]:
     except Exception:  # the server reports what is wrong with the store
         return []
     return [(each.name, view_address(each.experiment_id)) for each in found if VIEW_TAG in each.tags]
+
+
+def _studies(uri: str) -> list[tuple[str, str]]:
+    """Return (name, path of the page) of each of the last studies that has a view, the newest first."""
+    from mlflow import MlflowClient
+
+    from archsearch.platform.tracking.saved_view import VIEW_TAG, study_address, study_tag
+
+    try:
+        client = MlflowClient(uri)
+        tags = {each.experiment_id: each.tags for each in client.search_experiments() if VIEW_TAG in each.tags}
+        condition = 'tags.kind = "search"'
+        runs = client.search_runs(list(tags), condition, max_results=_READ, order_by=["start_time DESC"]) if tags else []
+    except Exception:  # the server reports what is wrong with the store
+        return []
+    named = {(run.info.experiment_id, run.data.tags["study"]): None for run in runs if "study" in run.data.tags}
+    found = [(study, study_address(place, study)) for place, study in named if study_tag(study) in tags[place]]
+    return found[:_STUDIES]
 
 
 def _free_port(host: str, wanted: int) -> int:

@@ -61,7 +61,7 @@ class MethodOutcome:
         return [result.best for result in self.results]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Searchers compared at an equal number of candidates, and at equal cost.
 
@@ -69,11 +69,16 @@ class Comparison:
         study: Name shared by the MLflow runs of all searches (tag `study`).
         outcomes: One per searcher, best first.
         folder: Folder of the figure and the tables.
+        address: Address of the study's charts on an MLflow server; None if the store is no server, or was not reached.
     """
 
     study: str
     outcomes: tuple[MethodOutcome, ...]
     folder: Path
+    address: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.study!r}: {', '.join(outcome.searcher for outcome in self.outcomes)})"
 
     @property
     def simulated_workers(self) -> int | None:
@@ -105,9 +110,10 @@ class Comparison:
         heads += ["hypervolume", "95 % interval"] if summary.is_multi_objective else []
         rows = [[*heads, "s/search"]]
         for outcome in self.outcomes:
-            row = [outcome.searcher, str(len(outcome.results)), *_interval(outcome.best(), factor)]
-            row += _interval(outcome.best(test), 100.0) if test else []
-            row += _interval(outcome.hypervolume, 1.0, 4) if summary.is_multi_objective else []
+            seeds = len(outcome.results)
+            row = [outcome.searcher, str(seeds), *_interval(outcome.best(), factor, seeds)]
+            row += _interval(outcome.best(test), 100.0, seeds) if test else []
+            row += _interval(outcome.hypervolume, 1.0, seeds, 4) if summary.is_multi_objective else []
             rows.append([*row, f"{outcome.seconds:.1f}"])
         return _text_table(rows)
 
@@ -143,19 +149,20 @@ class Comparison:
         heads = ["searcher", "seeds", f"best {summary.score_name}{unit}", "95 % interval"]
         heads += ["its test accuracy (%)", "95 % interval"] if test else []
         rows = [[*heads, "candidates", "searcher s", "whole search s"]]
-        seeds = str(len(self.outcomes[0].results))
+        seeds = len(self.outcomes[0].results)
         totals = {outcome.searcher: float(np.mean([curve.total for curve in outcome.costs])) for outcome in self.outcomes}
         for row in self.at_cost():
-            cells = [row.searcher, seeds, *_interval(row.best, factor)] + (_interval(row.test, 100.0) if test else [])
+            cells = [row.searcher, str(seeds), *_interval(row.best, factor, seeds)]
+            cells += _interval(row.test, 100.0, seeds) if test else []
             rows.append([*cells, f"{row.candidates:.1f}", f"{row.own:,.1f}", f"{totals[row.searcher]:,.0f}"])
         return f"At equal cost, {self.cost:,.0f} seconds each\n{_text_table(rows)}"
 
 
-def _interval(interval: Interval | None, factor: float, digits: int = 2) -> list[str]:
+def _interval(interval: Interval | None, factor: float, seeds: int, digits: int = 2) -> list[str]:
     if interval is None:
         return ["none yet", ""]
     value, low, high = (f"{factor * bound:.{digits}f}" for bound in (interval.value, interval.low, interval.high))
-    return [value, f"{low} to {high}"]
+    return [value, f"{low} to {high}" if seeds > 1 else "-"]
 
 
 def _text_table(rows: Sequence[Sequence[str]]) -> str:

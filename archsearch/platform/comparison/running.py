@@ -21,7 +21,7 @@ from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
-from archsearch.platform.comparison.tracking import track_comparison
+from archsearch.platform.comparison.tracking import study_url, track_comparison
 from archsearch.platform.configuration import SearchConfiguration, from_mapping
 from archsearch.platform.preparation import check_searcher_options, check_simulation
 from archsearch.platform.result import SearchResult
@@ -55,7 +55,8 @@ def compare(
         preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
         progress: Whether to show a live line for each search.
         callbacks: Callbacks of Ray Tune, as for `run_search`; the same ones see the candidates of all searches.
-        **settings: Fields of `SearchConfiguration`. The name of an option of one searcher begins with the searcher's:
+        **settings: Fields of `SearchConfiguration`; with `report=True` each search has its report too. The name of an
+            option of one searcher begins with the searcher's:
             `searcher_options={"evolution.population_size": 50}`.
 
     Raises:
@@ -80,7 +81,8 @@ def compare(
         raise ConfigurationError(f"seeds: expected at least one seed and one searcher; got {seeds!r} and {list(searchers)!r}.")
     for searcher in searchers:
         get(searcher)
-    base = from_mapping(settings, origin="compare")
+    # The comparison has a figure; a report of each search, which could take longer than the search, is written on request.
+    base = from_mapping({"report": False, **settings}, origin="compare")
     if base.evaluator.startswith("table:") and base.simulated_workers is None:
         base = replace(base, simulated_workers=1)
     if base.simulated_workers is not None:
@@ -95,7 +97,7 @@ def compare(
     _write(comparison)
     StoragePlace.of(base.storage).child(comparison.folder.name).upload()
     track_comparison(comparison, base.tracking, base.storage)
-    return comparison
+    return replace(comparison, address=study_url(comparison, base.tracking, base.storage))
 
 
 def _outcomes(
@@ -111,7 +113,6 @@ def _outcomes(
     for seed in range(seeds):
         for searcher in searchers:
             name, options = f"{searcher}-s{seed}-{study}", _options(searcher, base, study)
-            # The comparison has a figure; a report of each search could take longer than the search.
             changes: dict[str, Any] = {
                 "searcher": searcher,
                 "seed": seed,
@@ -119,7 +120,7 @@ def _outcomes(
                 "study": study,
                 "searcher_options": options,
             }
-            found[searcher].append(_search(replace(base, **changes, report=False), progress, callbacks))
+            found[searcher].append(_search(replace(base, **changes), progress, callbacks))
     outcomes = []
     for searcher, results in found.items():
         costs = [cost_curve(result.summary, RunFolder(result.folder).spent()) for result in results]

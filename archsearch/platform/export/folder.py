@@ -18,6 +18,7 @@ from archsearch.evaluators.training.scoring import exits_of
 from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.formats import write_formats
 from archsearch.platform.export.model_card import architecture_json, model_card
+from archsearch.platform.export.preprocessing import preprocessing_source
 from archsearch.platform.report.drawing import save_drawing
 from archsearch.spaces.network import Network
 from archsearch.spaces.source_code.writer import source_code
@@ -75,7 +76,7 @@ def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: d
     path, weights = folder / "model.py", folder / "weights.safetensors"
     path.unlink(missing_ok=True)
     try:
-        code = source_code(network.plan, _title(facts))
+        code = source_code(network.plan, _title(facts), preprocessing_source(facts.training.data) if facts.training else "")
     except ConfigurationError as error:
         left_out["model.py"] = str(error)
         tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
@@ -133,6 +134,7 @@ def _title(facts: ModelFacts) -> str:
         "",
         f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
         + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),
-        "`load()` returns the network with the weights beside this file. README.md says how images are normalised.",
+        "`load()` returns the network with the weights beside this file"
+        + ("; `prepare(pixels)` returns its input." if facts.training else ", which are random: it is not trained."),
     ]
     return "\n".join(lines)

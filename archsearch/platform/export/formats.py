@@ -6,9 +6,11 @@ import contextlib
 import importlib.util
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ from archsearch.errors import first_line
 from archsearch.evaluators.training.scoring import exits_of
 
 PT2, ONNX = "model.pt2", "model.onnx"
+BATCH = "batch"
+"""Name of the first axis in both formats."""
 _ONNX_TOLERANCE = 1e-4
 _ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
 _EXPORT_ERRORS = (
@@ -43,7 +47,7 @@ def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, 
         (folder / name).unlink(missing_ok=True)
     try:
         with _quiet():
-            batch = torch.export.Dim("batch", min=1)
+            batch = torch.export.Dim(BATCH, min=1)
             program = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
             torch.export.save(program, folder / PT2)
     except _EXPORT_ERRORS as error:
@@ -71,9 +75,19 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
             )  # ONNX Runtime optimizes when it loads, in less time
             if onnx is None:
                 raise _Missing("torch.onnx returned no program")
-            onnx.save(path, external_data=False)
+            path.write_bytes(_with_named_batch(onnx.model_proto).SerializeToString())
     except _EXPORT_ERRORS as error:
         raise _Missing(f"torch.onnx cannot convert the network: {first_line(error)}") from error
+
+
+def _with_named_batch(model: Any) -> Any:
+    """Return an ONNX model whose axis of any size is called `batch`; torch calls it by a number, such as `s34`."""
+    old = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                axis.dim_param = re.sub(rf"\b{re.escape(old)}\b", BATCH, axis.dim_param)
+    return model
 
 
 def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:

@@ -97,7 +97,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         "## Input and output",
         *_interface(facts),
         "## Use",
-        _usage(left_out),
+        _usage(left_out, training is not None),
         "## Training",
         _table(_training_rows(training)) if training else "None. Train it before use, for example with `archsearch train`.",
         "## How it was found",
@@ -176,10 +176,14 @@ def _interface(facts: ModelFacts) -> Iterator[str]:
         yield f"Classes in order: {shown}{', ... (all in architecture.json)' if len(classes) > 100 else ''}."
 
 
-def _usage(left_out: Mapping[str, str]) -> str:
+def _usage(left_out: Mapping[str, str], trained: bool) -> str:
     lines = ["```python"]
     if "model.py" not in left_out:
-        lines += ["from model import load  # model.py of this folder", "logits = load()(images)", ""]
+        if trained:
+            lines += ["from model import CLASSES, load, prepare  # model.py of this folder", "images = prepare(pixels)  # uint8"]
+            lines += ["logits = load()(images)", ""]
+        else:
+            lines += ["from model import load  # model.py of this folder", "logits = load()(images)", ""]
     if "model.pt2" not in left_out:
         lines += ["import torch", 'logits = torch.export.load("model.pt2").module()(images)', ""]
     if "model.onnx" not in left_out:

@@ -9,6 +9,7 @@ Arrows run from top to bottom. All lengths are inches; y grows downwards.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +20,8 @@ from archsearch.spaces import Graph
 from archsearch.spaces.graph import INPUT, OUTPUT
 
 BOX_HEIGHT = 0.32
+GENE_MARK = ": "
+"""Stands between a gene and an operator in a label."""
 _CHARACTER, _PADDING = 0.092, 0.24
 _LANE = 0.06
 _GAP = 0.42
@@ -97,13 +100,19 @@ Links = set[tuple[Slot, Slot]]
 Order = list[list[Slot]]
 
 
-def lay_out(graph: Graph) -> Layout:
-    """Return the layout of one cell."""
+def lay_out(graph: Graph, genes: Mapping[int, str] | None = None) -> Layout:
+    """Return the layout of one cell.
+
+    Args:
+        graph: The cell.
+        genes: Names that stand before the operators of some nodes, as in `first: conv3x3`.
+    """
     used = used_nodes(graph)
     unused = sum(graph.operators[node] not in (INPUT, OUTPUT) for node in range(len(graph.operators)) if node not in used)
     nodes = sorted(used) or [node for node, name in enumerate(graph.operators) if name in (INPUT, OUTPUT)]
     edges = [(u, v) for u in sorted(used) for v in sorted(used) if graph.adjacency[u, v]]
     labels = _labels(graph, nodes)
+    labels |= {node: f"{genes[node]}{GENE_MARK}{labels[node]}" for node in nodes if genes and node in genes}
     layers = _layers_of(graph, nodes, edges)
     order, links = _slots_of(nodes, edges, layers)
     order = _few_crossings(order, links)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archsearch.platform.report import pictures
-from archsearch.platform.report.cell_layout import BOX_HEIGHT, Layout, Point, Route, lay_out
+from archsearch.platform.report.cell_layout import BOX_HEIGHT, GENE_MARK, Layout, Point, Route, lay_out
+from archsearch.platform.report.gene_labels import gene_labels
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.graph import INPUT, OUTPUT
 
@@ -54,8 +55,9 @@ def draw_architecture(space: SearchSpace, architecture: Architecture, title: str
     """
     from matplotlib.figure import Figure
 
-    layouts = [lay_out(graph) for graph in space.graphs(architecture)]
-    headings = [_heading(index, len(layouts), layout) for index, layout in enumerate(layouts)]
+    groups, graphs, genes = distinct_cells(space, architecture), space.graphs(architecture), gene_labels(space, architecture)
+    layouts = [lay_out(graphs[cells[0]], genes[cells[0]]) for cells in groups]
+    headings = [_heading(cells, len(graphs), layout) for cells, layout in zip(groups, layouts, strict=True)]
     widths = [max(layout.width, 0.078 * len(heading), 1.4) for layout, heading in zip(layouts, headings, strict=True)]
     body = sum(widths) + _PANEL_SPACE * (len(layouts) - 1)
     width = max(body + 2 * _MARGIN, _MIN_WIDTH if title else 0.0)
@@ -82,8 +84,8 @@ def save_drawing(space: SearchSpace, architecture: Architecture, stem: Path, tit
 
 
 def colour_of(operator: str) -> str:
-    """Return the fill colour of an operator's box; equal names have equal colours in all drawings."""
-    name = operator.lower()
+    """Return the fill colour of an operator's box; equal names have equal colours in all drawings, whatever their gene."""
+    name = operator.rpartition(GENE_MARK)[2].lower()
     if is_skip(name):
         return _SKIP
     for words, colour in _PALETTE:
@@ -94,11 +96,23 @@ def colour_of(operator: str) -> str:
 
 def is_skip(operator: str) -> bool:
     """Return whether an operator is the identity."""
-    return "skip" in operator.lower() or "identity" in operator.lower()
+    name = operator.rpartition(GENE_MARK)[2].lower()
+    return "skip" in name or "identity" in name
 
 
-def _heading(index: int, cells: int, layout: Layout) -> str:
-    parts = [f"cell {index + 1}"] if cells > 1 else []
+def distinct_cells(space: SearchSpace, architecture: Architecture) -> list[list[int]]:
+    """Return the cells of an architecture in groups of equal ones, by their indices; each group is drawn once."""
+    groups: dict[tuple[tuple[str, ...], bytes], list[int]] = {}
+    for index, graph in enumerate(space.graphs(architecture)):
+        groups.setdefault((graph.operators, graph.adjacency.tobytes()), []).append(index)
+    return list(groups.values())
+
+
+def _heading(group: list[int], cells: int, layout: Layout) -> str:
+    numbers = ", ".join(str(index + 1) for index in group)
+    if len(group) > 2 and group[-1] - group[0] == len(group) - 1:
+        numbers = f"{group[0] + 1} to {group[-1] + 1}"
+    parts = [f"cell {numbers}" if len(group) == 1 else f"cells {numbers} ({len(group)} times)"] if cells > 1 else []
     if not layout.routes:
         parts.append("no path from input to output")
     if layout.unused:

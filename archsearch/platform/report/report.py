@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from archsearch.atomic_file import written_atomically
+from archsearch.errors import ArchSearchError
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
@@ -21,10 +21,14 @@ from archsearch.platform.report.ensemble_section import ensemble_section
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.pictures import picture_name, save_png
+from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
+from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
+from archsearch.platform.short_form import short_names, shortened
+from archsearch.platform.space_costs import SpaceCosts
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.trade_off import front_table, hypervolume, reference_point
-from archsearch.spaces import SearchSpace
+from archsearch.spaces import GeneSpace, SearchSpace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +49,10 @@ _COSTS = {
     "tracking": "opening the tracker",
     "total": "total of this session",
 }
+
+_IN_PYTHON = (
+    "The search was given objects, which the command line does not know: this is Python (from archsearch import platform)."
+)
 
 Picture = tuple[str, "Figure", str]
 """Name, figure, alternative text."""
@@ -83,9 +91,9 @@ def write_report(
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
+    names = [name for name, _, _ in method]
     ensemble = ensemble_section(directory.parent)
-    sections = _sections(summary, rows, top, shown, [name for name, _, _ in method], course, ensemble)
-    content = html.page(summary.name, list(sections))
+    content = html.page(summary.name, list(_sections(summary, space, rows, top, shown, names, course, ensemble)))
     with written_atomically(page, durable=False) as path:
         path.write_text(content, encoding="utf-8")
     return page
@@ -137,6 +145,7 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
 
 def _sections(
     summary: SearchSummary,
+    space: SearchSpace,
     rows: list[RankedRow],
     top: int,
     shown: Mapping[str, Html],
@@ -147,15 +156,15 @@ def _sections(
     yield _opening(summary)
     yield from _images_and_training(summary)
     yield html.heading("Best architecture")
-    yield from _answer(summary, rows)
+    yield from _answer(summary, space, rows)
     if rows:
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
-        cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images)
-        yield html.table(cells[0], cells[1:], code_column=len(cells[0]) - 1)
+        yield _with_thumbnails(ranked_table(summary.evaluations, top, summary.percent, summary.score_images), space)
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
         yield ensemble
+        yield from _why(summary, space)
     if "best_so_far" in shown:
         yield html.heading("Best score over the course of the search")
         yield shown["best_so_far"]
@@ -172,7 +181,7 @@ def _sections(
         )
         yield shown["trade_off"]
     if summary.is_multi_objective and rows:
-        yield from _trade_off(summary)
+        yield from _trade_off(summary, space)
     if "trust" in shown:
         yield html.heading("How well the surrogate ranked candidates")
         yield html.paragraph(trust_sentence(course))
@@ -180,6 +189,8 @@ def _sections(
     if method:
         yield html.heading("Latent space of the last stage")
         yield from (shown[name] for name in method)
+    if summary.space_costs is not None:
+        yield from _space_costs(summary.space_costs)
     yield html.heading("Cost of the search")
     table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
     yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
@@ -193,24 +204,21 @@ def _sections(
     yield html.table(["setting", "value"], [[name, value] for name, value in flat(summary.settings)], code_column=1)
     yield html.heading("How to resume the search")
     yield html.code(summary.command)
+    if not summary.command.startswith("archsearch "):
+        yield html.paragraph(_IN_PYTHON)
     version = f"archsearch {summary.version} and seed {summary.seed}"
     yield html.paragraph(f"The search ran with {version}. All its candidates are in evaluations.parquet.")
     if rows:
         yield html.heading("How to use the best architecture")
         yield html.paragraph(
-            "This command trains it from newly initialised weights and writes its source code, weights, exchange formats and a "
+            "This trains it from newly initialised weights and writes its source code, weights, exchange formats and a "
             "model card:"
         )
-        yield html.code(retrain_command(summary))
-        yield html.paragraph(
-            "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
-        )
-
-
-def retrain_command(summary: SearchSummary) -> str:
-    """Return the command that trains the best architecture for use: on the search's dataset, or on `DATASET` if it had none."""
-    dataset = summary.evaluator.removeprefix("train:") if summary.evaluator.startswith("train:") else "DATASET"
-    return f"archsearch export {summary.command.removeprefix('archsearch resume ')} --retrain {shlex.quote(dataset)}"
+        yield html.code(summary.use)
+        if summary.use.startswith("archsearch "):
+            yield html.paragraph(
+                "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
+            )
 
 
 def _opening(summary: SearchSummary) -> Html:
@@ -234,7 +242,67 @@ def _images_and_training(summary: SearchSummary) -> Iterator[Html]:
             yield html.paragraph(f"Warning: {caution}")
 
 
-def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
+def _with_thumbnails(cells: list[list[str]], space: SearchSpace) -> Html:
+    """Return a table of architectures with pictures, short names and outlines; their texts are folded under it."""
+    heading, *rows = shortened(cells, space)
+    pictured = []
+    for row, before in zip(rows, cells[1:], strict=True):
+        try:
+            drawn = thumbnail(space, space.parse(before[-1]))
+        except ArchSearchError:
+            drawn = ""
+        pictured.append([*row[:-2], drawn, *row[-2:]])
+    place = len(heading) - 2
+    names = [*heading[:-2], "", *heading[-2:]]
+    found = html.table(names, pictured, code_column=len(names) - 1, markup={place}, sortable=True)
+    texts = html.table(
+        ["name", cells[0][-1]], [[row[-2], each[-1]] for row, each in zip(rows, cells[1:], strict=True)], code_column=1
+    )
+    return Html(f"{found}\n{html.folded('The architectures in full', [texts])}")
+
+
+def _why(summary: SearchSummary, space: SearchSpace) -> Iterator[Html]:
+    """Yield the section on the reasons of the best score, where there are candidates enough."""
+    scored = Scored.of(summary, space)
+    if scored is None:
+        return
+    noise = ties_text(summary)
+    operators = operator_table(scored, space, summary.percent)
+    genes = gene_table(scored, space, summary.percent)
+    if not noise and len(operators) < 2 and len(genes) < 2:
+        return
+    yield html.heading("Why the best is the best")
+    if noise:
+        yield html.paragraph(noise)
+        if same := ties(summary):
+            names = short_names(space.name, [row.key for row in same])
+            listed = ", ".join(
+                f"{name} ({units.score(row.score, summary.percent)} %)" for name, row in zip(names, same, strict=True)
+            )
+            yield html.folded("The candidates that tie with it", [html.paragraph(listed)])
+    if len(operators) > 1 or len(genes) > 1:
+        yield html.paragraph(
+            "Means over the candidates of this search. A searcher chooses candidates with what it has learned, so that operators "
+            "appear together with others: these figures describe, they do not prove a cause. Differences whose interval contains "
+            "0 may be chance."
+        )
+    if len(operators) > 1:
+        yield html.table(operators[0], operators[1:], sortable=True)
+    if len(genes) > 1:
+        yield html.paragraph("The same by gene; genes that explain more of the scores come first.")
+        yield html.table(genes[0], genes[1:], sortable=True)
+
+
+def _space_costs(costs: SpaceCosts) -> Iterator[Html]:
+    yield html.heading("Costs in the space")
+    yield html.paragraph(f"Of {costs.drawn:,} random architectures of the space:")
+    yield html.table(costs.rows[0], costs.rows[1:])
+    if text := costs.share_text():
+        few = "Warning: the constraints leave less than a tenth of the space. " if costs.is_tight else ""
+        yield html.paragraph(f"{few}{text}.")
+
+
+def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -> Iterator[Html]:
     if not rows:
         yield html.paragraph(
             "No candidate has a score, so there is no best architecture. The section Failures gives the reasons."
@@ -251,14 +319,25 @@ def _answer(summary: SearchSummary, rows: list[RankedRow]) -> Iterator[Html]:
     if best.macs is not None:
         facts.append(["MACs of one input", f"{best.macs:,.0f}"])
     facts.append(["proposed as candidate", f"{best.candidate + 1} of {len(summary.evaluations)}"])
+    _, cells = shortened([["architecture"], [best.architecture]], space)
+    yield html.paragraph(", ".join(filter(None, cells)))
     yield html.code(best.architecture)
+    if genes := _genes(space, best.architecture):
+        yield html.paragraph(genes)
     yield html.table(["", "best architecture"], facts)
     if best.test_accuracy is not None:
         chosen = summary.score_label.removesuffix(" (%)")
         yield html.paragraph(f"It was chosen by {chosen} alone; the test accuracy did not influence the search.")
 
 
-def _trade_off(summary: SearchSummary) -> Iterator[Html]:
+def _genes(space: SearchSpace, text: str) -> str:
+    """Return an architecture of a user-defined space by its genes; an empty string for other spaces."""
+    if not isinstance(space, GeneSpace):
+        return ""
+    return "Its genes: " + ", ".join(f"{name} {value}" for name, value in space.params(space.parse(text)).items()) + "."
+
+
+def _trade_off(summary: SearchSummary, space: SearchSpace) -> Iterator[Html]:
     yield html.heading("Pareto front of the objectives")
     heading, *rows = front_table(summary)
     goals = ", ".join(f"{each.name} ({'higher' if each.maximize else 'lower'} is better)" for each in summary.objectives)
@@ -269,7 +348,7 @@ def _trade_off(summary: SearchSummary) -> Iterator[Html]:
         f"{hypervolume(summary):.4f}, relative to the reference point ({start}); objectives to be lowered are divided by their "
         "value there."
     )
-    yield html.table(heading, rows[-_FRONT:], code_column=len(heading) - 1)
+    yield _with_thumbnails([heading, *rows[-_FRONT:]], space)
 
 
 def _costs(summary: SearchSummary) -> Html:

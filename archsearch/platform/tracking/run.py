@@ -102,11 +102,11 @@ class MlflowRun:
         self.connect().log_text(self._id, content, name)
         self.log_tags({"mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"}])})
 
-    def log_view(self, view: str) -> None:
-        """Add the saved view of charts to the experiment, unless it has one, which a user may have changed."""
+    def log_view(self, view: str, tag: str = VIEW_TAG) -> None:
+        """Add a saved view of charts to the experiment, unless it has one of this tag, which a user may have changed."""
         client = self.connect()
-        if VIEW_TAG not in client.get_experiment(self._experiment_id).tags:
-            client.set_experiment_tag(self._experiment_id, VIEW_TAG, view)
+        if tag not in client.get_experiment(self._experiment_id).tags:
+            client.set_experiment_tag(self._experiment_id, tag, view)
 
     def log_artifacts(self, directory: Path) -> None:
         """Copy a folder into the run.

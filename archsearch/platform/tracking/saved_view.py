@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import zlib
@@ -30,6 +31,26 @@ Range = tuple[float, float]
 def view_address(experiment_id: str) -> str:
     """Return the URL of the saved view, relative to the server's."""
     return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning&viewStateShareKey={VIEW}"
+
+
+def study_tag(study: str) -> str:
+    """Return the experiment tag in which the view of one study is stored."""
+    return f"{VIEW_TAG}-{_key(study)}"
+
+
+def study_address(experiment_id: str, study: str) -> str:
+    """Return the URL of the view of one study, relative to the server's.
+
+    Args:
+        experiment_id: Id of the experiment.
+        study: Value of the tag `study`.
+    """
+    return f"{view_address(experiment_id)}-{_key(study)}"
+
+
+def _key(study: str) -> str:
+    """Return a word for a study that suits a URL and the name of a tag."""
+    return hashlib.blake2b(study.encode(), digest_size=5).hexdigest()
 
 
 def budget_range(summary: SearchSummary) -> Range | None:
@@ -64,32 +85,37 @@ def score_range(scores: NDArray[np.float64], highest: float = math.inf) -> Range
     return low, min(highest, high + 0.5 * (high - low))
 
 
-def view_of(summary: SearchSummary, created: int) -> str:
+def view_of(summary: SearchSummary, created: int, study: str | None = None) -> str:
     """Return the saved view with axis ranges that suit a search.
 
     Args:
         summary: The search.
         created: Milliseconds since 1970.
+        study: A study whose searches alone are shown; None shows all.
     """
     highest = 1.0 if summary.percent else math.inf
     accuracies = score_range(summary.accuracies, 1.0) if summary.percent else None
-    return saved_view(budget_range(summary), score_range(summary.scores, highest), accuracies, created)
+    return saved_view(budget_range(summary), score_range(summary.scores, highest), accuracies, created, study)
 
 
-def saved_view(budgets: Range | None, scores: Range | None, accuracies: Range | None, created: int) -> str:
+def saved_view(
+    budgets: Range | None, scores: Range | None, accuracies: Range | None, created: int, study: str | None = None
+) -> str:
     """Return the value of the tag `VIEW_TAG`.
 
-    It shows the runs of searches, grouped by searcher: best score against candidates and against seconds, accuracy against
-    budget, all on logarithmic x axes; then the best scores, the areas under the anytime curves, and the cost of the best.
+    It shows the runs of searches, grouped by study and searcher, so that searches of other sizes are not averaged with them: best
+    score against candidates and against seconds, accuracy against budget, all on logarithmic x axes; then the best scores, the
+    areas under the anytime curves, and the cost of the best.
 
     Args:
         budgets: Range of budgets, thousands of MACs; None shows all.
         scores: Range of scores; None takes MLflow's default.
         accuracies: Range of accuracies; None takes MLflow's default.
         created: Milliseconds since 1970.
+        study: A study whose searches alone are shown; None shows all.
     """
     state = {
-        "searchFilter": 'tags.kind = "search"',
+        "searchFilter": 'tags.kind = "search"' + (f" and tags.study = {_quoted(study)}" if study else ""),
         "orderByKey": "metrics.`best_score`",
         "orderByAsc": False,
         "startTime": "ALL",
@@ -103,12 +129,20 @@ def saved_view(budgets: Range | None, scores: Range | None, accuracies: Range | 
         "isAccordionReordered": True,  # else MLflow's own sections come first, in alphabetical order
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "searcher"}]},
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "tag", "groupByData": name} for name in ("study", "searcher")],
+        },
         "groupsExpanded": {},
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()
     return json.dumps({"name": VIEW_NAME, "createdAt": created, "updatedAt": created, "state": f"deflate;{packed}"})
+
+
+def _quoted(text: str) -> str:
+    """Return a string as MLflow's search language writes it; it has no escapes."""
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def _charts(budgets: Range | None, scores: Range | None, accuracies: Range | None) -> list[dict[str, Any]]:

@@ -30,8 +30,7 @@ def open_tracker(
         return None
     tags: dict[str, Any] = {"kind": "search", "space": space, "dataset": evaluator.task, "searcher": configuration.searcher}
     tags |= {"evaluator": configuration.evaluator, "seed": configuration.seed, "version": __version__}
-    if configuration.study:
-        tags["study"] = configuration.study
+    tags["study"] = configuration.study or _kind(configuration)
     options = searcher_settings(searcher, configuration.searcher_options)
     tracker = Tracker(
         tracking_uri(configuration.tracking, configuration.storage, begun=folder.tracking_id is not None),
@@ -48,3 +47,14 @@ def open_tracker(
     )
     tracker.start(wait=False)
     return tracker
+
+
+def _kind(configuration: SearchConfiguration) -> str:
+    """Return what searches must have in common for a comparison: evaluator, its options and the budget.
+
+    It groups searches without a study in MLflow's charts, which would otherwise average those of other sizes.
+    """
+    options = [f"{name}={value}" for name, value in configuration.evaluator_options.items()]
+    limits = [f"{name} {limit}" for name, limit in configuration.constraints.items()]
+    parts = [configuration.evaluator, *options, *limits, f"{configuration.num_candidates} candidates"]
+    return ", ".join(parts)[:200]

@@ -26,7 +26,7 @@ from archsearch.platform.tracking.curves import (
 )
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
-from archsearch.platform.tracking.saved_view import view_of
+from archsearch.platform.tracking.saved_view import study_tag, view_of
 from archsearch.platform.tracking.store import shown_uri, tracking_uri
 from archsearch.platform.tracking.system_metrics import SystemMonitor
 from archsearch.platform.tracking.unsent import forget_unsent, unsent_points, write_unsent
@@ -172,6 +172,9 @@ class Tracker:
             if status == "FINISHED":
                 view = view_of(summary, milliseconds_now())
                 self._add("saved view", lambda run: run.log_view(view))
+                if study := summary.settings.get("study"):
+                    own, tag = view_of(summary, milliseconds_now(), study), study_tag(study)
+                    self._add("saved view of the study", lambda run: run.log_view(own, tag))
             self._add("ranking", lambda run: run.log_table(split_table(rows, self._report), "top.json"))
         if (system := self._system) is not None:
             self._add("system metrics", lambda run: system.stop())

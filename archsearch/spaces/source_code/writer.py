@@ -19,7 +19,7 @@ from archsearch.spaces.source_code.blocks import Block, BlockClass, Line, block_
 from archsearch.spaces.source_code.operators import Call, constructor, definitions, expression, parameter_path
 from archsearch.spaces.source_code.patterns import named_chains, render
 
-_RESERVED = frozenset({"self", "torch", "nn", "images", "Tensor", "F", "chain", "conv", "load", "Network"})
+_RESERVED = frozenset({"self", "torch", "nn", "images", "Tensor", "F", "chain", "conv", "load", "prepare", "Network"})
 _LISTED, _WIDTH = 6, 118
 _NO_NAMES: Mapping[tuple[str | int, ...], str] = {}
 
@@ -91,7 +91,7 @@ class SourceCode:
         return state
 
 
-def source_code(plan: Plan, title: str = "A network.") -> SourceCode:
+def source_code(plan: Plan, title: str = "A network.", extra: str = "") -> SourceCode:
     """Return a network as a readable file, with a class for each repeated block and one line for each other step.
 
     Steps that no output depends on are left out.
@@ -99,6 +99,7 @@ def source_code(plan: Plan, title: str = "A network.") -> SourceCode:
     Args:
         plan: The network.
         title: Docstring of the file; its first line should be a sentence.
+        extra: Source to stand at the end of the file, such as constants.
 
     Raises:
         ConfigurationError: An operator cannot be written as source.
@@ -122,7 +123,13 @@ def source_code(plan: Plan, title: str = "A network.") -> SourceCode:
     classes = block_classes(lines, plan.outputs)
     body = _Body(lines, plan.outputs, classes)
     parts = [f'"""{_quoted(title)}"""\n\n{_HEAD}', *definitions(primitives | functions.primitives)]
-    parts += [*functions.sources.values(), *(_block_class(found) for found in classes), body.source(), _LOAD]
+    parts += [
+        *functions.sources.values(),
+        *(_block_class(found) for found in classes),
+        body.source(),
+        _LOAD,
+        *([extra] if extra else []),
+    ]
     text = "\n\n".join(parts)
     return SourceCode(_without_unused(text), body.paths)
 

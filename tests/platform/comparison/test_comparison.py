@@ -51,6 +51,13 @@ def test_one_seed_has_an_interval_of_width_zero(make: Make) -> None:
     assert outcome.test_metric == "test_accuracy"
 
 
+def test_one_seed_shows_no_interval(make: Make) -> None:
+    comparison = make({"evolution": [[0.5, 0.7]]})
+    for table in (comparison.table(), comparison.cost_table()):
+        assert "70.00" in table and " to " not in table
+    assert not [point.key for point in comparison_points(comparison) if point.key.endswith(("_low", "_high"))]
+
+
 def test_without_costs_there_is_no_table_at_equal_cost(make: Make) -> None:
     comparison = make({"evolution": [[0.5, 0.7]]}, seconds=0.0)
     assert not comparison.costs_known

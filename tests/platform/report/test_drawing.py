@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archsearch import spaces
-from archsearch.platform.report.drawing import colour_of, draw_architecture
+from archsearch.platform.report.drawing import colour_of, draw_architecture, is_skip
 from archsearch.spaces import Architecture, Cell
 
 SPACE = spaces.get("nasbench201")
@@ -38,7 +38,8 @@ def test_a_cell_without_a_path_says_so() -> None:
 
 def test_several_cells_are_panels_with_numbered_inputs() -> None:
     part = Cell(4, ((0, 2), (1, 2), (2, 3)), node_operators=("input", "input", CONV, "output"))
-    shown = words(Architecture("nasbench201", "x", (part, part)))
+    other = Cell(4, ((0, 2), (1, 2), (2, 3)), node_operators=("input", "input", "maxpool3x3", "output"))
+    shown = words(Architecture("nasbench201", "x", (part, other)))
     assert {"cell 1", "cell 2"} <= set(shown)
     assert shown.count("input 1") == shown.count("input 2") == 2
 
@@ -65,3 +66,16 @@ def test_colours_are_fixed_by_name_and_light_enough_for_black_text() -> None:
     assert all(luminance(colour_of(name)) > 0.4 for name in names)
     shades = [luminance(colour_of(name)) for name in ("nor_conv_1x1", CONV, "avg_pool_3x3", "max_pool_3x3")]
     assert abs(shades[0] - shades[1]) > 0.1 and abs(shades[2] - shades[3]) > 0.1
+
+
+def test_equal_cells_are_drawn_once_with_their_number() -> None:
+    part = Cell(4, ((0, 2), (1, 2), (2, 3)), node_operators=("input", "input", CONV, "output"))
+    other = Cell(4, ((0, 2), (1, 2), (2, 3)), node_operators=("input", "input", "maxpool3x3", "output"))
+    shown = words(Architecture("nasbench201", "x", (part, part, part, other)))
+    assert {"cells 1 to 3 (3 times)", "cell 4"} <= set(shown) and shown.count(CONV) == 1
+    assert "cells 1, 3 (2 times)" in words(Architecture("nasbench201", "x", (part, other, part)))
+
+
+def test_a_gene_before_an_operator_does_not_change_its_colour() -> None:
+    assert colour_of("first: conv3x3") == colour_of("conv3x3") != colour_of("first: maxpool3x3")
+    assert is_skip("conv: skip_connect") and not is_skip("skip: conv3x3")

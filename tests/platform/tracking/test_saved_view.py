@@ -14,7 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from archsearch.evaluators import AnytimeCurve
-from archsearch.platform.tracking.saved_view import VIEW_TAG, budget_range, saved_view, score_range
+from archsearch.platform.commands.ui import _studies
+from archsearch.platform.tracking.saved_view import VIEW_TAG, budget_range, saved_view, score_range, study_address, study_tag
 from archsearch.platform.tracking.tracker import Tracker
 
 
@@ -27,7 +28,7 @@ def state_of(view: str) -> dict[str, Any]:
 def test_a_view_groups_searches_and_draws_budgets_between_its_limits() -> None:
     state = state_of(saved_view((10.0, 1e5), (0.8, 1.0), None, 7))
     assert state["searchFilter"] == 'tags.kind = "search"'
-    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "searcher"}]
+    assert [key["groupByData"] for key in state["groupBy"]["groupByKeys"]] == ["study", "searcher"]
     charts = {chart["metricKey"]: chart for chart in state["compareRunCharts"] if chart["type"] == "LINE"}
     assert all(chart["xAxisScaleType"] == "log" for chart in charts.values())
     assert charts["anytime/accuracy"]["range"] == {"xMin": 1.0, "xMax": 5.0}  # a logarithmic axis counts in powers of ten
@@ -80,3 +81,26 @@ def test_the_first_search_gives_its_experiment_the_view_which_is_then_its_users(
         client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, "changed")
     assert json.loads(found[0])["name"] == "Searches side by side"
     assert found[1] == "changed"
+
+
+@pytest.mark.parametrize(("study", "quoted"), [("mine", '"mine"'), ('a "b"', "'a \"b\"'")])
+def test_a_study_has_a_view_of_its_own_searches(study: str, quoted: str) -> None:
+    state = state_of(saved_view(None, None, None, 7, study))
+    assert state["searchFilter"] == f'tags.kind = "search" and tags.study = {quoted}'
+    key = study_tag(study).removeprefix("mlflow.sharedViewState.")
+    assert study_address("3", study).endswith(f"&viewStateShareKey={key}") and key.replace("-", "").isalnum()
+    assert study_tag(study) != study_tag("other")
+
+
+def test_a_search_of_a_study_gives_its_experiment_the_view_of_the_study(
+    mlflow_store: Path, tmp_path: Path, make_summary: Any
+) -> None:
+    uri = f"sqlite:///{shutil.copy(mlflow_store, tmp_path)}"
+    tracker = Tracker(uri, "space/task", "run", {"kind": "search", "study": "mine"}, {}, directory=tmp_path)
+    tracker.start()
+    summary = make_summary([0.5], columns={"macs": [1e6]}, settings={"study": "mine", "top": 3})
+    assert tracker.finish("FINISHED", summary) is None
+    experiment = MlflowClient(uri).get_experiment_by_name("space/task")
+    assert state_of(experiment.tags[study_tag("mine")])["searchFilter"].endswith('tags.study = "mine"')
+    assert state_of(experiment.tags[VIEW_TAG])["searchFilter"] == 'tags.kind = "search"'
+    assert _studies(uri) == [("mine", study_address(experiment.experiment_id, "mine"))]

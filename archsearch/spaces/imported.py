@@ -1,0 +1,119 @@
+"""Search spaces of the user's own modules, named `python:MODULE:CLASS`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from pathlib import Path
+
+from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, wrong_kind
+from archsearch.spaces.space import SearchSpace
+
+PREFIX = "python:"
+_FORM = "python:MODULE:CLASS, such as python:my_spaces:Chain"
+
+
+def imported_space(reference: str) -> SearchSpace:
+    """Return the space of a reference such as `python:my_spaces:Chain`.
+
+    The module is imported from the current folder or from where Python finds modules. The name after the second colon is the
+    class of a space, a function without arguments that returns a space, or a space.
+
+    Raises:
+        ConfigurationError: The reference has another form, the module cannot be imported, or the name is no space.
+
+    Example:
+        >>> imported_space("python:archsearch.spaces.nasbench201:NASBench201")
+        NASBench201()
+    """
+    module_name, attribute = module_of(reference), reference.removeprefix(PREFIX).partition(":")[2]
+    module = _module(module_name)
+    try:
+        found = getattr(module, attribute)
+    except AttributeError:
+        known = [name for name, value in vars(module).items() if _is_own_space(value)]
+        hint = did_you_mean(attribute, known) or (f" Its spaces: {', '.join(known)}." if known else " It has no search space.")
+        raise ConfigurationError(f"space: the module {module_name} has no {attribute!r}.{hint}") from None
+    expected = f"{reference} to be a search space, its class, or a function without arguments that returns one"
+    if isinstance(found, SearchSpace):
+        return found
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, SearchSpace)):
+        raise ConfigurationError(f"space: expected {expected}; it is {_kind(found)}.")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise ConfigurationError(f"space: {attribute} of {module_name} is not complete, it lacks {missing}. Define them.")
+    try:
+        space = found()
+    except Exception as error:
+        raise ConfigurationError(
+            f"space: {attribute}() failed ({type(error).__name__}: {message_in_one_line(error, 300)}). If the class takes "
+            f"arguments, write a space with these arguments into the module and name it instead."
+        ) from error
+    if not isinstance(space, SearchSpace):
+        raise ConfigurationError(f"space: expected {expected}; it returned {_kind(space)}.")
+    return space
+
+
+def module_of(reference: str) -> str:
+    """Return the module of a reference.
+
+    Raises:
+        ConfigurationError: The reference has another form.
+    """
+    module, colon, attribute = reference.removeprefix(PREFIX).partition(":")
+    fits = reference.startswith(PREFIX) and colon and attribute.isidentifier() and not module.endswith(".py")
+    if not fits or not all(part.isidentifier() for part in module.split(".")):
+        hint = " Write the module as in an import statement, without folder and .py." if ".py" in module or "/" in module else ""
+        raise ConfigurationError(f"space: expected {_FORM}; got {reference!r}.{hint}")
+    return module
+
+
+def reference_to(space: SearchSpace) -> str | None:
+    """Return the reference from which `imported_space` makes an equal space in another process, or None if there is none.
+
+    Classes of notebooks and of scripts, and spaces that were made with arguments, have none.
+    """
+    kind = type(space)
+    if kind.__module__ == "__main__" or "." in kind.__qualname__ or "<" in kind.__qualname__:
+        return None
+    reference = f"{PREFIX}{kind.__module__}:{kind.__qualname__}"
+    try:
+        other = imported_space(reference)
+    except ConfigurationError:
+        return None
+    alike = type(other) is kind and vars(other).keys() <= vars(space).keys() and other.choices == space.choices
+    return reference if alike and repr(other) == repr(space) else None
+
+
+def _module(name: str) -> object:
+    here = os.getcwd()  # noqa: PTH109 - an entry of sys.path is a string
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in (name, name.partition(".")[0]):
+            raise ConfigurationError(f"space: the module {name} needs {error.name!r}, which is not installed.") from error
+        near = did_you_mean(name, [path.stem for path in Path(here).glob("*.py")])
+        raise ConfigurationError(
+            f"space: there is no module {name!r} in {here}, nor where Python finds modules.{near} Change to its folder."
+        ) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {message_in_one_line(error, 300)}"
+        raise ConfigurationError(
+            f"space: the module {name} cannot be imported ({reason}). Try: python -c 'import {name}'"
+        ) from error
+
+
+def _is_own_space(value: object) -> bool:
+    return isinstance(value, SearchSpace) or (
+        isinstance(value, type) and issubclass(value, SearchSpace) and not inspect.isabstract(value)
+    )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}, which is not derived from SearchSpace"
+    return wrong_kind("", "", value).rpartition("got ")[2].rstrip(".")
