@@ -351,12 +351,12 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
         return
     if isinstance(search.space, Listed):
         print(f"The table holds {search.space.size:,} architectures of the space; the search proposes only these.", file=stream)
+    for sentence in _known_before(search):
+        print(sentence, file=stream)
     if search.configuration.constraints:
         found = space_costs(search.space, search.searcher.goals, search.configuration.seed)
         if found is not None and found.is_tight:
             print(f"Warning: only {found.share_text()}.", file=stream)
-    for sentence in _known_before(search):
-        print(sentence, file=stream)
     if search.resumed or not search.configuration.reuse or not known:
         return
     name = search.configuration.searcher

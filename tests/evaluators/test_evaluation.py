@@ -81,7 +81,7 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("given", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("given", NO_NUMBERS)
 def test_score_that_is_no_number_makes_a_failure_that_says_so(given: Any) -> None:
     evaluation = Evaluation(CELL, "key", given, {"size": 2.0}, 1.5)
     assert not evaluation.ok
@@ -90,7 +90,7 @@ def test_score_that_is_no_number_makes_a_failure_that_says_so(given: Any) -> Non
     assert (evaluation.metrics, evaluation.seconds) == ({"size": 2.0}, 1.5)
 
 
-@pytest.mark.parametrize("given", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("given", NO_NUMBERS)
 def test_metric_that_is_no_number_makes_a_failure_that_names_it(given: Any) -> None:
     evaluation = Evaluation(CELL, "key", 0.9, {"size": 2, "latency": given})
     assert not evaluation.ok

@@ -170,7 +170,7 @@ def _macs(space: SearchSpace, architecture: Architecture) -> dict[str, float]:
 
 
 def test_too_few_candidates_are_drawn_at_random_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    GHNRandomSearch(CELLS, 0, num_candidates=5)
+    GHNRandomSearch(CELLS, 0, num_candidates=5, initial=5)
     assert "all 5 candidates are drawn at random" in caplog.text
 
 

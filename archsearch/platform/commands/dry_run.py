@@ -191,9 +191,19 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         facts, cautions = search.evaluator.facts(), search.evaluator.cautions()
         costs = space_costs(search.space, search.searcher.goals, configuration.seed)
     workers = max(1, min(allocation.workers, allocation.fitting))
-    actors = _actors_in_words(allocation)
     return DryRun(
-        configuration, machines, calibration, workers, trials, ledger_bytes, state, tracking, facts, cautions, actors, costs
+        configuration,
+        machines,
+        calibration,
+        workers,
+        trials,
+        ledger_bytes,
+        state,
+        tracking,
+        facts,
+        cautions,
+        actors=_actors_in_words(allocation),
+        costs=costs,
     )
 
 
