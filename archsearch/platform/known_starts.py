@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from archsearch.errors import ArchitectureError, ConfigurationError, RunError, first_line
 from archsearch.platform.run_folder import RunFolder
 from archsearch.spaces import SearchSpace
+from archsearch.spaces import get as get_space
+from archsearch.spaces.imported import PREFIX
 
 BEST_OF_A_RUN = 5
 
@@ -90,7 +92,8 @@ def evaluations_of(folder: RunFolder, argument: str, space: SearchSpace) -> pa.T
         RunError: It has no evaluations yet, or they cannot be read.
     """
     searched = folder.configuration().space
-    if searched != space.name:
+    named = get_space(searched).name if searched.startswith(PREFIX) else searched
+    if named != space.name:
         raise ConfigurationError(
             f"{argument}: expected a run in the space {space.name}; {folder.path} is one in {searched}. Give one of this space."
         )
@@ -99,11 +102,11 @@ def evaluations_of(folder: RunFolder, argument: str, space: SearchSpace) -> pa.T
         rows = pq.read_table(path)
     except FileNotFoundError as error:
         raise RunError(
-            f"{argument}: {folder.path} has no evaluations yet; continue it with: archsearch resume {folder.path}"
+            f"{argument}: {folder.path} has no evaluations yet; continue it with: archsearch resume {folder.address}"
         ) from error
     except (pa.ArrowException, OSError) as error:
         raise RunError(
-            f"{argument}: cannot read {path} ({first_line(error)}); write it again with: archsearch resume {folder.path}"
+            f"{argument}: cannot read {path} ({first_line(error)}); write it again with: archsearch resume {folder.address}"
         ) from error
     return rows.filter(pc.and_(pc.is_null(rows["error"]), pc.is_finite(rows["score"])))
 

@@ -19,6 +19,7 @@ from archsearch.platform.comparison.running import compare
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.result import finished_run
 from archsearch.platform.run_folder import RunFolder
+from archsearch.platform.run_state import all_states, read_state
 from archsearch.platform.search import resume_search, run_search
 
 SETTINGS: dict[str, Any] = {"evaluator": "table:digits201", "searcher": "random", "num_candidates": 20, "tracking": "off"}
@@ -47,7 +48,13 @@ def test_a_search_in_a_bucket(bucket: str, tmp_path: Path, monkeypatch: pytest.M
         assert not list(Path.cwd().iterdir())
         assert storage_state(bucket)[1]
 
+        assert "r/state.json" in found
+
         shutil.rmtree(tmp_path / "cache")  # as on another machine
+        state = read_state(result.address)
+        assert (state.name, state.status, state.done, state.best) == ("r", "finished", 20, result.best.score)
+        assert all_states(bucket) == [state]
+        assert not (tmp_path / "cache" / "storage").exists()
         again = finished_run(result.address)
         assert again.evaluations.equals(result.evaluations) and again.best.score == result.best.score
         assert again.address == result.address == bucket.replace("/runs?", "/runs/r?")

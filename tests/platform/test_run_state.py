@@ -133,3 +133,11 @@ def test_no_run(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no folder"):
         all_states(tmp_path / "none")
     assert all_states(run.report) == []
+
+
+def test_no_password_is_written(run: RunFolder) -> None:
+    known = {**KNOWN, "evaluator": "table:http://me:grandmother@host/scores.parquet"}
+    with pytest.raises(ValueError, match="odd"), Heartbeat(run.path, known):
+        raise ValueError("odd: postgresql://me:grandmother@host/runs")
+    text = (run.path / run_state.FILE).read_text()
+    assert "grandmother" not in text and "postgresql://me:***@host" in text
