@@ -55,13 +55,13 @@ def test_help_loads_nothing_heavy() -> None:
         (["--table", "digits201", "--constraint", "params >= 1e12"], "constraints: none of 20,000 random architectures"),
         (["--candidates", "0"], "num_candidates: expected a whole number of at least 1; got 0"),
         (["--searcher", "evolution", "--set", "population=3"], "searcher_options: evolution has no option 'population'"),
-        (["--train", "epoch=3"], "recipe: no setting 'epoch'. Did you mean 'epochs'"),
+        (["--train", "epoch=3"], "evaluator options: a training has no option 'epoch'. Did you mean 'epochs'"),
         (["--train", "epochs=0"], "epochs: expected a whole number from 1"),
         (["--train", "scale={chanels: 4}"], "no setting 'chanels'. Did you mean 'channels'"),
         (["missing.yaml"], "cannot read missing.yaml"),
         (["typo.yaml"], "unknown key 'serchers'. Did you mean 'searcher'"),
         (["--storage", "scores.parquet"], "storage: cannot create"),
-        (["--name", "taken"], "the run folder .*taken exists already"),
+        (["--name", "taken"], "taken exists already, and is no run"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

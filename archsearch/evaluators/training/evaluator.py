@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,12 @@ class TrainingEvaluator(Evaluator):
         if self._recipe is None:
             self._recipe = fitted_recipe(self._asked, self.images.recipe_name, self.images.splits.train, self._chosen)
         return self._recipe
+
+    def shortened(self, epochs: int) -> TrainingEvaluator:
+        """Return a copy that trains for so many epochs, and does not warn: so short a training may be no better than guessing."""
+        other = copy.copy(self)
+        other._recipe, other.warns = self.recipe.with_changes(epochs=epochs), False
+        return other
 
     @recipe.setter
     def recipe(self, recipe: Recipe) -> None:

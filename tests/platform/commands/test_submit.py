@@ -290,7 +290,10 @@ def test_elsewhere_relative_paths_are_refused(settings: dict[str, str], message:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"searcher": "evolution", "searcher_options": {"population": 5}}, "searcher_options: evolution does not accept them"),
+        (
+            {"searcher": "evolution", "searcher_options": {"population": 5}},
+            "searcher_options: evolution has no option 'population'. Did you mean",
+        ),
         ({"evaluator_options": {"epochs": -1}}, "epochs: expected"),
         ({"objectives": ("accuracy", "-mcs")}, "mcs"),
     ],
