@@ -48,10 +48,8 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
     if kind == "train":
         return _training(rest, space, {"seed": seed, **settings})
     table = _table(rest, space, settings)
-    if table.is_partial:
-        # Other architectures could not be scored.
-        table.space = table.listed_space()
-    return table
+    # Architectures that are not in the table could not be scored.
+    return table.confined() if table.is_partial else table
 
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -215,6 +216,12 @@ class TabularEvaluator(Evaluator):
         if self.path is None:
             return listed(self.space, self.architectures)
         return listed(self.space, partial(_texts, self.space, self.path, self.score))
+
+    def confined(self) -> TabularEvaluator:
+        """Return this evaluator for the space of the architectures in the table."""
+        made = copy.copy(self)
+        vars(made)["space"] = self.listed_space()
+        return made
 
     @property
     def architectures(self) -> list[str]:
