@@ -36,8 +36,11 @@ class Broken(SearcherConformance):
 
 
 class Seedless(RandomSearch):
+    _calls = 0
+
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
-        return super().propose(count, np.random.default_rng(self.num_proposed))
+        self._calls += 1
+        return super().propose(count, np.random.default_rng(self._calls))
 
 
 class HashDependent(RandomSearch):

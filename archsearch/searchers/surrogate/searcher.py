@@ -235,7 +235,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def _begin_with(self, initial: int) -> None:
         """Set the number of candidates before the first fit."""
-        self.initial = self._stage_end = initial
+        vars(self)["initial"] = self._stage_end = initial  # fixed for others
         self.largest_batch = max(self.largest_batch, initial)
 
     # Proposing
