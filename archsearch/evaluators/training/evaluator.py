@@ -142,10 +142,6 @@ class TrainingEvaluator(Evaluator):
         other._recipe, other.warns = self.recipe.with_changes(epochs=epochs), False
         return other
 
-    @recipe.setter
-    def recipe(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-
     @property
     def task(self) -> str:
         return self.images.name
