@@ -136,10 +136,6 @@ class TrainingEvaluator(Evaluator):
             self._recipe = fitted_recipe(self._asked, self.images.recipe_name, self.images.splits.train, self._chosen)
         return self._recipe
 
-    @recipe.setter
-    def recipe(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-
     def shortened(self, epochs: int) -> TrainingEvaluator:
         """Return a copy that trains for so many epochs, and does not warn: so short a training may be no better than guessing."""
         other = copy.copy(self)

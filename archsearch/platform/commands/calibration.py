@@ -116,7 +116,7 @@ def _shortened(evaluator: Any, epochs: int) -> Evaluator:
     if hasattr(evaluator, "shortened"):
         return evaluator.shortened(epochs)  # type: ignore[no-any-return]
     other: Any = copy.copy(evaluator)
-    other.recipe = evaluator.recipe.with_changes(epochs=epochs)
+    vars(other)["recipe"] = evaluator.recipe.with_changes(epochs=epochs)  # it cannot be set from outside
     return other  # type: ignore[no-any-return]
 
 
