@@ -158,6 +158,13 @@ def no_ray() -> None:
         sys.modules["ray"].shutdown()
 
 
+@pytest.fixture
+def ray_is_down(no_ray: None) -> None:
+    """No Ray runs in this process when the test begins."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+
+
 def _is_idle(seconds: float) -> bool:
     import ray
 

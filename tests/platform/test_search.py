@@ -410,6 +410,7 @@ def candidates(searcher: str, storage: Path, name: str, seed: int = 0, **setting
     return run_search("nasbench201", searcher, "table:digits201", 30, seed, name, storage, **{**quiet, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("searcher", "deterministic"), [("random", False), ("evolution", True), ("optuna", True)])
 def test_what_the_ledger_holds_changes_no_candidate(searcher: str, deterministic: bool, tmp_path: Path) -> None:
     first = candidates(searcher, tmp_path / "empty", "first", deterministic=deterministic)
@@ -423,6 +424,7 @@ def test_what_the_ledger_holds_changes_no_candidate(searcher: str, deterministic
     assert set(again.evaluations["key"].to_pylist()) == set(full.evaluations["key"].to_pylist()) == expected
 
 
+@pytest.mark.slow
 def test_a_finished_run_gets_more_candidates_and_then_has_nothing_to_do(tmp_path: Path) -> None:
     run = candidates("gp", tmp_path, "run").folder
     more = resume_search(run, progress=False, num_candidates=42)
@@ -444,6 +446,7 @@ def test_a_finished_run_gets_more_candidates_and_then_has_nothing_to_do(tmp_path
         resume_search(run, progress=False, candidates=4)
 
 
+@pytest.mark.slow
 def test_random_search_of_more_candidates_is_that_of_a_longer_run(tmp_path: Path) -> None:
     short = candidates("random", tmp_path / "a", "run", batch_size=7)
     longer = resume_search(short.folder, progress=False, num_candidates=50)

@@ -48,7 +48,7 @@ def test_the_default_search_is_timed() -> None:
     assert "nasbench201, train:digits" in speed
 
 
-@pytest.mark.usefixtures("no_ray")
+@pytest.mark.usefixtures("ray_is_down")
 def test_faults_are_marked_and_give_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     faulty = ["--storage", "/dev/null/runs", "--tracking", "http://127.0.0.1:9", "--address", "127.0.0.1:9"]
     assert main(["doctor", *faulty]) == 1
