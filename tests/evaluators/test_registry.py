@@ -79,7 +79,7 @@ def test_texts_of_another_form_are_refused(text: str, error: type[ArchSearchErro
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epoch": 3}, r"recipe: no setting 'epoch'. Did you mean 'epochs'\?"),
+        ({"epoch": 3}, r"a training has no option 'epoch'. Did you mean 'epochs'\?"),
         ({"scale": {"chanels": 3}}, r"scale: nasbench201 has no setting 'chanels'. Did you mean 'channels'\?"),
         ({"dataset": "cifar10"}, "evaluator options: .*dataset"),
         ({"space": "enas"}, "evaluator options: .*space"),
@@ -91,7 +91,7 @@ def test_unknown_options_of_trainings_are_refused(options: dict[str, Any], messa
 
 
 def test_unknown_options_of_tables_are_refused(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="evaluator options: a table takes only percent; got epochs, seed"):
+    with pytest.raises(ConfigurationError, match="evaluator options: a table has no option 'epochs'. Options: percent."):
         from_text(f"table:{path}#score", SPACE, options={"seed": 1, "epochs": 2})
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from archsearch.platform.ending import Ending
 
-RUN = Path("runs/my run")
+RESUME = "archsearch resume 'runs/my run'"
 
 
 @pytest.mark.parametrize(
@@ -31,13 +29,13 @@ RUN = Path("runs/my run")
     ],
 )
 def test_the_end_says_why_and_how_to_go_on(ending: Ending, parts: list[str]) -> None:
-    text = ending.text(RUN)
+    text = ending.text(RESUME)
     for part in parts:
         assert part in text
 
 
 def test_a_search_that_did_all_needs_no_words() -> None:
-    assert Ending("complete", 5, 5).text(RUN) == Ending("complete", 5, 5).headline() == ""
+    assert Ending("complete", 5, 5).text(RESUME) == Ending("complete", 5, 5).headline() == ""
 
 
 def test_only_the_time_budget_may_find_nothing() -> None:
