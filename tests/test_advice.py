@@ -43,7 +43,7 @@ def test_there_is_advice() -> None:
 
 @pytest.mark.parametrize("command", [each for each in advised() if " " in each])
 def test_advised_commands_are_taken(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["1" if word == "VALUE" and number > 1 else word for number, word in enumerate(shlex.split(command))]
+    words = ["1" if word in ("VALUE", "N") and number > 1 else word for number, word in enumerate(shlex.split(command))]
     try:
         command_line._parser().parse_args(words)
     except SystemExit as error:

@@ -11,10 +11,17 @@ from scipy import stats
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluation
-from archsearch.searchers import Observation, RandomSearch, RegularizedEvolution
+from archsearch.searchers import ArchitectureSearcher, Observation, RandomSearch, RegularizedEvolution
 from archsearch.searchers.conformance import Loop, SearcherConformance
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
+
+
+class Uniform(ArchitectureSearcher):
+    """Draws each batch from the space."""
+
+    def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
+        return [self.space.sample(rng) for _ in range(count)]
 
 
 class RecordingSpace(NASBench201):
@@ -57,7 +64,7 @@ def test_founders_are_random_draws() -> None:
     settings: dict[str, Any] = {"num_candidates": 20, "batch_size": 7}
     founders = Loop(RegularizedEvolution(space, 3, population_size=20, **settings), lambda architecture: 0.5).run()
     assert space.parents == [], "nothing is mutated before the population is full"
-    drawn = Loop(RandomSearch(space, 3, **settings), lambda architecture: 0.5).run()
+    drawn = Loop(Uniform(space, 3, **settings), lambda architecture: 0.5).run()
     assert founders.candidates[:14] == drawn.candidates[:14]
 
 

@@ -64,7 +64,7 @@ def test_an_architecture_of_another_space_is_refused_with_a_hint() -> None:
 
 def test_scale_is_completed_by_the_defaults() -> None:
     assert SPACE.checked_scale({"channels": 4}) == {"channels": 4, "cells_per_stage": 5, "replicas": 1}
-    with pytest.raises(ConfigurationError, match="Settings: channels, cells_per_stage, replicas"):
+    with pytest.raises(ConfigurationError, match="no setting 'depth'. Settings: replicas, cells_per_stage, channels"):
         SPACE.checked_scale({"depth": 3})
 
 

@@ -82,8 +82,8 @@ def chosen_training(
     if dataset is None:
         if search is None:
             raise ConfigurationError(
-                "dataset: the search took its scores from elsewhere and has no images; name some, such as digits or "
-                "imagefolder:photos."
+                "dataset: expected images to train on, because the search took its scores from elsewhere; got None. Name some, "
+                "such as digits or imagefolder:photos."
             )
         dataset = search.dataset
     if search is None:
