@@ -50,6 +50,7 @@ def twin(steps: int) -> dict[str, torch.Tensor]:
     return model.state_dict()
 
 
+@pytest.mark.slow
 def test_two_processes_average_their_gradients(tmp_path: Path) -> None:
     state = cluster.train_ghn(SPACE, "digits", STEPS, tmp_path / "ghn.pt", **SMALL)
     assert state["steps"] == STEPS

@@ -39,6 +39,7 @@ def test_each_architecture_is_measured_once_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("shared_ray")
+@pytest.mark.slow
 def test_an_actor_measures_and_later_runs_take_it_from_the_ledger(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     first, root = meter(noted(calls)), str(tmp_path / "ledger")

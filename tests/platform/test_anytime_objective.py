@@ -36,6 +36,7 @@ def test_the_curve_of_a_search_is_about_accuracies(make_summary: Any) -> None:
     assert curve.accuracies == (0.6, 0.9)
 
 
+@pytest.mark.slow
 def test_a_search_ranks_by_the_area(shared_ray: None, tmp_path: Path) -> None:
     space = Anytime((3, 2), exit_probability=0.5)
     result = run_search(

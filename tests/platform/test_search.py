@@ -232,6 +232,7 @@ class Counting(Evaluator):
         return [Evaluation(*row, seconds=self.pause) for row in zip(architectures, keys, counts, strict=True)]
 
 
+@pytest.mark.slow
 def test_objects_instead_of_names(storage: Path) -> None:
     space = spaces.get("nasbench201")
     # Deterministic: what evolution breeds from would otherwise depend on the order in which answers come.
@@ -243,6 +244,7 @@ def test_objects_instead_of_names(storage: Path) -> None:
     assert result.best.score == max(text.count("nor_conv_3x3") for text in alone.candidates)
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:
     for budget in (5, 20, 80):  # the worker of a busy machine takes its time to start
         result = run_search(
@@ -476,6 +478,7 @@ def test_a_request_that_can_never_be_met_leaves_no_folder(settings: dict[str, fl
         compare(["random"], 1, "study", evaluator="table:digits201", storage=str(tmp_path), tracking="off", **settings)
 
 
+@pytest.mark.slow
 def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

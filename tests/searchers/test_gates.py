@@ -63,6 +63,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callab
     assert guided_mean > chance_mean + 0.01
 
 
+@pytest.mark.slow
 def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., GATESEvolution]) -> None:
     goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
     searcher = make(table.space, 0, num_candidates=30, deterministic=True, goals=goals)

@@ -116,6 +116,7 @@ def test_figures_compare_those_ranked_first_with_those_at_random(cache: Path) ->
     assert figures["surrogate/fitting_seconds"] > 0.0 and figures["surrogate/ranking_seconds"] > 0.0
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_candidates_with_one_worker_or_four_and_one_actor_or_two(cache: Path) -> None:
     whole = found(3, cache, at_once=1).candidates
     assert found(3, cache, at_once=4, explore=0.3).candidates != whole
@@ -127,6 +128,7 @@ def test_a_seed_gives_the_same_candidates_with_one_worker_or_four_and_one_actor_
     searcher.close()
 
 
+@pytest.mark.slow
 def test_a_killed_actor_continues_the_training(tmp_path: Path, cache: Path) -> None:
     name = f"killed-{uuid.uuid4().hex[:6]}"
     searcher = make(CELLS, 3, tmp_path, num_candidates=15, deterministic=True, pool=name)

@@ -71,6 +71,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
     guided.close()
 
 
+@pytest.mark.slow
 def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., NGAEAscent]) -> None:
     goals = goals_for(table, ["accuracy", "-macs"], {"params": "<= 15e3"})
     searcher = make(table.space, 0, num_candidates=20, deterministic=True, goals=goals)

@@ -77,6 +77,7 @@ def test_number_of_workers_does_not_matter_when_deterministic(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_candidate_that_kills_its_process_fails_alone(
     make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_candidate_that_kills_its_process_fails_alone(
     assert not list((tmp_path / "ledger").rglob("*.json")), "the notes of the tries are gone"
 
 
+@pytest.mark.slow
 def test_process_that_dies_between_two_batches_costs_nothing(
     make_evaluator: Callable[..., Any], space: SearchSpace, tmp_path: Path
 ) -> None:

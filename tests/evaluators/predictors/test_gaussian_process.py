@@ -59,6 +59,7 @@ def test_optimism_counts_standard_deviations() -> None:
     assert fitted().predict_moments(known)[1].mean() < deviation.mean(), "it is surer of what it has seen"
 
 
+@pytest.mark.slow
 def test_ranking_on_trained_networks() -> None:
     """The embedded table of cells trained on digits, where tau between two trainings of each is .346; by chance 0 +- 0.02."""
     table = TabularEvaluator.embedded("digits201", score="valid_accuracy")

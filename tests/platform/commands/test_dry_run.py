@@ -85,6 +85,7 @@ def test_a_name_that_is_taken_is_refused_as_in_the_search(tmp_path: Path, monkey
 
 
 @pytest.mark.usefixtures("shared_ray")
+@pytest.mark.slow
 def test_the_command_prints_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

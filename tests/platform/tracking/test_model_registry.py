@@ -113,6 +113,7 @@ def test_signature_and_files(registered: RegisteredModel) -> None:
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt"))]
 
 
+@pytest.mark.slow
 def test_a_model_with_exits_answers_by_name(uri: str, tmp_path: Path) -> None:
     space = Anytime()
     text = str(space.sample(np.random.default_rng(0)))

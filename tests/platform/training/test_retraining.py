@@ -69,6 +69,7 @@ def test_figures_are_those_of_the_network(model: TrainedModel) -> None:
     assert model.network.plan == SPACE.plan(CELL, 10, 1, **SIZE)
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_if_it_had_not_been(model: TrainedModel, tmp_path: Path) -> None:
     checkpoint = tmp_path / "a folder" / "final.pt"
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
