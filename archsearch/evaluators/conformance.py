@@ -157,7 +157,7 @@ class EvaluatorConformance:
 
 
 def check_returned(returned: object, count: int) -> None:
-    """Assert that an evaluator returned a list of so many evaluations."""
+    """Assert that an evaluator returned a list of `count` evaluations."""
     assert isinstance(returned, list), f"expected a list of evaluations; got {shown(returned)}"
     assert len(returned) == count, f"expected {count} evaluations, one for each candidate; got {len(returned)}"
     for each in returned:

@@ -24,7 +24,7 @@ def short_name(space: str, key: str) -> str:
 
 
 def short_names(space: str, keys: Sequence[str]) -> list[str]:
-    """Return short names of several architectures; they take more digits where four would name two of them alike."""
+    """Return short names of several architectures; they take more digits where four would give two of them the same name."""
     distinct, digits = len(set(keys)), _DIGITS
     while digits < max(map(len, keys), default=0) and len({key[:digits] for key in keys}) < distinct:
         digits += 1

@@ -16,7 +16,7 @@ def averaged_plan(members: Sequence[Plan], counts: Sequence[int] | None = None) 
 
     Args:
         members: Networks for the same images and classes.
-        counts: Weight of each member, whole numbers; None weighs all alike.
+        counts: Weight of each member, whole numbers; None weighs all equally.
 
     Raises:
         ConfigurationError: There is no member, the channels of the images differ, or a count is below 1.

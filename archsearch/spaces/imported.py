@@ -83,8 +83,8 @@ def reference_to(space: SearchSpace) -> str | None:
         other = imported_space(reference)
     except ConfigurationError:
         return None
-    alike = type(other) is kind and vars(other).keys() <= vars(space).keys() and other.choices == space.choices
-    return reference if alike and repr(other) == repr(space) else None
+    same = type(other) is kind and vars(other).keys() <= vars(space).keys() and other.choices == space.choices
+    return reference if same and repr(other) == repr(space) else None
 
 
 def _module(name: str) -> object:

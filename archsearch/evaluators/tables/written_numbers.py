@@ -149,7 +149,7 @@ def _decimal(name: str, column: Sequence[str | None], place: Callable[[int], str
         (one, this), (other, that) = first["."], first[","]
         raise TableError(
             f"table: {place(one)}, column {name!r} has a decimal point ({this}), but {place(other)} a decimal comma ({that}); "
-            "write both alike, or name the separator with --decimal."
+            "write both in one way, or name the separator with --decimal."
         )
     return next(iter(first), "either" if either else "")
 
@@ -188,7 +188,7 @@ def _parsed(name: str, column: Sequence[str | None], sign: str, place: Callable[
     if len(signed) == 2:
         raise TableError(
             f"table: {place(signed[False])}, column {name!r}: expected a percent sign as in {place(signed[True])}; got "
-            f"{column[signed[False]]!r}. Write all values of the column alike."
+            f"{column[signed[False]]!r}. Write all values of the column in one way."
         )
     if True in signed:
         return WrittenColumn(values / 100.0, True, decimal)

@@ -137,7 +137,7 @@ class TrainingEvaluator(Evaluator):
         return self._recipe
 
     def shortened(self, epochs: int) -> TrainingEvaluator:
-        """Return a copy that trains for so many epochs, and does not warn: so short a training may be no better than guessing."""
+        """Return a copy that trains for `epochs` epochs, without warnings: a short training may be no better than guessing."""
         other = copy.copy(self)
         other._recipe, other.warns = self.recipe.with_changes(epochs=epochs), False
         return other

@@ -125,12 +125,12 @@ def ties_text(summary: SearchSummary) -> str:
         return ""
     error = 100.0 * summary.standard_error(rows[0].score)
     count = len(ties(summary))
-    alike = "no other candidate ties" if not count else f"{count} other candidate{' ties' if count == 1 else 's tie'}"
-    # Of a mean over classes that differ in size, the number is that of images that would tell as much.
+    tied = "no other candidate ties" if not count else f"{count} other candidate{' ties' if count == 1 else 's tie'}"
+    # Of a mean over classes that differ in size, it is the number of images with the same standard error.
     source = f"{images:,.0f} validation images" if images == int(images) else f"as many images as {images:,.0f} in equal classes"
     return (
         f"Its accuracy comes from {source}; the standard error is {error:.2f} points, and one image is "
-        f"{100.0 / images:.2g} points. Within this noise {alike} with the best (95 % level; variation between trainings not "
+        f"{100.0 / images:.2g} points. Within this noise {tied} with the best (95 % level; variation between trainings not "
         "counted)."
     )
 
