@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def compare(
     _check_owners(base.searcher_options, {*searchers, *names()})
     for searcher in searchers:  # a mistake in the options of the last searcher must not show after hours
         _check_options(searcher, searchers, base, study or "")
-    study = study or f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    study = study or _new_study(base, searchers[0])
     comparison = Comparison(
         study, tuple(_outcomes(base, searchers, seeds, study, progress, callbacks)), _folder(base, f"{study}-report")
     )
@@ -98,6 +99,13 @@ def compare(
     StoragePlace.of(base.storage).child(comparison.folder.name).upload()
     track_comparison(comparison, base.tracking, base.storage)
     return replace(comparison, address=study_url(comparison, base.tracking, base.storage))
+
+
+def _new_study(base: SearchConfiguration, searcher: str) -> str:
+    """Return a name made of the space and the time that no comparison in the storage has."""
+    stem = f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if not RunFolder.exists(base.storage, f"{searcher}-s0-{name}"))
 
 
 def _outcomes(
