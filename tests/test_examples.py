@@ -63,6 +63,7 @@ def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "accuracy 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_own_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = load("own_space")
     module.main(str(tmp_path), candidates=3, epochs=1)

@@ -130,7 +130,14 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 # That a surrogate's search repeats itself is seen in the usual run too, in test_surrogate_search.py.
-COSTLY = {"gates": pytest.mark.long, "ghn": pytest.mark.long, "ngae": pytest.mark.long, "gp": pytest.mark.slow}
+COSTLY = {
+    "gates": pytest.mark.long,
+    "ghn": pytest.mark.long,
+    "ngae": pytest.mark.long,
+    "gp": pytest.mark.slow,
+    "evolution": pytest.mark.slow,
+    "optuna": pytest.mark.slow,
+}
 
 
 @pytest.mark.parametrize("searcher", [pytest.param(name, marks=COSTLY.get(name, ())) for name in searchers.names()])
@@ -154,6 +161,7 @@ def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path,
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_search_that_the_ledger_answers_whole_starts_no_trial(storage: Path, table: Path) -> None:
     settings: dict[str, Any] = {
         "evaluator": f"table:{table}#valid_accuracy", "searcher": "random", "num_candidates": 20, "seed": 5, "batch_size": 20,
@@ -466,6 +474,7 @@ def test_random_search_of_more_candidates_is_that_of_a_longer_run(tmp_path: Path
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+@pytest.mark.slow
 def test_a_request_that_can_never_be_met_leaves_no_folder(settings: dict[str, float], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=message):
         candidates("random", tmp_path, "run", **settings)

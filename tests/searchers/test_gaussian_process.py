@@ -44,6 +44,7 @@ def search(searcher: ArchitectureSearcher, table: TabularEvaluator) -> Loop:
     return Loop(searcher, lambda architecture: table.evaluate([architecture])[0].score).run(at_once=2)
 
 
+@pytest.mark.slow
 def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
     settings = {"num_candidates": 60, "deterministic": True, "batch_size": 5}
     means = []

@@ -52,6 +52,7 @@ def test_a_search_trains_its_hypernetwork_by_two_processes_once(tmp_path: Path) 
     assert fast < slow / 3, "the second search reads what the first one trained"
 
 
+@pytest.mark.slow
 def test_more_trainers_than_the_cluster_holds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="trainers: expected at most 2.*got 3"):
         make(tmp_path, trainers=3).open(1.0)

@@ -197,6 +197,7 @@ def test_two_compactions_at_a_time_are_harmless() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["append", "compact", "both"])), max_size=4), st.data())
+@pytest.mark.slow
 def test_reader_beside_writers_and_compactions(acts: list[tuple[int, str]], data: st.DataObject) -> None:
     moments = Moments()
     ledger = three_levels(moments.files)

@@ -63,6 +63,7 @@ def test_each_candidate_is_evaluated_once(table: TabularEvaluator, space: Search
     assert len({entry.batch for entry in entries}) < 100, "cheap candidates share trials, as far as the machine is not held up"
 
 
+@pytest.mark.slow
 def test_number_of_workers_does_not_matter_when_deterministic(
     table: TabularEvaluator, space: SearchSpace, tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_folder_without_training_files_names_what_is_there(tmp_path: Path) -> 
         load(f"parquet:{tmp_path}")
 
 
+@pytest.mark.slow
 def test_real_images_with_their_real_test_set(data: Path, cache: Path) -> None:
     path = data / "cifar10_train.parquet"
     splits = load(f"parquet:{path}")

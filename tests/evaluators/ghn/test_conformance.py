@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
+import pytest
+
 from archsearch import spaces
 from archsearch.evaluators import GHN, OneShot, SGDSteps
 from archsearch.evaluators.conformance import EvaluatorConformance
@@ -39,6 +41,7 @@ def _one_shot_state(seed: int) -> dict[str, Any]:
     return OneShot(spaces.get("nasbench201"), "digits", seed, spec=SPEC, scale=TINY, batch_size=16).fit(3).state()
 
 
+@pytest.mark.slow
 class TestOneShot(EvaluatorConformance):
     def make_evaluator(self, space: SearchSpace) -> OneShot:
         return OneShot(space, "digits", spec=SPEC, scale=TINY, batch_size=16).load(_one_shot_state(0))
@@ -47,6 +50,7 @@ class TestOneShot(EvaluatorConformance):
         return [OneShot(space, "digits", spec=SPEC, scale=TINY, batch_size=16).load(_one_shot_state(1))]
 
 
+@pytest.mark.slow
 class TestSGDSteps(EvaluatorConformance):
     num_candidates: ClassVar[int] = 3
 

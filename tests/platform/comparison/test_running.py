@@ -90,6 +90,7 @@ def test_comparison_at_equal_cost(storage: Path, table: Path) -> None:
     assert f"At equal cost, {found[0].cost:,.0f} seconds each" in (found[0].folder / "table.txt").read_text()
 
 
+@pytest.mark.slow
 def test_all_searchers_of_a_table_have_the_declared_delay(storage: Path, table: Path) -> None:
     """Three simulated workers: proposals are single, none reuses what another search has paid earlier than it would arrive."""
     evaluator = TabularEvaluator.from_parquet(spaces.get("nasbench201"), table, "valid_accuracy")

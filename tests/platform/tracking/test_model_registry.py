@@ -74,6 +74,7 @@ def registered(folder: Path, uri: str) -> RegisteredModel:
     return register_model(folder, "digits-classifier", uri, search)
 
 
+@pytest.mark.slow
 def test_a_program_elsewhere_gets_the_logits(registered: RegisteredModel, model: TrainedModel, tmp_path: Path) -> None:
     images = np.random.default_rng(1).standard_normal((3, 1, 8, 8), dtype=np.float32)
     np.save(tmp_path / "images.npy", images)
