@@ -27,6 +27,7 @@ from archsearch.errors import (
     unknown_option,
 )
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.evaluators.score_names import LATENCY
 from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.announcement import Announcement
@@ -240,6 +241,8 @@ def _carry_out(
         search.folder.update(configuration)
     percent = search.evaluator.score_is_fraction
     idle = search.resumed and len(before) >= configuration.num_candidates
+    if idle:
+        _recall_latencies(search)
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
         counted = Progress(configuration.num_candidates, percent, None)
         counted.take(before)
@@ -333,6 +336,20 @@ def _check_budget(search: Search, before: Sequence[Observation], changes: Mappin
             f"num_candidates: the run {search.folder.name} has {len(before)} candidates already; got "
             f"{search.configuration.num_candidates}. Give a larger number, such as {2 * len(before)}."
         )
+
+
+def _recall_latencies(search: Search) -> None:
+    """Take the latencies of a finished run from its table: nothing is measured again."""
+    meter = search.searcher.goals.latency
+    if meter is None:
+        return
+    try:
+        table = pq.read_table(search.folder.report / "evaluations.parquet")
+    except (OSError, pa.ArrowException):
+        return
+    names = [name for name in table.column_names if name.startswith(LATENCY)]
+    for row in table.select(["architecture", *names]).to_pylist():
+        meter.known.setdefault(row["architecture"], {name: row[name] for name in names if row[name] is not None})
 
 
 def _is_published(folder: RunFolder, rows: int) -> bool:
