@@ -272,7 +272,9 @@ def test_a_time_budget_ends_the_search_in_good_order(storage: Path) -> None:
     assert result.best.score == max(result.evaluations["score"].to_pylist())
 
 
-@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+@pytest.mark.parametrize(
+    "searcher", ["evolution", pytest.param("random", marks=pytest.mark.slow), pytest.param("optuna", marks=pytest.mark.slow)]
+)
 def test_every_searcher_weighs_objectives_and_keeps_constraints(searcher: str, storage: Path, table: Path) -> None:
     result = run_search(
         searcher=searcher,

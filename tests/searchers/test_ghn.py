@@ -67,6 +67,7 @@ class TestConformance(SurrogateSearcherConformance):
         return make(space, seed, self.cache, **settings)
 
 
+@pytest.mark.slow
 def test_the_best_by_generated_weights_are_evaluated_best_first(cache: Path) -> None:
     searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True)
     candidates = Loop(searcher, score).run().candidates

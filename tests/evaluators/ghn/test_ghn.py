@@ -41,6 +41,7 @@ def scores(evaluator: GHN, architectures: list[Architecture]) -> list[tuple[floa
     return [(each.score, each.metrics["valid_loss"]) for each in evaluator.evaluate(architectures)]
 
 
+@pytest.mark.slow
 def test_trained_weights_beat_chance_on_unseen_architectures() -> None:
     """Chance is 0.1 and a loss of 2.3; the candidates are not those of the training steps."""
     evaluator = ghn(tile=8, batch_size=64, width=64, hidden=32)

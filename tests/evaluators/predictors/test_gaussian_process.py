@@ -50,6 +50,7 @@ def test_moments_are_those_of_the_closed_form() -> None:
     np.testing.assert_allclose(deviation**2, variance, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_optimism_counts_standard_deviations() -> None:
     batch, _ = population(30, seed=1)
     mean, deviation = fitted().predict_moments(batch)

@@ -32,6 +32,7 @@ def test_files_that_are_no_database_of_this_mlflow_are_refused(tmp_path: Path, m
         check_logging(f"sqlite:///{other}")
 
 
+@pytest.mark.slow
 def test_a_locked_or_unreachable_place_is_refused(tmp_path: Path, mlflow_store: Path) -> None:
     with pytest.raises(ConfigurationError, match="could not log to sqlite:////proc/self/mlflow.db"):
         check_logging("sqlite:////proc/self/mlflow.db")
