@@ -22,6 +22,8 @@ import torch
 from archsearch import credentials, spaces
 
 SESSION = pytest.StashKey[pytest.Session]()
+SHARED_NODES = set[str]()
+"""Nodes of the Rays that `shared_ray` has started."""
 LONGEST = (
     "tests/platform/test_search.py",
     "tests/cluster/test_kills.py",
@@ -139,13 +141,23 @@ def data() -> Path:
 def shared_ray() -> Iterator[None]:
     """The local Ray of two CPUs that all files of tests in this process share: its processes start once.
 
-    A file that leaves CPUs taken, by an actor or a trial that goes on, has the next file begin with a new Ray.
+    A file that leaves CPUs taken, by an actor or a trial that goes on, has the next file begin with a new Ray, as does a test
+    that has started one itself: its workers would look for the tests in the folder of that test.
     """
     import ray  # only where it is needed: it takes a second
 
     from archsearch import cluster
 
-    cluster.connect(num_cpus=2)
+    if ray.is_initialized() and ray.get_runtime_context().get_node_id() not in SHARED_NODES:
+        ray.shutdown()
+    if not ray.is_initialized():
+        before = Path.cwd()
+        os.chdir(Path(__file__).parent.parent)
+        try:
+            cluster.connect(num_cpus=2)
+        finally:
+            os.chdir(before)
+        SHARED_NODES.add(ray.get_runtime_context().get_node_id())
     yield
     if ray.is_initialized() and not _is_idle(seconds=5.0):
         ray.shutdown()
