@@ -1,4 +1,4 @@
-"""Whether processes that reserve CPUs and GPUs fit on the nodes of the connected cluster, and how many of them."""
+"""Placement of processes that reserve CPUs and GPUs on the nodes of the connected cluster."""
 
 from __future__ import annotations
 

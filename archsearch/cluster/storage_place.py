@@ -1,4 +1,4 @@
-"""Where runs are stored: a folder of this machine, or one of an S3 bucket with a local copy of its small files."""
+"""The storage of runs: a folder of this machine, or one of an S3 bucket with a local copy of its small files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluator returned for a batch, checked against the architectures that it was asked for."""
+"""Checks of the evaluations that an evaluator returned for a batch against the architectures that were asked for."""
 
 from __future__ import annotations
 

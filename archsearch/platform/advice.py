@@ -1,4 +1,4 @@
-"""How to continue a search and how to use its best architecture: commands where the command line can, else Python."""
+"""Commands, or lines of Python, that continue a search and use its best architecture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the CPUs and GPUs of the connected cluster are shared between the trials of a search and the actors of its searcher."""
+"""Allocation of the CPUs and GPUs of the connected cluster to the trials of a search and the actors of its searcher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search says about its images and trainings: facts and cautions at its start, and a warning if nothing beats guessing."""
+"""Sentences of a search about its images and trainings: facts, cautions, and a warning if nothing beats guessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a search ended: what ended it, what was given up, and the command that goes on."""
+"""The end of a search: its reason, the evaluations given up, and the command that continues it."""
 
 from __future__ import annotations
 

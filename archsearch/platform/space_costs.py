@@ -1,4 +1,4 @@
-"""What the architectures of a space cost, and how many of them keep the constraints of a search."""
+"""Costs of the architectures of a space, and the share of them that keeps the constraints of a search."""
 
 from __future__ import annotations
 

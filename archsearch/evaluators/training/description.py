@@ -1,4 +1,4 @@
-"""What is to be known about the images and the training of candidates before a search: facts, and cautions."""
+"""Facts and cautions about the images and the training of candidates, stated before a search."""
 
 from __future__ import annotations
 

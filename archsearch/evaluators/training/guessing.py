@@ -1,4 +1,4 @@
-"""Whether trainings beat guessing: what is said after the first ones if none does."""
+"""The warning that none of the first trainings beats guessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `model.py` says about images: their size, the normalisation, the classes."""
+"""Preprocessing of images in `model.py`: their size, the normalisation, the classes."""
 
 from __future__ import annotations
 

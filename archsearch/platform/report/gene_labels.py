@@ -1,4 +1,4 @@
-"""Which gene of a user-defined space decides each operator of a cell, for pictures."""
+"""Names of the genes of a user-defined space that decide the operators of a cell, for pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why the best is the best: scores by operator and gene, and the candidates that tie with it."""
+"""Reasons for the best score: mean scores by operator and gene, and the candidates that tie with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a search trained its candidates: the defaults of the final training of what it found."""
+"""The training of the candidates of a search, as default of the final training of its best."""
 
 from __future__ import annotations
 
