@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, wrong_kind
+from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, nearest_first, wrong_kind
 from archsearch.named_object import named_object
 from archsearch.searchers.goals import Objective
 
@@ -137,7 +136,7 @@ def _made(name: str, kind: Callable[..., Any], seed: int, options: dict[str, Any
         parameters = {}  # type: ignore[assignment]
     any_name = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     if not any_name and (unknown := sorted(given - set(parameters))):
-        known = _nearest_first(unknown[0], [each for each in parameters if each != "seed"])
+        known = nearest_first(unknown[0], [each for each in parameters if each != "seed"])
         raise ConfigurationError(
             f"sampler_options: {name} has no option {unknown[0]!r}; it takes {', '.join(known)}.{did_you_mean(unknown[0], known)}"
         )
@@ -209,11 +208,7 @@ def _from_hub(text: str) -> Any:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    known = _nearest_first(name, _SAMPLERS)
+    known = nearest_first(name, _SAMPLERS)
     return ConfigurationError(
         f"sampler: expected one of {', '.join(known)}, or {_FORMS}; got {name!r}.{did_you_mean(name.lower(), known)}"
     )
-
-
-def _nearest_first(name: str, known: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    return sorted(known, key=lambda each: (-difflib.SequenceMatcher(None, name.lower(), each).ratio(), each))
