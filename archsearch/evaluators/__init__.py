@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archsearch.evaluators.pareto import hypervolume, pareto_front
     from archsearch.evaluators.predictors.predictor import Predictor
     from archsearch.evaluators.registry import from_text
+    from archsearch.evaluators.stepwise import EvaluationSteps, StepwiseEvaluator
     from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables, installed_tables
     from archsearch.evaluators.training.evaluator import TrainingEvaluator
     from archsearch.evaluators.training.recipe import Recipe
@@ -28,6 +29,7 @@ _MODULES = {
     "AnytimeModel": "anytime.model",
     "Budgets": "anytime.budgets",
     "Evaluation": "evaluation",
+    "EvaluationSteps": "stepwise",
     "Evaluator": "evaluator",
     "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
@@ -35,6 +37,7 @@ _MODULES = {
     "Predictor": "predictors.predictor",
     "Recipe": "training.recipe",
     "SGDSteps": "ghn.sgd_steps",
+    "StepwiseEvaluator": "stepwise",
     "TabularEvaluator": "tabular",
     "TrainingEvaluator": "training.evaluator",
     "embedded_tables": "tabular",
@@ -52,11 +55,13 @@ __all__ = [
     "AnytimeModel",
     "Budgets",
     "Evaluation",
+    "EvaluationSteps",
     "Evaluator",
     "OneShot",
     "Predictor",
     "Recipe",
     "SGDSteps",
+    "StepwiseEvaluator",
     "TabularEvaluator",
     "TrainingEvaluator",
     "datasets",

@@ -30,6 +30,8 @@ class Evaluation:
         seconds: Duration of the evaluation; for a benchmark table the recorded training time.
         error: Reason of a failure; None if the evaluation succeeded.
         curves: Figures by epoch, such as the validation accuracy, or by exit.
+        fidelity: Number of steps, such as epochs, after which the score was taken, if the evaluator would go on; None if the
+            evaluation is complete.
 
     Example:
         >>> from archsearch import spaces
@@ -47,6 +49,7 @@ class Evaluation:
     seconds: float = 0.0
     error: str | None = None
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    fidelity: int | None = None
 
     def __post_init__(self) -> None:
         if self._is_plain():  # the usual case, for searches of 100,000 look-ups
@@ -62,6 +65,9 @@ class Evaluation:
         if seconds is None or not 0.0 <= seconds < math.inf:
             problems.append(f"seconds: expected a number of at least 0; got {shown(self.seconds)}")
             seconds = 0.0
+        if self.fidelity is not None and (type(self.fidelity) is not int or self.fidelity < 1):
+            problems.append(f"fidelity: expected a whole number of steps of at least 1, or None; got {shown(self.fidelity)}")
+            object.__setattr__(self, "fidelity", None)
         metrics = _numbers("metrics", self.metrics, problems)
         curves = _curves(self.curves, problems)
         error = self.error if self.error is None or type(self.error) is str else str(self.error)
@@ -80,6 +86,7 @@ class Evaluation:
             and math.isfinite(self.score)
             and 0.0 <= self.seconds < math.inf
             and self.error is None
+            and self.fidelity is None
             and type(curves) is dict
             and not curves
             and type(metrics) is dict
@@ -90,6 +97,11 @@ class Evaluation:
     def ok(self) -> bool:
         """Whether the evaluation succeeded with a finite score."""
         return self.error is None and math.isfinite(self.score)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the candidate was scored before its last step."""
+        return self.fidelity is not None
 
 
 def is_report_only(metric: str) -> bool:

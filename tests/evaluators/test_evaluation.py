@@ -142,3 +142,10 @@ def test_a_mapping_that_is_used_again_does_not_change_earlier_evaluations() -> N
     evaluation = Evaluation(CELL, "key", 0.5, metrics)
     metrics["size"] = 2.0
     assert evaluation.metrics == {"size": 1.0}
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, "12", True])
+def test_fidelity_that_is_no_number_of_steps_makes_a_failure_that_says_so(given: Any) -> None:
+    evaluation = Evaluation(CELL, "key", 0.5, fidelity=given)
+    assert not evaluation.ok
+    assert "fidelity: expected a whole number of steps" in str(evaluation.error)

@@ -71,6 +71,8 @@ class Ledger:
     def append(self, run: str, batch: int, evaluations: Sequence[tuple[int, Evaluation]]) -> None:
         """Write evaluations of one batch, each with its position in the batch, as a new part.
 
+        A partial evaluation has the number of its steps as the fidelity; only `partial` returns it.
+
         A metric that is no number makes its evaluation a failed one, whose error names the metric.
 
         Raises:
@@ -93,11 +95,35 @@ class Ledger:
         Raises:
             LedgerError: The folder or a part cannot be read.
         """
-        tables = self._parts.read_all("" if run is None else _prefix(run, batch))
-        table = pa.concat_tables([SCHEMA.empty_table(), *tables])
+        table = self._rows(run, batch)
         mine = pc.and_(pc.equal(table["fidelity"], self.fidelity), pc.equal(table["seed"], self.seed))
         records = Records(self.space, in_order(table if pc.all(mine).as_py() else table.filter(mine)))
         return records if run is None else records.of(run, batch)
+
+    def partial(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
+        """Return the partial evaluations, of all runs, of one run, or of one of its batches, in the order of recording.
+
+        A key has one entry for each fidelity: the first that was recorded.
+
+        Raises:
+            LedgerError: The folder or a part cannot be read.
+        """
+        table = self._rows(run, batch)
+        steps = pc.and_(pc.match_substring_regex(table["fidelity"], "^[0-9]+$"), pc.equal(table["seed"], self.seed))
+        table = in_order(table.filter(steps))
+        if run is not None:
+            table = Records(self.space, table).of(run, batch).table
+        found: dict[tuple[str, int], Entry] = {}
+        for fidelity in dict.fromkeys(table["fidelity"].to_pylist()):
+            some = Records(self.space, table.filter(pc.equal(table["fidelity"], fidelity)))
+            for entry in some.entries():
+                evaluation = replace(entry.evaluation, fidelity=int(fidelity))
+                found[evaluation.key, int(fidelity)] = replace(entry, evaluation=evaluation)
+        return sorted(found.values(), key=lambda entry: entry.recorded)
+
+    def _rows(self, run: str | None, batch: int | None) -> pa.Table:
+        tables = self._parts.read_all("" if run is None else _prefix(run, batch))
+        return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
     def entries(self, run: str | None = None, batch: int | None = None) -> list[Entry]:
         """Return one entry per key, of all runs, of one run, or of one of its batches, in the order of recording.
@@ -135,7 +161,7 @@ class Ledger:
             "space": self.space.name,
             "key": evaluation.key,
             "evaluator": self.evaluator,
-            "fidelity": self.fidelity,
+            "fidelity": self.fidelity if evaluation.fidelity is None else str(evaluation.fidelity),
             "seed": self.seed,
             "architecture": str(evaluation.architecture),
             "score": evaluation.score,

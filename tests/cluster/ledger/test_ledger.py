@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -154,6 +155,21 @@ def test_seeds_fidelities_and_evaluators_are_told_apart(
         assert ledger.entries() == []
         ledger.append("run", 0, [(0, evaluated(space, architectures[0], 0.1 * number))])
     assert [[entry.evaluation.score for entry in ledger.entries()] for ledger in ledgers] == [[0.1 * n] for n in range(4)]
+
+
+def test_partial_evaluations_are_kept_apart_one_for_each_fidelity(
+    space: SearchSpace, architectures: list[Architecture], tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path, space, "abc")
+    first, second = (evaluated(space, architecture, 0.25) for architecture in architectures[:2])
+    ledger.append("one", 0, [(0, replace(first, fidelity=4)), (1, second)])
+    ledger.append("one", 0, [(0, replace(first, fidelity=12, score=0.5))])
+    ledger.append("two", 3, [(0, replace(first, fidelity=12, score=0.75))])
+    assert [entry.evaluation for entry in ledger.entries()] == [second]
+    found = [(entry.run, entry.evaluation.fidelity, entry.evaluation.score) for entry in ledger.partial()]
+    assert found == [("one", 4, 0.25), ("one", 12, 0.5)]
+    assert [entry.evaluation.score for entry in ledger.partial("two", 3)] == [0.75]
+    assert Ledger(tmp_path, space, "abc", seed=1).partial() == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
