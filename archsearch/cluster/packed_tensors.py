@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def packed(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+def packed(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
     """Return a state without its tensors, and the memory of each tensor.
 
     Tensors are taken that are reached through lists and through dictionaries with strings or whole numbers as keys. Others, and
@@ -33,7 +33,7 @@ def packed(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[NDArray[np.ui
         (place, str(tensor.dtype), list(tensor.shape), list(tensor.stride())) for place, tensor in zip(places, found, strict=True)
     ]
     # As a text, because pickling asks about each object of nested lists whether it is a tensor.
-    return {"plain": plain, "tensors": json.dumps(entries)}, [_bytes_of(tensor) for tensor in found]
+    return {"plain": plain, "tensors": json.dumps(entries)}, [_bytes_of(tensor).data for tensor in found]
 
 
 def unpacked(given: Mapping[str, Any], content: NDArray[np.uint8]) -> dict[str, Any]:

@@ -87,4 +87,4 @@ def test_memory_is_not_shared_and_the_state_not_changed() -> None:
 def test_what_is_no_packed_state_is_an_error(harm: dict[str, Any]) -> None:
     plain, [content] = packed({"weights": torch.ones(3)})
     with pytest.raises((LookupError, TypeError, ValueError, RuntimeError, AttributeError)):
-        unpacked({**plain, **harm}, content)
+        unpacked({**plain, **harm}, np.frombuffer(content, np.uint8))
