@@ -164,6 +164,7 @@ def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once")
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves")
     parser.add_argument("--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction")
+    parser.add_argument("--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler")
     parser.add_argument("--address", help="address of a Ray cluster")
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
@@ -180,7 +181,7 @@ def _budget(text: str) -> float | str:
 def _changes(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings to change of `archsearch resume`."""
     names = ("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking", "study")
-    given = {name: getattr(parsed, name) for name in (*names, "system_metrics", "report", "top")}
+    given = {name: getattr(parsed, name) for name in (*names, "system_metrics", "report", "top", "checkpoint_gb")}
     return {
         name: None if value == "none" and name == "time_budget" else value for name, value in given.items() if value is not None
     }
@@ -213,6 +214,9 @@ def _add_doctor(commands: Any) -> None:
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
+    parser.add_argument(
+        "--scheduler", help="stop poor candidates early: asha, hyperband, median, promotion or none (default: none)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search (default: 0)")
     parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
 
@@ -276,6 +280,9 @@ def _add_search_options(
     parser.add_argument(
         "--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends (default: none)"
     )
+    parser.add_argument(
+        "--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler (default: 5)"
+    )
     parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
@@ -286,6 +293,9 @@ def _add_search_options(
         "--no-reuse", dest="reuse", action="store_const", const=False, help="evaluate again what is in the ledger"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="option of the searcher; repeatable")
+    parser.add_argument(
+        "--scheduler-set", action="append", default=[], metavar="NAME=VALUE", help="option of the scheduler; repeatable"
+    )
     parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="option of the evaluator; repeatable")
     parser.add_argument("--quiet", action="store_true", help="show no progress line")
 
@@ -294,7 +304,7 @@ _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "simulated_workers"),
     *("batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
-    *("start", "learn_from"),
+    *("start", "learn_from", "scheduler", "checkpoint_gb"),
 )
 
 
@@ -305,6 +315,7 @@ _RESUMED = {
     "workers": "--workers",
     "cpus_per_worker": "--cpus-per-worker",
     "gpus_per_worker": "--gpus-per-worker",
+    "checkpoint_gb": "--checkpoint-gb",
     "tracking": "--tracking",
     "study": "--study",
 }
@@ -326,7 +337,8 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
         settings["objectives"] = [name.strip() for name in parsed.objectives.split(",") if name.strip()]
     if parsed.constraint:
         settings["constraints"] = {**settings.get("constraints", {}), **parse_constraints(parsed.constraint)}
-    for name, pairs in (("searcher_options", parsed.set), ("evaluator_options", parsed.train)):
+    options = {"searcher_options": parsed.set, "evaluator_options": parsed.train, "scheduler_options": parsed.scheduler_set}
+    for name, pairs in options.items():
         if pairs:
             settings[name] = {**settings.get(name, {}), **parse_options(pairs)}
     return settings

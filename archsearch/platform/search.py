@@ -30,23 +30,19 @@ from archsearch.evaluators import Evaluation, Evaluator
 from archsearch.evaluators.score_names import LATENCY
 from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
-from archsearch.platform.announcement import Announcement
-from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
+from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.learned import texts_of
+from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.progress import Progress
-from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
 from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
-from archsearch.platform.tracking.setup import open_tracker
-from archsearch.platform.tracking.tracker import Tracker
 from archsearch.platform.tracking.unsent import UNSENT
 from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
@@ -239,80 +235,36 @@ def _carry_out(
     _check_budget(search, before, changes)
     if changes:
         search.folder.update(configuration)
-    percent = search.evaluator.score_is_fraction
     idle = search.resumed and len(before) >= configuration.num_candidates
     if idle:
         _recall_latencies(search)
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
-        counted = Progress(configuration.num_candidates, percent, None)
+        counted = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, None)
         counted.take(before)
         heartbeat.follow(counted.state)
         costs |= {"total": time.perf_counter() - started, "evaluating": 0.0, "proposing": 0.0}
         tracked = None if configuration.tracking == "off" else search.folder.tracking_id
         return _result(search, known, costs, tracked, "complete", idle=True)
     _introduce(search, known, stream)
-    announcement = Announcement(search.evaluator, stream)
-    announcement.begin()
-    # The searches of a study run one after the other, and each says whose line it is.
-    label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
-    progress = Progress(configuration.num_candidates, percent, stream, label)
-    heartbeat.follow(progress.state)
-    progress.take(searcher.history)
-    tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
-    if tracker is not None:
-        tracker.record(searcher.history)
+    observers = Observers(search, stream, callbacks, partial(_recorded, search))
+    heartbeat.follow(observers.progress.state)
     costs["tracking"] = time.perf_counter() - started
-
-    told = CandidateCallbacks(
-        callbacks, search.space, search.folder.path, partial(_recorded, search), first=len(searcher.history)
-    )
-    course: list[tuple[int, dict[str, float]]] = []
-    spent = 0.0
-
-    def take(observations: Sequence[Observation]) -> None:
-        nonlocal spent
-        search.folder.note_outcomes(observations)
-        # A surrogate's fits are timed where they run; the searcher's own time includes waiting for them.
-        took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
-        search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
-        spent = took
-        progress.say(announcement.remark([row.evaluation for row in observations]))
-        progress.take(observations)
-        figures = searcher.figures
-        changed = figures if figures and (not course or figures != course[-1][1]) else {}
-        if changed:
-            course.append((len(searcher.history), changed))
-        if tracker is not None:
-            tracker.record(observations)
-            tracker.record_values(changed)
-        told.take(observations)
-
-    searcher.on_outcomes = take
     reason: Reason = "failed"
     try:
         if not idle:
-            told.begin(configuration.num_candidates)
-            _search(search, progress, costs, told)
-        budget, spent_on_trials = configuration.time_budget, costs.get("trials", 0.0)
-        timed_out = budget is not None and spent_on_trials >= budget
-        if idle or (searcher.complete and searcher.num_proposed >= configuration.num_candidates):
-            reason = "complete"
-        else:
-            reason = "exhausted" if searcher.complete else "time" if timed_out else "stopped"
+            observers.begin()
+            _search(search, observers, costs)
+        reason = "complete" if idle else _reason(search, costs)
     except KeyboardInterrupt:
         reason = "stopped"
     finally:
         searcher.close()
-        told.end()
+        observers.candidates.end()
         if searcher.goals.latency is not None:
             searcher.goals.latency.close()
         costs["total"] = time.perf_counter() - started
-        result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
-        assert result.ending is not None
-        progress.ended = result.ending.headline()
-        progress.show(last=True)
-        status = {"failed": "FAILED", "stopped": "KILLED"}.get(reason, "FINISHED")
-        _publish(result, tracker, status, searcher, course)
+        result = _result(search, known, costs, observers.run_id, reason, idle=idle)
+        observers.finish(result, reason)
         search.folder.upload()
     if reason == "stopped":
         raise SearchStopped(
@@ -320,6 +272,14 @@ def _carry_out(
             f"continue with: {result.summary.command}"
         )
     return result
+
+
+def _reason(search: Search, costs: Mapping[str, float]) -> Reason:
+    """Return what ended a search that raised nothing."""
+    searcher, budget = search.searcher, search.configuration.time_budget
+    if searcher.complete:
+        return "complete" if searcher.num_proposed >= search.configuration.num_candidates else "exhausted"
+    return "time" if budget is not None and costs.get("trials", 0.0) >= budget else "stopped"
 
 
 def _known_before(search: Search) -> tuple[str, ...]:
@@ -385,24 +345,6 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
     print(f"The ledger holds {len(known):,} evaluations for this search, which are reused. {effect}", file=stream, flush=True)
 
 
-def _publish(result: SearchResult, tracker: Tracker | None, status: str, searcher: ArchitectureSearcher, course: Course) -> None:
-    """Write the report, or its tables alone, and send them to MLflow."""
-    from archsearch.platform.report.report import write_report, write_tables
-
-    summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
-    if len(summary.evaluations):
-        if summary.settings["report"]:
-            if tracker is not None:
-                tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
-            write_report(summary, result.space, folder, top, searcher.details, course)
-        else:
-            write_tables(summary, folder, top)
-        if tracker is not None:
-            tracker.log_artifacts(folder)
-    if tracker is not None:
-        tracker.finish(status, summary, top)
-
-
 def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observation]]:
     """Give the searcher the evaluations in the ledger; return them by key, and the outcomes of this run so far."""
     search.ledger.compact()
@@ -429,8 +371,8 @@ def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evalu
     return [paid[each.key] if each.key in paid else known.get(each.key, each) for each in seen]
 
 
-def _search(search: Search, progress: Progress, costs: dict[str, float], told: CandidateCallbacks) -> None:
-    configuration, searcher = search.configuration, search.searcher
+def _search(search: Search, observers: Observers, costs: dict[str, float]) -> None:
+    configuration, searcher, progress = search.configuration, search.searcher, observers.progress
     started = time.perf_counter()
     connect(configuration.address)
     check_storage(configuration.storage)
@@ -471,7 +413,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
             workers=allocation.workers,
             resources=resources,
             seconds=configuration.time_budget,
-            callbacks=[progress, told],
+            callbacks=[progress, observers.candidates],
         )
     costs["trials"] = time.perf_counter() - started
     costs |= {"proposing": searcher.seconds, **searcher.costs}
