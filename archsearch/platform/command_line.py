@@ -116,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         "--searchers", metavar="NAMES", help="comma-separated names (default: random,evolution, or those of the preset)"
     )
     compare.add_argument(
+        "--schedulers",
+        metavar="NAMES",
+        help="comma-separated names, none for trainings to the end: each searcher with each of them, such as none,asha",
+    )
+    compare.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
     )
     compare.add_argument("--report", action="store_true", help="write a report of each search too (default: of none)")
@@ -439,25 +444,36 @@ def _ui_command(settings: Mapping[str, Any]) -> str:
     return "archsearch ui" if usual else f"archsearch ui --storage {shlex.quote(storage)}"
 
 
+def _names(text: str) -> list[str]:
+    """Return comma-separated names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _compare(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     for name in ("searcher", "seed", "name"):
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
+    options = settings.pop("scheduler_options", {})
+    schedulers = None if parsed.schedulers is None else _names(parsed.schedulers)
+    if schedulers is not None:
+        settings.pop("scheduler", None)  # of a file
     study = settings.pop("study", None)
     if parsed.report:
         settings["report"] = True
-    given = parsed.searchers
-    searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
-    from archsearch.platform.configuration import from_mapping
-    from archsearch.platform.quick_checks import check_quickly, check_searcher
+    searchers = None if parsed.searchers is None else _names(parsed.searchers)
+    from archsearch.platform.configuration import NO_SCHEDULER, from_mapping
+    from archsearch.platform.quick_checks import check_quickly, check_scheduler, check_searcher
 
     check_quickly(from_mapping(settings, origin="compare"))
     for name in searchers or ():
         check_searcher(name)
+    for name in schedulers or ():
+        check_scheduler(None if name == NO_SCHEDULER else name)
     from archsearch.platform.comparison.running import compare
 
-    comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
+    how = {"preset": parsed.preset, "schedulers": schedulers, "progress": not parsed.quiet}
+    comparison = compare(searchers, parsed.seeds, study, **how, **settings, scheduler_options=options)
     print(comparison.text())
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
     command = _ui_command(comparison.outcomes[0].results[0].summary.settings)

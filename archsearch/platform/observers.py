@@ -7,11 +7,11 @@ from typing import Any, TextIO
 
 from ray import tune
 
+from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, Recorded
 from archsearch.platform.ending import Reason
 from archsearch.platform.preparation import Search
-from archsearch.platform.progress import Progress
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.trust import Course
 from archsearch.platform.result import SearchResult
@@ -41,7 +41,7 @@ class Observers:
         self._announcement.begin()
         # The searches of a study run one after the other, and each says whose line it is.
         label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
-        self.progress = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, stream, label)
+        self.progress = search.progress(stream, label)
         self.progress.take(searcher.history)
         self._tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
         if self._tracker is not None:
@@ -78,6 +78,10 @@ class Observers:
             self._tracker.record(observations)
             self._tracker.record_values(changed)
         self.candidates.take(observations)
+
+    def take_rung(self, event: RungEvent) -> None:
+        """Take a decision of the scheduler."""
+        self.progress.take_rung(event)
 
     def finish(self, result: SearchResult, reason: Reason) -> None:
         """Show how the search ended, and write the report and the end of the MLflow run."""

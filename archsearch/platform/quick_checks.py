@@ -57,10 +57,10 @@ def check_searcher(name: str) -> None:
 
 
 def check_scheduler(name: str | None) -> None:
-    """Raise ConfigurationError for a name that no scheduler has.
+    """Raise ConfigurationError for a name that no scheduler has; a class, `module:Class`, is not looked up.
 
     Raises:
         ConfigurationError: There is no such scheduler.
     """
-    if name is not None and name not in SCHEDULERS:
+    if name is not None and name not in SCHEDULERS and ":" not in name:
         raise ConfigurationError(unknown_name("scheduler", name, SCHEDULERS))

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ray import tune
+from ray.tune.schedulers import TrialScheduler
 
 from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
@@ -36,7 +37,7 @@ from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.learned import texts_of
 from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
-from archsearch.platform.progress import Progress
+from archsearch.platform.quick_checks import SCHEDULERS
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
@@ -51,6 +52,8 @@ from archsearch.searchers import names as searcher_names
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
 
+_SCHEDULER = "the name of a scheduler, such as asha, or a scheduler of ray.tune.schedulers"
+
 
 def run_search(
     space: str | SearchSpace | None = None,
@@ -62,6 +65,7 @@ def run_search(
     storage: str | Path = "runs",
     resume: bool = False,
     *,
+    scheduler: str | TrialScheduler | None = None,
     progress: bool = True,
     callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
@@ -80,6 +84,8 @@ def run_search(
         name: Name of the run; None makes one from the settings and the time.
         storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         resume: Whether to continue the run called `name`.
+        scheduler: What stops or pauses poor candidates early: `asha`, `hyperband`, `median`, `promotion`, `module:Class`, or a
+            scheduler of `ray.tune.schedulers`; None evaluates each candidate to the end.
         progress: Whether to show a live line on standard error.
         callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
@@ -101,6 +107,7 @@ def run_search(
     check_parts(**{key: "" if value is None else value for key, value in names.items()})
     check_kind("storage", storage, (str, Path), "the path of a folder")
     check_callbacks(callbacks)
+    check_kind("scheduler", scheduler, (str, TrialScheduler, type(None)), _SCHEDULER)
     given_names = {
         key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
         for key, value in names.items()
@@ -110,18 +117,20 @@ def run_search(
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
     given |= {key: texts_of(key, settings[key]) for key in ("start", "learn_from") if settings.get(key) is not None}
+    if scheduler is not None:
+        given["scheduler"] = scheduler if isinstance(scheduler, str) else type(scheduler).__name__
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     with _stopped_early():
-        search = prepare(configuration, **parts, resume=resume)
+        search = prepare(configuration, **parts, resume=resume, scheduler=_object(scheduler))
     return _run(search, sys.stderr if progress else None, callbacks)
 
 
 CHANGEABLE = (
     *("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking"),
-    *("system_metrics", "study", "top", "report", "reuse"),
+    *("system_metrics", "study", "top", "report", "reuse", "checkpoint_gb"),
 )
 """Settings of a run that may change when it is resumed; the others decide which candidates are proposed and how they score."""
 
@@ -130,6 +139,7 @@ def resume_search(
     run: str | Path,
     space: SearchSpace | str | None = None,
     *,
+    scheduler: TrialScheduler | None = None,
     progress: bool = True,
     callbacks: Sequence[tune.Callback] = (),
     **changes: Any,
@@ -141,6 +151,7 @@ def resume_search(
     Args:
         run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
         space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
+        scheduler: Its scheduler, if it was started with an object; one that has a name needs not be given.
         progress: Whether to show a live line on standard error.
         callbacks: As for `run_search`; candidates that were finished before are not given to them.
         **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
@@ -170,10 +181,30 @@ def resume_search(
         kept = get_searcher(before.searcher).settled_options(before.searcher_options, before.num_candidates)
         configuration = replace(configuration, searcher_options=kept)
     configuration = replace(configuration, name=folder.name, storage=folder.storage)
+    _check_scheduler(folder, before.scheduler, scheduler)
     found = space_of_run(configuration, space)
     with _stopped_early():
-        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
+        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, True, scheduler)
     return _run(search, sys.stderr if progress else None, callbacks, changes)
+
+
+def _object(scheduler: str | TrialScheduler | None) -> TrialScheduler | None:
+    return None if isinstance(scheduler, str) else scheduler
+
+
+def _check_scheduler(folder: RunFolder, before: str | None, given: TrialScheduler | None) -> None:
+    """Raise ConfigurationError unless a run that is resumed is given the scheduler that its settings cannot hold."""
+    check_kind("scheduler", given, (TrialScheduler, type(None)), "the scheduler with which the run was started, or None")
+    is_object = before is not None and before not in SCHEDULERS and ":" not in before
+    name = None if given is None else type(given).__name__
+    if is_object and name != before:
+        raise ConfigurationError(
+            f"scheduler: the run {folder.name} was started with an object of the class {before}, which its settings cannot hold; "
+            f"got {name}. Give one with the same settings again: resume_search({folder.address!r}, scheduler={before}(...))."
+        )
+    if not is_object and given is not None:
+        kept = "no scheduler" if before is None else f"the scheduler {before}, which need not be given again"
+        raise ConfigurationError(f"scheduler: the run {folder.name} was started with {kept}; got {name}. Leave it out.")
 
 
 @contextmanager
@@ -239,7 +270,7 @@ def _carry_out(
     if idle:
         _recall_latencies(search)
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
-        counted = Progress(configuration.num_candidates, search.evaluator.score_is_fraction, None)
+        counted = search.progress(None)
         counted.take(before)
         heartbeat.follow(counted.state)
         costs |= {"total": time.perf_counter() - started, "evaluating": 0.0, "proposing": 0.0}
@@ -352,8 +383,9 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     known, mine = records.known(name), records.of(name)
     before: list[Observation] = []
     if search.resumed:
-        search.folder.check_history(search.ledger, mine.table.num_rows)
-        before = search.folder.outcomes(mine.entries(), known)
+        stopped = [] if search.stepwise is None else partial_outcomes(search.ledger, name)
+        search.folder.check_history(search.ledger, mine.table.num_rows + len(stopped))
+        before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
     if search.resumed and not repeats:
         search.searcher.replay(before)
@@ -366,9 +398,11 @@ def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evalu
     """Return the evaluations of observations with all metrics, from the ledger."""
     batches = {observation.batch for observation in observations if not observation.reused}
     entries = [entry for batch in sorted(batches) for entry in search.ledger.entries(search.folder.name, batch)]
-    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
+    if search.stepwise is not None:
+        entries += [entry for batch in sorted(batches) for entry in search.ledger.partial(search.folder.name, batch)]
+    paid = {(entry.evaluation.key, entry.evaluation.fidelity): entry.evaluation for entry in entries}
     known, seen = search.searcher.ledger, [observation.evaluation for observation in observations]
-    return [paid[each.key] if each.key in paid else known.get(each.key, each) for each in seen]
+    return [paid.get((each.key, each.fidelity)) or known.get(each.key, each) for each in seen]
 
 
 def _search(search: Search, observers: Observers, costs: dict[str, float]) -> None:
@@ -403,6 +437,24 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             known=known,
             seconds=configuration.time_budget,
         )
+    elif search.stepwise is not None and search.scheduler is not None:
+        if not searcher.complete:
+            run_stepwise(
+                searcher,
+                search.stepwise,
+                scheduler=search.scheduler,
+                ledger=search.ledger.root,
+                run=search.folder.name,
+                folder=search.folder.new_tune_folder(),
+                workers=allocation.workers,
+                resources=resources,
+                seconds=configuration.time_budget,
+                callbacks=[progress, observers.candidates],
+                checkpoint_gb=configuration.checkpoint_gb,
+                deterministic=configuration.deterministic,
+                lag=searcher.lag,
+                on_rung=observers.take_rung,
+            )
     elif not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
@@ -425,6 +477,8 @@ def _result(
 ) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
     entries = search.ledger.entries(search.folder.name)
+    if search.stepwise is not None:
+        entries += partial_outcomes(search.ledger, search.folder.name, ended=False)
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
@@ -439,7 +493,7 @@ def _result(
             for key, each in recorded.items()
         }
         settings["latency"] = meter.facts
-    evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
+    evaluations = evaluations_table(observations, recorded, set(paid), evaluator, scheduled=search.stepwise is not None)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings=settings,

@@ -160,7 +160,9 @@ def _sections(
     if rows:
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
-        yield _with_thumbnails(ranked_table(summary.evaluations, top, summary.percent, summary.score_images), space)
+        yield _with_thumbnails(
+            ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping), space
+        )
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
         yield ensemble

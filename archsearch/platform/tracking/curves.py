@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.evaluators import AnytimeCurve, Evaluation
+from archsearch.platform.rank_order import rank_key
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
 
@@ -58,6 +59,8 @@ def milliseconds_now() -> int:
 class SearchCurve:
     """Best score and seconds paid against candidates evaluated, and best score against seconds of evaluation.
 
+    With a scheduler, the best score is that of the highest fidelity reached so far.
+
     Seconds of evaluation include candidates reused from the ledger, at their original cost: otherwise, of searches that share a
     ledger, later ones would look cheaper.
 
@@ -68,6 +71,7 @@ class SearchCurve:
     def __init__(self) -> None:
         self.count = 0
         self.best = -math.inf
+        self._rank = (-math.inf, -math.inf)
         self.paid = 0.0
         self.evaluated = 0.0
         self._last = 0
@@ -84,7 +88,8 @@ class SearchCurve:
                 points += self._seconds_before(self.evaluated, timestamp)
             self.count += 1
             if evaluation.ok:
-                self.best = max(self.best, evaluation.score)
+                self._rank = max(self._rank, rank_key(evaluation))
+                self.best = self._rank[1]
             if on_candidate_grid(self.count):
                 points += self._points(timestamp)
         return points
@@ -134,7 +139,7 @@ def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
 
 def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve | None:
     """Return validation accuracy and MACs of the exits of the best network; None if it has one exit or all evaluations failed."""
-    best = max((each for each in evaluations if each.ok), key=lambda each: each.score, default=None)
+    best = max((each for each in evaluations if each.ok), key=rank_key, default=None)
     if best is None or not {"exit_accuracy", "exit_macs"} <= set(best.curves):
         return None
     return AnytimeCurve.of_exits(best.curves["exit_macs"], best.curves["exit_accuracy"], chance)
