@@ -416,6 +416,8 @@ def _show(result: Any) -> int:
     if result.summary.known_before:
         print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
+    if result.summary.early_stopping is not None:
+        print(result.summary.early_stopping.sentence())
     if text := result.ending.text(result.summary.command):
         print(text)
     if result.ending.found_nothing:

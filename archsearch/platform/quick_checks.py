@@ -63,4 +63,4 @@ def check_scheduler(name: str | None) -> None:
         ConfigurationError: There is no such scheduler.
     """
     if name is not None and name not in SCHEDULERS and ":" not in name:
-        raise ConfigurationError(unknown_name("scheduler", name, SCHEDULERS))
+        raise ConfigurationError(f"{unknown_name('scheduler', name, SCHEDULERS)} Or give module:Class, or none.")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from archsearch import __version__
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, StepwiseEvaluator, from_text
 from archsearch.platform import units
@@ -480,9 +481,12 @@ def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> S
     entries, known = (
         ([], {}) if ledger is None else ((records := ledger.read()).of(folder.name).entries(), records.known(folder.name))
     )
+    scheduled = configuration.scheduler is not None
+    if scheduled and ledger is not None:
+        entries += partial_outcomes(ledger, folder.name, ended=False)
     observations = folder.outcomes(entries, known)
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
-    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator)
+    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator, scheduled=scheduled)
     return _result_of(folder, configuration, evaluator, evaluations)
 
 

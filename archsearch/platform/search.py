@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
+from archsearch.cluster import Entry, TrialResources, connect, run_simulated, run_trials
+from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.cluster.storage import check_storage
 from archsearch.errors import (
     ArchSearchError,
@@ -33,6 +34,7 @@ from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
+from archsearch.platform.early_stopping import learning_curves
 from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.learned import texts_of
 from archsearch.platform.observers import Observers
@@ -297,9 +299,9 @@ def _carry_out(
         result = _result(search, known, costs, observers.run_id, reason, idle=idle)
         observers.finish(result, reason)
         search.folder.upload()
-    if reason == "stopped":
+    if reason == "stopped" and result.ending is not None:
         raise SearchStopped(
-            f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger; "
             f"continue with: {result.summary.command}"
         )
     return result
@@ -383,7 +385,7 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     known, mine = records.known(name), records.of(name)
     before: list[Observation] = []
     if search.resumed:
-        stopped = [] if search.stepwise is None else partial_outcomes(search.ledger, name)
+        stopped = _stopped(search)
         search.folder.check_history(search.ledger, mine.table.num_rows + len(stopped))
         before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
@@ -392,6 +394,11 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
+
+
+def _stopped(search: Search, *, ended: bool = True) -> list[Entry]:
+    """Return the partial evaluations of this run; with `ended`, without those of candidates that a resumed run goes on with."""
+    return [] if search.stepwise is None else partial_outcomes(search.ledger, search.folder.name, ended=ended)
 
 
 def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evaluation]:
@@ -439,6 +446,8 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
         )
     elif search.stepwise is not None and search.scheduler is not None:
         if not searcher.complete:
+            from archsearch.cluster.trials.stepwise import run_stepwise
+
             run_stepwise(
                 searcher,
                 search.stepwise,
@@ -476,13 +485,12 @@ def _result(
     search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None, reason: Reason, *, idle: bool
 ) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
-    entries = search.ledger.entries(search.folder.name)
-    if search.stepwise is not None:
-        entries += partial_outcomes(search.ledger, search.folder.name, ended=False)
+    entries = [*search.ledger.entries(search.folder.name), *_stopped(search, ended=False)]
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
+    in_hand = sum(row.evaluation.is_partial for row in late)
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
@@ -507,11 +515,17 @@ def _result(
         exits=exit_curve(recorded.values(), evaluator.chance),
         space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
     )
+    if summary.early_stopping is not None and search.stepwise is not None:
+        curves = learning_curves(
+            (recorded.get(row.evaluation.key, row.evaluation) for row in observations), search.stepwise.fidelities
+        )
+        summary = replace(summary, early_stopping=replace(summary.early_stopping, curves=curves))
     ending = Ending(
         reason=reason,
-        evaluated=len(observations),
+        evaluated=len(observations) - in_hand,
         wanted=configuration.num_candidates,
         given_up=max(0, search.searcher.num_proposed - len(observations)) if reason != "complete" else 0,
+        in_hand=in_hand,
         seconds=costs.get("trials", 0.0),
         time_budget=configuration.time_budget,
         idle=idle,

@@ -147,6 +147,8 @@ def _show(parsed: Any) -> int:
     note = f" ({state.note})" if state.note else ""
     print(hidden(f"{state.name}: {state.status}{note}, {len(result.evaluations)}/{state.total} candidates"))
     print(result_text(result, full=parsed.full, top=parsed.top))
+    if result.summary.early_stopping is not None:
+        print(f"\n{result.summary.early_stopping.sentence()}")
     if state.status == FINISHED:
         print(f"\nReport:    {result.report}")
         print(f"Use it:    {result.summary.use}")

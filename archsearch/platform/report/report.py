@@ -20,6 +20,7 @@ from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
@@ -139,6 +140,12 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
             figures.best_so_far_of(summary),
             "Best score so far against candidates evaluated and against time spent on evaluations",
         )
+    if summary.early_stopping is not None and summary.early_stopping.curves:
+        yield (
+            "learning_curves",
+            learning_curve_figure(summary, summary.early_stopping),
+            f"Score against {summary.early_stopping.fidelity_name} of each candidate; those that were stopped early are grey",
+        )
     if figures.has_trade_off(summary):
         yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates (MACs), with the Pareto front"
 
@@ -175,6 +182,7 @@ def _sections(
         yield html.table(chosen[0], chosen[1:])
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
+    yield from _early_stopping(summary, shown)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
         yield html.paragraph(
@@ -221,6 +229,20 @@ def _sections(
             yield html.paragraph(
                 "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
             )
+
+
+def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterator[Html]:
+    """Yield the section on what the scheduler stopped."""
+    early = summary.early_stopping
+    if early is None:
+        return
+    yield html.heading("Candidates that were stopped early")
+    yield html.paragraph(
+        f"{early.sentence()} Candidates rank by the number of {early.fidelity_name} that they reached, then by score: scores after "
+        f"different numbers of {early.fidelity_name} do not compare."
+    )
+    if "learning_curves" in shown:
+        yield shown["learning_curves"]
 
 
 def _opening(summary: SearchSummary) -> Html:
@@ -314,6 +336,8 @@ def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -
     facts = [[summary.score_label, units.score(best.score, summary.percent)]]
     if summary.percent and summary.score_images is not None:
         facts.append(["its standard error by the number of images (%)", units.score(summary.standard_error(best.score), True)])
+    if (early := summary.early_stopping) is not None:
+        facts.append([f"scored after ({early.fidelity_name})", early.at(best.fidelity)])
     if best.test_accuracy is not None:
         facts.append(["test accuracy (%)", units.score(best.test_accuracy, True)])
     if best.params is not None:

@@ -16,6 +16,7 @@ from archsearch.searchers import Observation
 
 BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/seconds_paid", "anytime/accuracy"
 BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
+LEARNING_CURVE = "learning_curve/score"
 
 CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
 """Metrics with many steps; each step is written once."""

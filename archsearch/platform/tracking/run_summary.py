@@ -48,6 +48,8 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
         "num_failed": sum(count for _, count in failures(summary.evaluations)),
         "num_reused": float(np.nansum(summary.column("reused"))),
     }
+    if (early := summary.early_stopping) is not None:
+        metrics |= {"num_stopped_early": early.stopped, "costs/saved_seconds": early.saved}
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
@@ -82,6 +84,8 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     best = units.score(rows[0].score, summary.percent) + (" %" if summary.percent else "")
     name = summary.score_label.removesuffix(" (%)")
     lines[0] += f"best {name} **{best}** among {count} candidates."
+    if summary.early_stopping is not None:
+        lines += ["", summary.early_stopping.sentence()]
     lines += ["", f"| rank | {summary.score_label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
     for row in rows:
         text = " ".join(row.architecture.split()).replace("|", "\\|")

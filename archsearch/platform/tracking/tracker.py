@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import first_line
+from archsearch.platform.early_stopping import LearningCurve
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.tracking.curves import (
@@ -143,9 +144,9 @@ class Tracker:
         self._report = directory
         self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
 
-    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Create a child run for each of the best five candidates."""
-        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows))
+    def log_finalists(self, rows: Sequence[RankedRow], curves: Sequence[LearningCurve] = ()) -> None:
+        """Create a child run for each of the best five candidates, with its learning curve if that is known."""
+        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows, curves))
 
     def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
         """Send the remaining data, set the status of the run, and wait for both, at most `patience` seconds.
