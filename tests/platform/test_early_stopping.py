@@ -28,8 +28,8 @@ def test_seconds_saved_are_those_of_the_steps_that_were_left_out(make_summary: A
     assert (early.candidates, early.stopped, early.paid) == (3, 2, 24.0)
     assert early.saved == pytest.approx(3.0 / 3 * 9 + 9.0 / 6 * 6)
     assert early.sentence() == (
-        "asha stopped 2 of 3 candidates before the last of 12 epochs. Evaluations took 24 s, sum over workers; complete ones would "
-        "have taken about 42 s: 43 % saved."
+        "asha stopped 2 of 3 candidates before the last of 12 epochs. Evaluations took 24 s, sum over workers; complete ones "
+        "would have taken about 42 s: 43 % saved."
     )
     assert (early.at(3), early.at(None), early.at(12)) == ("3 of 12 epochs", "12 epochs", "12 epochs")
 

@@ -238,8 +238,8 @@ def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterat
         return
     yield html.heading("Candidates that were stopped early")
     yield html.paragraph(
-        f"{early.sentence()} Candidates rank by the number of {early.fidelity_name} that they reached, then by score: scores after "
-        f"different numbers of {early.fidelity_name} do not compare."
+        f"{early.sentence()} Candidates rank by the number of {early.fidelity_name} that they reached, then by score: scores "
+        f"after different numbers of {early.fidelity_name} do not compare."
     )
     if "learning_curves" in shown:
         yield shown["learning_curves"]

@@ -46,9 +46,9 @@ def test_the_status_and_the_list_say_how_many_were_stopped_early() -> None:
     lines = status_text(state, 100.0).splitlines()
     assert lines[2:4] == ["Candidates:  12/40 (7 stopped early, 2 paused)", "Best:        90.00 % after 12 of 36 epochs"]
     assert runs_text([state, RunState("s", status="failed")], 100.0).splitlines()[:3] == [
-        "run  searcher  space  state    candidates  stopped early   best   age",
+        "run  searcher  space  state    candidates  stopped early     best  age",
         "r    gates     enas   running       12/40              7  90.00 %  1 s",
-        "s    -         -      failed          0/0              -       -     -",
+        "s    -         -      failed          0/0              -        -    -",
     ]
 
 
