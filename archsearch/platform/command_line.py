@@ -286,7 +286,7 @@ def _add_search_options(
         "--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends (default: none)"
     )
     parser.add_argument(
-        "--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler (default: 5)"
+        "--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler (default: 10)"
     )
     parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")

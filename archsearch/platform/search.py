@@ -19,6 +19,7 @@ from ray.tune.schedulers import TrialScheduler
 from archsearch.cluster import Entry, TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.cluster.storage import check_storage
+from archsearch.cluster.trials.stepwise import run_stepwise
 from archsearch.errors import (
     ArchSearchError,
     ConfigurationError,
@@ -279,7 +280,7 @@ def _carry_out(
         tracked = None if configuration.tracking == "off" else search.folder.tracking_id
         return _result(search, known, costs, tracked, "complete", idle=True)
     _introduce(search, known, stream)
-    observers = Observers(search, stream, callbacks, partial(_recorded, search))
+    observers = Observers(search, stream, callbacks, partial(_recorded, search, known))
     heartbeat.follow(observers.progress.state)
     costs["tracking"] = time.perf_counter() - started
     reason: Reason = "failed"
@@ -401,14 +402,14 @@ def _stopped(search: Search, *, ended: bool = True) -> list[Entry]:
     return [] if search.stepwise is None else partial_outcomes(search.ledger, search.folder.name, ended=ended)
 
 
-def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evaluation]:
+def _recorded(search: Search, known: Mapping[str, Evaluation], observations: Sequence[Observation]) -> list[Evaluation]:
     """Return the evaluations of observations with all metrics, from the ledger."""
     batches = {observation.batch for observation in observations if not observation.reused}
     entries = [entry for batch in sorted(batches) for entry in search.ledger.entries(search.folder.name, batch)]
     if search.stepwise is not None:
         entries += [entry for batch in sorted(batches) for entry in search.ledger.partial(search.folder.name, batch)]
     paid = {(entry.evaluation.key, entry.evaluation.fidelity): entry.evaluation for entry in entries}
-    known, seen = search.searcher.ledger, [observation.evaluation for observation in observations]
+    seen = [observation.evaluation for observation in observations]
     return [paid.get((each.key, each.fidelity)) or known.get(each.key, each) for each in seen]
 
 
@@ -445,25 +446,25 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             seconds=configuration.time_budget,
         )
     elif search.stepwise is not None and search.scheduler is not None:
-        if not searcher.complete:
-            from archsearch.cluster.trials.stepwise import run_stepwise
-
-            run_stepwise(
-                searcher,
-                search.stepwise,
-                scheduler=search.scheduler,
-                ledger=search.ledger.root,
-                run=search.folder.name,
-                folder=search.folder.new_tune_folder(),
-                workers=allocation.workers,
-                resources=resources,
-                seconds=configuration.time_budget,
-                callbacks=[progress, observers.candidates],
-                checkpoint_gb=configuration.checkpoint_gb,
-                deterministic=configuration.deterministic,
-                lag=searcher.lag,
-                on_rung=observers.take_rung,
-            )
+        known, searcher.ledger = searcher.ledger, {}  # outcomes that are known go through the scheduler, too
+        run_stepwise(
+            searcher,
+            search.stepwise,
+            scheduler=search.scheduler,
+            ledger=search.ledger.root,
+            run=search.folder.name,
+            folder=search.folder.new_tune_folder(),
+            workers=allocation.workers,
+            resources=resources,
+            seconds=configuration.time_budget,
+            callbacks=[progress, observers.candidates],
+            checkpoint_gb=configuration.checkpoint_gb,
+            deterministic=configuration.deterministic,
+            lag=searcher.lag,
+            known=known,
+            reuse=configuration.reuse,
+            on_rung=observers.take_rung,
+        )
     elif not searcher.complete and searcher.prepare():
         run_trials(
             searcher,
