@@ -13,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from archsearch.cluster.schedulers.offline import ScheduledTrials
 from archsearch.errors import check_whole_number
+from archsearch.evaluators.evaluation import Evaluation
 
 ClockAction = Literal["CONTINUE", "PAUSE", "STOP", "COMPLETE", "FAIL", "RESUME"]
 
@@ -27,6 +28,7 @@ class Step:
         seconds: Duration of this step.
         last: Whether the candidate is complete.
         failed: Whether the candidate failed in this step.
+        evaluation: The evaluation after it, if there is one.
     """
 
     fidelity: int
@@ -34,6 +36,7 @@ class Step:
     seconds: float
     last: bool = False
     failed: bool = False
+    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class ClockEvent:
             goes on after a pause. A candidate that is stopped while it is paused has the event `STOP` too.
         reason: The reason in words.
         seconds: Seconds that were spent on the candidate so far.
+        evaluation: The evaluation after these steps, if there is one.
     """
 
     second: float
@@ -58,6 +62,7 @@ class ClockEvent:
     action: ClockAction
     reason: str
     seconds: float
+    evaluation: Evaluation | None = None
 
 
 class Candidates(Protocol):
@@ -214,4 +219,5 @@ class _Clock:
 
     def _tell(self, number: int, step: Step, action: ClockAction, reason: str) -> None:
         score = math.nan if step.failed else step.score
-        self._candidates.told(ClockEvent(self.now, number, step.fidelity, score, action, reason, self._spent[number]))
+        spent = self._spent[number]
+        self._candidates.told(ClockEvent(self.now, number, step.fidelity, score, action, reason, spent, step.evaluation))
