@@ -15,6 +15,7 @@ from archsearch import __version__
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.replay import add_replay
 from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
 
@@ -31,6 +32,8 @@ _EPILOG = """examples:
   archsearch runs                                       list all searches with their states and best scores
   archsearch status runs/NAME                           how far a search is, from another terminal
   archsearch export runs/NAME --retrain                 train the best architecture of a run, and export it
+  archsearch run --dataset digits --scheduler asha      stop poor trainings early
+  archsearch replay runs/NAME --scheduler asha          what a scheduler would have saved and lost in a past run
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open the MLflow UI on this machine
 """
@@ -142,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add_import(commands)
     add_export(commands)
     add_runs(commands)
+    add_replay(commands)
 
     listing = "list search spaces, searchers, datasets and tables"
     spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.evaluators import Evaluation
 from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS
 from archsearch.platform.rank_order import fidelities, has_score
 from archsearch.platform.units import duration
 
 
-@dataclass(frozen=True, slots=True)
-class LearningCurve:
-    """The scores of a candidate over the course of its evaluation.
-
-    Args:
-        key: Canonical key of the candidate.
-        fidelities: Fidelity after each step, such as the number of epochs.
-        scores: Score after each step.
-        seconds: Duration of each step, seconds.
-        complete: Whether its evaluation is complete; False if it was stopped early.
-    """
-
-    key: str
-    fidelities: tuple[int, ...]
-    scores: tuple[float, ...]
-    seconds: tuple[float, ...]
-    complete: bool = True
-
-
 def learning_curves(
     evaluations: Iterable[Evaluation], fidelities: Sequence[int] | None = None, score_name: str = ""
-) -> list[LearningCurve]:
-    """Return the learning curves of the evaluations that have one.
+) -> dict[str, Curve]:
+    """Return the learning curves of the evaluations that have one, by key.
 
     Args:
         evaluations: The evaluations, with their curves.
@@ -45,13 +27,12 @@ def learning_curves(
         score_name: Name of the curve of an evaluation that was not made step by step, such as `valid_accuracy`; its seconds are
             those of the evaluation in equal parts.
     """
-    found = []
+    found: dict[str, Curve] = {}
     for each in evaluations:
-        scores = each.curves.get(STEP_SCORES) or each.curves.get(score_name, ())
-        if each.ok and scores:
-            seconds = each.curves.get(STEP_SECONDS) or (each.seconds / len(scores),) * len(scores)
-            reached = tuple(fidelities or range(1, len(scores) + 1))[: len(scores)]
-            found.append(LearningCurve(each.key, reached, tuple(scores), tuple(seconds), not each.is_partial))
+        scores = each.curves.get(STEP_SCORES, ()) or each.curves.get(score_name, ())
+        if each.ok and scores and all(map(math.isfinite, scores)):
+            seconds = each.curves.get(STEP_SECONDS, ()) or (each.seconds / len(scores),) * len(scores)
+            found[each.key] = Curve(tuple(scores), tuple(seconds), not each.is_partial, tuple(fidelities or ())[: len(scores)])
     return found
 
 
@@ -67,7 +48,7 @@ class EarlyStopping:
         stopped: Number of them that were scored before the last step.
         paid: Seconds of all their evaluations, sum over workers.
         saved: Seconds that the remaining steps would have taken, at the mean pace of each candidate.
-        curves: Learning curves of the candidates; empty for a run that was read from its folder.
+        curves: Learning curves of the candidates by key; empty for a run that was read from its folder.
     """
 
     scheduler: str
@@ -77,12 +58,10 @@ class EarlyStopping:
     stopped: int
     paid: float
     saved: float
-    curves: Sequence[LearningCurve] = field(default=(), repr=False)
+    curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(
-        cls, scheduler: str, fidelity_name: str, max_fidelity: int, table: pa.Table, curves: Sequence[LearningCurve] = ()
-    ) -> EarlyStopping:
+    def of(cls, scheduler: str, fidelity_name: str, max_fidelity: int, table: pa.Table) -> EarlyStopping:
         """Return what the scheduler did in a search.
 
         Args:
@@ -90,7 +69,6 @@ class EarlyStopping:
             fidelity_name: What the steps are.
             max_fidelity: Number of steps of a complete evaluation.
             table: The evaluations of the search.
-            curves: Their learning curves.
         """
         fine = has_score(table)
         steps = np.minimum(fidelities(table), max_fidelity)[fine]
@@ -105,7 +83,6 @@ class EarlyStopping:
             stopped=int(partial.sum()),
             paid=float(seconds.sum()),
             saved=float(left.sum()),
-            curves=curves,
         )
 
     @property

@@ -100,7 +100,7 @@ def _publish(result: SearchResult, tracker: Tracker | None, status: str, details
     if len(summary.evaluations):
         if summary.settings["report"]:
             if tracker is not None:
-                curves = summary.early_stopping.curves if summary.early_stopping is not None else ()
+                curves = summary.early_stopping.curves if summary.early_stopping is not None else {}
                 tracker.log_finalists(ranked_rows(summary.evaluations, top), curves)  # sent while the report is drawn
             write_report(summary, result.space, folder, top, details, course)
         else:

@@ -477,17 +477,44 @@ def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> S
     folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), storage=folder.storage)
     evaluator = _evaluator_of(configuration, space)
-    ledger = folder.ledger(evaluator)
-    entries, known = (
-        ([], {}) if ledger is None else ((records := ledger.read()).of(folder.name).entries(), records.known(folder.name))
-    )
-    scheduled = configuration.scheduler is not None
-    if scheduled and ledger is not None:
-        entries += partial_outcomes(ledger, folder.name, ended=False)
-    observations = folder.outcomes(entries, known)
-    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
-    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator, scheduled=scheduled)
+    observations, paid = _outcomes(folder, configuration, evaluator)
+    recorded, scheduled = {row.evaluation.key: row.evaluation for row in observations}, configuration.scheduler is not None
+    evaluations = evaluations_table(observations, recorded, paid, evaluator, scheduled=scheduled)
     return _result_of(folder, configuration, evaluator, evaluations)
+
+
+def recorded_evaluations(
+    run: str | Path, space: SearchSpace | str | None = None
+) -> tuple[SearchConfiguration, Evaluator, list[Evaluation]]:
+    """Return the settings of a run, its evaluator, and its evaluations from the ledger with their curves, in order of proposal.
+
+    Args:
+        run: As for `finished_run`.
+        space: As for `finished_run`.
+
+    Raises:
+        RunError: The folder holds no run.
+        ConfigurationError: Its space or evaluator is unknown.
+        LedgerError: The ledger cannot be read.
+    """
+    folder = RunFolder.open(run)
+    configuration = replace(folder.configuration(), storage=folder.storage)
+    evaluator = _evaluator_of(configuration, space)
+    observations, _ = _outcomes(folder, configuration, evaluator)
+    ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
+    return configuration, evaluator, [row.evaluation for row in ordered]
+
+
+def _outcomes(folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator) -> tuple[list[Observation], set[str]]:
+    """Return the outcomes of a run in the ledger, those in part included, and the keys that it evaluated itself."""
+    ledger = folder.ledger(evaluator)
+    if ledger is None:
+        return [], set()
+    records = ledger.read()
+    entries = records.of(folder.name).entries()
+    if configuration.scheduler is not None:
+        entries += partial_outcomes(ledger, folder.name, ended=False)
+    return folder.outcomes(entries, records.known(folder.name)), {entry.evaluation.key for entry in entries}
 
 
 def _result_of(

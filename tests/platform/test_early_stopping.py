@@ -45,12 +45,12 @@ def test_a_scheduler_that_stopped_nothing_says_so(make_summary: Any) -> None:
 def test_learning_curves_have_the_fidelities_of_the_evaluator() -> None:
     steps = {"step_score": (0.2, 0.4), "step_seconds": (1.0, 2.0)}
     found = learning_curves([evaluation(curves=steps, fidelity=12), evaluation(curves={}), evaluation(error="lost")], (4, 12, 36))
-    [curve] = found
-    assert (curve.fidelities, curve.scores, curve.seconds, curve.complete) == ((4, 12), (0.2, 0.4), (1.0, 2.0), False)
+    [(key, curve)] = found.items()
+    assert (key, curve.steps, curve.scores, curve.seconds, curve.complete) == ("k", (4, 12), (0.2, 0.4), (1.0, 2.0), False)
 
 
 def test_the_curve_of_an_earlier_version_has_equal_seconds_for_each_epoch() -> None:
     old = evaluation(curves={"valid_accuracy": (0.1, 0.3, 0.5)})
-    [curve] = learning_curves([old], score_name="valid_accuracy")
-    assert (curve.fidelities, curve.seconds, curve.complete) == ((1, 2, 3), (2.0, 2.0, 2.0), True)
-    assert learning_curves([old]) == []
+    curve = learning_curves([old], score_name="valid_accuracy")["k"]
+    assert (curve.steps, curve.seconds, curve.complete) == ((1, 2, 3), (2.0, 2.0, 2.0), True)
+    assert learning_curves([old]) == {}

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.logger_levels import raised_level
-from archsearch.platform.early_stopping import LearningCurve
 from archsearch.platform.ranking import RankedRow
 from archsearch.platform.tracking.curves import CURVES, LEARNING_CURVE, Point
 from archsearch.platform.tracking.saved_view import VIEW_TAG
@@ -119,7 +119,7 @@ class MlflowRun:
             raise FileNotFoundError(f"no folder {directory}")
         self.connect().log_artifacts(self._id, str(directory))
 
-    def log_finalists(self, rows: Sequence[RankedRow], curves: Sequence[LearningCurve] = ()) -> None:
+    def log_finalists(self, rows: Sequence[RankedRow], curves: Mapping[str, Curve] | None = None) -> None:
         """Create a child run for each of the best five candidates; delete those of an earlier session that are not among them.
 
         Args:
@@ -139,12 +139,9 @@ class MlflowRun:
             child = client.create_run(self._experiment_id, tags=tags, run_name=name)
             start = child.info.start_time
             metrics = [Metric(key, value, start, 0) for key, value in _figures(row).items()]
-            metrics += [
-                Metric(LEARNING_CURVE, score, start, fidelity)
-                for curve in curves
-                if curve.key == row.key
-                for fidelity, score in zip(curve.fidelities, curve.scores, strict=True)
-            ][-_METRICS + len(metrics) :]
+            if curve := (curves or {}).get(row.key):
+                course = zip(curve.steps, curve.scores, strict=True)
+                metrics += [Metric(LEARNING_CURVE, score, start, step) for step, score in course][len(metrics) - _METRICS :]
             params = [Param("architecture", cut(row.architecture, _PARAM_LENGTH)), Param("key", row.key)]
             client.log_batch(child.info.run_id, metrics=metrics, params=params)
             client.update_run(child.info.run_id, status="FINISHED")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.errors import first_line
-from archsearch.platform.early_stopping import LearningCurve
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.summary import SearchSummary, flat
 from archsearch.platform.tracking.curves import (
@@ -144,9 +144,9 @@ class Tracker:
         self._report = directory
         self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
 
-    def log_finalists(self, rows: Sequence[RankedRow], curves: Sequence[LearningCurve] = ()) -> None:
+    def log_finalists(self, rows: Sequence[RankedRow], curves: Mapping[str, Curve] | None = None) -> None:
         """Create a child run for each of the best five candidates, with its learning curve if that is known."""
-        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows, curves))
+        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows, curves or {}))
 
     def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
         """Send the remaining data, set the status of the run, and wait for both, at most `patience` seconds.
