@@ -30,8 +30,8 @@ def add_replay(commands: Any) -> None:
     replay = commands.add_parser(
         "replay",
         help="say what a scheduler would have saved and lost in a past run",
-        description="From the recorded learning curves of a past run: what a scheduler would have saved, what it would have lost, "
-        "and the settings that would have lost nothing. Nothing is evaluated.",
+        description="From the recorded learning curves of a past run: what a scheduler would have saved and lost, and "
+        "the settings that would have lost nothing. Nothing is evaluated.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -86,13 +86,12 @@ class RunReplay:
         )
         if partial := len(self.curves) - complete:
             text += (
-                f"\n{partial} of them end earlier, because the run had a scheduler: what these candidates would have reached is not "
-                "known, and losses may be larger than shown."
+                f"\n{partial} of them end earlier, because the run had a scheduler: what these candidates would have reached is "
+                "not known, and losses may be larger than shown."
             )
         return text
 
     def _of(self, found: Replay) -> str:
-        ran = len(self.curves) - len(found.stopped)
         lost = (
             "nothing: the best candidate would have been found"
             if found.lost <= 0.0
@@ -100,9 +99,9 @@ class RunReplay:
         )
         lines = [
             f"{found.scheduler}{_settings(found.options)}, {self.workers} worker{'s' * (self.workers > 1)}",
-            f"Saved:     {units.duration(found.saved_seconds)} of {units.duration(found.full_seconds)} ({100 * found.saved:.0f} %)",
+            f"Saved:     {units.duration(found.saved_seconds)} of {units.duration(found.full_seconds)}, {100 * found.saved:.0f} %",
             f"Lost:      {lost}",
-            f"Stopped:   {len(found.stopped)} of {len(self.curves)} candidates; {ran} would have been evaluated to the end",
+            f"Stopped:   {len(found.stopped)} of {len(self.curves)} candidates; {found.complete} would have been evaluated to the end",
         ]
         if found.cut_short:
             lines.append(f"Not known: {found.cut_short} would have gone on beyond their recorded {self.fidelity_name}")
@@ -179,7 +178,7 @@ def replay_run(
         )
     configuration, evaluator, evaluations = recorded_evaluations(run, space)
     stepwise = evaluator if isinstance(evaluator, StepwiseEvaluator) else None
-    curves = list(learning_curves(evaluations, stepwise and stepwise.fidelities, evaluator.score_name).values())
+    curves = list(learning_curves(evaluations, stepwise.fidelities if stepwise else None, evaluator.score_name).values())
     if not curves:
         raise ConfigurationError(
             f"run: the evaluations of {Path(str(run)).name} have no learning curves, so nothing can be replayed. Trainings and "
