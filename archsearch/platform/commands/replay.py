@@ -92,6 +92,7 @@ class RunReplay:
         return text
 
     def _of(self, found: Replay) -> str:
+        saved, whole = units.duration(found.saved_seconds), units.duration(found.full_seconds)
         lost = (
             "nothing: the best candidate would have been found"
             if found.lost <= 0.0
@@ -99,9 +100,9 @@ class RunReplay:
         )
         lines = [
             f"{found.scheduler}{_settings(found.options)}, {self.workers} worker{'s' * (self.workers > 1)}",
-            f"Saved:     {units.duration(found.saved_seconds)} of {units.duration(found.full_seconds)}, {100 * found.saved:.0f} %",
+            f"Saved:     {saved} of {whole} ({100 * found.saved:.0f} %)",
             f"Lost:      {lost}",
-            f"Stopped:   {len(found.stopped)} of {len(self.curves)} candidates; {found.complete} would have been evaluated to the end",
+            f"Stopped:   {len(found.stopped)} of {len(self.curves)} candidates; {found.complete} would have come to the end",
         ]
         if found.cut_short:
             lines.append(f"Not known: {found.cut_short} would have gone on beyond their recorded {self.fidelity_name}")

@@ -24,6 +24,7 @@ from archsearch.platform.tracking.curves import (
     anytime_points,
     budget_points,
     milliseconds_now,
+    rung_points,
 )
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
@@ -190,6 +191,8 @@ class Tracker:
     def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
         metrics = final_metrics(summary, self._gpus_per_worker)
         points = [Point(key, value, len(summary.evaluations), milliseconds_now()) for key, value in metrics.items()]
+        if status == "FINISHED" and summary.early_stopping is not None:
+            points += rung_points(summary.early_stopping.curves.values(), milliseconds_now())
         curve = anytime_curve(summary) if status == "FINISHED" else None
         if curve is None:
             return points
