@@ -370,7 +370,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._complete(batch, paid={position for index, position in enumerate(positions) if not any(reused[index : index + 1])})
         self.seconds += time.perf_counter() - started
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:  # type: ignore[override]
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Pass partial outcomes on to `observe_partial`.
 
         Where the result says `paused`, other candidates run before this one goes on, if it ever does: until its next result no
@@ -380,8 +380,10 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         batch = self._open_batch(self._trials.get(trial_id))
         if batch is None or "scores" not in result:
             return
-        evaluations = [(place, self._evaluation(batch.candidates[place], result, index)) for index, place in enumerate(batch.open)]
-        self.observe_partial([Observation(batch.number, place, each, False) for place, each in evaluations if each.is_partial])
+        candidates = [batch.candidates[place] for place in batch.open]
+        found = [self._evaluation(candidate, result, index) for index, candidate in enumerate(candidates)]
+        rows = [Observation(batch.number, place, each, False) for place, each in zip(batch.open, found, strict=True)]
+        self.observe_partial([row for row in rows if row.evaluation.is_partial])
         before, after = (self._batches, self._paused) if result.get("paused", False) else (self._paused, self._batches)
         if batch.number in before:
             after[batch.number] = before.pop(batch.number)

@@ -31,7 +31,7 @@ _SECONDS_BETWEEN_TRIMS = 10.0
 
 
 class StepSearcher(Protocol):
-    """What a queue asks of a searcher; `reopen`, `simulate` and `holds_back` of `ArchitectureSearcher` are used if it has them."""
+    """What a queue asks of a searcher; it uses `reopen`, `simulate` and `holds_back` of `ArchitectureSearcher` if it has them."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next candidate."""
@@ -175,6 +175,10 @@ class StepQueue(Searcher):
         self._log = RungLog(ledger, run)
         self._events = self._log.read()
         self._noted = self._events[-1].order + 1 if self._events else 0
+        self._scored: dict[int, list[RungEvent]] = {}
+        for event in self._events:
+            if event.has_score and event.action != "COMPLETE":
+                self._scored.setdefault(event.trial, []).append(event)
         self._partial: dict[str, Evaluation] = {}
         self._recorded: dict[str, int] = {}
         self._read_partial(reuse)
@@ -327,8 +331,8 @@ class StepQueue(Searcher):
         if whole := self._known.get(candidate.key):
             steps = len(whole.curves.get(STEP_SCORES, ()))
             candidate.learn(replace(whole, architecture=architecture), steps if whole.ok and steps else self._most)
-        for event in self._events:
-            if event.trial == number and event.key == candidate.key and event.has_score and event.action != "COMPLETE":
+        for event in self._scored.get(number, []):
+            if event.key == candidate.key:
                 candidate.scores.setdefault(event.fidelity, event.score)
                 candidate.metrics.setdefault(event.fidelity, event.metrics)
         self._candidates[number] = candidate
@@ -504,7 +508,8 @@ class StepQueue(Searcher):
             if event.action == "START":
                 self._trials.add(number)
             elif event.action == "RESUME":
-                self._trials.runnable(new=True)
+                if self._trials.runnable(new=True) != number:
+                    self._trials.runnable()
                 self._trials.resume(number)
             elif event.action == "FAIL" or not event.has_score:
                 self._trials.ended(number)

@@ -24,6 +24,9 @@ from archsearch.spaces import Architecture
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINTS = "_checkpoints"
+"""Folder of the checkpoints in that of all ledgers."""
+
 
 @dataclass(frozen=True)
 class StepTask:
@@ -35,7 +38,7 @@ class StepTask:
         run: Name of the run.
         milestones: Fidelities at which a score is reported, in order; None reports after each step.
         checkpoint_gb: Most gigabytes of checkpoints.
-        checkpoints: Folder of the checkpoints; None takes `storage`.
+        checkpoints: Folder of the checkpoints; None takes `CHECKPOINTS` in `storage`.
     """
 
     evaluator: StepwiseEvaluator
@@ -52,7 +55,7 @@ class StepTask:
 
     def store(self) -> CheckpointStore:
         """Return the store of the checkpoints."""
-        evaluator, root = self.evaluator, self.checkpoints or self.storage
+        evaluator, root = self.evaluator, self.checkpoints or f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
         return CheckpointStore(root, evaluator.fingerprint(), evaluator.seed, self.checkpoint_gb)
 
 
@@ -95,13 +98,14 @@ class StepTrial(tune.Trainable):
 
 @dataclass
 class _Held:
-    """The candidate that this process evaluates: its steps, and the evaluation after the last one."""
+    """The candidate that this process evaluates: its steps, the evaluation after the last one, and whether the next is noted."""
 
     batch: int
     segment: int
     steps: EvaluationSteps
     evaluation: Evaluation | None
     reported: int
+    noted: bool = False
 
     @property
     def fidelity(self) -> int:
@@ -140,6 +144,9 @@ class StepWorker:
                 return self._report(config, begun, 0.0, self._reached(begun))
             held = self._held = begun
         while not self._must_report(held):
+            if not held.noted and (why := self._blame(held)):
+                held.evaluation = self._evaluator.failed(held.steps.architecture, why)
+                return self._finish(config, held, paid)
             started = time.perf_counter()
             held.evaluation = self._step(held)
             paid += time.perf_counter() - started
@@ -151,36 +158,41 @@ class StepWorker:
         return self._report(config, held.evaluation, paid, held.fidelity)
 
     def _begin(self, config: Mapping[str, Any]) -> _Held | Evaluation:
-        """Return the candidate as far as it was evaluated, or its whole evaluation if it is recorded or must not be tried again."""
+        """Return the candidate as far as it was evaluated, or its evaluation if it is recorded or must not be tried again."""
         number, segment, reported = config["batch"], config.get("segment", 0), config.get("reported", 0)
         [text] = config["candidates"]
         architecture = self._evaluator.space.parse(text)
-        note = AttemptNote(self._ledger, self._task.run, number)
-        earlier = note.read()
-        attempt = earlier or Attempt()
-        ending = f"#{segment}"
-        if died := earlier is not None and (attempt.trying is None or attempt.trying.endswith(ending)):
+        self._note = AttemptNote(self._ledger, self._task.run, number)
+        earlier = self._note.read()
+        self._attempt = attempt = earlier or Attempt()
+        if died := earlier is not None and (attempt.trying is None or attempt.trying.endswith(f"#{segment}")):
             if recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]:
                 return recorded[0]
             attempt.after_death({attempt.trying} if attempt.trying else (), config.get("node_lost", False))
+        if died or earlier is None:
+            attempt.processes += 1
         held = self._kept(number, segment, reported) or self._loaded(number, segment, architecture, reported)
         if isinstance(held, Evaluation):
             return self._record(config, held)
-        name = f"{text} after {held.fidelity}{ending}"
-        if why := attempt.verdict(name):
-            self._store.delete(self._evaluator.space.key(architecture))
-            return self._record(config, self._evaluator.failed(architecture, why))
-        if died or earlier is None:
-            attempt.processes += 1
-        note.begin(attempt, [name])
+        if self._must_report(held):
+            self._note.begin(attempt, [f"report#{segment}"])
         return held
+
+    def _blame(self, held: _Held) -> str | None:
+        """Return why the next step must not be tried again; else note that it is tried."""
+        name = f"{held.steps.architecture} after {held.fidelity}#{held.segment}"
+        if why := self._attempt.verdict(name):
+            return why
+        self._note.begin(self._attempt, [name])
+        held.noted = True
+        return None
 
     def _kept(self, number: int, segment: int, reported: int) -> _Held | None:
         """Return the candidate from the memory of this process, if it did the last step that was reported."""
         held = self._held
         if held is None or held.batch != number or held.fidelity != reported:
             return None
-        return replace(held, segment=segment, reported=reported)
+        return replace(held, segment=segment, reported=reported, noted=False)
 
     def _loaded(self, number: int, segment: int, architecture: Architecture, reported: int) -> _Held | Evaluation:
         """Return the candidate from its checkpoint, or before its first step."""
@@ -189,7 +201,7 @@ class StepWorker:
         steps = self._begun(architecture)
         if isinstance(steps, Evaluation):
             return steps
-        found = self._store.load(key)
+        found = self._store.load(key, reported)
         if found is not None:
             fidelity, state = found
             try:
@@ -204,11 +216,6 @@ class StepWorker:
             steps = self._begun(architecture)
             if isinstance(steps, Evaluation):
                 return steps
-        elif reported:
-            logger.warning(
-                "%s has no checkpoint after %d %s; all its steps are paid again",
-                *(architecture, reported, self._evaluator.fidelity_name),
-            )
         return _Held(number, segment, steps, None, reported)
 
     def _begun(self, architecture: Architecture) -> EvaluationSteps | Evaluation:
