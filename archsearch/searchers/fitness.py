@@ -81,8 +81,9 @@ def best_first(scores: ArrayLike, fidelities: Fidelities) -> list[int]:
     """
     numbers = np.asarray(scores, dtype=np.float64)
     found = np.flatnonzero(np.isfinite(numbers))
-    reached = np.array([steps_reached(fidelities[at]) for at in found])
-    return found[np.lexsort((found, -numbers[found], -reached))].tolist()
+    reached = np.array([steps_reached(fidelities[int(at)]) for at in found])
+    order: list[int] = found[np.lexsort((found, -numbers[found], -reached))].tolist()
+    return order
 
 
 def _placed(table: NDArray[np.float64], fidelities: Fidelities, measured: Sequence[bool]) -> NDArray[np.float64]:

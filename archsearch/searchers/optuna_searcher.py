@@ -102,8 +102,8 @@ class OptunaSearcher(TuneAlgorithm):
     TPE (J. Bergstra et al., NeurIPS 2011) proposes genes x with a large ratio l(x) / g(x), where the density l is estimated from
     the best outcomes and g from the others. With several objectives it is the multi-objective one (Y. Ozaki et al., GECCO 2020).
 
-    Under a scheduler, TPE knows stopped candidates as Optuna's own pruned trials: it takes complete ones for better, then those of
-    more steps, then the higher score. The other samplers, and TPE with several objectives or with constraints, are told values
+    Under a scheduler, TPE knows stopped candidates as Optuna's own pruned trials: it takes complete ones for better, then those
+    of more steps, then the higher score. The other samplers, and TPE with several objectives or with constraints, are told values
     below the complete ones, as `TuneAlgorithm` describes.
 
     CMA-ES and quasi-Monte Carlo work on numbers. They get each gene as the number of its choice, in the order of the space.
@@ -152,7 +152,7 @@ class OptunaSearcher(TuneAlgorithm):
         from optuna.samplers import TPESampler
 
         study: Any = self._study._ot_study
-        # Proposals that violate a constraint are told as complete ones of a bad value, which TPE would take for better than pruned.
+        # What violates a constraint is told as a complete trial of a bad value, which TPE takes for better than a pruned one.
         return isinstance(study.sampler, TPESampler) and self.goals.single and not self.goals.constraints
 
     def recall(self, architecture: Architecture, outcome: Outcome, fidelity: int | None = None) -> None:

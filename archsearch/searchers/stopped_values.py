@@ -14,8 +14,8 @@ class StoppedValues:
 
         value = worst - width * (longer + 1 - share)
 
-    with the width `best - worst` of the complete values so far, the number `longer` of larger numbers of steps at which candidates
-    have been scored, and the share of the values after as many steps that are lower. So the order is that of
+    with the width `best - worst` of the complete values so far, the number `longer` of larger numbers of steps at which
+    candidates have been scored, and the share of the values after as many steps that are lower. So the order is that of
     `archsearch.searchers.fitness`, and a model of the values, such as a Gaussian process, meets no outliers. Until a candidate is
     complete, the largest number of steps takes the place of complete evaluations.
 

@@ -397,7 +397,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def replay(self, observations: Sequence[Observation], partial: Sequence[tuple[int, Observation]] = ()) -> None:
         super().replay(observations, partial)
-        self._rejoins = self.deterministic and bool(observations)
+        self._rejoins = self.deterministic and self.holds_back and bool(observations)
 
     def _rejoin(self) -> None:
         """Repeat the stage in which a deterministic search was interrupted, and queue the candidates not yet proposed."""
