@@ -249,8 +249,8 @@ def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterat
         yield html.table(table[0], table[1:])
         yield html.paragraph(
             "The last column is Kendall's rank correlation between the scores at this rung and at the next, of those "
-            "candidates that came there: 1 means that their order did not change, 0 that it says nothing. They are the better ones, "
-            "which are harder to rank than all."
+            "candidates that came there: 1 means that their order did not change, 0 that it says nothing. They are the better "
+            "ones, which are harder to rank than all."
         )
 
 
