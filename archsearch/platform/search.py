@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,9 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
 from archsearch.cluster import Entry, TrialResources, connect, run_simulated, run_trials
-from archsearch.cluster.ledger.rungs import partial_outcomes
+from archsearch.cluster.ledger.rungs import ENDED, RungEvent, RungLog, candidates_in_hand, partial_outcomes
 from archsearch.cluster.storage import check_storage
+from archsearch.cluster.trials.simulated_clock import run_simulated_clock
 from archsearch.cluster.trials.stepwise import run_stepwise
 from archsearch.errors import (
     ArchSearchError,
@@ -270,6 +272,8 @@ def _carry_out(
     if changes:
         search.folder.update(configuration)
     idle = search.resumed and len(before) >= configuration.num_candidates
+    if search.stepwise is not None and configuration.simulated_workers is not None:
+        idle = idle and _is_published(search.folder, len(before))  # else paused candidates may have to go on
     if idle:
         _recall_latencies(search)
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
@@ -391,10 +395,27 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
         before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
     if search.resumed and not repeats:
-        search.searcher.replay(before)
+        events = [] if search.stepwise is None else RungLog(search.ledger, name).read()
+        search.searcher.replay(before, _partial_history(search.space, events))
     # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
+
+
+def _partial_history(space: SearchSpace, events: Sequence[RungEvent]) -> list[tuple[int, Observation]]:
+    """Return the partial evaluations that the searcher had seen before a stop, each with the number of outcomes before it.
+
+    Those with which candidates were paused when the search stopped are left out: the searcher is told of them again.
+    """
+    paused = {event.order for event in candidates_in_hand(events).values() if event.action == "PAUSE"}
+    found, outcomes = [], 0
+    for event in events:
+        outcomes += event.action in ENDED
+        if event.action in ("CONTINUE", "PAUSE") and event.has_score and event.order not in paused:
+            architecture = space.parse(event.architecture)
+            evaluation = Evaluation(architecture, event.key, event.score, event.metrics, fidelity=event.fidelity)
+            found.append((outcomes, Observation(event.trial, 0, evaluation, False)))
+    return found
 
 
 def _stopped(search: Search, *, ended: bool = True) -> list[Entry]:
@@ -434,7 +455,20 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
-    if configuration.simulated_workers is not None:
+    if configuration.simulated_workers is not None and search.stepwise is not None:
+        known, searcher.ledger = searcher.ledger, {}
+        until = math.inf if configuration.time_budget is None else started + configuration.time_budget
+        run_simulated_clock(
+            searcher,
+            search.stepwise,
+            workers=configuration.simulated_workers,
+            scheduler=search.scheduler,
+            ledger=search.ledger.root,
+            run=search.folder.name,
+            known=known,
+            on_event=lambda event: time.perf_counter() >= until,
+        )
+    elif configuration.simulated_workers is not None:
         known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be reported earlier than others
         run_simulated(
             searcher,
