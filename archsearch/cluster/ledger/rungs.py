@@ -123,7 +123,9 @@ class RungLog:
             return
         if not self._made:
             self._make_folder()
-        self._written.append(self._parts.write(f"{self._unwritten[0].order:012d}~", _table(self._unwritten)))
+        # After a power cut the newest may be missing: their candidates are decided on again, from their checkpoints.
+        prefix = f"{self._unwritten[0].order:012d}~"
+        self._written.append(self._parts.write(prefix, _table(self._unwritten), durable=False))
         self._unwritten = []
         if len(self._written) >= _MOST_PARTS:
             self._merge()

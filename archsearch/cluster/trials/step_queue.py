@@ -167,6 +167,8 @@ class StepQueue(Searcher):
         self._trials = ScheduledTrials(scheduler, evaluator.fidelity_name)
         self._ahead = isinstance(scheduler, HyperBandScheduler)
         self._candidates: dict[int, _Candidate] = {}
+        self._busy: dict[int, _Candidate] = {}
+        self._best: _Candidate | None = None
         self._by_trial: dict[str, _Candidate] = {}
         self._waiting: _Candidate | None = None
         self._restarts: deque[_Candidate] = deque()
@@ -249,7 +251,7 @@ class StepQueue(Searcher):
             LedgerError: The ledger cannot be written.
         """
         for candidate in self._candidates.values():
-            if candidate.state in ("busy", "paused") and candidate.paid and candidate.evaluation is not None:
+            if candidate.state != "ended" and candidate.paid and candidate.evaluation is not None:
                 self._record(candidate, candidate.evaluation)
         self._log.write()
         self._trim(now=True)
@@ -259,27 +261,24 @@ class StepQueue(Searcher):
     def _in_hand(self) -> bool:
         return any(candidate.state != "ended" for candidate in self._candidates.values())
 
-    def _busy(self) -> list[_Candidate]:
-        return [candidate for candidate in self._candidates.values() if candidate.state == "busy"]
-
     def _needed(self) -> _Candidate | None:
         """Return the candidate that a worker should evaluate next."""
-        open_ones = (each for each in self._busy() if not each.runs and self._score_of(each) is None)
+        open_ones = (each for each in self._busy.values() if not each.runs and self._score_of(each) is None)
         return min(open_ones, key=lambda each: (each.end, each.number), default=None)
 
     def _advance(self, fill: bool) -> None:
         """Give the scheduler the scores that are there, in their order, and start candidates on free workers."""
         while True:
             if self._ordered:
-                while len(self._busy()) < self._workers and self._fill():
+                while len(self._busy) < self._workers and self._fill():
                     pass
-                first = min(self._busy(), key=lambda each: (each.end, each.number), default=None)
+                first = min(self._busy.values(), key=lambda each: (each.end, each.number), default=None)
                 scored = first if first is not None and self._score_of(first) is not None else None
             else:
-                scored = next((each for each in self._busy() if self._score_of(each) is not None), None)
+                scored = next((each for each in self._busy.values() if self._score_of(each) is not None), None)
             if scored is not None:
                 self._deliver(scored)
-            elif self._ordered or not fill or self._needed() or len(self._busy()) >= self._workers or not self._fill():
+            elif self._ordered or not fill or self._needed() or len(self._busy) >= self._workers or not self._fill():
                 return
 
     def _fill(self) -> bool:
@@ -299,8 +298,7 @@ class StepQueue(Searcher):
                 candidate, self._waiting = self._waiting, None
                 self._add(candidate)
                 return self._begin(candidate)
-            paused = [each for each in self._candidates.values() if each.state == "paused"]
-            if self._busy() or not paused:
+            if self._busy or not (paused := [each for each in self._candidates.values() if each.state == "paused"]):
                 return False
             # Nothing else can run, and the scheduler resumes none: it waits for results that will never come.
             worst = min(paused, key=lambda each: (each.reported, each.scores[each.reported], -each.number))
@@ -335,6 +333,7 @@ class StepQueue(Searcher):
             if event.key == candidate.key:
                 candidate.scores.setdefault(event.fidelity, event.score)
                 candidate.metrics.setdefault(event.fidelity, event.metrics)
+                candidate.paid = candidate.paid or event.seconds > 0.0
         self._candidates[number] = candidate
         return candidate
 
@@ -348,6 +347,7 @@ class StepQueue(Searcher):
 
     def _begin(self, candidate: _Candidate) -> bool:
         candidate.state = "busy"
+        self._busy[candidate.number] = candidate
         candidate.end = self._now + self._target(candidate) - candidate.reported
         return True
 
@@ -411,7 +411,7 @@ class StepQueue(Searcher):
         else:
             if action == "PAUSE":
                 self._record(candidate, evaluation)
-                candidate.state = "paused"
+                self._leave(candidate, "paused")
             else:
                 candidate.end = self._now + self._target(candidate) - fidelity
             self._note(candidate, fidelity, candidate.scores[fidelity], action, reason)
@@ -427,6 +427,10 @@ class StepQueue(Searcher):
     def _end_paused(self, candidate: _Candidate, reason: str) -> None:
         if candidate.state == "ended":
             return
+        if not candidate.reported:  # a scheduler may stop any candidate at any time
+            failed = self._evaluator.failed(candidate.architecture, f"stopped before its first score: {reason}")
+            self._finish(candidate, failed, "FAIL", reason)
+            return
         evaluation = candidate.after(candidate.reported)
         self._record(candidate, evaluation)
         self._finish(candidate, evaluation, "STOP", reason, score=math.nan)
@@ -434,10 +438,19 @@ class StepQueue(Searcher):
     def _finish(
         self, candidate: _Candidate, evaluation: Evaluation, action: RungAction, reason: str, score: float | None = None
     ) -> None:
-        candidate.state = "ended"
+        self._leave(candidate, "ended")
         self._note(candidate, candidate.reported, evaluation.score if score is None else score, action, reason)
         if candidate.trial_id is not None:
             self._searcher.on_trial_complete(candidate.trial_id, result=self._outcome(candidate, evaluation))
+        reached = (candidate.reported, evaluation.score)
+        if evaluation.ok and (self._best is None or reached > (self._best.reported, self._best.scores[self._best.reported])):
+            self._best, candidate.scores[candidate.reported] = candidate, evaluation.score
+        candidate.evaluation = candidate.whole = None  # curves of thousands of candidates take memory
+        candidate.metrics.clear()
+
+    def _leave(self, candidate: _Candidate, state: str) -> None:
+        candidate.state = state
+        self._busy.pop(candidate.number, None)
 
     def _outcome(self, candidate: _Candidate, evaluation: Evaluation) -> dict[str, Any]:
         outcome = outcome_of([evaluation], candidate.suggestion.get("metrics", []))
@@ -487,10 +500,8 @@ class StepQueue(Searcher):
         if self._checkpoints is None or not (now or time.monotonic() - self._trimmed > _SECONDS_BETWEEN_TRIMS):
             return
         self._trimmed = time.monotonic()
-        scored = [each for each in self._candidates.values() if each.reported in each.scores]
-        best = max(scored, key=lambda each: (each.reported, each.scores[each.reported]), default=None)
         protected = {each.key for each in self._candidates.values() if each.state != "ended"}
-        self._checkpoints.trim(protected | ({best.key} if best else set()))
+        self._checkpoints.trim(protected | ({self._best.key} if self._best else set()))
 
     # A run that is resumed
 

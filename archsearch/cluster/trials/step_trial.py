@@ -105,6 +105,7 @@ class _Held:
     steps: EvaluationSteps
     evaluation: Evaluation | None
     reported: int
+    unreported: float = 0.0  # seconds of the steps since the last report, as far as this run did them
     noted: bool = False
 
     @property
@@ -135,7 +136,6 @@ class StepWorker:
             ArchSearchError: Its cause is the evaluator's data or settings, or the storage, not the candidate.
         """
         number, segment = config["batch"], config.get("segment", 0)
-        paid = 0.0
         held = self._held
         if held is None or (held.batch, held.segment) != (number, segment):
             begun = self._begin(config)
@@ -146,15 +146,15 @@ class StepWorker:
         while not self._must_report(held):
             if not held.noted and (why := self._blame(held)):
                 held.evaluation = self._evaluator.failed(held.steps.architecture, why)
-                return self._finish(config, held, paid)
+                return self._finish(config, held)
             started = time.perf_counter()
             held.evaluation = self._step(held)
-            paid += time.perf_counter() - started
+            held.unreported += time.perf_counter() - started
             if held.evaluation.fidelity is None or not held.evaluation.ok:
-                return self._finish(config, held, paid)
+                return self._finish(config, held)
             self._save(held)
         assert held.evaluation is not None
-        held.reported = held.fidelity
+        held.reported, paid, held.unreported = held.fidelity, held.unreported, 0.0
         return self._report(config, held.evaluation, paid, held.fidelity)
 
     def _begin(self, config: Mapping[str, Any]) -> _Held | Evaluation:
@@ -207,8 +207,9 @@ class StepWorker:
             try:
                 evaluation = _evaluation_of(state["evaluation"], architecture, key, fidelity)
                 steps.load_state(state["steps"])
+                own = state["run"] == self._task.run and fidelity > reported
                 if steps.fidelity == fidelity:
-                    return _Held(number, segment, steps, evaluation, reported)
+                    return _Held(number, segment, steps, evaluation, reported, float(state["unreported"]) if own else 0.0)
                 why = f"it holds {steps.fidelity} steps, not {fidelity}"
             except (ConfigurationError, LookupError, TypeError, ValueError, RuntimeError) as error:
                 why = f"{type(error).__name__}: {error}"
@@ -250,16 +251,19 @@ class StepWorker:
     def _save(self, held: _Held) -> None:
         evaluation = held.evaluation
         assert evaluation is not None
-        state = {"steps": held.steps.state(), "evaluation": _plain(evaluation)}
+        state = {
+            **{"steps": held.steps.state(), "evaluation": _plain(evaluation)},
+            **{"run": self._task.run, "unreported": held.unreported},
+        }
         self._store.save(evaluation.key, held.fidelity, state, evaluation.score)
 
-    def _finish(self, config: Mapping[str, Any], held: _Held, paid: float) -> dict[str, Any]:
+    def _finish(self, config: Mapping[str, Any], held: _Held) -> dict[str, Any]:
         """Record a complete or failed evaluation, whose checkpoint is not needed any more, and return its report."""
         assert held.evaluation is not None
         fidelity = max(held.fidelity, held.reported)
         evaluation = self._record(config, held.evaluation)
         self._held = None
-        return self._report(config, evaluation, paid, fidelity)
+        return self._report(config, evaluation, held.unreported, fidelity)
 
     def _record(self, config: Mapping[str, Any], evaluation: Evaluation) -> Evaluation:
         [place] = config.get("positions") or [0]

@@ -21,7 +21,7 @@ from archsearch.cluster.trials.step_trial import StepTask, StepWorker
 from archsearch.evaluators import Evaluation
 from archsearch.searchers import ArchitectureSearcher, Observation, RandomSearch, RegularizedEvolution
 
-SCHEDULERS = ("asha", "hyperband", "median", "promotion")
+SCHEDULERS = ["promotion", *(pytest.param(name, marks=pytest.mark.slow) for name in ("asha", "hyperband", "median"))]
 
 
 class Killed(Exception):
@@ -171,7 +171,9 @@ def test_one_worker_and_four_decide_the_same(make_steps: Callable[..., Any], tmp
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow if seed < 3 else pytest.mark.long) for seed in range(1, 20))]
+)
 def test_kills_cost_one_step_of_each_candidate_in_hand(
     make_steps: Callable[..., Any], tmp_path: Path, scheduler: str, deterministic: bool, seed: int
 ) -> None:
