@@ -337,7 +337,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     @property
     def ranked(self) -> Mapping[str, float]:
-        """Predictions by key of candidates that the method ranked before any evaluation, higher is better; empty if there are none.
+        """Predictions by key of candidates that were ranked before any evaluation, higher is better; empty if none were.
 
         They are the first rung of the search; see `archsearch.searchers.funnel`.
         """
