@@ -145,11 +145,16 @@ class SearchConfiguration:
 
     @property
     def score_options(self) -> dict[str, Any]:
-        """Options of the evaluator; with the objective `anytime` or `balanced_accuracy`, trainings are scored by it."""
+        """Options of the evaluator, with those that follow from other settings.
+
+        With the objective `anytime` or `balanced_accuracy`, trainings are scored by it. With a scheduler, a table is read with
+        its learning curves.
+        """
         aims = [text.strip().removeprefix("+") for text in self.objectives if isinstance(text, str)]
         named = [aim for aim in aims if aim in ("anytime", BALANCED)]
         score = {"objective": named[0]} if named and self.evaluator.startswith("train:") else {}
-        return {**score, **self.evaluator_options}
+        curves = {"curves": True} if self.scheduler is not None and self.evaluator.startswith("table:") else {}
+        return {**score, **curves, **self.evaluator_options}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from ray import tune
 
-from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, Recorded
 from archsearch.platform.ending import Reason
@@ -78,10 +77,6 @@ class Observers:
             self._tracker.record(observations)
             self._tracker.record_values(changed)
         self.candidates.take(observations)
-
-    def take_rung(self, event: RungEvent) -> None:
-        """Take a decision of the scheduler."""
-        self.progress.take_rung(event)
 
     def finish(self, result: SearchResult, reason: Reason) -> None:
         """Show how the search ended, and write the report and the end of the MLflow run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
 import numpy as np
@@ -11,6 +11,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
+from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
@@ -46,6 +47,7 @@ class Search:
     resumed: bool
     learned: tuple[Learned, ...] = ()
     scheduler: TrialScheduler | None = None
+    simulated: list[RungEvent] = field(default_factory=list)  # what the scheduler decided on the simulated clock
 
     @property
     def stepwise(self) -> StepwiseEvaluator | None:

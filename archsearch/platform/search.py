@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,8 @@ import pyarrow.parquet as pq
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from archsearch.cluster import Entry, TrialResources, connect, run_simulated, run_trials
-from archsearch.cluster.ledger.rungs import ENDED, RungEvent, RungLog, candidates_in_hand, partial_outcomes
+from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
-from archsearch.cluster.trials.simulated_clock import run_simulated_clock
-from archsearch.cluster.trials.stepwise import run_stepwise
 from archsearch.errors import (
     ArchSearchError,
     ConfigurationError,
@@ -47,6 +43,7 @@ from archsearch.platform.result import SearchResult, evaluations_table, summary_
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
+from archsearch.platform.scheduled_search import decisions, partial_entries, partial_history, run_scheduled
 from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.unsent import UNSENT
@@ -54,6 +51,7 @@ from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.searchers import get as get_searcher
 from archsearch.searchers import names as searcher_names
+from archsearch.searchers.funnel import funnel
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
 
@@ -390,37 +388,15 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     known, mine = records.known(name), records.of(name)
     before: list[Observation] = []
     if search.resumed:
-        stopped = _stopped(search)
+        stopped = partial_entries(search)
         search.folder.check_history(search.ledger, mine.table.num_rows + len(stopped))
         before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
     if search.resumed and not repeats:
-        events = [] if search.stepwise is None else RungLog(search.ledger, name).read()
-        search.searcher.replay(before, _partial_history(search.space, events))
+        search.searcher.replay(before, partial_history(search))
     # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
-
-
-def _partial_history(space: SearchSpace, events: Sequence[RungEvent]) -> list[tuple[int, Observation]]:
-    """Return the partial evaluations that the searcher had seen before a stop, each with the number of outcomes before it.
-
-    Those with which candidates were paused when the search stopped are left out: the searcher is told of them again.
-    """
-    paused = {event.order for event in candidates_in_hand(events).values() if event.action == "PAUSE"}
-    found, outcomes = [], 0
-    for event in events:
-        outcomes += event.action in ENDED
-        if event.action in ("CONTINUE", "PAUSE") and event.has_score and event.order not in paused:
-            architecture = space.parse(event.architecture)
-            evaluation = Evaluation(architecture, event.key, event.score, event.metrics, fidelity=event.fidelity)
-            found.append((outcomes, Observation(event.trial, 0, evaluation, False)))
-    return found
-
-
-def _stopped(search: Search, *, ended: bool = True) -> list[Entry]:
-    """Return the partial evaluations of this run; with `ended`, without those of candidates that a resumed run goes on with."""
-    return [] if search.stepwise is None else partial_outcomes(search.ledger, search.folder.name, ended=ended)
 
 
 def _recorded(search: Search, known: Mapping[str, Evaluation], observations: Sequence[Observation]) -> list[Evaluation]:
@@ -455,19 +431,8 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
-    if configuration.simulated_workers is not None and search.stepwise is not None:
-        known, searcher.ledger = searcher.ledger, {}
-        until = math.inf if configuration.time_budget is None else started + configuration.time_budget
-        run_simulated_clock(
-            searcher,
-            search.stepwise,
-            workers=configuration.simulated_workers,
-            scheduler=search.scheduler,
-            ledger=search.ledger.root,
-            run=search.folder.name,
-            known=known,
-            on_event=lambda event: time.perf_counter() >= until,
-        )
+    if search.stepwise is not None:
+        run_scheduled(search, observers, allocation.workers, resources)
     elif configuration.simulated_workers is not None:
         known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be reported earlier than others
         run_simulated(
@@ -478,26 +443,6 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             workers=configuration.simulated_workers,
             known=known,
             seconds=configuration.time_budget,
-        )
-    elif search.stepwise is not None and search.scheduler is not None:
-        known, searcher.ledger = searcher.ledger, {}  # outcomes that are known go through the scheduler, too
-        run_stepwise(
-            searcher,
-            search.stepwise,
-            scheduler=search.scheduler,
-            ledger=search.ledger.root,
-            run=search.folder.name,
-            folder=search.folder.new_tune_folder(),
-            workers=allocation.workers,
-            resources=resources,
-            seconds=configuration.time_budget,
-            callbacks=[progress, observers.candidates],
-            checkpoint_gb=configuration.checkpoint_gb,
-            deterministic=configuration.deterministic,
-            lag=searcher.lag,
-            known=known,
-            reuse=configuration.reuse,
-            on_rung=observers.take_rung,
         )
     elif not searcher.complete and searcher.prepare():
         run_trials(
@@ -520,7 +465,7 @@ def _result(
     search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None, reason: Reason, *, idle: bool
 ) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
-    entries = [*search.ledger.entries(search.folder.name), *_stopped(search, ended=False)]
+    entries = [*search.ledger.entries(search.folder.name), *partial_entries(search, ended=False)]
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
@@ -554,7 +499,8 @@ def _result(
         curves = learning_curves(
             (recorded.get(row.evaluation.key, row.evaluation) for row in observations), search.stepwise.fidelities
         )
-        summary = replace(summary, early_stopping=replace(summary.early_stopping, curves=curves))
+        rungs = funnel(decisions(search), ranked=search.searcher.ranked, ranking_seconds=sum(search.searcher.costs.values()))
+        summary = replace(summary, early_stopping=replace(summary.early_stopping, curves=curves, rungs=rungs))
     ending = Ending(
         reason=reason,
         evaluated=len(observations) - in_hand,

@@ -22,10 +22,10 @@ from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
+from archsearch.platform.report.rung_table import MEANING, rung_table
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
-from archsearch.platform.rung_figures import rung_figures, rung_table
 from archsearch.platform.short_form import short_names, shortened
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.platform.summary import SearchSummary, flat
@@ -244,14 +244,9 @@ def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterat
     )
     if "learning_curves" in shown:
         yield shown["learning_curves"]
-    if rungs := rung_figures(early.curves.values()):
-        table = rung_table(rungs, early.fidelity_name, summary.score_label, summary.percent)
+    if table := rung_table(early):
         yield html.table(table[0], table[1:])
-        yield html.paragraph(
-            "The last column is Kendall's rank correlation between the scores at this rung and at the next, of those "
-            "candidates that came there: 1 means that their order did not change, 0 that it says nothing. They are the better "
-            "ones, which are harder to rank than all."
-        )
+        yield html.paragraph(MEANING)
 
 
 def _opening(summary: SearchSummary) -> Html:

@@ -192,7 +192,7 @@ class Tracker:
         metrics = final_metrics(summary, self._gpus_per_worker)
         points = [Point(key, value, len(summary.evaluations), milliseconds_now()) for key, value in metrics.items()]
         if status == "FINISHED" and summary.early_stopping is not None:
-            points += rung_points(summary.early_stopping.curves.values(), milliseconds_now())
+            points += rung_points(summary.early_stopping, milliseconds_now())
         curve = anytime_curve(summary) if status == "FINISHED" else None
         if curve is None:
             return points
