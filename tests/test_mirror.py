@@ -38,6 +38,7 @@ CROSS_CUTTING = {
     "platform/test_fuzz_configuration.py",
     "platform/test_latency_constraint.py",
     "platform/test_memory_limit.py",
+    "platform/test_schedulers.py",
     "platform/test_secrets.py",
     "platform/test_stops.py",
     "platform/test_surrogate_search.py",

@@ -103,7 +103,7 @@ class SearchConfiguration:
     learn_from: list[str] = field(default_factory=list)
     scheduler: str | None = None
     scheduler_options: dict[str, Any] = field(default_factory=dict)
-    checkpoint_gb: Annotated[float, AtLeast(0)] = 10.0
+    checkpoint_gb: Annotated[float, MoreThan(0)] = 10.0
     batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
     workers: Annotated[int | None, AtLeast(1)] = None
