@@ -368,7 +368,7 @@ def _run(parsed: argparse.Namespace) -> int:
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
     from archsearch.platform.search import run_search
 
-    print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
+    print(f"Searching {configuration.space} with {configuration.method}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
 

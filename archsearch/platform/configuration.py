@@ -144,6 +144,11 @@ class SearchConfiguration:
         StoragePlace.of(self.storage)  # raises for a URI of another kind
 
     @property
+    def method(self) -> str:
+        """The searcher, with its scheduler if it has one, such as `evolution + asha`."""
+        return self.searcher if self.scheduler is None else f"{self.searcher} + {self.scheduler}"
+
+    @property
     def score_options(self) -> dict[str, Any]:
         """Options of the evaluator, with those that follow from other settings.
 

@@ -39,7 +39,7 @@ class Observers:
         self._announcement = Announcement(search.evaluator, stream)
         self._announcement.begin()
         # The searches of a study run one after the other, and each says whose line it is.
-        label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
+        label = f"{configuration.method} seed {configuration.seed}" if configuration.study else ""
         self.progress = search.progress(stream, label)
         self.progress.take(searcher.history)
         self._tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)

@@ -100,7 +100,7 @@ def prepare(
     learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
     if configuration.start:
         configuration = replace(configuration, start=[str(each) for each in made.starts])
-    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
+    name = configuration.name or run_name(configuration.method, space.name, evaluator.task, configuration.seed)
     place = StoragePlace.of(configuration.storage)
     configuration = replace(configuration, name=name, storage=place.address)
     check_store(configuration.tracking, place.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archsearch.cluster import Entry, TrialResources
 from archsearch.cluster.ledger.rungs import ENDED, RungEvent, RungLog, candidates_in_hand, partial_outcomes
@@ -12,9 +13,12 @@ from archsearch.cluster.schedulers.clock import ClockEvent
 from archsearch.cluster.trials.simulated_clock import run_simulated_clock
 from archsearch.cluster.trials.stepwise import run_stepwise
 from archsearch.evaluators import Evaluation
+from archsearch.platform.early_stopping import learning_curves
 from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search
+from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
+from archsearch.searchers.funnel import funnel
 
 
 def run_scheduled(search: Search, observers: Observers, workers: int, resources: TrialResources) -> None:
@@ -81,6 +85,24 @@ def partial_entries(search: Search, *, ended: bool = True) -> list[Entry]:
         ended: Whether to leave out candidates that a resumed run goes on with.
     """
     return [] if search.stepwise is None else partial_outcomes(search.ledger, search.folder.name, ended=ended)
+
+
+def with_course(search: Search, summary: SearchSummary, scored: Sequence[Evaluation], in_hand: int) -> SearchSummary:
+    """Return a summary with the learning curves and rungs of the search; the same without a scheduler.
+
+    Args:
+        search: The search.
+        summary: Its summary.
+        scored: All evaluations, with their curves.
+        in_hand: Number of candidates that were evaluated in part and that a resumed search goes on with.
+    """
+    early = summary.early_stopping
+    if early is None or search.stepwise is None:
+        return summary
+    curves = learning_curves(scored, search.stepwise.fidelities)
+    rungs = funnel(decisions(search), ranked=search.searcher.ranked, ranking_seconds=sum(search.searcher.costs.values()))
+    found = replace(early, stopped=max(0, early.stopped - in_hand), curves=curves, rungs=rungs)
+    return replace(summary, early_stopping=found)
 
 
 def partial_history(search: Search) -> list[tuple[int, Observation]]:

@@ -33,7 +33,6 @@ from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
-from archsearch.platform.early_stopping import learning_curves
 from archsearch.platform.ending import Ending, Reason
 from archsearch.platform.learned import texts_of
 from archsearch.platform.observers import Observers
@@ -43,7 +42,7 @@ from archsearch.platform.result import SearchResult, evaluations_table, summary_
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
-from archsearch.platform.scheduled_search import decisions, partial_entries, partial_history, run_scheduled
+from archsearch.platform.scheduled_search import partial_entries, partial_history, run_scheduled, with_course
 from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.unsent import UNSENT
@@ -51,7 +50,6 @@ from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
 from archsearch.searchers import get as get_searcher
 from archsearch.searchers import names as searcher_names
-from archsearch.searchers.funnel import funnel
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
 
@@ -481,26 +479,28 @@ def _result(
             for key, each in recorded.items()
         }
         settings["latency"] = meter.facts
+    scored = [recorded.get(row.evaluation.key, row.evaluation) for row in observations]
+    # Those after the first rung compare; the others are of the better candidates alone.
+    first = {} if search.stepwise is None else search.searcher.first_scores
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator, scheduled=search.stepwise is not None)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings=settings,
         costs=costs,
-        remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
+        remark=search.evaluator.remark([each for each in scored if not each.is_partial]),
         known_before=_known_before(search),
         groups={
-            name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
+            name: tuple(
+                first.get(row.evaluation.key, row.evaluation.score)
+                for row in observations
+                if row.evaluation.ok and row.evaluation.key in keys
+            )
             for name, keys in search.searcher.groups.items()
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
         space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
     )
-    if summary.early_stopping is not None and search.stepwise is not None:
-        curves = learning_curves(
-            (recorded.get(row.evaluation.key, row.evaluation) for row in observations), search.stepwise.fidelities
-        )
-        rungs = funnel(decisions(search), ranked=search.searcher.ranked, ranking_seconds=sum(search.searcher.costs.values()))
-        summary = replace(summary, early_stopping=replace(summary.early_stopping, curves=curves, rungs=rungs))
+    summary = with_course(search, summary, scored, in_hand)
     ending = Ending(
         reason=reason,
         evaluated=len(observations) - in_hand,

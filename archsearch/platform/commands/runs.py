@@ -147,7 +147,7 @@ def _show(parsed: Any) -> int:
     note = f" ({state.note})" if state.note else ""
     print(hidden(f"{state.name}: {state.status}{note}, {len(result.evaluations)}/{state.total} candidates"))
     print(result_text(result, full=parsed.full, top=parsed.top))
-    if result.summary.early_stopping is not None:
+    if result.summary.early_stopping is not None and state.status == FINISHED:
         print(f"\n{result.summary.early_stopping.sentence()}")
     if state.status == FINISHED:
         print(f"\nReport:    {result.report}")

@@ -129,7 +129,7 @@ def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConf
     storage = _placed("storage", configuration.storage, is_here, "a folder that all nodes share")
     return replace(
         configuration,
-        name=configuration.name or run_name(configuration.searcher, configuration.space, task, configuration.seed),
+        name=configuration.name or run_name(configuration.method, configuration.space, task, configuration.seed),
         storage=storage,
         tracking=_tracking(configuration.tracking, storage, is_here),
         evaluator=_evaluator(configuration.evaluator, is_here),

@@ -181,6 +181,8 @@ def _sections(
     if chosen := choice_table(summary):
         yield html.heading("Candidates chosen by the searcher, against random ones")
         yield html.table(chosen[0], chosen[1:])
+        if summary.early_stopping is not None:
+            yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
     yield from _early_stopping(summary, shown)
@@ -206,7 +208,7 @@ def _sections(
     table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
     yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
     yield _costs(summary)
-    if forecast := forecast_table(summary):
+    if summary.early_stopping is None and (forecast := forecast_table(summary)):
         yield html.paragraph("Cost predicted from the first evaluations, against the actual cost:")
         yield html.table(forecast[0], forecast[1:])
     yield html.heading("Failures")
@@ -252,7 +254,9 @@ def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterat
 def _opening(summary: SearchSummary) -> Html:
     tried, reused = len(summary.evaluations), int(np.nansum(summary.column("reused")))
     scored = int(np.isfinite(summary.scores).sum())
-    text = f"The searcher {summary.searcher} searched the space {summary.space} for the best architecture on {summary.task}. "
+    early = summary.early_stopping
+    method = summary.searcher if early is None else f"{summary.searcher}, with the scheduler {early.scheduler},"
+    text = f"The searcher {method} searched the space {summary.space} for the best architecture on {summary.task}. "
     text += (
         f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; {scored} have a score."
     )

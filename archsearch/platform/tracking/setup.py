@@ -28,7 +28,7 @@ def open_tracker(
     """
     if configuration.tracking == "off":
         return None
-    tags: dict[str, Any] = {"kind": "search", "space": space, "dataset": evaluator.task, "searcher": configuration.searcher}
+    tags: dict[str, Any] = {"kind": "search", "space": space, "dataset": evaluator.task, "searcher": configuration.method}
     tags |= {"evaluator": configuration.evaluator, "seed": configuration.seed, "version": __version__}
     tags["study"] = configuration.study or _kind(configuration)
     options = searcher_settings(searcher, configuration.searcher_options)
