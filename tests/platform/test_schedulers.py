@@ -100,7 +100,7 @@ def test_each_candidate_is_one_row_and_those_that_went_farthest_come_first(resul
 
 def test_report_and_mlflow_show_what_was_stopped(result: SearchResult, settings: dict[str, Any]) -> None:
     page = result.report.read_text()
-    for part in ("Candidates that were stopped early", "asha stopped ", "Score against epochs of each candidate", "ended here"):
+    for part in ("Candidates that were stopped early", "asha stopped ", "Score against epochs of each candidate", "ranked the next (tau)"):
         assert part in page
     client = MlflowClient(settings["tracking"])
     data = client.get_run(str(result.run_id)).data
