@@ -183,25 +183,27 @@ class StepWorker:
         self._note = AttemptNote(self._ledger, self._task.run, number)
         earlier = self._note.read()
         self._attempt = attempt = earlier or Attempt()
-        if died := earlier is not None and (attempt.trying is None or attempt.trying.endswith(f"#{segment}")):
-            if recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]:
-                return recorded[0]
-            attempt.after_death({attempt.trying} if attempt.trying else (), config.get("node_lost", False))
+        # The checkpoint tells which step killed the process: the one after it.
+        blames = attempt.trying == f"step#{segment}" and not config.get("node_lost", False)
+        died = earlier is not None and attempt.trying in (None, f"step#{segment}", f"report#{segment}")
+        if died and (recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]):
+            return recorded[0]
         if died or earlier is None:
             attempt.processes += 1
         held = self._kept(number, segment, reported) or self._loaded(number, segment, architecture, reported)
         if isinstance(held, Evaluation):
             return self._record(config, held)
-        if self._must_report(held):
+        if blames:
+            attempt.deaths[_step_name(held)] = attempt.deaths.get(_step_name(held), 0) + 1
+        if blames or self._must_report(held):
             self._note.begin(attempt, [f"report#{segment}"])
         return held
 
     def _blame(self, held: _Held) -> str | None:
         """Return why the next step must not be tried again; else note that it is tried."""
-        name = f"{held.steps.architecture} after {held.fidelity}#{held.segment}"
-        if why := self._attempt.verdict(name):
+        if why := self._attempt.verdict(_step_name(held)):
             return why
-        self._note.begin(self._attempt, [name])
+        self._note.begin(self._attempt, [f"step#{held.segment}"])
         held.noted = True
         return None
 
@@ -304,6 +306,11 @@ class StepWorker:
             "paid_seconds": paid,
             "done": done,
         }
+
+
+def _step_name(held: _Held) -> str:
+    """Return the name of the next step of a candidate, for the notes of deaths."""
+    return f"{held.steps.architecture} after {held.fidelity}"
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
