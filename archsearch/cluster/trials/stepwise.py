@@ -102,11 +102,8 @@ def run_stepwise(
     forget_attempts(records, run)
     queue = StepQueue(
         searcher,
-        evaluator,
         scheduler,
-        records,
-        run,
-        checkpoints=task.store(),
+        task,
         workers=lag if deterministic else workers,
         ordered=deterministic,
         known=known,

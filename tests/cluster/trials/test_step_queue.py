@@ -72,11 +72,8 @@ class Search:
             self.searcher.replay(before(self.ledger, run))
         self.queue = StepQueue(
             self.searcher,
-            evaluator,
             made,
-            self.ledger,
-            run,
-            checkpoints=self.task.store(),
+            self.task,
             workers=4 if deterministic else workers,
             ordered=deterministic,
             known=self.ledger.read().known(run) if known is None else known,
