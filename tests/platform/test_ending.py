@@ -24,6 +24,10 @@ RESUME = "archsearch resume 'runs/my run'"
             Ending("time", 0, 6, 3, 8.0, 3.0),
             ["0 of 6 candidates", "Given up:  3 evaluations", "No evaluation was finished", "'runs/my run' --time-budget none"],
         ),
+        (
+            Ending("time", 0, 6, 1, 8.0, 3.0, in_hand=2),
+            ["In part:   2 candidates were evaluated in part; a resumed search goes on with them.", "(another 3 s"],
+        ),
         (Ending("exhausted", 100, 200), ["after 100 of 200 candidates: the space has no more"]),
         (Ending("complete", 5, 5, idle=True), ["Nothing left to do: 5 of 5", "archsearch resume 'runs/my run' --candidates 10"]),
     ],

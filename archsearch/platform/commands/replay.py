@@ -96,7 +96,7 @@ class RunReplay:
         lost = (
             "nothing: the best candidate would have been found"
             if found.lost <= 0.0
-            else f"{self._score(found.lost)}: {self._score(found.kept)} instead of {self._score(found.best)}"
+            else f"{units.score(found.lost, self.percent)}{' points' * self.percent}: {self._score(found.kept)} instead of {self._score(found.best)}"
         )
         lines = [
             f"{found.scheduler}{_settings(found.options)}, {self.workers} worker{'s' * (self.workers > 1)}",
