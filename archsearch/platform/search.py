@@ -468,7 +468,8 @@ def _result(
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
-    in_hand = sum(row.evaluation.is_partial for row in late)
+    ended = {entry.evaluation.key for entry in partial_entries(search)}
+    in_hand = sum(row.evaluation.is_partial and row.evaluation.key not in ended for row in late)
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
