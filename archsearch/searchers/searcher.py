@@ -676,7 +676,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def _deliver(self) -> bool:
         """If deterministic, observe the outcomes that the next batch may depend on; return whether all of them have arrived."""
         while self.deterministic and self.holds_back and self._next_delivery <= self._next_batch - self.lag:
-            if self._next_delivery in self._batches:
+            if self._next_delivery in self._batches or self._next_delivery in self._paused:
                 return False
             self._deliver_batch(self._next_delivery)
             self._next_delivery += 1

@@ -10,7 +10,8 @@ reported is its mean test accuracy after 108 epochs. A step costs its share of t
 on; but each length was trained on its own, with a learning rate that ended at 0, so that real short trainings may rank worse.
 
 Without a scheduler a search ends after 100 full trainings. With one, the same searcher and seed get the same simulated seconds.
-Schedulers and searchers have their defaults.
+Searchers have their defaults. Schedulers have theirs, a first rung of 12 epochs, which was chosen on the seeds 100 to 115; "from 4"
+means a first rung of 4 epochs.
 
 Syne Tune, in an environment of its own below `--environments`, gets the seconds of our random search. Its genes are the same;
 those that are not in the table stand for the nearest cell that is, as for our searchers.
@@ -48,7 +49,13 @@ from benchmarks.tables.install import nasbench101_curves
 
 WORKERS, TRAININGS = 4, 100
 SEARCHERS = ("random", "evolution", "optuna", "gates")
-SCHEDULERS = ("none", "asha", "promotion")
+SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # by name: a scheduler, and its options beside the defaults
+    "asha": ("asha", {}),
+    "promotion": ("promotion", {}),
+    "asha from 4": ("asha", {"grace_period": 4}),
+    "promotion from 4": ("promotion", {"grace_period": 4}),
+}
+LONG = ("gates",)  # searchers whose fits take minutes: they run with the defaults alone
 PEERS: Mapping[str, Peer] = {
     f"syne tune {method}": Peer("syne-tune", ("syne-tune",), "syne_tune_asha_driver.py", method)
     for method in ("asha", "asha bore")
@@ -100,7 +107,10 @@ def figures(course: Sequence[ClockEvent], known: Table, end: float) -> dict[str,
 def run(known: Table, searcher: str, scheduler: str, seed: int, seconds: float) -> dict[str, Any]:
     """Return the figures of a search: of 100 full trainings, or of as many seconds with a scheduler."""
     started = time.process_time()
-    made = None if scheduler == "none" else registry.get(scheduler, max_fidelity=known.evaluator.max_fidelity)
+    made = None
+    if scheduler != "none":
+        name, options = SCHEDULERS[scheduler]
+        made = registry.get(name, options, max_fidelity=known.evaluator.max_fidelity)
     asked = searcher_of(searcher, known, seed, TRAININGS if made is None else len(known.evaluator))
     course = run_simulated_clock(asked, known.evaluator, workers=WORKERS, scheduler=made, seconds=seconds)
     end = course[-1].second if made is None else seconds
@@ -211,7 +221,7 @@ def measure(script: Script, rows: Rows) -> None:
         for searcher in [each for each in SEARCHERS if each in asked.only]:
             full = row(searcher, "none", seed)
             if full is not None:
-                for scheduler in SCHEDULERS[1:]:
+                for scheduler in schedulers_of(searcher):
                     row(searcher, scheduler, seed, full["end"])
         for name in [each for each in PEERS if each in asked.only]:
             full = row("random", "none", seed)
@@ -224,6 +234,10 @@ def measure(script: Script, rows: Rows) -> None:
                 )
             except (RuntimeError, subprocess.CalledProcessError) as error:
                 print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
+
+
+def schedulers_of(searcher: str) -> list[str]:
+    return [name for name, (_, options) in SCHEDULERS.items() if not options or searcher not in LONG]
 
 
 def identity(searcher: str, scheduler: str, seed: int) -> dict[str, Any]:
@@ -257,7 +271,7 @@ def report(rows: Rows) -> None:
     """Print a table: seconds until the accuracy of 100 full trainings, and accuracies at the end, with bootstrap intervals."""
     lines, random = list[list[object]](), np.random.default_rng(0)
     for searcher in [*SEARCHERS, *PEERS]:
-        schedulers = SCHEDULERS if searcher in SEARCHERS else ("its own",)
+        schedulers = ["none", *SCHEDULERS] if searcher in SEARCHERS else ["its own"]
         base = "random" if searcher in PEERS else searcher
         found = {each: {row["seed"]: row for row in rows.select(searcher=searcher, scheduler=each)} for each in schedulers}
         found["none"] = {row["seed"]: row for row in rows.select(searcher=base, scheduler="none")}

@@ -133,7 +133,6 @@ class StepQueue(Searcher):
         workers: Number of workers, virtual ones if `ordered`.
         ordered: Whether the order is fixed.
         known: Complete evaluations by key that are reused, with the failed ones of this run.
-        reuse: Whether partial evaluations of other runs are reused.
         on_rung: Called with each new event.
     """
 
@@ -146,7 +145,6 @@ class StepQueue(Searcher):
         workers: int = 1,
         ordered: bool = False,
         known: Mapping[str, Evaluation] | None = None,
-        reuse: bool = True,
         on_rung: Callable[[RungEvent], None] | None = None,
     ) -> None:
         super().__init__(metric="score", mode="max")
@@ -176,7 +174,7 @@ class StepQueue(Searcher):
                 self._scored.setdefault(event.trial, []).append(event)
         self._partial: dict[str, Evaluation] = {}
         self._recorded: dict[str, int] = {}
-        self._read_partial(reuse)
+        self._read_partial(task.reuse)
         if ordered:
             # The order of outcomes does not depend on the speed of workers, so that the searcher need not wait for any.
             vars(searcher)["holds_back"] = False

@@ -39,7 +39,7 @@ class StepTask:
         run: Name of the run.
         milestones: Fidelities at which the scheduler decides, in order; None for each.
         checkpoint_gb: Most gigabytes of checkpoints.
-        checkpoints: Folder of the checkpoints; None takes `CHECKPOINTS` in `storage`.
+        reuse: Whether checkpoints of other runs are used, and are left to them.
     """
 
     evaluator: StepwiseEvaluator
@@ -47,7 +47,7 @@ class StepTask:
     run: str
     milestones: Sequence[int] | None
     checkpoint_gb: float
-    checkpoints: str | None = None
+    reuse: bool = True
 
     @property
     def fidelities(self) -> Sequence[int]:
@@ -70,7 +70,8 @@ class StepTask:
 
     def store(self) -> CheckpointStore:
         """Return the store of the checkpoints."""
-        evaluator, root = self.evaluator, self.checkpoints or f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
+        evaluator, root = self.evaluator, f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
+        root = root if self.reuse else f"{root}/_of-one-run/{self.run}"
         return CheckpointStore(root, evaluator.fingerprint(), evaluator.seed, self.checkpoint_gb)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from archsearch.cluster.trials.step_trial import StepTask, StepWorker
+from archsearch.cluster.trials.step_trial import CHECKPOINTS, StepTask, StepWorker
 from archsearch.errors import DatasetError
 from archsearch.evaluators import TrainingEvaluator
 from archsearch.spaces import Architecture, SearchSpace
@@ -100,19 +100,13 @@ def test_bad_checkpoint(
     assert "paid again" in caplog.text
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which nothing can be made."""
-    folder = tmp_path / "full"
-    folder.write_text("a file where a folder is needed")
-    yield folder
-
-
 def test_checkpoint_that_cannot_be_written(
-    make_steps: Callable[..., Any], text: str, tmp_path: Path, full_disk: Path, caplog: pytest.LogCaptureFixture
+    make_steps: Callable[..., Any], text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluator = make_steps()
-    made = StepTask(evaluator, str(tmp_path / "ledger"), "run", [3], 1.0, str(full_disk))
+    made = task(evaluator, tmp_path, [3])
+    made.ledger()
+    (tmp_path / "ledger" / CHECKPOINTS).write_text("a file where a folder is needed")
     worker = StepWorker(made)
     assert [worker.advance(config(text))["fidelity"] for _ in range(2)] == [3, 9], "it goes on without"
     assert "without a checkpoint" in caplog.text
