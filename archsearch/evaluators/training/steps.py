@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError, DatasetError
@@ -197,8 +196,7 @@ class TrainingSteps(EvaluationSteps):
 def _copied(value: Any) -> Any:
     """Return a copy of nested plain data, whose tensors share no memory with those of the training; on the CPU."""
     if isinstance(value, Tensor):
-        with torch.no_grad():
-            return value.detach().to("cpu", copy=True)
+        return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
         return {key: _copied(each) for key, each in value.items()}
     return [_copied(each) for each in value] if isinstance(value, list | tuple) else value
