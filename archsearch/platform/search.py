@@ -301,8 +301,9 @@ def _carry_out(
         observers.finish(result, reason)
         search.folder.upload()
     if reason == "stopped" and result.ending is not None:
+        part = f", {result.ending.in_hand} more in part" if result.ending.in_hand else ""
         raise SearchStopped(
-            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger{part}; "
             f"continue with: {result.summary.command}"
         )
     return result

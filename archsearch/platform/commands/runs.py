@@ -61,7 +61,7 @@ def status_text(state: RunState, now: float) -> str:
     parts = [f"{state.reused} reused"] if state.reused else []
     parts += [f"{state.failed} failed"] if state.failed else []
     parts += [f"{state.stopped_early} stopped early"] if state.stopped_early else []
-    parts += [f"{state.paused} paused"] if state.paused and state.status == RUNNING else []
+    parts += [f"{state.paused} paused"] if state.paused and state.status in (RUNNING, STOPPED) else []
     lines.append(f"{done} ({', '.join(parts)})" if parts else done)
     lines.append(f"Best:        {_score(state.best, state)}" + (f" after {state.best_at}" if state.best_at else ""))
     if state.improvements:
