@@ -20,7 +20,7 @@ BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", 
 LEARNING_CURVE = "learning_curve/score"
 RUNGS = ("rungs/candidates", "rungs/seconds", "rungs/tau_with_next")
 
-CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY, *RUNGS)
+CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
 """Metrics with many steps; each step is written once."""
 
 # MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 per decade, up to a million.
