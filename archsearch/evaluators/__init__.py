@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from archsearch.evaluators.anytime.model import AnytimeModel
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
+    from archsearch.evaluators.function.context import TrainingContext
+    from archsearch.evaluators.function.evaluator import FunctionEvaluator
     from archsearch.evaluators.ghn.ghn import GHN
     from archsearch.evaluators.ghn.one_shot import OneShot
     from archsearch.evaluators.ghn.sgd_steps import SGDSteps
@@ -31,6 +33,7 @@ _MODULES = {
     "Evaluation": "evaluation",
     "EvaluationSteps": "stepwise",
     "Evaluator": "evaluator",
+    "FunctionEvaluator": "function.evaluator",
     "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
     "OneShot": "ghn.one_shot",
@@ -39,6 +42,7 @@ _MODULES = {
     "SGDSteps": "ghn.sgd_steps",
     "StepwiseEvaluator": "stepwise",
     "TabularEvaluator": "tabular",
+    "TrainingContext": "function.context",
     "TrainingEvaluator": "training.evaluator",
     "embedded_tables": "tabular",
     "from_text": "registry",
@@ -57,12 +61,14 @@ __all__ = [
     "Evaluation",
     "EvaluationSteps",
     "Evaluator",
+    "FunctionEvaluator",
     "OneShot",
     "Predictor",
     "Recipe",
     "SGDSteps",
     "StepwiseEvaluator",
     "TabularEvaluator",
+    "TrainingContext",
     "TrainingEvaluator",
     "datasets",
     "embedded_tables",
