@@ -9,17 +9,13 @@ from typing import Any
 
 from archsearch.errors import ConfigurationError, check_kind, did_you_mean, unknown_option
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.evaluator_forms import FORMS, KINDS
 from archsearch.evaluators.options import check_options
 from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
 from archsearch.evaluators.tables.table_file import is_layout
 from archsearch.evaluators.tabular import TabularEvaluator
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.imported import PREFIX
-
-FORMS = "train:DATASET, table:NAME, table:PATH#COLUMN or python:MODULE:FUNCTION"
-"""The strings that `from_text` takes, in words."""
-KINDS = ("train", "table", "python")
-"""What they begin with."""
 
 
 def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str, Any] | None = None) -> Evaluator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from archsearch.errors import ConfigurationError, check_kind, check_whole_number, message_in_one_line, wrong_kind
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number, message_in_one_line
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.function.candidate_task import CandidateTask
+from archsearch.evaluators.function.signature import check_function
 from archsearch.evaluators.function.source import defined_in, source_digest
 from archsearch.evaluators.function.steps import FunctionSteps
 from archsearch.evaluators.seeds import derived_seed
@@ -248,31 +248,6 @@ class FunctionEvaluator(StepwiseEvaluator):
                 self.function_name,
                 steps,
             )
-
-
-def check_function(function: object) -> None:
-    """Raise ConfigurationError unless something can be called with a model and a context and return a score.
-
-    Raises:
-        ConfigurationError: It cannot be called, takes other arguments, or is a generator or a coroutine.
-    """
-    expected = "a function of (model, context) that returns the score"
-    if not callable(function) or isinstance(function, type):
-        raise ConfigurationError(wrong_kind("function", expected, function))
-    name = getattr(function, "__name__", type(function).__name__)
-    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
-        raise ConfigurationError(f"function: expected {expected}; {name} is a generator or a coroutine. Write it with return.")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # a function of C
-        return
-    try:
-        signature.bind(object(), object())
-    except TypeError as error:
-        raise ConfigurationError(
-            f"function: expected {expected}; {name} takes {signature} ({message_in_one_line(error)}). Write "
-            f"def {name}(model, context)."
-        ) from error
 
 
 def _makes_modules(space: SearchSpace) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archsearch.errors import ConfigurationError, did_you_mean
+from archsearch.evaluators.function.source import defined_in
 from archsearch.spaces.imported import PREFIX, imported_module, module_of
 
 _ARGUMENT = "evaluator"
@@ -39,6 +40,12 @@ def reference_to_function(function: Callable[..., Any]) -> str | None:
         return reference if imported_function(reference) is function else None
     except ConfigurationError:
         return None
+
+
+def function_text(function: Callable[..., Any]) -> str:
+    """Return a function as the settings of a run name it: by its reference if it has one, else as `train (my_search.py)`."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return reference_to_function(function) or f"{name} ({defined_in(function) or 'a notebook'})"
 
 
 def _is_own_function(value: object, module: str) -> bool:

@@ -1,0 +1,65 @@
+"""Sending an evaluator to the workers, and the reason if it cannot be sent."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+import ray
+from ray import cloudpickle
+
+from archsearch.errors import ConfigurationError, message_in_one_line
+from archsearch.evaluators.evaluator import Evaluator
+
+_DEEPEST = 4
+
+
+def sent(evaluator: Evaluator, *further: Any) -> ray.ObjectRef[Any]:
+    """Put an evaluator and further objects, as a tuple, where workers find them.
+
+    Raises:
+        ConfigurationError: The evaluator cannot be pickled; the message names the part that cannot.
+    """
+    try:
+        return ray.put((evaluator, *further))
+    except Exception as error:
+        if (path := _culprit(evaluator, ())) is None:
+            raise
+        *_, part = path
+        within = " of ".join(f"{name!r}" for name, _ in reversed(path))
+        raise ConfigurationError(
+            f"evaluator: it cannot be sent to the workers, because {within or 'it'} cannot be pickled: it is a "
+            f"{type(part[1]).__name__} ({message_in_one_line(_error(part[1]) or error, 200)}). Make it inside the function, or "
+            "in a module that the function imports."
+        ) from error
+
+
+def _culprit(value: Any, path: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...] | None:
+    """Return the way to the innermost part that cannot be pickled: names and values; None if the value can be."""
+    if _error(value) is None:
+        return None
+    if len(path) < _DEEPEST:
+        for name, part in _parts(value):
+            if (found := _culprit(part, (*path, (name, part)))) is not None:
+                return found
+    return path or (("evaluator", value),)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, FunctionType):
+        used = inspect.getclosurevars(value)
+        yield from {**used.globals, **used.nonlocals}.items()
+    elif isinstance(value, dict):
+        yield from ((str(name), part) for name, part in value.items())
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        yield from vars(value).items()
+
+
+def _error(value: Any) -> Exception | None:
+    try:
+        cloudpickle.dumps(value)
+    except Exception as error:
+        return error
+    return None
