@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
+import sysconfig
 from collections.abc import Iterator
-from types import FunctionType
+from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import ray
@@ -19,9 +23,20 @@ _DEEPEST = 4
 def sent(evaluator: Evaluator, *further: Any) -> ray.ObjectRef[Any]:
     """Put an evaluator and further objects, as a tuple, where workers find them.
 
+    A function of the user's own module is sent as it is now, with what it names there. Workers that import the module would need
+    its folder, and those that imported it before a change would go on with what it was.
+
     Raises:
         ConfigurationError: The evaluator cannot be pickled; the message names the part that cannot.
     """
+    if (module := _own_module(evaluator)) is not None:
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            return ray.put((evaluator, *further))
+        except Exception:  # it names something that cannot be sent, but that workers may import
+            pass
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
     try:
         return ray.put((evaluator, *further))
     except Exception as error:
@@ -34,6 +49,19 @@ def sent(evaluator: Evaluator, *further: Any) -> ray.ObjectRef[Any]:
             f"{type(part[1]).__name__} ({message_in_one_line(_error(part[1]) or error, 200)}). Make it inside the function, or "
             "in a module that the function imports."
         ) from error
+
+
+def _own_module(evaluator: Evaluator) -> ModuleType | None:
+    """Return the module of the evaluator's function, if it is neither installed nor the script that runs."""
+    function = getattr(evaluator, "function", None)
+    function = function.func if isinstance(function, functools.partial) else function
+    name = getattr(function, "__module__", None) or type(function).__module__
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if module is None or file is None or name == "__main__" or name.partition(".")[0] == "archsearch":
+        return None
+    installed = [sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")]
+    return None if any(Path(file).is_relative_to(folder) for folder in installed) else module
 
 
 def _culprit(value: Any, path: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...] | None:

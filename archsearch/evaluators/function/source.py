@@ -56,8 +56,17 @@ def _source(function: Any) -> str:
     try:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):  # made by exec or in an interactive shell: its instructions instead
-        code = getattr(function, "__code__", None)
-        return "" if code is None else repr([(each.co_code.hex(), _constants(each), each.co_names) for each in _codes(code)])
+        parts = vars(function) if isinstance(function, type) else {"": function}
+        named = {name: value for name, value in parts.items() if isinstance(value, FunctionType) or not name.startswith("__")}
+        return repr(sorted((name, text) for name, value in named.items() if (text := _content(value))))
+
+
+def _content(value: Any) -> str:
+    """Return the instructions of a function, or a constant; an empty string for anything else."""
+    code = getattr(value, "__code__", None)
+    if code is None:
+        return repr(value) if _is_plain(value) else ""
+    return repr([(each.co_code.hex(), _constants(each), each.co_names) for each in _codes(code)])
 
 
 def _constants(code: CodeType) -> list[str]:
