@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archsearch.cluster.checkpoints import CheckpointStore
     from archsearch.cluster.connection import cluster_cpus, connect
     from archsearch.cluster.ghn_training import train_ghn
     from archsearch.cluster.latency_meter import LatencyMeter
@@ -22,6 +23,7 @@ _MODULES = {
     "Answer": "pool.answer",
     "BatchSizer": "trials.batch_size",
     "BatchTrial": "trials.trial",
+    "CheckpointStore": "checkpoints",
     "Entry": "ledger.records",
     "LatencyMeter": "latency_meter",
     "Ledger": "ledger.ledger",
@@ -42,6 +44,7 @@ __all__ = [
     "Answer",
     "BatchSizer",
     "BatchTrial",
+    "CheckpointStore",
     "Entry",
     "LatencyMeter",
     "Ledger",
