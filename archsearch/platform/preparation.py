@@ -134,7 +134,7 @@ def check_parts(space: object, searcher: object, evaluator: object) -> None:
     """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
     check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
     if callable(evaluator) and not isinstance(evaluator, type | Evaluator):
-        check_function(evaluator)
+        check_function(evaluator, "evaluator")
     else:
         check_kind("evaluator", evaluator, (str, Evaluator), f"{FORMS}, a function of (model, context), or an Evaluator")
     if isinstance(searcher, type):  # the class of a Ray Tune Searcher may be a function of (domains, seed)

@@ -91,7 +91,7 @@ def test_what_cannot_be_pickled_is_said_and_leaves_no_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("evaluator", "options", "message"),
     [
-        (lambda model: 1.0, {}, "function: expected a function of"),
+        (lambda model: 1.0, {}, "evaluator: expected a function of"),
         (by_value, {"step": 3}, "evaluator options: a function has no option 'step'. Did you mean 'steps'"),
         (by_value, {"steps": "three"}, "evaluator options: a function: steps: expected a whole number or None; got 'three'"),
         ("python:my_scores:scor", {}, "evaluator: the module my_scores has no 'scor'. Did you mean 'score'"),

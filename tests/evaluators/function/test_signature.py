@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +34,8 @@ async def coroutine(model: Any, context: Any) -> float: ...
         (3, "expected a function of .* got 3, of the type int"),
         (None, "got None"),
         (dict, "got the class dict"),
+        (print, "got the function print"),
+        (operator.attrgetter("score"), "got an object of the type attrgetter"),
     ],
 )
 def test_what_cannot_score(function: object, message: str) -> None:
@@ -45,5 +49,5 @@ def test_what_can() -> None:
 
         def method(self, model: Any, context: Any, more: int = 3) -> float: ...
 
-    for function in (lambda model, context: 1.0, lambda *all: 1.0, Called(), Called().method, divmod):
+    for function in (lambda model, context: 1.0, lambda *all: 1.0, Called(), Called().method, functools.partial(three, more=1)):
         check_function(function)
