@@ -20,11 +20,15 @@ from archsearch.evaluators.evaluator import Evaluator
 _DEEPEST = 4
 
 
-def sent(evaluator: Evaluator, *further: Any) -> ray.ObjectRef[Any]:
-    """Put an evaluator and further objects, as a tuple, where workers find them.
+def sent(content: Any, evaluator: Evaluator) -> ray.ObjectRef[Any]:
+    """Put what workers need where they find it.
 
     A function of the user's own module is sent as it is now, with what it names there. Workers that import the module would need
     its folder, and those that imported it before a change would go on with what it was.
+
+    Args:
+        content: What they need, the evaluator among it.
+        evaluator: The evaluator.
 
     Raises:
         ConfigurationError: The evaluator cannot be pickled; the message names the part that cannot.
@@ -32,13 +36,13 @@ def sent(evaluator: Evaluator, *further: Any) -> ray.ObjectRef[Any]:
     if (module := _own_module(evaluator)) is not None:
         cloudpickle.register_pickle_by_value(module)
         try:
-            return ray.put((evaluator, *further))
+            return ray.put(content)
         except Exception:  # it names something that cannot be sent, but that workers may import
             pass
         finally:
             cloudpickle.unregister_pickle_by_value(module)
     try:
-        return ray.put((evaluator, *further))
+        return ray.put(content)
     except Exception as error:
         if (path := _culprit(evaluator, ())) is None:
             raise

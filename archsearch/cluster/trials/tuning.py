@@ -72,7 +72,7 @@ def run_trials(
     broken = Broken()
     retrying = RetryingSearcher(searcher, partial(processes_of, records, run), broken.give_up)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is logged without Tune's tracebacks
-    task = sent(evaluator, ledger, run)
+    task = sent((evaluator, ledger, run), evaluator)
     trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
     told = [*callbacks, LostNodes(retrying.node_lost)]

@@ -27,7 +27,8 @@ def scoring(held: Any) -> Callable[..., float]:
 
 
 def test_functions_of_scripts_are_sent_with_what_they_hold() -> None:
-    evaluator, further = ray.get(sent(FunctionEvaluator(SPACE, scoring("abc")), 7))
+    made = FunctionEvaluator(SPACE, scoring("abc"))
+    evaluator, further = ray.get(sent((made, 7), made))
     assert (evaluator.evaluate([SPACE.from_genotype([0] * 5 + [1])])[0].score, further) == (3.0, 7)
 
 
@@ -43,5 +44,6 @@ def test_functions_of_scripts_are_sent_with_what_they_hold() -> None:
     ],
 )
 def test_what_cannot_be_pickled_is_named(held: Any, message: str) -> None:
+    evaluator = FunctionEvaluator(SPACE, scoring(held))
     with pytest.raises(ConfigurationError, match=f"evaluator: it cannot be sent to the workers, {message} .*Make it inside"):
-        sent(FunctionEvaluator(SPACE, scoring(held)))
+        sent(evaluator, evaluator)
