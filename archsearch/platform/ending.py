@@ -22,6 +22,7 @@ class Ending:
         given_up: Number of candidates whose evaluation had begun, or was to begin next, and is lost.
         seconds: Seconds of evaluating and proposing in this session.
         time_budget: The time budget, seconds; None if there was none.
+        in_hand: Number of candidates that were evaluated in part; a resumed search goes on with them.
         idle: Whether there was nothing to do: all candidates had an outcome before.
     """
 
@@ -31,12 +32,13 @@ class Ending:
     given_up: int = 0
     seconds: float = 0.0
     time_budget: float | None = None
+    in_hand: int = 0
     idle: bool = False
 
     @property
     def found_nothing(self) -> bool:
         """Whether the time budget ended the search before any candidate had an outcome."""
-        return self.reason == "time" and not self.evaluated
+        return self.reason == "time" and not self.evaluated and not self.in_hand
 
     def headline(self) -> str:
         """Return what ended the search, in a few words; empty if it did all it was to do."""
@@ -74,6 +76,8 @@ class Ending:
             lines.append(
                 f"Given up:  {self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} that had begun or came next."
             )
+        if self.in_hand:
+            lines.append(f"In part:   {self.in_hand} candidates were evaluated in part; a resumed search goes on with them.")
         if self.found_nothing:
             lines.append("No evaluation was finished in this time; take a larger budget, fewer epochs or smaller networks.")
             return "\n".join([*lines, f"Go on:     {resume} --time-budget none   (without a limit, or with a number of seconds)"])

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from archsearch.errors import ArchitectureError, ConfigurationError, RunError, first_line
+from archsearch.platform.rank_order import best_first
 from archsearch.platform.run_folder import RunFolder
 from archsearch.spaces import SearchSpace
 from archsearch.spaces import get as get_space
@@ -63,8 +64,8 @@ def _texts(given: str, space: SearchSpace) -> Iterator[tuple[str, str]]:
         is_run = is_export = is_file = False
     if is_run:
         rows = evaluations_of(RunFolder.open(folder), "start", space)
-        order = pc.sort_indices(rows, [("score", "descending")])[: int(number)]
-        yield from ((text, f" in {folder}") for text in rows["architecture"].take(order).to_pylist())
+        order = best_first(rows)[: int(number)]
+        yield from ((text, f" in {folder}") for text in rows["architecture"].take(pa.array(order)).to_pylist())
     elif is_export or (is_file and path.suffix == ".json"):
         yield _exported(path / "architecture.json" if is_export else path), f" in {path}"
     elif is_file and path.suffix.lower() in (".csv", ".tsv", ".parquet"):

@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ArchSearchError, ConfigurationError, RunError, first_line
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator, from_text
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.tables.columns import ROUNDING
 from archsearch.platform.known_starts import evaluations_of
+from archsearch.platform.rank_order import FIDELITY, fidelities
 from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import ArchitectureSearcher
 from archsearch.searchers.observation import evaluation_from_row, evaluation_to_row
@@ -155,9 +158,9 @@ def _from_run(source: str, folder: RunFolder, space: SearchSpace, evaluator: Eva
         pass  # an evaluator of one's own, or data that is gone: the range of the scores is checked all the same
     else:
         _check_same(source, before, evaluator)
-    fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused")
+    fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused", FIDELITY)
     evaluations = []
-    for row in rows.to_pylist():
+    for row in rows.filter(np.isinf(fidelities(rows))).to_pylist():  # scores after fewer epochs are on another scale
         architecture = space.parse(row["architecture"])
         metrics = {name: value for name, value in row.items() if name not in fixed and value is not None}
         evaluations.append(Evaluation(architecture, space.key(architecture), row["score"], metrics, row["seconds"]))

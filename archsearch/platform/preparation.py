@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
 from archsearch.cluster.ledger.function_sources import note_source
+from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
-from archsearch.evaluators import Evaluator, from_text
+from archsearch.evaluators import Evaluator, StepwiseEvaluator, from_text
 from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.evaluators.function.signature import check_function
 from archsearch.evaluators.options import check_options, options_of
@@ -22,6 +24,7 @@ from archsearch.evaluators.registry import of_function
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.known_starts import start_texts
 from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
+from archsearch.platform.progress import Progress
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.store import check_store
 from archsearch.platform.tracking.system_metrics import check_system_metrics
@@ -49,6 +52,23 @@ class Search:
     ledger: Ledger
     resumed: bool
     learned: tuple[Learned, ...] = ()
+    scheduler: TrialScheduler | None = None
+
+    @property
+    def stepwise(self) -> StepwiseEvaluator | None:
+        """The evaluator, if a scheduler decides how far it goes; else None."""
+        return self.evaluator if self.scheduler is not None and isinstance(self.evaluator, StepwiseEvaluator) else None
+
+    def progress(self, stream: TextIO | None, label: str = "") -> Progress:
+        """Return the progress of the search, before any outcome.
+
+        Args:
+            stream: Where to show it; None is silent.
+            label: Word before the line.
+        """
+        total, percent = self.configuration.num_candidates, self.evaluator.score_is_fraction
+        steps = (self.stepwise.max_fidelity, self.stepwise.fidelity_name) if self.stepwise is not None else None
+        return Progress(total, percent, stream, label, steps)
 
 
 def prepare(
@@ -57,6 +77,7 @@ def prepare(
     searcher: str | ArchitectureSearcher | Any,
     evaluator: str | Evaluator | Callable[..., Any],
     resume: bool,
+    scheduler: TrialScheduler | None = None,
 ) -> Search:
     """Return a search with its folder and ledger; settings that cannot be used raise here, before anything runs.
 
@@ -66,6 +87,7 @@ def prepare(
         searcher: As for `make_parts`.
         evaluator: As for `make_parts`.
         resume: Whether the run's folder exists already.
+        scheduler: The scheduler, if it is an object; None takes the one that the settings name, if any.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -75,7 +97,10 @@ def prepare(
     """
     if configuration.system_metrics:
         check_system_metrics(configuration.tracking)
+    if configuration.scheduler is not None and configuration.simulated_workers is None and _is_lookup(configuration, evaluator):
+        configuration = replace(configuration, simulated_workers=1)  # a table has seconds of its own, on a simulated clock
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
+    chosen = make_scheduler(configuration, evaluator, scheduler)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
     learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
     if configuration.start:
@@ -104,7 +129,51 @@ def prepare(
         if not resume:
             folder.discard()
         raise
-    return Search(configuration, space, made, evaluator, folder, ledger, resume, tuple(learned))
+    return Search(configuration, space, made, evaluator, folder, ledger, resume, tuple(learned), chosen)
+
+
+def _is_lookup(configuration: SearchConfiguration, evaluator: str | Evaluator | Callable[..., Any]) -> bool:
+    return evaluator.is_lookup if isinstance(evaluator, Evaluator) else configuration.evaluator.startswith("table:")
+
+
+def make_scheduler(
+    configuration: SearchConfiguration, evaluator: Evaluator, scheduler: TrialScheduler | None = None
+) -> TrialScheduler | None:
+    """Return the scheduler of a search; None if all candidates are evaluated to the end.
+
+    Args:
+        configuration: The settings.
+        evaluator: The evaluator of the candidates.
+        scheduler: The scheduler, if it is an object.
+
+    Raises:
+        ConfigurationError: There is no such scheduler, an option cannot be used, or the evaluator does not report as it goes.
+    """
+    if configuration.scheduler is None:
+        return None
+    if not isinstance(evaluator, StepwiseEvaluator):
+        own = "" if configuration.evaluator.startswith(("train:", "table:")) else " Derive it from StepwiseEvaluator;"
+        raise ConfigurationError(
+            f"scheduler: {configuration.scheduler} needs an evaluator that reports a score as it goes, such as train:digits or a "
+            f"table with learning curves; {configuration.evaluator} has one score for each candidate.{own} or leave the "
+            "scheduler out."
+        )
+    if evaluator.max_fidelity < 2:
+        raise ConfigurationError(
+            f"scheduler: {configuration.scheduler} stops candidates between steps, but {configuration.evaluator} has a single one. "
+            "Give a function steps=N, the number of steps that it reports, and a training several epochs; or leave the scheduler "
+            "out."
+        )
+    if configuration.batch_size not in (None, 1):
+        raise ConfigurationError(
+            f"batch_size: with a scheduler each candidate is a trial of its own; got {configuration.batch_size}. Leave it out."
+        )
+    return registry.get(
+        configuration.scheduler if scheduler is None else scheduler,
+        configuration.scheduler_options,
+        max_fidelity=evaluator.max_fidelity,
+        fidelity_name=evaluator.fidelity_name,
+    )
 
 
 def check_simulation(configuration: SearchConfiguration, lookups: bool) -> None:
@@ -197,7 +266,7 @@ def _make_searcher(
     simulated = configuration.simulated_workers is not None  # as repeatable as a deterministic search, without its delays
     settings = {
         "num_candidates": configuration.num_candidates,
-        "batch_size": 1 if simulated else configuration.batch_size,
+        "batch_size": 1 if simulated or configuration.scheduler is not None else configuration.batch_size,
         "deterministic": configuration.deterministic and not simulated,
         "goals": goals,
     }

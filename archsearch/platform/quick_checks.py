@@ -13,6 +13,8 @@ from archsearch.spaces.imported import module_of
 
 SEARCHERS = ("evolution", "gates", "ghn", "gp", "ngae", "optuna", "random")
 """Searchers of the package. Importing `archsearch.searchers`, which knows those of the user too, loads Ray."""
+SCHEDULERS = ("asha", "hyperband", "median", "promotion")
+"""Schedulers that have a name. Importing `archsearch.cluster.schedulers` loads Ray."""
 _DATASETS = ("digits", "cifar10", "cifar100", "imagefolder", "parquet")
 
 
@@ -22,12 +24,13 @@ def check_quickly(configuration: SearchConfiguration) -> None:
     It finds the frequent mistakes. What it does not find, such as a dataset that cannot be read, the preparation finds.
 
     Raises:
-        ConfigurationError: The space, the searcher, the kind of evaluator or the table is unknown.
+        ConfigurationError: The space, the searcher, the scheduler, the kind of evaluator or the table is unknown.
         DatasetError: The dataset is unknown.
         TableError: The table cannot be used.
     """
     space = get_space(configuration.space)
     check_searcher(configuration.searcher)
+    check_scheduler(configuration.scheduler)
     kind, colon, rest = configuration.evaluator.partition(":")
     if not colon or not rest or kind not in KINDS:
         hint = did_you_mean(kind, KINDS)
@@ -52,3 +55,13 @@ def check_searcher(name: str) -> None:
     """
     if name not in SEARCHERS and "archsearch.searchers.registry" not in sys.modules:
         raise ConfigurationError(unknown_name("searcher", name, SEARCHERS))
+
+
+def check_scheduler(name: str | None) -> None:
+    """Raise ConfigurationError for a name that no scheduler has; a class, `module:Class`, is not looked up.
+
+    Raises:
+        ConfigurationError: There is no such scheduler.
+    """
+    if name is not None and name not in SCHEDULERS and ":" not in name:
+        raise ConfigurationError(f"{unknown_name('scheduler', name, SCHEDULERS)} Or give module:Class, or none.")

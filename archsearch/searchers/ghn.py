@@ -256,7 +256,7 @@ class GHNRandomSearch(SurrogateSearcher):
         for row in self._rows:  # the random candidates count for the rank correlation too
             if row.evaluation.key in new:
                 self.trust.expect(row.evaluation.key, new[row.evaluation.key])
-                self.trust.compare(row.evaluation.key, self.goals.values(row.evaluation)[0])
+                self._compare(row.evaluation)
         super()._fill(proposals)
 
     @property

@@ -137,6 +137,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._starts: tuple[Architecture, ...] = ()
         self._num_started = self._num_learned = 0
         self._history: list[Observation] = []
+        self._partial: list[tuple[int, Observation]] = []  # with the number of outcomes that had arrived before
+        self._undelivered_partial: dict[int, list[Observation]] = {}
         self.details: Mapping[str, Any] = {}  # small arrays of a surrogate's last stage, for figures
         self._batches: dict[int, _Batch] = {}
         self._paused: dict[int, _Batch] = {}
@@ -263,7 +265,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             if evaluation.ok and evaluation.key not in first:
                 found.setdefault(evaluation.key, evaluation)
         self._unique.known |= found.keys()
-        best_last = sorted(found.values(), key=self.goals.values)  # a method that forgets the oldest keeps the best
+        best_last = sorted(found.values(), key=self.goals.order)  # a method that forgets the oldest keeps the best
         used = self.learned([Observation(-1, place, evaluation, True) for place, evaluation in enumerate(best_last)])
         self._num_learned += used
         return used
@@ -383,7 +385,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         candidates = [batch.candidates[place] for place in batch.open]
         found = [self._evaluation(candidate, result, index) for index, candidate in enumerate(candidates)]
         rows = [Observation(batch.number, place, each, False) for place, each in zip(batch.open, found, strict=True)]
-        self.observe_partial([row for row in rows if row.evaluation.is_partial])
+        self.take_partial([row for row in rows if row.evaluation.is_partial])
         before, after = (self._batches, self._paused) if result.get("paused", False) else (self._paused, self._batches)
         if batch.number in before:
             after[batch.number] = before.pop(batch.number)
@@ -427,6 +429,11 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         return self._history
 
     @property
+    def partial_history(self) -> Sequence[tuple[int, Observation]]:
+        """The partial evaluations of open candidates so far, each with the length of the `history` when it arrived."""
+        return self._partial
+
+    @property
     def num_proposed(self) -> int:
         """Number of candidates proposed so far."""
         return len(self._unique.keys)
@@ -447,7 +454,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain data, for `load_state`."""
+        partial = [{"after": after, **observation_to_row(observation)} for after, observation in self._partial]
         return {
+            **({"partial": partial} if partial else {}),
             "space": self.space.name,
             "seed": self.seed,
             "next_batch": self._next_batch,
@@ -474,7 +483,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
                 f"state: expected one of {self.space.name} with seed {self.seed}; "
                 f"got {state.get('space')} with seed {state.get('seed')}."
             )
-        self.replay([observation_from_row(row, self.space) for row in state["history"]])
+        partial = [(row["after"], observation_from_row(row, self.space)) for row in state.get("partial", [])]
+        history = [observation_from_row(row, self.space) for row in state["history"]]
+        self.replay(history, partial) if partial else self.replay(history)
         self._next_batch = max(self._next_batch, state["next_batch"])
         for row in state["batches"]:
             candidates = [self.space.parse(text) for text in row["candidates"]]
@@ -501,8 +512,12 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             batch = self._batches[number] = _Batch(number, [architecture], {})
             self._ready.append(batch)
 
-    def replay(self, observations: Sequence[Observation]) -> None:
+    def replay(self, observations: Sequence[Observation], partial: Sequence[tuple[int, Observation]] = ()) -> None:
         """Take observations of an earlier part of this search, in the order in which they arrived.
+
+        Args:
+            observations: Outcomes.
+            partial: Partial evaluations, each with the number of outcomes that had arrived before it, as `partial_history`.
 
         Raises:
             RunError: This searcher has proposed candidates.
@@ -517,11 +532,36 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         for observation in observations:
             by_batch.setdefault(observation.batch, []).append(observation)
         self._history.extend(observations)
-        if self.deterministic and self.holds_back:
+        held = self.deterministic and self.holds_back
+        if held:
             self._undelivered = by_batch
             self._next_delivery = 0
-        else:
-            self.observe(observations)
+        done = 0
+        for after, found in partial:
+            if not held and after > done:
+                self.observe(observations[done:after])
+            done = max(done, after)
+            self.take_partial([found], after)
+        if not held:
+            self.observe(observations[done:])
+
+    def take_partial(self, observations: Sequence[Observation], after: int | None = None) -> None:
+        """Take partial evaluations of open candidates, and let the method learn from them.
+
+        If deterministic, the method sees those of a batch just before the outcome of the batch.
+
+        Args:
+            observations: The partial evaluations.
+            after: Number of outcomes that had arrived before; None if they arrive now.
+        """
+        place = len(self._history) if after is None else after
+        found = [replace(observation, evaluation=self._seen(observation.evaluation)) for observation in observations]
+        self._partial += [(place, observation) for observation in found]
+        if not (self.deterministic and self.holds_back):
+            self.observe_partial(found)
+            return
+        for observation in found:
+            self._undelivered_partial.setdefault(observation.batch, []).append(observation)
 
     # Batches
 
@@ -619,9 +659,15 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         while self.deterministic and self.holds_back and self._next_delivery <= self._next_batch - self.lag:
             if self._next_delivery in self._batches:
                 return False
-            self.observe(self._undelivered.pop(self._next_delivery, []))
+            self._deliver_batch(self._next_delivery)
             self._next_delivery += 1
         return True
+
+    def _deliver_batch(self, number: int) -> None:
+        """Observe what is known of a batch."""
+        if partial := self._undelivered_partial.pop(number, []):
+            self.observe_partial(partial)
+        self.observe(self._undelivered.pop(number, []))
 
 
 def _batch_seconds(outcome: Mapping[str, Any]) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table
+from archsearch.platform.early_stopping import EarlyStopping
+from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table, write_csv
 
 NAN = float("nan")
 
@@ -75,3 +77,16 @@ def test_accuracies_have_their_standard_error_where_the_images_are_known(make_su
     assert "\u00b1 %" in format_ranked(make_summary([0.66], score_images=32.0))
     assert "\u00b1 %" not in format_ranked(make_summary([0.66]))
     assert "\u00b1 %" not in ranked_table(make_summary([2.5], percent=False).evaluations, 10, percent=False, images=32.0)[0]
+
+
+def test_candidates_that_were_stopped_early_rank_below_and_say_when(make_summary: Any, tmp_path: Path) -> None:
+    reached = pa.array([3, None, None], pa.int64())
+    summary = make_summary([0.9, 0.5, 0.7], columns={"fidelity": reached})
+    early = EarlyStopping.of("asha", "epochs", 9, summary.evaluations)
+    heading, *rows = ranked_table(summary.evaluations, 10, percent=True, early=early)
+    assert heading == ["rank", "score %", "epochs", "time", "architecture"]
+    assert [row[1:3] for row in rows] == [["70.00", "9"], ["50.00", "9"], ["90.00", "3"]]
+    write_csv(ranked_rows(summary.evaluations, 10), tmp_path / "top.csv")
+    assert (tmp_path / "top.csv").read_text().splitlines()[0].endswith(",seconds,fidelity")
+    write_csv(ranked_rows(make_summary([0.5]).evaluations, 10), tmp_path / "top.csv")
+    assert (tmp_path / "top.csv").read_text().splitlines()[0].endswith(",seconds")

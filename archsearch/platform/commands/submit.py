@@ -22,7 +22,7 @@ from archsearch.cluster.storage_place import StoragePlace
 from archsearch.credentials import MASK
 from archsearch.errors import ConfigurationError, DatasetError, TableError
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.preparation import make_parts
+from archsearch.platform.preparation import make_parts, make_scheduler
 from archsearch.platform.run_folder import run_name
 from archsearch.platform.tracking.store import default_uri, shown_uri
 from archsearch.searchers import get as get_searcher
@@ -112,7 +112,9 @@ def _check(configuration: SearchConfiguration) -> None:
     get_searcher(configuration.searcher)
     # A table, a dataset or a run to start from may be where only the cluster can read it.
     with suppress(TableError, DatasetError):
-        make_parts(replace(configuration, start=[]), configuration.space, configuration.searcher, configuration.evaluator)
+        parts = replace(configuration, start=[])
+        _, _, evaluator = make_parts(parts, configuration.space, configuration.searcher, configuration.evaluator)
+        make_scheduler(configuration, evaluator)
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:

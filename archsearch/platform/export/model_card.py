@@ -219,4 +219,5 @@ def _origin_rows(facts: ModelFacts) -> Iterator[tuple[str, str]]:
         yield "rank", str(origin["rank"])
     if "score" in origin:
         percent = bool(origin.get("percent"))
-        yield "score in the search", units.score(origin["score"], percent) + (" %" if percent else "")
+        when = f", after {origin['scored_after']}" if "scored_after" in origin else ""
+        yield "score in the search", units.score(origin["score"], percent) + (" %" if percent else "") + when

@@ -20,10 +20,12 @@ from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
+from archsearch.platform.rung_figures import rung_figures, rung_table
 from archsearch.platform.short_form import short_names, shortened
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.platform.summary import SearchSummary, flat
@@ -139,6 +141,12 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
             figures.best_so_far_of(summary),
             "Best score so far against candidates evaluated and against time spent on evaluations",
         )
+    if summary.early_stopping is not None and summary.early_stopping.curves:
+        yield (
+            "learning_curves",
+            learning_curve_figure(summary, summary.early_stopping),
+            f"Score against {summary.early_stopping.fidelity_name} of each candidate; those that were stopped early are grey",
+        )
     if figures.has_trade_off(summary):
         yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates (MACs), with the Pareto front"
 
@@ -160,7 +168,9 @@ def _sections(
     if rows:
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
-        yield _with_thumbnails(ranked_table(summary.evaluations, top, summary.percent, summary.score_images), space)
+        yield _with_thumbnails(
+            ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping), space
+        )
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
         yield ensemble
@@ -173,6 +183,7 @@ def _sections(
         yield html.table(chosen[0], chosen[1:])
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
+    yield from _early_stopping(summary, shown)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
         yield html.paragraph(
@@ -219,6 +230,28 @@ def _sections(
             yield html.paragraph(
                 "Add --rank 2 to take the second best instead, or --register NAME to add the model to MLflow's model registry."
             )
+
+
+def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterator[Html]:
+    """Yield the section on what the scheduler stopped."""
+    early = summary.early_stopping
+    if early is None:
+        return
+    yield html.heading("Candidates that were stopped early")
+    yield html.paragraph(
+        f"{early.sentence()} Candidates rank by the number of {early.fidelity_name} that they reached, then by score: scores "
+        f"after different numbers of {early.fidelity_name} do not compare."
+    )
+    if "learning_curves" in shown:
+        yield shown["learning_curves"]
+    if rungs := rung_figures(early.curves.values()):
+        table = rung_table(rungs, early.fidelity_name, summary.score_label, summary.percent)
+        yield html.table(table[0], table[1:])
+        yield html.paragraph(
+            "The last column is Kendall's rank correlation between the scores at this rung and at the next, of those "
+            "candidates that came there: 1 means that their order did not change, 0 that it says nothing. They are the better "
+            "ones, which are harder to rank than all."
+        )
 
 
 def _opening(summary: SearchSummary) -> Html:
@@ -312,6 +345,8 @@ def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -
     facts = [[summary.score_label, units.score(best.score, summary.percent)]]
     if summary.percent and summary.score_images is not None:
         facts.append(["its standard error by the number of images (%)", units.score(summary.standard_error(best.score), True)])
+    if (early := summary.early_stopping) is not None:
+        facts.append([f"scored after ({early.fidelity_name})", early.at(best.fidelity)])
     if best.test_accuracy is not None:
         facts.append(["test accuracy (%)", units.score(best.test_accuracy, True)])
     if best.params is not None:

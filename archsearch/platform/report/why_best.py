@@ -40,7 +40,7 @@ class Scored:
     @classmethod
     def of(cls, summary: SearchSummary, space: SearchSpace) -> Scored | None:
         """Return those of a search, or None if there are none or the space cannot read them."""
-        scores = summary.scores
+        scores = summary.final_scores
         rows = np.flatnonzero(np.isfinite(scores))
         texts = summary.in_order("architecture")
         try:
@@ -115,7 +115,8 @@ def ties(summary: SearchSummary) -> list[RankedRow]:
     if not rows or not summary.score_images or not summary.percent:
         return []
     best = summary.standard_error(rows[0].score)
-    return [row for row in rows[1:] if rows[0].score - row.score <= _Z * math.hypot(best, summary.standard_error(row.score))]
+    same = [row for row in rows[1:] if row.fidelity == rows[0].fidelity]
+    return [row for row in same if rows[0].score - row.score <= _Z * math.hypot(best, summary.standard_error(row.score))]
 
 
 def ties_text(summary: SearchSummary) -> str:

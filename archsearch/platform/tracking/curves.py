@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.evaluators import AnytimeCurve, Evaluation
+from archsearch.platform.rank_order import rank_key
+from archsearch.platform.rung_figures import rung_figures
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
 
 BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/seconds_paid", "anytime/accuracy"
 BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
+LEARNING_CURVE = "learning_curve/score"
+RUNGS = ("rungs/candidates", "rungs/seconds", "rungs/best_score", "rungs/tau_with_next")
 
-CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
+CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY, *RUNGS)
 """Metrics with many steps; each step is written once."""
 
 # MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 per decade, up to a million.
@@ -40,7 +45,7 @@ class Point:
         key: Name of the metric.
         value: Finite.
         step: Place on the x axis: candidates evaluated for `search/`, except seconds of evaluation for
-            `search/best_score_by_seconds`; thousands of MACs for `anytime/`.
+            `search/best_score_by_seconds`; thousands of MACs for `anytime/`; the fidelity, such as epochs, for `rungs/`.
         timestamp: Milliseconds since 1970.
     """
 
@@ -58,6 +63,8 @@ def milliseconds_now() -> int:
 class SearchCurve:
     """Best score and seconds paid against candidates evaluated, and best score against seconds of evaluation.
 
+    With a scheduler, the best score is that of the highest fidelity reached so far.
+
     Seconds of evaluation include candidates reused from the ledger, at their original cost: otherwise, of searches that share a
     ledger, later ones would look cheaper.
 
@@ -68,6 +75,7 @@ class SearchCurve:
     def __init__(self) -> None:
         self.count = 0
         self.best = -math.inf
+        self._rank = (-math.inf, -math.inf)
         self.paid = 0.0
         self.evaluated = 0.0
         self._last = 0
@@ -84,7 +92,8 @@ class SearchCurve:
                 points += self._seconds_before(self.evaluated, timestamp)
             self.count += 1
             if evaluation.ok:
-                self.best = max(self.best, evaluation.score)
+                self._rank = max(self._rank, rank_key(evaluation))
+                self.best = self._rank[1]
             if on_candidate_grid(self.count):
                 points += self._points(timestamp)
         return points
@@ -134,7 +143,7 @@ def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
 
 def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve | None:
     """Return validation accuracy and MACs of the exits of the best network; None if it has one exit or all evaluations failed."""
-    best = max((each for each in evaluations if each.ok), key=lambda each: each.score, default=None)
+    best = max((each for each in evaluations if each.ok), key=rank_key, default=None)
     if best is None or not {"exit_accuracy", "exit_macs"} <= set(best.curves):
         return None
     return AnytimeCurve.of_exits(best.curves["exit_macs"], best.curves["exit_accuracy"], chance)
@@ -143,6 +152,18 @@ def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve
 def anytime_points(curve: AnytimeCurve, timestamp: int, key: str = ANYTIME_ACCURACY) -> list[Point]:
     """Return the accuracy at each budget of the shared grid."""
     return [Point(key, curve.at(1000.0 * step), step, timestamp) for step in ANYTIME_STEPS]
+
+
+def rung_points(curves: Collection[Curve], timestamp: int) -> list[Point]:
+    """Return the figures of the rungs of a search with a scheduler; see `rung_figures`.
+
+    Args:
+        curves: Learning curves of the candidates.
+        timestamp: Milliseconds since 1970.
+    """
+    rows = [(rung.fidelity, (rung.candidates, rung.seconds, rung.best, rung.tau)) for rung in rung_figures(curves)]
+    named = ((key, float(value), step) for step, values in rows for key, value in zip(RUNGS, values, strict=True))
+    return [Point(key, value, step, timestamp) for key, value, step in named if math.isfinite(value)]
 
 
 def budget_points(timestamp: int) -> list[Point]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.errors import first_line
 from archsearch.platform.ranking import RankedRow, ranked_rows
 from archsearch.platform.summary import SearchSummary, flat
@@ -23,6 +24,7 @@ from archsearch.platform.tracking.curves import (
     anytime_points,
     budget_points,
     milliseconds_now,
+    rung_points,
 )
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
@@ -143,9 +145,9 @@ class Tracker:
         self._report = directory
         self._add(f"files of {directory}", lambda run: run.log_artifacts(directory))
 
-    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Create a child run for each of the best five candidates."""
-        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows))
+    def log_finalists(self, rows: Sequence[RankedRow], curves: Mapping[str, Curve] | None = None) -> None:
+        """Create a child run for each of the best five candidates, with its learning curve if that is known."""
+        self._add("child runs of the best candidates", lambda run: run.log_finalists(rows, curves or {}))
 
     def finish(self, status: str = "FINISHED", summary: SearchSummary | None = None, top: int = 10) -> Path | None:
         """Send the remaining data, set the status of the run, and wait for both, at most `patience` seconds.
@@ -189,6 +191,8 @@ class Tracker:
     def _final_points(self, summary: SearchSummary, status: str) -> list[Point]:
         metrics = final_metrics(summary, self._gpus_per_worker)
         points = [Point(key, value, len(summary.evaluations), milliseconds_now()) for key, value in metrics.items()]
+        if status == "FINISHED" and summary.early_stopping is not None:
+            points += rung_points(summary.early_stopping.curves.values(), milliseconds_now())
         curve = anytime_curve(summary) if status == "FINISHED" else None
         if curve is None:
             return points
