@@ -160,9 +160,9 @@ def make_scheduler(
         )
     if evaluator.max_fidelity < 2:
         raise ConfigurationError(
-            f"scheduler: {configuration.scheduler} stops candidates between steps, but {configuration.evaluator} has a single one. "
-            "Give a function steps=N, the number of steps that it reports, and a training several epochs; or leave the scheduler "
-            "out."
+            f"scheduler: {configuration.scheduler} stops candidates between steps, but {configuration.evaluator} has a single "
+            "one. Give a function steps=N, the number of steps that it reports, and a training several epochs; or leave the "
+            "scheduler out."
         )
     if configuration.batch_size not in (None, 1):
         raise ConfigurationError(

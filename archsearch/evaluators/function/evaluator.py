@@ -60,10 +60,10 @@ class FunctionEvaluator(StepwiseEvaluator):
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of one training.
         root: Folder of downloaded datasets.
-        input_shape: Channels, height and width of the images, for a space whose networks take images; None is that of the
-            dataset, or 3 x 32 x 32.
-        num_classes: Number of outputs of such a network; None is that of the dataset, or 10.
-        scale: Size of such a network; see `scale_defaults` of the space.
+        input_shape: Channels, height and width of the images. None is that of the dataset, or 3 x 32 x 32; a `ModuleSpace` has
+            example inputs of its own.
+        num_classes: Number of outputs. None is that of the dataset, or 10; for a `ModuleSpace`, the default of its function.
+        scale: Size of the networks; see `scale_defaults` of the space.
 
     Raises:
         ConfigurationError: `function` cannot be called with two arguments, or a setting is out of range.
@@ -117,7 +117,8 @@ class FunctionEvaluator(StepwiseEvaluator):
         if self._lower and percent:
             raise ConfigurationError("percent: expected False with mode='min'; an accuracy is better if it is higher.")
         self._percent, self._metrics = percent, _names(metrics)
-        self.scale = self._checked_scale(input_shape, num_classes, scale)
+        check_kind("scale", scale, (Mapping, type(None)), "the size of the networks, such as {'channels': 8}")
+        self.scale = space.checked_scale(scale or {})
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
         self._source = source_digest(function)  # here, where the source is
@@ -159,17 +160,13 @@ class FunctionEvaluator(StepwiseEvaluator):
 
     @property
     def cost_arguments(self) -> Mapping[str, Any]:
-        if _makes_modules(self.space):
-            return {}
-        return {"input_shape": self._input_shape, "num_classes": self._num_classes, **self.scale}
-
-    @property
-    def _input_shape(self) -> tuple[int, ...]:
-        return self._shape or (self.images.input_shape if self.images is not None else _IMAGES)
-
-    @property
-    def _num_classes(self) -> int:
-        return self._classes or (self.images.num_classes if self.images is not None else _CLASSES)
+        shape: tuple[int, ...] | None = self._shape
+        classes = self._classes
+        if not _makes_modules(self.space):  # a module says itself what it takes; a network is made for images
+            shape = shape or (self.images.input_shape if self.images is not None else _IMAGES)
+            classes = classes or (self.images.num_classes if self.images is not None else _CLASSES)
+        given = {"input_shape": shape, "num_classes": classes}
+        return {**{name: value for name, value in given.items() if value is not None}, **self.scale}
 
     @property
     def source(self) -> str:
@@ -178,6 +175,7 @@ class FunctionEvaluator(StepwiseEvaluator):
 
     def settings(self) -> Mapping[str, Any]:
         # Device and threads are left out: they change the seconds, not what is measured.
+        network = {name: list(value) if name == "input_shape" else value for name, value in self.cost_arguments.items()}
         return {
             "space": self.space.name,
             "function": self.function_name,
@@ -187,7 +185,7 @@ class FunctionEvaluator(StepwiseEvaluator):
             "mode": "min" if self._lower else "max",
             "score": self._score_name,
             "dataset": None if self.images is None else self.images.full_digest,
-            "network": {} if _makes_modules(self.space) else {**self.cost_arguments, "input_shape": list(self._input_shape)},
+            "network": network,
         }
 
     def facts(self) -> tuple[str, ...]:
@@ -220,24 +218,15 @@ class FunctionEvaluator(StepwiseEvaluator):
         )
 
     def model(self, architecture: Architecture) -> nn.Module:
-        """Return the untrained model of a candidate, which depends on the evaluator's seed and the candidate's key alone.
-
-        Modules of a `ModuleSpace` take their initial weights from torch's global generator, which `FunctionSteps` seeds.
-        """
-        if _makes_modules(self.space):
-            module: nn.Module = self.space.module(architecture)  # type: ignore[attr-defined]
-            return module
+        """Return the untrained model of a candidate, which depends on the evaluator's seed and the candidate's key alone."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.space.key(architecture), "weights"))
-        return self.space.build(architecture, self._num_classes, self._input_shape[0], generator, **self.scale)
-
-    def _checked_scale(self, input_shape: object, num_classes: object, scale: Mapping[str, int] | None) -> dict[str, int]:
-        if not _makes_modules(self.space):
-            check_kind("scale", scale, (Mapping, type(None)), "the size of the networks, such as {'channels': 8}")
-            return self.space.checked_scale(scale or {})
-        for argument, value in (("input_shape", input_shape), ("num_classes", num_classes), ("scale", scale)):
-            if value is not None:
-                raise ConfigurationError(f"{argument}: {self.space.name} makes its modules itself; leave {argument} out.")
-        return {}
+        arguments = dict(self.cost_arguments)
+        shape = arguments.pop("input_shape", None)
+        if shape is not None:
+            arguments["in_channels"] = shape[0]
+        make = self.space.module if _makes_modules(self.space) else self.space.build  # type: ignore[attr-defined]
+        module: nn.Module = make(architecture, generator=generator, **arguments)
+        return module
 
     def _note_start(self, steps: int) -> None:
         if not self._noted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,8 @@ from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import Evaluator, FunctionEvaluator, TrainingContext
 from archsearch.evaluators.conformance import EvaluatorConformance
 from archsearch.evaluators.datasets import load
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces import Architecture, ModuleSpace, SearchSpace
+from archsearch.spaces.module import Choose
 
 SPACE = spaces.get("nasbench201")
 CELL = SPACE.from_genotype([3, 0, 1, 0, 0, 1])
@@ -132,21 +134,37 @@ def test_fingerprint_is_that_of_the_place_where_the_source_is(monkeypatch: pytes
     assert pickle.loads(pickle.dumps(evaluator)).fingerprint() == fingerprint
 
 
-class Modules(type(SPACE)):  # type: ignore[misc]
-    """A space that makes its modules itself."""
+def perceptron(choose: Choose, width: int = 8, num_classes: int = 3) -> torch.nn.Module:
+    sizes = [4] + [width * choose.one("factor", [1, 2])] * choose.one("layers", [1, 2])
+    layers = [each for pair in itertools.pairwise(sizes) for each in (torch.nn.Linear(*pair), torch.nn.ReLU())]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], num_classes))
 
-    def module(self, architecture: Architecture) -> torch.nn.Module:
-        return torch.nn.Linear(3, 2)
+
+def total(model: torch.nn.Module, context: TrainingContext) -> dict[str, float]:
+    values = [each.detach() for each in model.parameters()]
+    return {"score": float(values[0].sum()), "size": sum(each.numel() for each in values), "params": context.cost["params"]}
 
 
-def test_spaces_with_modules_of_their_own() -> None:
-    def size(model: torch.nn.Module, context: TrainingContext) -> float:
-        return float(sum(each.numel() for each in model.parameters()) + float(next(model.parameters()).detach().sum()))
+class TestModules(EvaluatorConformance):
+    def make_space(self) -> SearchSpace:
+        return ModuleSpace(perceptron, torch.zeros(1, 4))
 
-    space = Modules()
-    cell = space.from_genotype([3, 0, 1, 0, 0, 1])
-    first, second, other = (FunctionEvaluator(space, size, seed=seed).evaluate([cell])[0].score for seed in (0, 0, 1))
-    assert first == second != other
-    assert 5.0 < first < 11.0
-    with pytest.raises(ConfigurationError, match="num_classes: nasbench201 makes its modules itself; leave num_classes out"):
-        FunctionEvaluator(space, size, num_classes=3)
+    def make_evaluator(self, space: SearchSpace) -> Evaluator:
+        return FunctionEvaluator(space, total)
+
+    def changed_evaluators(self, space: SearchSpace) -> Sequence[Evaluator]:
+        return [FunctionEvaluator(space, total, num_classes=4), FunctionEvaluator(space, total, scale={"width": 7})]
+
+
+def test_modules_are_those_of_the_space() -> None:
+    space = ModuleSpace(perceptron, torch.zeros(1, 4))
+    candidate = space.parse("factor=2 layers=1")
+    first, again, other = (FunctionEvaluator(space, total, seed=seed).evaluate([candidate])[0] for seed in (0, 0, 1))
+    assert first.score == again.score != other.score
+    assert first.metrics["size"] == first.metrics["params"] == 4 * 16 + 16 + 16 * 3 + 3
+    [larger] = FunctionEvaluator(space, total, num_classes=5, scale={"width": 4}).evaluate([candidate])
+    assert larger.metrics["size"] == larger.metrics["params"] == 4 * 8 + 8 + 8 * 5 + 5
+    with pytest.raises(ConfigurationError, match="scale: perceptron has no setting 'with'. Did you mean 'width'"):
+        FunctionEvaluator(space, total, scale={"with": 3})
+    with pytest.raises(ConfigurationError, match="in_channels: build of perceptron has no such argument"):
+        FunctionEvaluator(space, total, input_shape=(4, 1, 1)).evaluate([candidate])
