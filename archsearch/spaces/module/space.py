@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import inspect
 import logging
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -554,8 +556,9 @@ class ModuleSpace(SearchSpace):
         if known in self._traces:
             return self._traces[known]
         try:
-            built = self._run(answers, self._defaults if arguments is None else arguments)
-            found: Trace | None = trace(built, self._inputs if inputs is None else inputs)
+            with _collection_later():
+                built = self._run(answers, self._defaults if arguments is None else arguments)
+                found: Trace | None = trace(built, self._inputs if inputs is None else inputs)
         except (Untraceable, ArchitectureError):
             found = None
         self._traces[known] = found
@@ -630,6 +633,18 @@ class ModuleSpace(SearchSpace):
         if topic not in self._said:
             self._said.add(topic)
             _log.warning(message)
+
+
+@contextmanager
+def _collection_later() -> Iterator[None]:
+    """Hold back Python's collection of circular garbage, which would look through all objects of the process several times."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _name_of(build: Build) -> str:
