@@ -85,6 +85,8 @@ class ModuleSpace(SearchSpace):
         Cost(params=130, macs=122)
     """
 
+    names_genes = True
+
     def __init__(self, build: Build, example_inputs: Any, name: str | None = None) -> None:
         if not callable(build) or isinstance(build, nn.Module):
             raise ConfigurationError(wrong_kind("build", "a function of `choose` that returns a module", build))
@@ -118,6 +120,11 @@ class ModuleSpace(SearchSpace):
 
     def __repr__(self) -> str:
         return f"ModuleSpace({getattr(self._build, '__qualname__', type(self._build).__name__)}, name={self.name!r})"
+
+    @property
+    def home(self) -> str:
+        """Name of the Python module in which `build` is defined."""
+        return str(getattr(self._build, "__module__", None) or type(self._build).__module__)
 
     # Choices and text
 
@@ -519,6 +526,10 @@ class ModuleSpace(SearchSpace):
         """Return the network and the choices as graphs, or the choices alone if the module cannot be traced."""
         answers = self._answers(architecture)
         return self._form.graphs(answers, self._traced(answers) if self._can_trace else None)
+
+    def drawing(self, architecture: Architecture) -> list[Graph]:
+        """Return the network as a graph, or the choices if the module cannot be traced."""
+        return self.graphs(architecture)[:1]
 
     def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
         return pack([self.graphs(architecture) for architecture in architectures], self.vocabulary)
