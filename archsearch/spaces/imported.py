@@ -1,4 +1,4 @@
-"""Search spaces of the user's own modules, named `python:MODULE:CLASS`."""
+"""Search spaces of the user's own modules, named `python:MODULE:NAME`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def imported_space(reference: str) -> SearchSpace:
     try:
         space = found()
     except Exception as error:
+        if "choose" in inspect.signature(found).parameters:
+            raise ConfigurationError(
+                f"space: {attribute} of {module_name} builds a module; write space = ModuleSpace({attribute}, example_inputs) into "
+                f"the module and name that, {PREFIX}{module_name}:space."
+            ) from error
         raise ConfigurationError(
             f"space: {attribute}() failed ({type(error).__name__}: {message_in_one_line(error, 300)}). If the class takes "
             f"arguments, write a space with these arguments into the module and name it instead."
@@ -80,9 +85,14 @@ def module_of(reference: str, argument: str = "space") -> str:
 def reference_to(space: SearchSpace) -> str | None:
     """Return the reference from which `imported_space` makes an equal space in another process, or None if there is none.
 
-    Classes of notebooks and of scripts, and spaces that were made with arguments, have none.
+    A space made with arguments has one if a module holds it under a name, such as `space = ModuleSpace(build, ...)` in the module of
+    `build`. Classes and spaces of notebooks and of scripts have none.
     """
     kind = type(space)
+    home = sys.modules.get(space.home)
+    for name, value in vars(home).items() if home is not None and space.home != "__main__" else ():
+        if value is space or (type(value) is kind and value.name == space.name and repr(value) == repr(space)):
+            return f"{PREFIX}{space.home}:{name}"
     if kind.__module__ == "__main__" or "." in kind.__qualname__ or "<" in kind.__qualname__:
         return None
     reference = f"{PREFIX}{kind.__module__}:{kind.__qualname__}"

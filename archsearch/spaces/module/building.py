@@ -96,8 +96,11 @@ def choices_text(asked: Sequence[tuple[Choice, int]]) -> str:
 
 
 def _without_memory(built: Built) -> Built:
-    """Move what has memory to the meta device, such as tables that were made from numbers."""
-    tensors = (*built.module.parameters(), *built.module.buffers())
-    if not all(tensor.is_meta for tensor in tensors):
-        built.module.to("meta")
+    """Move what has memory to the meta device, such as tables that were made from numbers; single numbers stay."""
+    for part in built.module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for tensor in tensors.values():
+                if tensor is not None and not tensor.is_meta and tensor.dim():
+                    built.module.to("meta")
+                    return built
     return built

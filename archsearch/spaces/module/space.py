@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import inspect
 import logging
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -83,6 +85,8 @@ class ModuleSpace(SearchSpace):
         Cost(params=130, macs=122)
     """
 
+    names_genes = True
+
     def __init__(self, build: Build, example_inputs: Any, name: str | None = None) -> None:
         if not callable(build) or isinstance(build, nn.Module):
             raise ConfigurationError(wrong_kind("build", "a function of `choose` that returns a module", build))
@@ -116,6 +120,11 @@ class ModuleSpace(SearchSpace):
 
     def __repr__(self) -> str:
         return f"ModuleSpace({getattr(self._build, '__qualname__', type(self._build).__name__)}, name={self.name!r})"
+
+    @property
+    def home(self) -> str:
+        """Name of the Python module in which `build` is defined."""
+        return str(getattr(self._build, "__module__", None) or type(self._build).__module__)
 
     # Choices and text
 
@@ -518,6 +527,10 @@ class ModuleSpace(SearchSpace):
         answers = self._answers(architecture)
         return self._form.graphs(answers, self._traced(answers) if self._can_trace else None)
 
+    def drawing(self, architecture: Architecture) -> list[Graph]:
+        """Return the network as a graph, or the choices if the module cannot be traced."""
+        return self.graphs(architecture)[:1]
+
     def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
         return pack([self.graphs(architecture) for architecture in architectures], self.vocabulary)
 
@@ -554,8 +567,9 @@ class ModuleSpace(SearchSpace):
         if known in self._traces:
             return self._traces[known]
         try:
-            built = self._run(answers, self._defaults if arguments is None else arguments)
-            found: Trace | None = trace(built, self._inputs if inputs is None else inputs)
+            with _collection_later():
+                built = self._run(answers, self._defaults if arguments is None else arguments)
+                found: Trace | None = trace(built, self._inputs if inputs is None else inputs)
         except (Untraceable, ArchitectureError):
             found = None
         self._traces[known] = found
@@ -630,6 +644,18 @@ class ModuleSpace(SearchSpace):
         if topic not in self._said:
             self._said.add(topic)
             _log.warning(message)
+
+
+@contextmanager
+def _collection_later() -> Iterator[None]:
+    """Hold back Python's collection of circular garbage, which would look through all objects of the process several times."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _name_of(build: Build) -> str:

@@ -2,8 +2,8 @@
 
 The first cell is the network. Its nodes are the layers that choices make, labelled by the name of the alternative, and the other
 layers and functions that differ between architectures, labelled by their type; a label ends with the size of the weights where
-layers of one name differ in it. What is the same in all architectures is left out, with edges across it. Of a choice that is used
-in several places, only the layers of the first are nodes.
+layers of one name differ in it. What is the same in all architectures is left out, with edges across it. Of modules that always
+have the same structure, such as the copies of a cell, and of a choice that is used in several places, only the first is shown.
 
 The second cell is the chain of the choices, from which the architecture is read back. Spaces whose modules cannot be traced have
 this cell only.
@@ -65,6 +65,7 @@ class GraphForm:
 
     Args:
         conditions: The choices.
+        copies: Paths of modules that have the structure of an earlier one in each architecture.
         kept: The steps, of those that are no layer made by a choice, that become nodes.
         sized: Names of layers whose weights differ in size, with the smallest and the largest logarithm.
         coarse: Number of doublings of the weights that one label spans.
@@ -73,6 +74,7 @@ class GraphForm:
     """
 
     conditions: Conditions
+    copies: frozenset[str]
     kept: frozenset[str]
     sized: frozenset[str]
     coarse: int
@@ -155,7 +157,7 @@ class GraphForm:
         value: list[int] = []  # of each step, the nodes that its value comes from
         groups: dict[int, int] = {}  # of each call of a layer made by a choice, its node
         known = set(self.names)
-        for node, place in zip(trace.nodes, _places(trace), strict=True):
+        for node, place in zip(trace.nodes, _places(trace, self.copies), strict=True):
             sources = 1 if node.kind == "input" else 0
             for each in node.inputs:
                 sources |= value[each]
@@ -187,8 +189,9 @@ def graph_form(conditions: Conditions, traces: Sequence[Trace]) -> GraphForm:
     """
     labels = sum(len(choice.words) for choice in conditions.choices)
     if not traces:
-        return GraphForm(conditions, frozenset(), frozenset(), 1, (), labels <= _MOST_LABELS)
-    rows = [[place for place in _places(each) if place is not None] for each in traces]
+        return GraphForm(conditions, frozenset(), frozenset(), frozenset(), 1, (), labels <= _MOST_LABELS)
+    copies = _copies(traces)
+    rows = [[place for place in _places(each, copies) if place is not None] for each in traces]
     kept = _varying(rows)
     sizes: dict[str, set[int]] = {}
     for row in rows:
@@ -204,7 +207,7 @@ def graph_form(conditions: Conditions, traces: Sequence[Trace]) -> GraphForm:
         coarse *= 2
     network = tuple(sorted(names))[: _MOST_LABELS // 2]
     by_name = labels + len(network) + 1 <= _MOST_LABELS
-    return GraphForm(conditions, kept, sized, coarse, (*network, OTHER), by_name)
+    return GraphForm(conditions, copies, kept, sized, coarse, (*network, OTHER), by_name)
 
 
 def _varying(rows: Sequence[Sequence[_Place]]) -> frozenset[str]:
@@ -224,6 +227,10 @@ def _varying(rows: Sequence[Sequence[_Place]]) -> frozenset[str]:
         missing = found.keys() < scopes[place.scope]
         if missing or (len(set(found.values())) > 1 and not _LIGHT.search(place.name)):
             varying[full] = tuple(found.get(row) for row in range(len(rows)))
+    weighted = {tuple(each is None for each in row) for full, row in varying.items() if not _LIGHT.search(named[full].name)}
+    for full, row in list(varying.items()):  # what normalises or bends the output of a layer comes and goes with it
+        if _LIGHT.search(named[full].name) and tuple(each is None for each in row) in weighted:
+            del varying[full]
     # Steps that join several inputs come and go with these; they are nodes where one joins in different ways.
     joining = {place.name for full, place in named.items() if full in varying and place.name in _JOINING}
     kept = [full for full in varying if named[full].name not in _JOINING or len(joining) > 1]
@@ -236,7 +243,40 @@ def _varying(rows: Sequence[Sequence[_Place]]) -> frozenset[str]:
     return frozenset(kept)
 
 
-def _places(trace: Trace) -> list[_Place | None]:
+def _copies(traces: Sequence[Trace]) -> frozenset[str]:
+    """Return the paths of modules that have the structure of an earlier module in all traced modules, and vary together with it."""
+    patterns: dict[str, tuple[list[object], list[int]]] = {}  # for each path, its structure and the number of its form, by row
+    numbers: dict[str, dict[object, int]] = {}
+    for row, trace in enumerate(traces):
+        parts: dict[str, list[tuple[str, str, int]]] = {}
+        for node in trace.nodes:
+            place = len(node.path)
+            while (place := node.path.rfind(".", 0, place)) > 0:
+                parts.setdefault(node.path[:place], []).append((node.path[place:], node.name, node.params))
+        for path, steps in parts.items():
+            structure, forms = patterns.setdefault(path, ([None] * len(traces), [-1] * len(traces)))
+            structure[row] = tuple([(inner, name) for inner, name, _ in steps])
+            forms[row] = numbers.setdefault(path, {}).setdefault(tuple(steps), len(numbers[path]))
+    first: dict[object, str] = {}
+    copies = set()
+    for path, (structure, forms) in patterns.items():
+        if len(set(forms)) > 1 and not any(path.startswith(f"{copy}.") for copy in copies):
+            lead = first.setdefault((tuple(structure), tuple(forms)), path)
+            if lead != path and not path.startswith(f"{lead}."):
+                copies.add(path)
+    return frozenset(copies)
+
+
+def _within(path: str, copies: frozenset[str]) -> bool:
+    place = len(path)
+    while place > 0:
+        if path[:place] in copies:
+            return True
+        place = path.rfind(".", 0, place)
+    return False
+
+
+def _places(trace: Trace, copies: frozenset[str]) -> list[_Place | None]:
     """Return for each step what it stands for, or None if it never becomes a node."""
     sizes = Counter[int]()
     for node in trace.nodes:
@@ -245,7 +285,7 @@ def _places(trace: Trace) -> list[_Place | None]:
     found: list[_Place | None] = []
     for node in trace.nodes:
         mark = trace.groups[node.group] if node.group >= 0 else None
-        if node.kind not in ("layer", "function") or node.name == "output" or (mark is not None and mark.again):
+        if node.kind not in ("layer", "function") or node.name == "output" or (mark is not None and mark.again) or _within(node.path, copies):
             found.append(None)
             continue
         scope = "" if mark is None else f"{mark.choice}={mark.word}"

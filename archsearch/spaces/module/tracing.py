@@ -77,6 +77,7 @@ _VIEWS = {
     ),
     *("contiguous", "to", "diagonal", "tensor_split", "hsplit", "vsplit", "t", "data", "reshape_as"),
 }
+_WRITTEN = {int, float, str, bool, type(None), torch.dtype, torch.Size, slice, complex, type(Ellipsis)}
 _COUNTED = {
     *(
         "linear",
@@ -204,8 +205,6 @@ def called(module: nn.Module, inputs: Any) -> Any:
 def trace(built: Built, inputs: Any) -> Trace:
     """Return the graph of a module on the meta device, in training mode.
 
-    The module cannot be used afterwards.
-
     Args:
         built: The module, and the marks of its choices.
         inputs: Its inputs, as `called` takes them, on the meta device.
@@ -223,6 +222,8 @@ def trace(built: Built, inputs: Any) -> Trace:
         raise
     except Exception as error:
         raise Untraceable(f"{type(error).__name__}: {message_in_one_line(error, 300)}") from error
+    finally:
+        recorder.release(built.module)
     return recorder.trace
 
 
@@ -247,6 +248,11 @@ class _Recorder(TorchFunctionMode):
             self._follow(path, module, marks.get(id(module)))
         self._layers: dict[int, tuple[str, tuple[int, ...], int]] = {}
 
+    def release(self, module: nn.Module) -> None:
+        """Let go of a module, so that its memory is free at once: what `_follow` added refers to it in a circle."""
+        for part in module.modules():
+            part.__dict__.pop("forward", None)
+
     def _weigh(self, path: str, module: nn.Module, counted: set[int]) -> None:
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None:
@@ -265,7 +271,8 @@ class _Recorder(TorchFunctionMode):
             def forward(*args: Any, **kwargs: Any) -> Any:
                 if self._paused:
                     return original(*args, **kwargs)
-                return self._within(path, mark, self._layer, module, original, args, kwargs)
+                with torch._C.DisableTorchFunction():
+                    return self._within(path, mark, self._layer, module, original, args, kwargs)
 
         else:
 
@@ -492,21 +499,23 @@ def _plain(value: Any) -> str:
 
 def _described(value: Any, found: list[Tensor]) -> str:
     """Return a nested value as text, in which `@0`, `@1`, ... stand for its tensors, and append these to `found`."""
-    if isinstance(value, Tensor):
+    kind = type(value)
+    if kind in _WRITTEN:
+        return repr(value)
+    if kind is Tensor or isinstance(value, Tensor):
         found.append(value)
         return f"@{len(found) - 1}"
+    if kind is tuple:
+        return f"({','.join([_described(each, found) for each in value])})"
     if isinstance(value, tuple | list):
-        inner = ",".join([_described(each, found) for each in value])
-        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+        return f"[{','.join([_described(each, found) for each in value])}]"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_described(each, found)}" for name, each in value.items()) + "}"
-    if isinstance(value, int | float | str | bool | None | torch.dtype | torch.Size | slice):
-        return repr(value)
+        return "{" + ",".join([f"{name}:{_described(each, found)}" for name, each in value.items()]) + "}"
     if isinstance(value, torch.device):
         return ""
     if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        return f"{type(value).__name__}{_described(vars(value), found)}"
-    return str(getattr(value, "__qualname__", type(value).__name__))
+        return f"{kind.__name__}{_described(vars(value), found)}"
+    return str(getattr(value, "__qualname__", kind.__name__))
 
 
 def _outputs(value: Any) -> Any:
