@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, wrong_kind
 from archsearch.spaces import Architecture
 
 if TYPE_CHECKING:
     from archsearch.evaluators.datasets import Splits
+
+_KEPT = "kept.pt"
+
+
+class HasState(Protocol):
+    """Something whose state can be saved, such as a module or an optimizer."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Take a state over."""
+
 
 Report = Callable[[Any, Any, Mapping[str, Any]], None]
 
@@ -38,13 +51,13 @@ class TrainingContext:
         device: Where to train: a `torch.device`. The model is there already.
         steps: Number of steps of a complete training, as the evaluator was told; None if it was not.
         settings: The settings that the evaluator was given for the function, by name.
-        checkpoint: Folder for the function's own checkpoint, empty when a candidate begins. What the function has written there
-            before it reports a step is there again when it is called anew to go on after that step.
+        checkpoint: Folder for checkpoints, empty when a candidate begins. What the function has written there before it reports a
+            step is there again when it is called anew to go on after that step. `keep` does this for what has a `state_dict`.
 
     Example:
         >>> def train(model, context):
         ...     optimizer = torch.optim.SGD(model.parameters(), context.settings["learning_rate"])
-        ...     for epoch in range(context.steps):
+        ...     for epoch in range(context.keep(model, optimizer), context.steps):
         ...         ...  # train for an epoch, measure the accuracy
         ...         context.report(epoch + 1, accuracy)
         ...     return accuracy
@@ -66,6 +79,7 @@ class TrainingContext:
         self.architecture, self.seed, self.device, self.steps = architecture, seed, device, steps
         self.settings, self.checkpoint = settings, checkpoint
         self._costs, self._splits, self._report = costs, splits, report
+        self._kept: tuple[HasState, ...] = ()
 
     @property
     def cost(self) -> Mapping[str, float]:
@@ -87,8 +101,36 @@ class TrainingContext:
             )
         return self._splits()
 
+    def keep(self, *objects: HasState) -> int:
+        """Save what these objects hold with each report, and give them now what was saved, if the function goes on.
+
+        Args:
+            *objects: What training changes: model, optimizer, learning rate schedule, ...; anything with `state_dict` and
+                `load_state_dict`.
+
+        Returns:
+            Number of steps that are done: 0 for a new candidate.
+
+        Raises:
+            ConfigurationError: An object has no state, or what was saved is that of other objects.
+        """
+        for each in objects:
+            if not (callable(getattr(each, "state_dict", None)) and callable(getattr(each, "load_state_dict", None))):
+                raise ConfigurationError(wrong_kind("keep", "objects with state_dict and load_state_dict, such as a model", each))
+        self._kept, path = objects, self.checkpoint / _KEPT
+        if not path.exists():
+            return 0
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        if len(saved["states"]) != len(objects):
+            raise ConfigurationError(
+                f"keep: expected {len(saved['states'])} objects, as when they were saved; got {len(objects)}."
+            )
+        for each, state in zip(objects, saved["states"], strict=True):
+            each.load_state_dict(state)
+        return int(saved["step"])
+
     def report(self, step: int, score: float, **metrics: float) -> None:
-        """Report the score after a step, such as an epoch; write the checkpoint before.
+        """Report the score after a step, such as an epoch; write a checkpoint of your own before.
 
         If the search stops candidates early, the function may be paused here for a while, or ended by an exception that
         `except Exception` does not catch.
@@ -98,4 +140,6 @@ class TrainingContext:
             score: The score now, as the function would return it.
             **metrics: Further figures by name.
         """
+        if self._kept and self.steps is not None:  # else it is never paused
+            torch.save({"step": step, "states": [each.state_dict() for each in self._kept]}, self.checkpoint / _KEPT)
         self._report(step, score, metrics)

@@ -41,8 +41,9 @@ class FunctionEvaluator(StepwiseEvaluator):
     candidates early. The function runs in a thread, which waits in `report` while its candidate is paused. To go on in another
     process it is called anew: what it had written to `context.checkpoint` is there again.
 
-    Evaluations are kept under the source of the function and of what it names in its module, and the settings: see
-    `source_digest`. If the source changes, candidates are scored anew.
+    Evaluations are kept under the settings and the source of the function and of what it names in its module: see
+    `source_digest`. The function that builds the modules of a `ModuleSpace` counts too. If the source changes, candidates are
+    scored anew.
 
     Args:
         space: Space of the candidates.
@@ -121,7 +122,9 @@ class FunctionEvaluator(StepwiseEvaluator):
         self.scale = space.checked_scale(scale or {})
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
-        self._source = source_digest(function)  # here, where the source is
+        # Here, where the source is; of what builds the modules too, which changes as often as the function.
+        sources = [source_digest(each) for each in (function, getattr(space, "build_function", None)) if each is not None]
+        self._source = "-".join(sources)
         self._noted = False
 
     @property
@@ -170,7 +173,7 @@ class FunctionEvaluator(StepwiseEvaluator):
 
     @property
     def source(self) -> str:
-        """Hash of the source of the function; see `source_digest`."""
+        """Hash of the source of the function, and of that which builds the modules of a `ModuleSpace`; see `source_digest`."""
         return self._source
 
     def settings(self) -> Mapping[str, Any]:

@@ -101,6 +101,11 @@ class ModuleSpace(SearchSpace):
         run(build, lambda choice: 0, self._defaults)
         self._prepare()
 
+    @property
+    def build_function(self) -> Build:
+        """The function that builds the modules."""
+        return self._build
+
     def _prepare(self) -> None:
         """Create what is computed anew in each process."""
         self._keys: OrderedDict[str, str] = OrderedDict()

@@ -285,7 +285,12 @@ def _places(trace: Trace, copies: frozenset[str]) -> list[_Place | None]:
     found: list[_Place | None] = []
     for node in trace.nodes:
         mark = trace.groups[node.group] if node.group >= 0 else None
-        if node.kind not in ("layer", "function") or node.name == "output" or (mark is not None and mark.again) or _within(node.path, copies):
+        if (
+            node.kind not in ("layer", "function")
+            or node.name == "output"
+            or (mark is not None and mark.again)
+            or _within(node.path, copies)
+        ):
             found.append(None)
             continue
         scope = "" if mark is None else f"{mark.choice}={mark.word}"

@@ -43,3 +43,37 @@ def test_everything_is_there(tmp_path: Path) -> None:
 def test_images_that_were_not_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="context.dataset, but the evaluator names none. Give it one"):
         _ = context(tmp_path)[0].dataset
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    def parts() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        model = torch.nn.Linear(2, 1)
+        return model, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+
+    def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+
+    model, optimizer = parts()
+    first, _ = context(tmp_path)
+    assert first.keep(model, optimizer) == 0
+    step(model, optimizer)
+    first.report(1, 0.5)
+    other = parts()
+    again, _ = context(tmp_path)
+    assert again.keep(*other) == 1
+    for each in ((model, optimizer), other):
+        step(*each)  # with the momentum of the first step
+    assert all(torch.equal(one, two) for one, two in zip(model.parameters(), other[0].parameters(), strict=True))
+    with pytest.raises(ConfigurationError, match="keep: expected 2 objects, as when they were saved; got 1"):
+        again.keep(model)
+    with pytest.raises(ConfigurationError, match="keep: expected objects with state_dict .* got 3"):
+        again.keep(model, 3)  # type: ignore[arg-type]
+
+
+def test_candidates_that_are_never_paused_are_not_saved(tmp_path: Path) -> None:
+    whole, reported = context(tmp_path, steps=None)
+    whole.keep(torch.nn.Linear(2, 1))
+    whole.report(1, 0.5)
+    assert (list(tmp_path.iterdir()), len(reported)) == ([], 1)
