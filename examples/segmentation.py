@@ -6,15 +6,12 @@ python examples/segmentation.py
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.nn import functional as F
 
 from archsearch import platform
 from archsearch.spaces import ModuleSpace
 
 
-class Beside(nn.Module):
-    """Puts the channels that a module makes of its input beside those of the input."""
-
+class Beside(nn.Module):  # the channels of its input, and those that a module makes of it
     def __init__(self, inside):
         super().__init__()
         self.inside = inside
@@ -28,8 +25,7 @@ def build(choose):
     width, act = choose.one("width", [4, 8]), choose.one("act", {"relu": nn.ReLU, "gelu": nn.GELU})
 
     def block(name, size):
-        convolution = nn.Conv2d(size, width, choose.one(name, [1, 3, 5]), padding="same")
-        return nn.Sequential(convolution, nn.BatchNorm2d(width), act())
+        return nn.Sequential(nn.Conv2d(size, width, choose.one(name, [1, 3, 5]), padding="same"), nn.BatchNorm2d(width), act())
 
     net = block("middle", width)
     for level in range(choose.one("levels", [1, 2, 3])):
@@ -47,7 +43,7 @@ def train(model, context):
     for epoch in range(context.keep(model, optimizer), context.steps):
         for batch in torch.randperm(150).split(15):
             optimizer.zero_grad()
-            F.binary_cross_entropy_with_logits(model.train()(images[batch]), masks[batch].float()).backward()
+            nn.functional.binary_cross_entropy_with_logits(model.train()(images[batch]), masks[batch].float()).backward()
             optimizer.step()
         found, true = model.eval()(images[150:]) > 0, masks[150:]
         context.report(epoch + 1, score := (found & true).sum() / (found | true).sum())
