@@ -14,6 +14,7 @@ from typing import Any
 from archsearch import __version__
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
+from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.platform.commands.export import add_export
 from archsearch.platform.commands.replay import add_replay
 from archsearch.platform.commands.runs import add_runs
@@ -238,7 +239,7 @@ def _add_search_options(
     )
     parser.add_argument("--space", help="search space, or python:MODULE:CLASS for one of your own (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
-    score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
+    score.add_argument("--evaluator", help=f"{FORMS} (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
     score.add_argument("--table", help="same as --evaluator table:NAME")
     parser.add_argument(

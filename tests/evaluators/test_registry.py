@@ -57,7 +57,11 @@ def test_a_table_that_lacks_structures_confines_the_space_to_what_it_holds(path:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("digits", ConfigurationError, "evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got 'digits'"),
+        ("digits", ConfigurationError, "evaluator: expected train:DATASET, .* or python:MODULE:FUNCTION; got 'digits'"),
+        ("python:archsearch.errors", ConfigurationError, "evaluator: expected python:MODULE:FUNCTION, such as"),
+        ("python:archsearch.no_such:train", ConfigurationError, "evaluator: there is no module 'archsearch.no_such'"),
+        ("python:archsearch.errors:trian", ConfigurationError, "evaluator: the module archsearch.errors has no 'trian'"),
+        ("python:archsearch.errors:RunError", ConfigurationError, "function: expected .* got the class RunError"),
         ("train:", ConfigurationError, "evaluator: expected train:DATASET"),
         ("", ConfigurationError, "evaluator: expected train:DATASET"),
         ("trian:digits", ConfigurationError, r"got 'trian:digits'. Did you mean 'train'\?"),

@@ -63,6 +63,8 @@ def submit_search(
     texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
     if settings.space.startswith(PREFIX):
         texts |= module_texts(module_of(settings.space))
+    if settings.evaluator.startswith(PREFIX):
+        texts |= module_texts(module_of(settings.evaluator, "evaluator"))
     upload = Upload(package_files(), texts)
     _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
     if MASK in settings.tracking:
