@@ -30,8 +30,8 @@ class Evaluation:
         seconds: Duration of the evaluation; for a benchmark table the recorded training time.
         error: Reason of a failure; None if the evaluation succeeded.
         curves: Figures by epoch, such as the validation accuracy, or by exit.
-        fidelity: Number of steps, such as epochs, after which the score was taken, if the evaluator would go on; None if the
-            evaluation is complete.
+        fidelity: Number of epochs, or what the evaluator counts, after which the score was taken, if the evaluator would go on;
+            None if the evaluation is complete.
 
     Example:
         >>> from archsearch import spaces

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ConfigurationError, check_kind, did_you_mean, unknown_option
+from archsearch.evaluators.curve_table import CurveTable
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.options import check_options
 from archsearch.evaluators.tables.installed import EMBEDDED_SCORE, embedded_tables, installed_tables
@@ -26,7 +27,8 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
             `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default).
         space: Space of the candidates.
         seed: Seed of trainings; a table needs none.
-        options: Further arguments of the evaluator, such as `{"epochs": 12}`.
+        options: Further arguments of the evaluator, such as `{"epochs": 12}`. Of a table, `{"curves": True}` makes it a
+            `CurveTable`, whose scores after shorter trainings a scheduler sees.
 
     Raises:
         ConfigurationError: The string has another form, or an option is unknown.
@@ -68,19 +70,25 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
 
 
 def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> TabularEvaluator:
-    if unknown := set(options) - {"percent"}:
-        raise ConfigurationError(f"evaluator options: {unknown_option('a table', min(unknown), ['percent'])}")
+    curves = options.pop("curves", False)
+    if not isinstance(curves, bool):
+        raise ConfigurationError(f"evaluator options: curves: expected true or false; got {curves!r}.")
+    known = ["percent", *(("epochs", "from_scratch") if curves else ())]
+    if unknown := set(options) - set(known):
+        owner = "a table with curves" if curves else "a table"
+        raise ConfigurationError(f"evaluator options: {unknown_option(owner, min(unknown), [*known, 'curves'])}")
+    kind: type[TabularEvaluator] = CurveTable if curves else TabularEvaluator
     name, _, column = rest.partition("#")
     if not Path(name).is_file():
         if name in embedded_tables():
-            return TabularEvaluator.embedded(name, column or EMBEDDED_SCORE, space, **options)
+            return kind.embedded(name, column or EMBEDDED_SCORE, space, **options)
         if name in installed_tables():
-            return TabularEvaluator.installed(name, column or None, space, **options)
+            return kind.installed(name, column or None, space, **options)
         if not Path(name).suffix:
             raise _unknown_table(name)
     if not column and not (Path(name).is_file() and is_layout(Path(name))):
         raise ConfigurationError(f"evaluator: which column scores? Write table:{name}#COLUMN.")
-    return TabularEvaluator.from_parquet(space, name, column or None, **options)
+    return kind.from_parquet(space, name, column or None, **options)
 
 
 def _unknown_table(name: str) -> ConfigurationError:

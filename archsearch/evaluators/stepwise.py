@@ -23,7 +23,8 @@ class EvaluationSteps(ABC):
         architecture: The candidate.
 
     Attributes:
-        fidelity: Number of steps that are done.
+        fidelity: The fidelity that is reached: number of epochs, or what the evaluator calls it, that are done; 0 before the
+            first step.
 
     Example:
         >>> from archsearch import spaces
@@ -52,10 +53,23 @@ class EvaluationSteps(ABC):
     def step(self) -> Evaluation:
         """Do one step more, and return the evaluation after it.
 
-        Its `fidelity` is the number of steps that are done, or None after the last step. Its curve `step_score` has the score
+        A step leads to the next fidelity at which the evaluator reports: the next epoch, or the next of its `fidelities`. The
+        evaluation's `fidelity` is the one that is reached, or None after the last step. Its curve `step_score` has the score
         after each step and `step_seconds` the duration of each, those before a saved state included; its `seconds` are the
-        duration of all steps. A candidate that fails gives an evaluation with its error, never an exception.
+        duration of all steps. A candidate that fails gives an evaluation with its error, never an exception, and has no more
+        steps.
+
+        Raises:
+            ConfigurationError: The last step is done.
         """
+
+    def with_report_metrics(self, evaluation: Evaluation) -> Evaluation:
+        """Return the evaluation of the last step with those metrics that are for reports alone, such as the test accuracy.
+
+        Metrics for which `is_report_only` is True need not be measured after each step. Call this for a candidate that may get no
+        more steps. A complete evaluation has them already. They are no part of `seconds`. By default there are none to add.
+        """
+        return evaluation
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -85,20 +99,25 @@ class StepwiseEvaluator(Evaluator):
         >>> space = spaces.get("nasbench201")
         >>> cell = space.parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
         >>> evaluator = TrainingEvaluator(space, "digits", epochs=2, scale={"channels": 2, "cells_per_stage": 1})
-        >>> steps = evaluator.begin(cell)  # doctest: +SKIP
-        >>> steps.step().fidelity, steps.step().fidelity  # doctest: +SKIP
+        >>> steps = evaluator.begin(cell)
+        >>> steps.step().fidelity, steps.step().fidelity
         (1, None)
     """
 
     @property
     def fidelity_name(self) -> str:
-        """What the steps are, in the plural."""
+        """What the fidelity counts, in the plural."""
         return "epochs"
 
     @property
     @abstractmethod
     def max_fidelity(self) -> int:
-        """Number of steps of a complete evaluation."""
+        """Fidelity of a complete evaluation."""
+
+    @property
+    def fidelities(self) -> tuple[int, ...] | None:
+        """The fidelities at which it reports, ascending to `max_fidelity`; None for each from 1."""
+        return None
 
     @abstractmethod
     def begin(self, architecture: Architecture) -> EvaluationSteps:

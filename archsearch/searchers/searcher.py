@@ -401,10 +401,10 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         batch = self._open_batch(self._trials.get(trial_id))
         if batch is None or "scores" not in result:
             return
-        evaluations = [
-            (place, self._evaluation(batch.candidates[place], result, index)) for index, place in enumerate(batch.open)
-        ]
-        self.take_partial([Observation(batch.number, place, each, False) for place, each in evaluations if each.is_partial])
+        candidates = [batch.candidates[place] for place in batch.open]
+        found = [self._evaluation(candidate, result, index) for index, candidate in enumerate(candidates)]
+        rows = [Observation(batch.number, place, each, False) for place, each in zip(batch.open, found, strict=True)]
+        self.take_partial([row for row in rows if row.evaluation.is_partial])
         before, after = (self._batches, self._paused) if result.get("paused", False) else (self._paused, self._batches)
         if batch.number in before:
             after[batch.number] = before.pop(batch.number)
@@ -676,7 +676,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def _deliver(self) -> bool:
         """If deterministic, observe the outcomes that the next batch may depend on; return whether all of them have arrived."""
         while self.deterministic and self.holds_back and self._next_delivery <= self._next_batch - self.lag:
-            if self._next_delivery in self._batches:
+            if self._next_delivery in self._batches or self._next_delivery in self._paused:
                 return False
             self._deliver_batch(self._next_delivery)
             self._next_delivery += 1

@@ -92,7 +92,7 @@ def test_training_can_measure_latency_too() -> None:
     assert all(found.metrics[name] > 0.0 for name in added)
     assert {name: found.metrics[name] for name in expected.metrics} == expected.metrics
     assert len(found.curves["exit_latency_ms_batch1"]) == len(found.curves["exit_latency_ms_batch64"]) == 3
-    assert set(expected.curves) == {"valid_accuracy", "exit_accuracy", "exit_macs"}
+    assert set(expected.curves) == {"valid_accuracy", "exit_accuracy", "exit_macs", "step_score", "step_seconds"}
     assert goals_for(timed, ["accuracy", "-latency_ms_batch1"]).metrics == ("latency_ms_batch1",)
 
 
@@ -103,7 +103,7 @@ def test_latency_is_of_one_copy_and_of_the_device_and_threads() -> None:
     [found] = TrainingEvaluator(space, "digits", latency=True, **settings).evaluate([cell])
     assert found.error is None
     assert found.metrics["latency_ms_batch1"] > 0.0
-    assert set(found.curves) == {"valid_accuracy"}
+    assert set(found.curves) == {"valid_accuracy", "step_score", "step_seconds"}
     plain = TrainingEvaluator(space, "digits", **settings)
     prints = [TrainingEvaluator(space, "digits", latency=True, threads=threads, **settings).fingerprint() for threads in (1, 2)]
     assert len({plain.fingerprint(), *prints}) == 3

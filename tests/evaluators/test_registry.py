@@ -91,7 +91,7 @@ def test_unknown_options_of_trainings_are_refused(options: dict[str, Any], messa
 
 
 def test_unknown_options_of_tables_are_refused(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="evaluator options: a table has no option 'epochs'. Options: percent."):
+    with pytest.raises(ConfigurationError, match="evaluator options: a table has no option 'epochs'. Options: curves, percent."):
         from_text(f"table:{path}#score", SPACE, options={"seed": 1, "epochs": 2})
 
 

@@ -52,7 +52,7 @@ def _reached(rung: float) -> int:
 def _hyperband_rungs(scheduler: Any, bracket: int) -> list[int]:
     """Return the fidelities at which one of HyperBand's brackets halves, as `_Bracket.successive_halving` computes them."""
     rungs, rung = [], scheduler._get_r0(bracket)
-    for _ in range(bracket):
+    for _ in range(bracket + scheduler._stop_last_trials):
         if 0 < rung < scheduler._max_t_attr:
             rungs.append(_reached(rung))
         rung = int(min(rung * scheduler._eta, scheduler._max_t_attr))

@@ -181,6 +181,10 @@ class ScheduledTrials:
             self._controller.new = []
         return self._numbers[chosen] if chosen in self._numbers and chosen.status == "PAUSED" else None
 
+    def decides_between(self, before: int, after: int) -> bool:
+        """Return whether the scheduler may decide about a trial that goes from one fidelity to another."""
+        return self._milestones is None or any(before < milestone <= after for milestone in self._milestones)
+
     def resume(self, number: int) -> None:
         """Note that a paused trial goes on.
 
@@ -253,7 +257,7 @@ class ScheduledTrials:
         """Return the reason of a decision: the scheduler's own, or the place of the trial among those of its fidelity."""
         own = getattr(self.scheduler, "reasons", None)
         trial = self._trials[number]
-        if action == "CONTINUE" and self._milestones is not None and not self._decides_at(number, fidelity):
+        if action == "CONTINUE" and not self._decides_at(number, fidelity):
             return ""
         if isinstance(own, Mapping) and trial.trial_id in own:
             return str(own[trial.trial_id])
@@ -273,7 +277,7 @@ class ScheduledTrials:
     def _decides_at(self, number: int, fidelity: int) -> bool:
         """Return whether a trial has come to a milestone since its previous result."""
         earlier = max((each for each, scores in self._scores.items() if each < fidelity and number in scores), default=0)
-        return any(earlier < milestone <= fidelity for milestone in self._milestones or ())
+        return self.decides_between(earlier, fidelity)
 
 
 _REMEDY = (

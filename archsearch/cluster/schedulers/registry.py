@@ -48,7 +48,7 @@ class HalvingOptions:
 
     Args:
         grace_period: Fidelity of the first rung: no candidate is stopped or paused before it. None takes the largest fidelity
-            divided by `reduction_factor`^3, rounded, at least 1, so that there are about three rungs below it.
+            divided by `reduction_factor`^2, rounded, at least 1: a candidate is judged after about a ninth of a training.
         reduction_factor: Ratio of the fidelities of successive rungs; about one of so many candidates goes on from each.
     """
 
@@ -102,7 +102,7 @@ class SchedulerRecord:
 def _halving(options: HalvingOptions, max_fidelity: int) -> dict[str, Any]:
     grace = options.grace_period
     if grace is None:
-        grace = max(1, round(max_fidelity / options.reduction_factor**3))
+        grace = max(1, round(max_fidelity / options.reduction_factor**2))
     return {"grace_period": grace, "reduction_factor": options.reduction_factor}
 
 
@@ -115,7 +115,10 @@ def _promotion(options: HalvingOptions, max_fidelity: int, fidelity_name: str) -
 
 
 def _hyperband(options: HyperBandOptions, max_fidelity: int, fidelity_name: str) -> TrialScheduler:
-    return HyperBandScheduler(TIME_ATTR, METRIC, MODE, max_t=max_fidelity, reduction_factor=options.reduction_factor)
+    # Of 12 epochs, a bracket's rungs are 1, 3 and 9: with stop_last_trials=True its best candidates would be stopped at 9.
+    return HyperBandScheduler(
+        TIME_ATTR, METRIC, MODE, max_t=max_fidelity, reduction_factor=options.reduction_factor, stop_last_trials=False
+    )
 
 
 def _median(options: MedianOptions, max_fidelity: int, fidelity_name: str) -> TrialScheduler:
@@ -355,6 +358,9 @@ def _settle(scheduler: Any, max_fidelity: int, fidelity_name: str) -> None:
             "scheduler: %s expects %g %s, but evaluations have %d: its rungs beyond are never reached; max_t=%d places them all",
             *(kind, end, fidelity_name, max_fidelity, max_fidelity),
         )
+    if isinstance(scheduler, HyperBandScheduler) and getattr(scheduler, "_stop_last_trials", False):
+        scheduler._stop_last_trials = False
+        logger.warning("scheduler: candidates that pass the last rung of a bracket of %s are trained to the end", kind)
     missing_metric, missing_mode = METRIC if metric is None else None, MODE if mode is None else None
     if (missing_metric or missing_mode) and not scheduler.set_search_properties(missing_metric, missing_mode):
         raise ConfigurationError(

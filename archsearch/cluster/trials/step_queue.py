@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, Protocol
 
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from archsearch.cluster.checkpoints import CheckpointStore
-from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.ledger.rungs import ENDED, RungAction, RungEvent, RungLog, candidates_in_hand
-from archsearch.cluster.schedulers.milestones import milestones
 from archsearch.cluster.schedulers.offline import ScheduledTrials
+from archsearch.cluster.trials.step_trial import StepTask
 from archsearch.cluster.trials.trial import outcome_of
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS, StepwiseEvaluator
+from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS
 from archsearch.spaces import Architecture
 
 logger = logging.getLogger(__name__)
@@ -31,7 +29,7 @@ _SECONDS_BETWEEN_TRIMS = 10.0
 
 
 class StepSearcher(Protocol):
-    """What a queue asks of a searcher; `reopen`, `simulate` and `holds_back` of `ArchitectureSearcher` are used if it has them."""
+    """What a queue asks of a searcher; it uses `reopen`, `simulate` and `holds_back` of `ArchitectureSearcher` if it has them."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next candidate."""
@@ -64,7 +62,7 @@ class _Candidate:
         segment: Number of trials of Tune that have begun, apart from those after a death.
         unnoted: Seconds that were paid since its last event.
         paid: Whether this process paid for a step.
-        recorded: Most steps of a partial evaluation that this run has in the ledger.
+        recorded: Fidelities of the partial evaluations that this run has in the ledger.
     """
 
     number: int
@@ -84,14 +82,14 @@ class _Candidate:
     segment: int = 0
     unnoted: float = 0.0
     paid: bool = False
-    recorded: int = 0
+    recorded: set[int] = field(default_factory=set)
 
-    def learn(self, evaluation: Evaluation, fidelity: int) -> None:
-        """Take an evaluation after a number of steps, with the scores of the steps before."""
+    def learn(self, evaluation: Evaluation, fidelity: int, fidelities: Sequence[int]) -> None:
+        """Take an evaluation at a fidelity, with the scores of the steps before, which led to `fidelities`."""
         curve = evaluation.curves.get(STEP_SCORES, ())
         whole = evaluation.fidelity is None or not evaluation.ok
-        known = islice(enumerate(curve, 1), fidelity - 1 if whole and evaluation.ok else fidelity)
-        self.scores |= {steps: score for steps, score in known if math.isfinite(score)}
+        before = zip(fidelities, curve, strict=False)
+        self.scores |= {each: score for each, score in before if each < fidelity and math.isfinite(score)}
         if whole:
             self.whole, self.reached = replace(evaluation, fidelity=None), fidelity
             return
@@ -99,16 +97,16 @@ class _Candidate:
         if self.evaluation is None or self.evaluation.fidelity is None or self.evaluation.fidelity <= fidelity:
             self.evaluation = evaluation
 
-    def after(self, fidelity: int) -> Evaluation:
-        """Return the evaluation after a number of steps whose score is known."""
+    def after(self, fidelity: int, fidelities: Sequence[int]) -> Evaluation:
+        """Return the evaluation at a fidelity whose score is known."""
         if self.evaluation is not None and self.evaluation.fidelity == fidelity:
             return self.evaluation
         longer = self.evaluation if self.evaluation is not None and (self.evaluation.fidelity or 0) > fidelity else self.whole
         metrics, curves, seconds = self.metrics.get(fidelity, {}), {}, 0.0
         if longer is not None:
-            steps = len(longer.curves.get(STEP_SCORES, ()))
+            steps, kept = len(longer.curves.get(STEP_SCORES, ())), bisect_right(fidelities, fidelity)
             metrics = self.metrics.get(fidelity, longer.metrics)
-            curves = {name: values[:fidelity] for name, values in longer.curves.items() if len(values) == steps}
+            curves = {name: values[:kept] for name, values in longer.curves.items() if len(values) == steps}
             seconds = sum(curves.get(STEP_SECONDS, ()))
         return Evaluation(self.architecture, self.key, self.scores[fidelity], metrics, seconds, curves=curves, fidelity=fidelity)
 
@@ -130,43 +128,38 @@ class StepQueue(Searcher):
 
     Args:
         searcher: Searcher that suggests `{"batch": number, "candidates": [text]}`.
-        evaluator: The evaluator.
         scheduler: The scheduler, which must be new.
-        ledger: The ledger of the run.
-        run: Name of the run.
-        checkpoints: The checkpoints, which are kept below their limit; None leaves them as they are.
+        task: What all candidates share.
         workers: Number of workers, virtual ones if `ordered`.
         ordered: Whether the order is fixed.
         known: Complete evaluations by key that are reused, with the failed ones of this run.
-        reuse: Whether partial evaluations of other runs are reused.
         on_rung: Called with each new event.
     """
 
     def __init__(
         self,
         searcher: StepSearcher,
-        evaluator: StepwiseEvaluator,
         scheduler: TrialScheduler,
-        ledger: Ledger,
-        run: str,
+        task: StepTask,
         *,
-        checkpoints: CheckpointStore | None = None,
         workers: int = 1,
         ordered: bool = False,
         known: Mapping[str, Evaluation] | None = None,
-        reuse: bool = True,
         on_rung: Callable[[RungEvent], None] | None = None,
     ) -> None:
         super().__init__(metric="score", mode="max")
+        evaluator, ledger, run = task.evaluator, task.ledger(), task.run
         self._searcher, self._evaluator, self._ledger, self._run = searcher, evaluator, ledger, run
-        self._checkpoints, self._workers, self._ordered = checkpoints, workers, ordered
+        self._checkpoints, self._workers, self._ordered = task.store(), workers, ordered
+        self._fidelities, self._reports = task.fidelities, task.reports
         self._known = {} if known is None else known
         self._on_rung = on_rung
-        self._milestones = milestones(scheduler)
         self._most = evaluator.max_fidelity
         self._trials = ScheduledTrials(scheduler, evaluator.fidelity_name)
         self._ahead = isinstance(scheduler, HyperBandScheduler)
         self._candidates: dict[int, _Candidate] = {}
+        self._busy: dict[int, _Candidate] = {}
+        self._best: _Candidate | None = None
         self._by_trial: dict[str, _Candidate] = {}
         self._waiting: _Candidate | None = None
         self._restarts: deque[_Candidate] = deque()
@@ -175,9 +168,13 @@ class StepQueue(Searcher):
         self._log = RungLog(ledger, run)
         self._events = self._log.read()
         self._noted = self._events[-1].order + 1 if self._events else 0
+        self._scored: dict[int, list[RungEvent]] = {}
+        for event in self._events:
+            if event.has_score and event.action != "COMPLETE":
+                self._scored.setdefault(event.trial, []).append(event)
         self._partial: dict[str, Evaluation] = {}
-        self._recorded: dict[str, int] = {}
-        self._read_partial(reuse)
+        self._recorded: dict[str, set[int]] = {}
+        self._read_partial(task.reuse)
         if ordered:
             # The order of outcomes does not depend on the speed of workers, so that the searcher need not wait for any.
             vars(searcher)["holds_back"] = False
@@ -204,7 +201,7 @@ class StepQueue(Searcher):
         candidate, evaluation = self._candidates[result["trial"]], result.pop("evaluation")
         candidate.unnoted += result["paid_seconds"]
         candidate.paid = candidate.paid or result["paid_seconds"] > 0.0
-        candidate.learn(evaluation, result["fidelity"])
+        candidate.learn(evaluation, result["fidelity"], self._fidelities)
         self._advance(fill=self._ordered)
         if candidate.state == "busy" and self._score_of(candidate) is None:
             return False
@@ -245,7 +242,7 @@ class StepQueue(Searcher):
             LedgerError: The ledger cannot be written.
         """
         for candidate in self._candidates.values():
-            if candidate.state in ("busy", "paused") and candidate.paid and candidate.evaluation is not None:
+            if candidate.state != "ended" and candidate.paid and candidate.evaluation is not None:
                 self._record(candidate, candidate.evaluation)
         self._log.write()
         self._trim(now=True)
@@ -255,27 +252,24 @@ class StepQueue(Searcher):
     def _in_hand(self) -> bool:
         return any(candidate.state != "ended" for candidate in self._candidates.values())
 
-    def _busy(self) -> list[_Candidate]:
-        return [candidate for candidate in self._candidates.values() if candidate.state == "busy"]
-
     def _needed(self) -> _Candidate | None:
         """Return the candidate that a worker should evaluate next."""
-        open_ones = (each for each in self._busy() if not each.runs and self._score_of(each) is None)
+        open_ones = (each for each in self._busy.values() if not each.runs and self._score_of(each) is None)
         return min(open_ones, key=lambda each: (each.end, each.number), default=None)
 
     def _advance(self, fill: bool) -> None:
         """Give the scheduler the scores that are there, in their order, and start candidates on free workers."""
         while True:
             if self._ordered:
-                while len(self._busy()) < self._workers and self._fill():
+                while len(self._busy) < self._workers and self._fill():
                     pass
-                first = min(self._busy(), key=lambda each: (each.end, each.number), default=None)
+                first = min(self._busy.values(), key=lambda each: (each.end, each.number), default=None)
                 scored = first if first is not None and self._score_of(first) is not None else None
             else:
-                scored = next((each for each in self._busy() if self._score_of(each) is not None), None)
+                scored = next((each for each in self._busy.values() if self._score_of(each) is not None), None)
             if scored is not None:
                 self._deliver(scored)
-            elif self._ordered or not fill or self._needed() or len(self._busy()) >= self._workers or not self._fill():
+            elif self._ordered or not fill or self._needed() or len(self._busy) >= self._workers or not self._fill():
                 return
 
     def _fill(self) -> bool:
@@ -295,8 +289,7 @@ class StepQueue(Searcher):
                 candidate, self._waiting = self._waiting, None
                 self._add(candidate)
                 return self._begin(candidate)
-            paused = [each for each in self._candidates.values() if each.state == "paused"]
-            if self._busy() or not paused:
+            if self._busy or not (paused := [each for each in self._candidates.values() if each.state == "paused"]):
                 return False
             # Nothing else can run, and the scheduler resumes none: it waits for results that will never come.
             worst = min(paused, key=lambda each: (each.reported, each.scores[each.reported], -each.number))
@@ -322,15 +315,17 @@ class StepQueue(Searcher):
         architecture = space.parse(suggestion["candidates"][0])
         candidate = _Candidate(number, architecture, space.key(architecture), suggestion, trial_id)
         if partial := self._partial.get(candidate.key):
-            candidate.learn(replace(partial, architecture=architecture), partial.fidelity or 0)
-        candidate.recorded = self._recorded.get(candidate.key, 0)
+            candidate.learn(replace(partial, architecture=architecture), partial.fidelity or 0, self._fidelities)
+        candidate.recorded |= self._recorded.get(candidate.key, set())
         if whole := self._known.get(candidate.key):
-            steps = len(whole.curves.get(STEP_SCORES, ()))
-            candidate.learn(replace(whole, architecture=architecture), steps if whole.ok and steps else self._most)
-        for event in self._events:
-            if event.trial == number and event.key == candidate.key and event.has_score and event.action != "COMPLETE":
+            steps = len(whole.curves.get(STEP_SCORES, ())) if whole.ok else 0
+            reached = self._fidelities[min(steps, len(self._fidelities)) - 1]
+            candidate.learn(replace(whole, architecture=architecture), reached, self._fidelities)
+        for event in self._scored.get(number, []):
+            if event.key == candidate.key:
                 candidate.scores.setdefault(event.fidelity, event.score)
                 candidate.metrics.setdefault(event.fidelity, event.metrics)
+                candidate.paid = candidate.paid or event.seconds > 0.0
         self._candidates[number] = candidate
         return candidate
 
@@ -344,6 +339,7 @@ class StepQueue(Searcher):
 
     def _begin(self, candidate: _Candidate) -> bool:
         candidate.state = "busy"
+        self._busy[candidate.number] = candidate
         candidate.end = self._now + self._target(candidate) - candidate.reported
         return True
 
@@ -355,9 +351,8 @@ class StepQueue(Searcher):
 
     def _target(self, candidate: _Candidate) -> int:
         """Return the number of steps after which the scheduler gets the next score of a candidate."""
-        if self._milestones is None:
-            return min(candidate.reported + 1, self._most)
-        return next((each for each in self._milestones if candidate.reported < each < self._most), self._most)
+        place = bisect_right(self._reports, candidate.reported)
+        return self._reports[place] if place < len(self._reports) else self._most
 
     def _score_of(self, candidate: _Candidate) -> float | None:
         """Return the next score of a candidate if it is known; NaN if the evaluation has failed."""
@@ -395,7 +390,7 @@ class StepQueue(Searcher):
         decision = self._trials.result(candidate.number, fidelity, candidate.scores[fidelity])
         candidate.reported = fidelity
         action, reason = decision.action, decision.reason
-        evaluation = candidate.after(fidelity)
+        evaluation = candidate.after(fidelity, self._fidelities)
         if action != "CONTINUE" and candidate.whole is not None and candidate.whole.ok and not self._ordered:
             if action == "PAUSE":
                 self._trials.ended(candidate.number)
@@ -407,7 +402,7 @@ class StepQueue(Searcher):
         else:
             if action == "PAUSE":
                 self._record(candidate, evaluation)
-                candidate.state = "paused"
+                self._leave(candidate, "paused")
             else:
                 candidate.end = self._now + self._target(candidate) - fidelity
             self._note(candidate, fidelity, candidate.scores[fidelity], action, reason)
@@ -423,17 +418,30 @@ class StepQueue(Searcher):
     def _end_paused(self, candidate: _Candidate, reason: str) -> None:
         if candidate.state == "ended":
             return
-        evaluation = candidate.after(candidate.reported)
+        if not candidate.reported:  # a scheduler may stop any candidate at any time
+            failed = self._evaluator.failed(candidate.architecture, f"stopped before its first score: {reason}")
+            self._finish(candidate, failed, "FAIL", reason)
+            return
+        evaluation = candidate.after(candidate.reported, self._fidelities)
         self._record(candidate, evaluation)
         self._finish(candidate, evaluation, "STOP", reason, score=math.nan)
 
     def _finish(
         self, candidate: _Candidate, evaluation: Evaluation, action: RungAction, reason: str, score: float | None = None
     ) -> None:
-        candidate.state = "ended"
+        self._leave(candidate, "ended")
         self._note(candidate, candidate.reported, evaluation.score if score is None else score, action, reason)
         if candidate.trial_id is not None:
             self._searcher.on_trial_complete(candidate.trial_id, result=self._outcome(candidate, evaluation))
+        reached = (candidate.reported, evaluation.score)
+        if evaluation.ok and (self._best is None or reached > (self._best.reported, self._best.scores[self._best.reported])):
+            self._best, candidate.scores[candidate.reported] = candidate, evaluation.score
+        candidate.evaluation = candidate.whole = None  # curves of thousands of candidates take memory
+        candidate.metrics.clear()
+
+    def _leave(self, candidate: _Candidate, state: str) -> None:
+        candidate.state = state
+        self._busy.pop(candidate.number, None)
 
     def _outcome(self, candidate: _Candidate, evaluation: Evaluation) -> dict[str, Any]:
         outcome = outcome_of([evaluation], candidate.suggestion.get("metrics", []))
@@ -444,10 +452,10 @@ class StepQueue(Searcher):
     def _record(self, candidate: _Candidate, evaluation: Evaluation) -> None:
         """Write a partial evaluation to the ledger, unless this run has it there."""
         fidelity = evaluation.fidelity or 0
-        if fidelity > candidate.recorded:
+        if fidelity not in candidate.recorded:
             [place] = candidate.suggestion.get("positions") or [0]
             self._ledger.append(self._run, candidate.number, [(place, evaluation)])
-            candidate.recorded = fidelity
+            candidate.recorded.add(fidelity)
 
     def _note(self, candidate: _Candidate, fidelity: int, score: float, action: RungAction, reason: str) -> None:
         metrics = {
@@ -469,24 +477,22 @@ class StepQueue(Searcher):
             self._on_rung(event)
 
     def _read_partial(self, reuse: bool) -> None:
-        """Read the partial evaluations: the longest of each key, and how far this run has recorded it."""
+        """Read the partial evaluations: the longest of each key, and the fidelities at which this run has recorded it."""
         for entry in self._ledger.partial():
             evaluation, own = entry.evaluation, entry.run == self._run
             if own:
-                self._recorded[evaluation.key] = max(self._recorded.get(evaluation.key, 0), evaluation.fidelity or 0)
+                self._recorded.setdefault(evaluation.key, set()).add(evaluation.fidelity or 0)
             longest = self._partial.get(evaluation.key)
             if evaluation.ok and (own or reuse) and (longest is None or (longest.fidelity or 0) < (evaluation.fidelity or 0)):
                 self._partial[evaluation.key] = evaluation
 
     def _trim(self, now: bool = False) -> None:
         """Keep the checkpoints below their limit, those in hand and that of the best candidate in any case."""
-        if self._checkpoints is None or not (now or time.monotonic() - self._trimmed > _SECONDS_BETWEEN_TRIMS):
+        if not now and time.monotonic() - self._trimmed < _SECONDS_BETWEEN_TRIMS:
             return
         self._trimmed = time.monotonic()
-        scored = [each for each in self._candidates.values() if each.reported in each.scores]
-        best = max(scored, key=lambda each: (each.reported, each.scores[each.reported]), default=None)
         protected = {each.key for each in self._candidates.values() if each.state != "ended"}
-        self._checkpoints.trim(protected | ({best.key} if best else set()))
+        self._checkpoints.trim(protected | ({self._best.key} if self._best else set()))
 
     # A run that is resumed
 
@@ -499,12 +505,14 @@ class StepQueue(Searcher):
         differs = 0
         for event in self._events:
             number = event.trial
+            ended |= set(self._trials.stopped())
             if number in ended:
                 continue
             if event.action == "START":
                 self._trials.add(number)
             elif event.action == "RESUME":
-                self._trials.runnable(new=True)
+                if self._trials.runnable(new=True) != number:
+                    self._trials.runnable()
                 self._trials.resume(number)
             elif event.action == "FAIL" or not event.has_score:
                 self._trials.ended(number)
@@ -517,7 +525,7 @@ class StepQueue(Searcher):
                     self._trials.ended(number)
             if event.action in ENDED:
                 ended.add(number)
-        self._trials.stopped()
+        ended |= set(self._trials.stopped())
         if differs:
             logger.warning("the scheduler decides otherwise than before the stop for %d scores; it goes on from there", differs)
         self._order = self._noted
@@ -550,7 +558,7 @@ class StepQueue(Searcher):
         elif last.action == "PAUSE":
             candidate.state = "paused"
             if candidate.trial_id is not None:
-                outcome = self._outcome(candidate, candidate.after(last.fidelity))
+                outcome = self._outcome(candidate, candidate.after(last.fidelity, self._fidelities))
                 self._searcher.on_trial_result(candidate.trial_id, {**outcome, "paused": True})
         else:
             candidate.state = "added"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,9 @@ from archsearch.spaces import Architecture
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINTS = "_checkpoints"
+"""Folder of the checkpoints in that of all ledgers."""
+
 
 @dataclass(frozen=True)
 class StepTask:
@@ -33,9 +37,9 @@ class StepTask:
         evaluator: The evaluator.
         storage: Folder of all ledgers.
         run: Name of the run.
-        milestones: Fidelities at which a score is reported, in order; None reports after each step.
+        milestones: Fidelities at which the scheduler decides, in order; None for each.
         checkpoint_gb: Most gigabytes of checkpoints.
-        checkpoints: Folder of the checkpoints; None takes `storage`.
+        reuse: Whether checkpoints of other runs are used, and are left to them.
     """
 
     evaluator: StepwiseEvaluator
@@ -43,7 +47,21 @@ class StepTask:
     run: str
     milestones: Sequence[int] | None
     checkpoint_gb: float
-    checkpoints: str | None = None
+    reuse: bool = True
+
+    @property
+    def fidelities(self) -> Sequence[int]:
+        """The fidelities after each step of an evaluation."""
+        return self.evaluator.fidelities or range(1, self.evaluator.max_fidelity + 1)
+
+    @property
+    def reports(self) -> tuple[int, ...]:
+        """The fidelities at which the scheduler gets a score, in order: for each milestone the first step that comes to it."""
+        steps = self.fidelities
+        if self.milestones is None:
+            return tuple(steps)
+        found = {steps[place] for each in self.milestones if (place := bisect_left(steps, each)) < len(steps)}
+        return tuple(sorted(found | {self.evaluator.max_fidelity}))
 
     def ledger(self) -> Ledger:
         """Return the ledger of the run."""
@@ -52,7 +70,8 @@ class StepTask:
 
     def store(self) -> CheckpointStore:
         """Return the store of the checkpoints."""
-        evaluator, root = self.evaluator, self.checkpoints or self.storage
+        evaluator, root = self.evaluator, f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
+        root = root if self.reuse else f"{root}/_of-one-run/{self.run}"
         return CheckpointStore(root, evaluator.fingerprint(), evaluator.seed, self.checkpoint_gb)
 
 
@@ -95,13 +114,15 @@ class StepTrial(tune.Trainable):
 
 @dataclass
 class _Held:
-    """The candidate that this process evaluates: its steps, and the evaluation after the last one."""
+    """The candidate that this process evaluates: its steps, the evaluation after the last one, and whether the next is noted."""
 
     batch: int
     segment: int
     steps: EvaluationSteps
     evaluation: Evaluation | None
     reported: int
+    unreported: float = 0.0  # seconds of the steps since the last report, as far as this run did them
+    noted: bool = False
 
     @property
     def fidelity(self) -> int:
@@ -118,7 +139,7 @@ class StepWorker:
 
     def __init__(self, task: StepTask) -> None:
         self._task, self._evaluator = task, task.evaluator
-        self._ledger, self._store = task.ledger(), task.store()
+        self._ledger, self._store, self._reports = task.ledger(), task.store(), task.reports
         self._held: _Held | None = None
 
     def advance(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,7 +152,6 @@ class StepWorker:
             ArchSearchError: Its cause is the evaluator's data or settings, or the storage, not the candidate.
         """
         number, segment = config["batch"], config.get("segment", 0)
-        paid = 0.0
         held = self._held
         if held is None or (held.batch, held.segment) != (number, segment):
             begun = self._begin(config)
@@ -140,47 +160,60 @@ class StepWorker:
                 return self._report(config, begun, 0.0, self._reached(begun))
             held = self._held = begun
         while not self._must_report(held):
+            if not held.noted and (why := self._blame(held)):
+                held.evaluation = self._evaluator.failed(held.steps.architecture, why)
+                return self._finish(config, held)
             started = time.perf_counter()
             held.evaluation = self._step(held)
-            paid += time.perf_counter() - started
+            held.unreported += time.perf_counter() - started
             if held.evaluation.fidelity is None or not held.evaluation.ok:
-                return self._finish(config, held, paid)
+                return self._finish(config, held)
             self._save(held)
         assert held.evaluation is not None
-        held.reported = held.fidelity
-        return self._report(config, held.evaluation, paid, held.fidelity)
+        held.reported, paid, held.unreported = held.fidelity, held.unreported, 0.0
+        evaluation = held.evaluation
+        if self._task.milestones is not None:  # else it would be measured after each step
+            evaluation = held.steps.with_report_metrics(evaluation)
+        return self._report(config, evaluation, paid, held.fidelity)
 
     def _begin(self, config: Mapping[str, Any]) -> _Held | Evaluation:
-        """Return the candidate as far as it was evaluated, or its whole evaluation if it is recorded or must not be tried again."""
+        """Return the candidate as far as it was evaluated, or its evaluation if it is recorded or must not be tried again."""
         number, segment, reported = config["batch"], config.get("segment", 0), config.get("reported", 0)
         [text] = config["candidates"]
         architecture = self._evaluator.space.parse(text)
-        note = AttemptNote(self._ledger, self._task.run, number)
-        earlier = note.read()
-        attempt = earlier or Attempt()
-        ending = f"#{segment}"
-        if died := earlier is not None and (attempt.trying is None or attempt.trying.endswith(ending)):
-            if recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]:
-                return recorded[0]
-            attempt.after_death({attempt.trying} if attempt.trying else (), config.get("node_lost", False))
+        self._note = AttemptNote(self._ledger, self._task.run, number)
+        earlier = self._note.read()
+        self._attempt = attempt = earlier or Attempt()
+        # The checkpoint tells which step killed the process: the one after it.
+        blames = attempt.trying == f"step#{segment}" and not config.get("node_lost", False)
+        died = earlier is not None and attempt.trying in (None, f"step#{segment}", f"report#{segment}")
+        if died and (recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]):
+            return recorded[0]
+        if died or earlier is None:
+            attempt.processes += 1
         held = self._kept(number, segment, reported) or self._loaded(number, segment, architecture, reported)
         if isinstance(held, Evaluation):
             return self._record(config, held)
-        name = f"{text} after {held.fidelity}{ending}"
-        if why := attempt.verdict(name):
-            self._store.delete(self._evaluator.space.key(architecture))
-            return self._record(config, self._evaluator.failed(architecture, why))
-        if died or earlier is None:
-            attempt.processes += 1
-        note.begin(attempt, [name])
+        if blames:
+            attempt.deaths[_step_name(held)] = attempt.deaths.get(_step_name(held), 0) + 1
+        if blames or self._must_report(held):
+            self._note.begin(attempt, [f"report#{segment}"])
         return held
+
+    def _blame(self, held: _Held) -> str | None:
+        """Return why the next step must not be tried again; else note that it is tried."""
+        if why := self._attempt.verdict(_step_name(held)):
+            return why
+        self._note.begin(self._attempt, [f"step#{held.segment}"])
+        held.noted = True
+        return None
 
     def _kept(self, number: int, segment: int, reported: int) -> _Held | None:
         """Return the candidate from the memory of this process, if it did the last step that was reported."""
         held = self._held
         if held is None or held.batch != number or held.fidelity != reported:
             return None
-        return replace(held, segment=segment, reported=reported)
+        return replace(held, segment=segment, reported=reported, noted=False)
 
     def _loaded(self, number: int, segment: int, architecture: Architecture, reported: int) -> _Held | Evaluation:
         """Return the candidate from its checkpoint, or before its first step."""
@@ -189,14 +222,15 @@ class StepWorker:
         steps = self._begun(architecture)
         if isinstance(steps, Evaluation):
             return steps
-        found = self._store.load(key)
+        found = self._store.load(key, reported)
         if found is not None:
             fidelity, state = found
             try:
                 evaluation = _evaluation_of(state["evaluation"], architecture, key, fidelity)
                 steps.load_state(state["steps"])
+                own = state["run"] == self._task.run and fidelity > reported
                 if steps.fidelity == fidelity:
-                    return _Held(number, segment, steps, evaluation, reported)
+                    return _Held(number, segment, steps, evaluation, reported, float(state["unreported"]) if own else 0.0)
                 why = f"it holds {steps.fidelity} steps, not {fidelity}"
             except (ConfigurationError, LookupError, TypeError, ValueError, RuntimeError) as error:
                 why = f"{type(error).__name__}: {error}"
@@ -204,11 +238,6 @@ class StepWorker:
             steps = self._begun(architecture)
             if isinstance(steps, Evaluation):
                 return steps
-        elif reported:
-            logger.warning(
-                "%s has no checkpoint after %d %s; all its steps are paid again",
-                *(architecture, reported, self._evaluator.fidelity_name),
-            )
         return _Held(number, segment, steps, None, reported)
 
     def _begun(self, architecture: Architecture) -> EvaluationSteps | Evaluation:
@@ -237,22 +266,24 @@ class StepWorker:
         """Return whether the steps have come to a milestone that was not reported."""
         if held.evaluation is None or held.fidelity <= held.reported:
             return False
-        milestones = self._task.milestones
-        return milestones is None or any(held.reported < each <= held.fidelity for each in milestones)
+        return any(held.reported < each <= held.fidelity for each in self._reports)
 
     def _save(self, held: _Held) -> None:
         evaluation = held.evaluation
         assert evaluation is not None
-        state = {"steps": held.steps.state(), "evaluation": _plain(evaluation)}
+        state = {
+            **{"steps": held.steps.state(), "evaluation": _plain(evaluation)},
+            **{"run": self._task.run, "unreported": held.unreported},
+        }
         self._store.save(evaluation.key, held.fidelity, state, evaluation.score)
 
-    def _finish(self, config: Mapping[str, Any], held: _Held, paid: float) -> dict[str, Any]:
+    def _finish(self, config: Mapping[str, Any], held: _Held) -> dict[str, Any]:
         """Record a complete or failed evaluation, whose checkpoint is not needed any more, and return its report."""
         assert held.evaluation is not None
         fidelity = max(held.fidelity, held.reported)
         evaluation = self._record(config, held.evaluation)
         self._held = None
-        return self._report(config, evaluation, paid, fidelity)
+        return self._report(config, evaluation, held.unreported, fidelity)
 
     def _record(self, config: Mapping[str, Any], evaluation: Evaluation) -> Evaluation:
         [place] = config.get("positions") or [0]
@@ -276,6 +307,11 @@ class StepWorker:
             "paid_seconds": paid,
             "done": done,
         }
+
+
+def _step_name(held: _Held) -> str:
+    """Return the name of the next step of a candidate, for the notes of deaths."""
+    return f"{held.steps.architecture} after {held.fidelity}"
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:

@@ -4,47 +4,40 @@ from __future__ import annotations
 
 import copy
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
-from archsearch.errors import ConfigurationError, DatasetError, check_whole_number
-from archsearch.evaluators.anytime.curve import AREA
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
-from archsearch.evaluators.devices import cpu_threads, device_named, failure_text
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.evaluator import Evaluator
-from archsearch.evaluators.latency import LATENCIES, latency_figures
+from archsearch.evaluators.latency import LATENCIES
 from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
-from archsearch.evaluators.score_names import ACCURACY, BALANCED, BALANCED_SCORE
-from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
-from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.score_names import ACCURACY, BALANCED
+from archsearch.evaluators.score_objective import ScoreObjective
+from archsearch.evaluators.stepwise import StepwiseEvaluator
 from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
 from archsearch.evaluators.training.guessing import FIRST, Guess
-from archsearch.evaluators.training.loop import TrainingDiverged, train
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale
-from archsearch.evaluators.training.replicas import stacked_network
-from archsearch.evaluators.training.scoring import Score, exit_scores
+from archsearch.evaluators.training.steps import TrainingSteps
+from archsearch.evaluators.training.task import TrainingTask
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.network import Network
 
 _log = logging.getLogger(__name__)
 
-# A backward pass costs about twice a forward pass.
-_PASSES = 3
 
-
-class TrainingEvaluator(Evaluator):
+class TrainingEvaluator(StepwiseEvaluator):
     """Trains each candidate and scores it by validation accuracy after the last epoch, or by the area under its anytime curve.
 
     A network with several exits is trained on the sum of their losses (as in MSDNet: G. Huang et al., ICLR 2018). Its evaluation
     has the curves `exit_accuracy` (validation) and `exit_macs`, in the order of the exits; `valid_accuracy` is that of the last
     one. With `objective="anytime"` there is the metric `anytime_auc`, which is the score, and with `report_test` also
     `test_anytime_auc`.
+
+    It reports after each epoch, see `StepwiseEvaluator`. The metrics on test images are measured after the last epoch, and for a
+    candidate that is stopped where `EvaluationSteps.with_report_metrics` asks for them.
 
     The outcome depends on the settings and the architecture alone, not on the order of candidates: the seeds of weights and
     batches come from `seed` and the architecture's key.
@@ -73,7 +66,7 @@ class TrainingEvaluator(Evaluator):
         **changes: Changes to the recipe, such as `epochs=30`.
 
     Attributes:
-        warns: Whether `evaluate` logs what `cautions` and `remark` return, once each.
+        warns: Whether `evaluate` logs what `cautions` and `remark` return, once each; `begin` logs the former.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -217,15 +210,26 @@ class TrainingEvaluator(Evaluator):
             **({"latency": {"device": self.device, "threads": self.threads}} if self.latency else {}),
         }
 
+    @property
+    def max_fidelity(self) -> int:
+        return self.recipe.epochs
+
+    def begin(self, architecture: Architecture) -> TrainingSteps:
+        self._caution()
+        return TrainingSteps(architecture, self._task, self.fingerprint)
+
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        self._caution()
+        evaluations = super().evaluate(architectures)
+        self._warn_of_guessing(evaluations)
+        return evaluations
+
+    def _caution(self) -> None:
+        """Log once what `cautions` returns."""
         if self.warns and not self._cautioned:
             self._cautioned = True
             for caution in self.cautions():
                 _log.warning(caution)
-        with cpu_threads(self.threads):
-            evaluations = [self._evaluate(architecture) for architecture in architectures]
-        self._warn_of_guessing(evaluations)
-        return evaluations
 
     def _warn_of_guessing(self, evaluations: Sequence[Evaluation]) -> None:
         """Log once, after the first trainings, that none beats guessing."""
@@ -237,118 +241,20 @@ class TrainingEvaluator(Evaluator):
 
     def network(self, architecture: Architecture) -> Network:
         """Return the untrained network of a candidate, all replicas side by side, each with initial weights of its own."""
-        return self._stacked(architecture, self._generators(architecture, "weights"))
-
-    def _stacked(self, architecture: Architecture, generators: Sequence[torch.Generator]) -> Network:
-        channels = self.images.input_shape[0]
-        return stacked_network(self.space, architecture, self.images.num_classes, channels, generators, self.scale)
-
-    def _generators(self, architecture: Architecture, use: str) -> list[torch.Generator]:
-        """Return a source of random numbers for each replica of a candidate and this use."""
-        key = self.space.key(architecture)
-        seeds = [derived_seed(self.seed, key, replica, use) for replica in range(self.repeats)]
-        return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def _evaluate(self, architecture: Architecture) -> Evaluation:
-        started = time.perf_counter()
-        try:
-            if self.objective.is_anytime and (reason := unreachable(self._exit_macs(architecture), self._max_budget)):
-                return self.failed(architecture, reason, time.perf_counter() - started)
-            metrics, curves = self._train(architecture)
-        except DatasetError:
-            raise  # no candidate could be trained: this is not the candidate's fault
-        except TrainingDiverged as error:
-            return self.failed(architecture, str(error), time.perf_counter() - started)
-        except Exception as error:  # whatever one candidate does must not cost the batch
-            return self.failed(architecture, failure_text(error), time.perf_counter() - started)
-        key, seconds = self.space.key(architecture), time.perf_counter() - started
-        return Evaluation(architecture, key, metrics[self.score_name], metrics, seconds, None, curves)
-
-    def _train(self, architecture: Architecture) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        device = device_named(self.device)
-        images, validation = self.images.part("train", device), self.images.part("validation", device)
-        network = self.network(architecture).to(device)
-        history: list[list[Score]] = []  # by epoch, then by exit
-        train(
-            network,
-            images.images,
-            images.labels,
-            self.recipe,
-            self._generators(architecture, "batches"),
-            on_epoch=lambda epoch: history.append(exit_scores(network, validation.images, validation.labels, self.repeats)),
-            mixed_precision=device.type == "cuda",
-        )
-        metrics = self._metrics(architecture, history[-1][-1], len(images))
-        curves = {"valid_accuracy": tuple(_accuracy(epoch[-1]) for epoch in history)}
-        if self.objective.name == BALANCED:
-            curves[BALANCED_SCORE] = tuple(_balanced(epoch[-1]) for epoch in history)
-            metrics[BALANCED_SCORE] = curves[BALANCED_SCORE][-1]
-        final: list[Score] = []
-        if self.report_test:
-            test = self.images.part("test", device)
-            final = exit_scores(network, test.images, test.labels, self.repeats)
-        if final:
-            metrics |= {"test_accuracy": _accuracy(final[-1]), "test_loss": float(final[-1].loss.mean())}
-            if self.objective.name == BALANCED:
-                metrics["test_balanced_accuracy"] = _balanced(final[-1])
-        if self.latency:
-            times, exit_times = self._latencies(architecture, device)
-            metrics, curves = {**metrics, **times}, {**curves, **exit_times}
-        return self._with_exits(architecture, metrics, curves, history[-1], final)
-
-    def _metrics(self, architecture: Architecture, final: Score, images: int) -> dict[str, float]:
-        cost = self.space.cost(architecture, **self.cost_arguments)
-        passes = _PASSES * self.recipe.epochs * images * self.repeats
-        return {
-            "valid_accuracy": _accuracy(final),
-            "valid_loss": float(final.loss.mean()),
-            "params": float(cost.params),
-            "macs": float(cost.macs),
-            "macs_paid": float(cost.macs) * passes,
-            "epochs": float(self.recipe.epochs),
-        }
-
-    def _latencies(
-        self, architecture: Architecture, device: torch.device
-    ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        """Return metrics and curves of the latency of one replica, untrained: it does not depend on the weights."""
-        single = self._stacked(architecture, [torch.Generator()])
-        return latency_figures(single.to(device), self.images.input_shape)
-
-    def _with_exits(
-        self,
-        architecture: Architecture,
-        metrics: dict[str, float],
-        curves: dict[str, tuple[float, ...]],
-        validation: Sequence[Score],
-        test: Sequence[Score],
-    ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-        """Return metrics and curves with those of the exits, if there are several or their area is the score."""
-        if len(validation) == 1 and not self.objective.is_anytime:
-            return metrics, curves
-        macs = self._exit_macs(architecture)
-        parts = {"": validation, "test_": test} if test else {"": validation}
-        accuracies = {name: tuple(map(_accuracy, scores)) for name, scores in parts.items()}
-        if self.objective.is_anytime:
-            areas = {name: area(macs, found, self.chance, self._max_budget) for name, found in accuracies.items()}
-            metrics |= {f"{name}{AREA}": found for name, found in areas.items()}
-        curves |= {f"{name}exit_accuracy": found for name, found in accuracies.items()}
-        return metrics, {**curves, "exit_macs": macs}
-
-    def _exit_macs(self, architecture: Architecture) -> tuple[float, ...]:
-        shape = self.images.input_shape
-        return exit_macs(self.space.plan(architecture, self.images.num_classes, shape[0], **self.scale), shape)
+        return self._task.network(architecture)
 
     @property
-    def _max_budget(self) -> float:
-        return self.objective.budget(self.images.input_shape, self.images.num_classes, self.scale)
-
-
-def _accuracy(score: Score) -> float:
-    """Return the mean accuracy of all replicas."""
-    return float(score.accuracy.mean())
-
-
-def _balanced(score: Score) -> float:
-    """Return the mean balanced accuracy of all replicas."""
-    return float(score.balanced_accuracy.mean())
+    def _task(self) -> TrainingTask:
+        return TrainingTask(
+            self.space,
+            self.images,
+            self.recipe,
+            self.objective,
+            self.scale,
+            self.seed,
+            self.repeats,
+            self.report_test,
+            self.latency,
+            self.device,
+            self.threads,
+        )
