@@ -126,13 +126,13 @@ def proposals(evaluator: Any, count: int) -> list[str]:
 
 def test_error_that_all_candidates_would_meet(make_steps: Callable[..., Any], tmp_path: Path) -> None:
     [first] = proposals(make_steps(), 1)
-    evaluator = make_steps(breaks=(first, 2))
+    evaluator = make_steps(breaks=(first, 1))
     with pytest.raises(DatasetError, match="the disk with the images has gone"):
         run(RandomSearch(evaluator.space, 3, num_candidates=12, batch_size=1), evaluator, tmp_path, workers=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["asha", "promotion"])
+@pytest.mark.parametrize("scheduler", [pytest.param("asha", marks=pytest.mark.long), "promotion"])
 def test_one_worker_and_four_give_the_same(make_steps: Callable[..., Any], tmp_path: Path, scheduler: str) -> None:
     found = []
     for workers in (1, 4):
