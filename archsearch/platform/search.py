@@ -498,6 +498,15 @@ def _result(
         }
         settings["latency"] = meter.facts
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
+    ending = Ending(
+        reason=reason,
+        evaluated=len(observations),
+        wanted=configuration.num_candidates,
+        given_up=max(0, search.searcher.num_proposed - len(observations)) if reason != "complete" else 0,
+        seconds=costs.get("trials", 0.0),
+        time_budget=configuration.time_budget,
+        idle=idle,
+    )
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings=settings,
@@ -510,15 +519,7 @@ def _result(
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
         space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
-    )
-    ending = Ending(
-        reason=reason,
-        evaluated=len(observations),
-        wanted=configuration.num_candidates,
-        given_up=max(0, search.searcher.num_proposed - len(observations)) if reason != "complete" else 0,
-        seconds=costs.get("trials", 0.0),
-        time_budget=configuration.time_budget,
-        idle=idle,
+        ending=ending,
     )
     return SearchResult(
         summary,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.platform.ending import Ending
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
@@ -50,6 +51,7 @@ class SearchSummary:
         known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
         use: Command (or line of Python) that trains and exports its best architecture.
         space_costs: Costs of random architectures of the space; None if they were not drawn.
+        ending: How the search ended; None if that is not known.
     """
 
     name: str
@@ -76,6 +78,7 @@ class SearchSummary:
     known_before: Sequence[str] = ()
     use: str = ""
     space_costs: SpaceCosts | None = None
+    ending: Ending | None = None
 
     @property
     def score_label(self) -> str:

@@ -25,7 +25,7 @@ from archsearch.platform.tracking.curves import (
     milliseconds_now,
 )
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
+from archsearch.platform.tracking.run_summary import ending_tags, final_metrics, note, split_table
 from archsearch.platform.tracking.saved_view import study_tag, view_of
 from archsearch.platform.tracking.store import shown_uri, tracking_uri
 from archsearch.platform.tracking.system_metrics import SystemMonitor
@@ -167,7 +167,7 @@ class Tracker:
                 self._points += self._final_points(summary, status)
         if summary is not None:
             rows = ranked_rows(summary.evaluations, top)
-            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
+            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT, **ending_tags(summary)}
             self._add("note", lambda run: run.log_tags(tags))
             if status == "FINISHED":
                 view = view_of(summary, milliseconds_now())
