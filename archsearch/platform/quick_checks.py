@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+from archsearch.evaluators.dataset_names import check_name
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.spaces import get as get_space
 
 SEARCHERS = ("evolution", "gates", "ghn", "gp", "ngae", "optuna", "random")
 """Searchers of the package. Importing `archsearch.searchers`, which knows those of the user too, loads Ray."""
 _SCORES = ("train", "table")
-_DATASETS = ("digits", "cifar10", "cifar100", "imagefolder", "parquet")
 
 
 def check_quickly(configuration: SearchConfiguration) -> None:
@@ -33,9 +33,7 @@ def check_quickly(configuration: SearchConfiguration) -> None:
         raise ConfigurationError(
             f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {configuration.evaluator!r}.{hint}"
         )
-    if kind == "train" and rest.partition(":")[0] not in _DATASETS:
-        from archsearch.evaluators.datasets import check_name
-
+    if kind == "train":
         check_name(rest)
     if kind == "table" and not Path(rest.partition("#")[0]).exists():
         from archsearch.evaluators.registry import from_text  # pyarrow alone
