@@ -157,6 +157,29 @@ def require_room(requests: Sequence[Request], nodes: Sequence[Node] | None = Non
     return _grown(requests, problem, "They would wait for each other forever: ask for less.", limits)
 
 
+def require_device(setting: str, what: str, device: str, nodes: Sequence[Node], limits: Limits | None = None) -> None:
+    """Raise ConfigurationError for a GPU as a device where no node of the cluster has one, nor any that it can add.
+
+    Args:
+        setting: Name of the setting, for the message.
+        what: What uses the device.
+        device: Its name; only `cuda` and `cuda:N` need a GPU.
+        nodes: The machines.
+        limits: As for `require_room`.
+
+    Raises:
+        ConfigurationError: There is no GPU.
+    """
+    if not device.startswith("cuda") or any(node.gpus for node in nodes):
+        return
+    kinds = (limits or autoscaling_limits)()
+    if kinds is None or (kinds and not any(kind.gpus for kind in kinds)):
+        raise ConfigurationError(
+            f"{setting}: {what} is to use {device}, but Ray knows no GPU on {describe(nodes)}. Give device=auto or cpu, or start "
+            "Ray on a machine with a GPU that it sees."
+        )
+
+
 def check_amounts(request: Request) -> None:
     """Raise ConfigurationError for numbers of GPUs that Ray does not place: more than one, but no whole number."""
     if request.gpus > 1.0 and abs(request.gpus - round(request.gpus)) > _ROUNDING:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from archsearch.cluster.placement import Limits, Node, Request, cluster_nodes, count_fitting, place_spread, require_room
+from archsearch.cluster.placement import (
+    Limits,
+    Node,
+    Request,
+    cluster_nodes,
+    count_fitting,
+    place_spread,
+    require_device,
+    require_room,
+)
 from archsearch.evaluators import Evaluator
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.searchers import ArchitectureSearcher
@@ -57,10 +66,13 @@ def allocate(
         limits: As for `require_room`.
 
     Raises:
-        ConfigurationError: A trial does not fit on any node, or not beside the actors; the search would wait forever.
+        ConfigurationError: A trial does not fit on any node, or not beside the actors; the search would wait forever. Or a device
+            is `cuda`, and no node has a GPU.
     """
     trial = trial_request(configuration)
     machines = machines or cluster_nodes
+    require_device("searcher_options.device", "the surrogate", getattr(searcher, "device", ""), machines(), limits)
+    require_device("evaluator_options.device", "a training", getattr(evaluator, "device", ""), machines(), limits)
     lacking = require_room([trial], machines(), limits)
     nodes = machines()
     total = max(1.0, sum(node.cpus for node in nodes))

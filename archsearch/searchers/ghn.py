@@ -126,6 +126,7 @@ class GHNRandomSearch(SurrogateSearcher):
             "threads": self.threads,
             **(model or {}),
         }
+        self.use_device(device)
         self._check()
         self._training: Future[Reply] | None = None
         self._ranked: dict[str, float] = {}
