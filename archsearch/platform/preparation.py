@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +12,11 @@ from ray.tune.search import Searcher
 from archsearch.cluster import Ledger
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
-from archsearch.evaluators import Evaluator, from_text
+from archsearch.evaluators import Evaluation, Evaluator, from_text
 from archsearch.evaluators.options import check_options, options_of
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.known_starts import start_texts
-from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
+from archsearch.platform.learned import Learned, given_evaluations, learn, read_learned, stored_learned, write_learned
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.store import check_store
 from archsearch.platform.tracking.system_metrics import check_system_metrics
@@ -50,6 +50,7 @@ def prepare(
     searcher: str | ArchitectureSearcher | Any,
     evaluator: str | Evaluator,
     resume: bool,
+    outcomes: Sequence[Evaluation] = (),
 ) -> Search:
     """Return a search with its folder and ledger; settings that cannot be used raise here, before anything runs.
 
@@ -59,6 +60,7 @@ def prepare(
         searcher: As for `make_parts`.
         evaluator: As for `make_parts`.
         resume: Whether the run's folder exists already.
+        outcomes: Outcomes to learn from, beside those of `configuration.learn_from`.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -71,6 +73,8 @@ def prepare(
     space, made, evaluator = make_parts(configuration, space, searcher, evaluator)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
     learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
+    if outcomes and not resume:
+        learned.append(given_evaluations(outcomes, space, evaluator))
     if configuration.start:
         configuration = replace(configuration, start=[str(each) for each in made.starts])
     name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)

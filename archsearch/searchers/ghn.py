@@ -219,6 +219,8 @@ class GHNRandomSearch(SurrogateSearcher):
     def can_fit(self) -> bool:
         return True  # it learns from images, not from outcomes
 
+    learns_from_others = False
+
     def learned(self, observations: Sequence[Observation]) -> int:
         return 0  # it learns from images; that their structures are not proposed is all it takes from outcomes of others
 
