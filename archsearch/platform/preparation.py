@@ -154,6 +154,7 @@ def make_parts(
     """
     check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
+    space.check_declared()
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
         space = evaluator.space

@@ -162,6 +162,7 @@ from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, conv
 
 class Pair(GeneSpace):
     name = "pair"
+    operators = ("conv1x1", "conv3x3", "maxpool3x3")
     choices = {"first": ("conv1x1", "conv3x3", "maxpool3x3"), "second": ("conv1x1", "conv3x3", "maxpool3x3")}
 
     def cells(self, genes):
