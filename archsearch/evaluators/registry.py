@@ -59,7 +59,7 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
 
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
-    from archsearch.evaluators.datasets import check_name
+    from archsearch.evaluators.dataset_names import check_name
     from archsearch.evaluators.training.evaluator import TrainingEvaluator
     from archsearch.evaluators.training.recipe import Recipe
 

@@ -35,7 +35,7 @@ from archsearch.platform.allocation import allocate
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
-from archsearch.platform.learned import texts_of
+from archsearch.platform.learned import evaluations_among, texts_of
 from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.quick_checks import SCHEDULERS
@@ -95,7 +95,8 @@ def run_search(
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
-            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
+            a search found, or a list of these.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -126,7 +127,13 @@ def run_search(
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     with _stopped_early():
-        search = prepare(configuration, **parts, resume=resume, scheduler=_object(scheduler))
+        search = prepare(
+            configuration,
+            **parts,
+            resume=resume,
+            scheduler=_object(scheduler),
+            outcomes=evaluations_among(settings.get("learn_from")),
+        )
     return _run(search, sys.stderr if progress else None, callbacks)
 
 
@@ -520,6 +527,7 @@ def _result(
         time_budget=configuration.time_budget,
         idle=idle,
     )
+    summary = replace(summary, ending=ending)
     return SearchResult(
         summary,
         search.space,
