@@ -26,12 +26,14 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
 
     Args:
         text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, else an imported one),
-            `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default), or `python:MODULE:FUNCTION`, a
-            function as for `FunctionEvaluator`, or an evaluator.
+            `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default), `proxy:NAME` or
+            `proxy:NAME,NAME` (training-free scores as for `ProxyEvaluator`), or `python:MODULE:FUNCTION`, a function as for
+            `FunctionEvaluator`, or an evaluator.
         space: Space of the candidates.
         seed: Seed of trainings; a table needs none.
         options: Further arguments of the evaluator, such as `{"epochs": 12}`. Of a table, `{"curves": True}` makes it a
-            `CurveTable`, whose scores after shorter trainings a scheduler sees.
+            `CurveTable`, whose scores after shorter trainings a scheduler sees. Of training-free scores, `dataset` names the
+            images; it is `digits` by default.
 
     Raises:
         ConfigurationError: The string has another form, or an option is unknown.
@@ -53,6 +55,8 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
         return _imported(text, space, {"seed": seed, **settings})
     if kind == "train":
         return _training(rest, space, {"seed": seed, **settings})
+    if kind == "proxy":
+        return _proxies(rest, space, {"dataset": "digits", "seed": seed, **settings})
     table = _table(rest, space, settings)
     # Architectures that are not in the table could not be scored.
     return table.confined() if table.is_partial else table
@@ -71,6 +75,15 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
     check_name(dataset)
     check_options("evaluator options: a training", TrainingEvaluator, options, more=[each.name for each in fields(Recipe)])
     return TrainingEvaluator(space, dataset, **options)
+
+
+def _proxies(names: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
+    from archsearch.evaluators.dataset_names import check_name
+    from archsearch.evaluators.proxies import ProxyEvaluator
+
+    check_options("evaluator options: training-free scores", ProxyEvaluator, options, without=("space", "proxies"))
+    check_name(options["dataset"])
+    return ProxyEvaluator(space, [name.strip() for name in names.split(",")], **options)
 
 
 def _imported(reference: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
