@@ -196,7 +196,9 @@ def test_kills_cost_one_step_of_each_candidate_in_hand(
     assert search.searcher.complete and len(search.searcher.history) == 24
     told = outcomes(search.searcher)
     paid = Counter(evaluator.space.key(evaluator.space.parse(text)) for text, _ in steps)
-    assert paid == {key: fidelity or 9 for key, (_, fidelity) in told.items()}
+    reached = {key: fidelity or 9 for key, (_, fidelity) in told.items()}
+    # Decisions of the last second before a kill may be lost. Taken again, one may stop a candidate earlier than before.
+    assert paid == reached or (not deterministic and all(paid[key] >= count for key, count in reached.items()))
     events = RungLog(search.ledger, "run").read()
     assert [event.order for event in events] == list(range(len(events)))
     assert Counter(event.action for event in events)["START"] == 24
