@@ -260,13 +260,20 @@ class GHNRandomSearch(SurrogateSearcher):
         super()._fill(proposals)
 
     @property
+    def ranked(self) -> Mapping[str, float]:
+        """The figure of each candidate that was ranked, by key: minus the loss, or the accuracy, with generated weights."""
+        return self._ranked
+
+    @property
     def figures(self) -> dict[str, float]:
-        """Figures of `SurrogateSearcher`, number of ranked candidates, and mean scores of ranked and random candidates."""
+        """Figures of `SurrogateSearcher`, number of ranked candidates, and mean scores of ranked and random candidates.
+
+        Under a scheduler these are the scores at the first rung, to which all candidates came.
+        """
         top = self.groups["ranked first"]
         means: dict[str, list[float]] = {"top": [], "random": []}
-        for row in self._history:
-            if row.evaluation.ok:
-                means["top" if row.evaluation.key in top else "random"].append(row.evaluation.score)
+        for key, score in self.first_scores.items():
+            means["top" if key in top else "random"].append(score)
         return {
             **super().figures,
             "surrogate/candidates_ranked": float(len(self._drawn)),

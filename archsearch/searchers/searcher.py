@@ -335,6 +335,25 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
 
+    @property
+    def ranked(self) -> Mapping[str, float]:
+        """Predictions by key of candidates that were ranked before any evaluation, higher is better; empty if none were.
+
+        They are the first rung of the search; see `archsearch.searchers.funnel`.
+        """
+        return {}
+
+    @property
+    def first_scores(self) -> Mapping[str, float]:
+        """Scores by key after the smallest number of steps at which candidates were scored, complete ones without a scheduler.
+
+        Groups of candidates can be compared by them, also if only the better ones were evaluated further.
+        """
+        evaluations = [*(observation.evaluation for _, observation in self._partial), *(row.evaluation for row in self._history)]
+        scored = [evaluation for evaluation in evaluations if evaluation.ok]
+        steps = min((evaluation.fidelity for evaluation in scored if evaluation.fidelity is not None), default=None)
+        return {evaluation.key: evaluation.score for evaluation in scored if evaluation.fidelity == steps}
+
     def simulate(self, workers: int) -> None:
         """Prepare for workers that are simulated: proposals then do not depend on how long a fit takes.
 

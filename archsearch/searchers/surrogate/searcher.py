@@ -18,6 +18,7 @@ from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.surrogate.trust import Trust
 from archsearch.spaces import Architecture, SearchSpace
@@ -39,6 +40,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     A subclass returns the function that makes the surrogate from `surrogate`. The surrogate's `fit(rows, seed=...)` gets
     `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits; its
+    Under a scheduler the rows hold `fidelities` too, the number of steps of each value or None for a complete evaluation, and
+    `rungs`, the fields of `RungRows` with the scores at all rungs. The surrogate's
     `propose(n, seed=..., exclude=..., best=...)` returns `{"architectures": [text, ...], "predictions": [number, ...]}`, best
     first, without structures whose keys are in `exclude`.
 
@@ -366,8 +369,9 @@ class SurrogateSearcher(ArchitectureSearcher):
             "architectures": [str(evaluation.architecture) for evaluation in newest],
             "values": np.array([self.goals.values(evaluation) for evaluation in newest]),
         }
-        if any(evaluation.is_partial for evaluation in newest):
+        if self._rungs or any(evaluation.is_partial for evaluation in newest):
             rows["fidelities"] = [evaluation.fidelity for evaluation in newest]
+            rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
         return rows
 
     def _wanted(self) -> int:
