@@ -261,7 +261,7 @@ def test_candidate_of_another_run_that_is_stopped_earlier_costs_nothing(make_ste
 @pytest.mark.parametrize("curves", [True, False])
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_complete_evaluations_of_other_runs(
-    make_steps: Callable[..., Any], tmp_path: Path, curves: bool, deterministic: bool
+    make_steps: Callable[..., Any], tmp_path: Path, curves: bool, deterministic: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluator = make_steps()
     ledger = Ledger(tmp_path / "ledger", evaluator.space, evaluator.fingerprint())
@@ -277,6 +277,10 @@ def test_complete_evaluations_of_other_runs(
     scored = [event for event in search.events if event.architecture in texts and event.has_score]
     assert {event.fidelity for event in scored} == ({1, 3, 9} if curves else {9})
     assert all(event.seconds == 0.0 for event in scored)
+    assert caplog.text == ""
+    if not deterministic:  # the scheduler gets the same rungs back
+        again = Search(evaluator, tmp_path / "ledger", scheduler="asha", candidates=14).go()
+        assert len(again.searcher.history) == 14 and "decides otherwise" not in caplog.text
     if deterministic and curves:
         plain = Search(make_steps(), tmp_path / "plain", scheduler="asha", deterministic=True, candidates=12).go()
         assert decisions(search.events) == decisions(plain.events), "what is known changes no decision"
