@@ -156,7 +156,7 @@ def replay(
 
 def settings_without_loss(
     curves: Sequence[Curve],
-    schedulers: Iterable[str] = ("asha", "promotion", "median"),
+    schedulers: Iterable[str] = ("asha", "promotion"),
     *,
     max_fidelity: int,
     fidelity_name: str = "epochs",

@@ -62,7 +62,7 @@ class _Candidate:
         segment: Number of trials of Tune that have begun, apart from those after a death.
         unnoted: Seconds that were paid since its last event.
         paid: Whether this process paid for a step.
-        recorded: Most steps of a partial evaluation that this run has in the ledger.
+        recorded: Fidelities of the partial evaluations that this run has in the ledger.
     """
 
     number: int
@@ -82,7 +82,7 @@ class _Candidate:
     segment: int = 0
     unnoted: float = 0.0
     paid: bool = False
-    recorded: int = 0
+    recorded: set[int] = field(default_factory=set)
 
     def learn(self, evaluation: Evaluation, fidelity: int, fidelities: Sequence[int]) -> None:
         """Take an evaluation at a fidelity, with the scores of the steps before, which led to `fidelities`."""
@@ -173,7 +173,7 @@ class StepQueue(Searcher):
             if event.has_score and event.action != "COMPLETE":
                 self._scored.setdefault(event.trial, []).append(event)
         self._partial: dict[str, Evaluation] = {}
-        self._recorded: dict[str, int] = {}
+        self._recorded: dict[str, set[int]] = {}
         self._read_partial(task.reuse)
         if ordered:
             # The order of outcomes does not depend on the speed of workers, so that the searcher need not wait for any.
@@ -316,7 +316,7 @@ class StepQueue(Searcher):
         candidate = _Candidate(number, architecture, space.key(architecture), suggestion, trial_id)
         if partial := self._partial.get(candidate.key):
             candidate.learn(replace(partial, architecture=architecture), partial.fidelity or 0, self._fidelities)
-        candidate.recorded = self._recorded.get(candidate.key, 0)
+        candidate.recorded |= self._recorded.get(candidate.key, set())
         if whole := self._known.get(candidate.key):
             steps = len(whole.curves.get(STEP_SCORES, ())) if whole.ok else 0
             reached = self._fidelities[min(steps, len(self._fidelities)) - 1]
@@ -452,10 +452,10 @@ class StepQueue(Searcher):
     def _record(self, candidate: _Candidate, evaluation: Evaluation) -> None:
         """Write a partial evaluation to the ledger, unless this run has it there."""
         fidelity = evaluation.fidelity or 0
-        if fidelity > candidate.recorded:
+        if fidelity not in candidate.recorded:
             [place] = candidate.suggestion.get("positions") or [0]
             self._ledger.append(self._run, candidate.number, [(place, evaluation)])
-            candidate.recorded = fidelity
+            candidate.recorded.add(fidelity)
 
     def _note(self, candidate: _Candidate, fidelity: int, score: float, action: RungAction, reason: str) -> None:
         metrics = {
@@ -477,11 +477,11 @@ class StepQueue(Searcher):
             self._on_rung(event)
 
     def _read_partial(self, reuse: bool) -> None:
-        """Read the partial evaluations: the longest of each key, and how far this run has recorded it."""
+        """Read the partial evaluations: the longest of each key, and the fidelities at which this run has recorded it."""
         for entry in self._ledger.partial():
             evaluation, own = entry.evaluation, entry.run == self._run
             if own:
-                self._recorded[evaluation.key] = max(self._recorded.get(evaluation.key, 0), evaluation.fidelity or 0)
+                self._recorded.setdefault(evaluation.key, set()).add(evaluation.fidelity or 0)
             longest = self._partial.get(evaluation.key)
             if evaluation.ok and (own or reuse) and (longest is None or (longest.fidelity or 0) < (evaluation.fidelity or 0)):
                 self._partial[evaluation.key] = evaluation
@@ -505,6 +505,7 @@ class StepQueue(Searcher):
         differs = 0
         for event in self._events:
             number = event.trial
+            ended |= set(self._trials.stopped())
             if number in ended:
                 continue
             if event.action == "START":
@@ -524,7 +525,7 @@ class StepQueue(Searcher):
                     self._trials.ended(number)
             if event.action in ENDED:
                 ended.add(number)
-        self._trials.stopped()
+        ended |= set(self._trials.stopped())
         if differs:
             logger.warning("the scheduler decides otherwise than before the stop for %d scores; it goes on from there", differs)
         self._order = self._noted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,11 +115,15 @@ def test_partial_outcomes(ledger: Ledger, architectures: list[Architecture]) -> 
     record(1, 3)
     record(1, None)
     record(2, 3)
+    record(4, 3, 0.25)
+    record(4, 9)
     ledger.append("other", 3, [(0, Evaluation(architectures[3], keys[3], 0.5, fidelity=3))])
     log = RungLog(ledger, "run")
-    fill(log, [event(0, 0, "STOP", key=keys[0]), event(1, 1, "COMPLETE", key=keys[1]), event(2, 2, "PAUSE", key=keys[2])])
+    actions: list[tuple[RungAction, int]] = [("STOP", 9), ("COMPLETE", 12), ("PAUSE", 3), ("START", 0), ("STOP", 3)]
+    for number, (action, fidelity) in enumerate(actions):
+        log.append(replace(event(number, number, action, key=keys[number]), fidelity=fidelity))
     log.write()
     found = {entry.batch: (entry.evaluation.fidelity, entry.evaluation.score) for entry in partial_outcomes(ledger, "run")}
-    assert found == {0: (9, 0.75)}, "the complete one is an entry of the ledger, and the paused one may go on"
+    assert found == {0: (9, 0.75), 4: (3, 0.25)}, "the complete one is an entry of the ledger, and the paused one may go on"
     found = {entry.batch: entry.evaluation.fidelity for entry in partial_outcomes(ledger, "run", ended=False)}
-    assert found == {0: 9, 2: 3}
+    assert found == {0: 9, 2: 3, 4: 3}
