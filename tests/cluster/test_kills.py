@@ -97,7 +97,7 @@ class Nodes:
         self.cluster = Cluster(
             initialize_head=True, connect=False, head_node_args={**options, "num_cpus": 0, "_system_config": HEALTH}
         )
-        self.others = [self.cluster.add_node(**self._options) for _ in range(2)]
+        self.others = [self._added() for _ in range(2)]
 
     @property
     def address(self) -> str:
@@ -110,8 +110,18 @@ class Nodes:
         orphans = [pid for pid in processes if status(pid)[1:2] == [str(raylet(node))]]
         os.kill(raylet(node), signal.SIGKILL)
         self.cluster.remove_node(node, allow_graceful=False)
-        self.others.append(self.cluster.add_node(**self._options))
+        self.others.append(self._added())
         return orphans
+
+    def _added(self, tries: int = 3) -> Any:
+        """Return a new node; Ray gives it 30 seconds to start, which a busy machine may exceed."""
+        while True:
+            try:
+                return self.cluster.add_node(**self._options)
+            except Exception as error:
+                tries -= 1
+                if not tries or "timed out during startup" not in str(error):
+                    raise
 
     def node_of(self, pid: int) -> int | None:
         """Return the index of the node that a worker process belongs to; None if the process has gone."""
