@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,17 +34,17 @@ def packed(state: Mapping[str, Any]) -> dict[str, Any]:
     for tensor in found:
         starts.append(end)
         end += -(-tensor.numel() * tensor.element_size() // _ALIGNED) * _ALIGNED
-    content = torch.zeros(end, dtype=torch.uint8)
+    content = np.zeros(end, np.uint8)
     for start, tensor in zip(starts, found, strict=True):
         if tensor.numel():
-            flat = tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
-            content[start : start + flat.numel()] = flat
+            flat = _bytes_of(tensor)
+            content[start : start + len(flat)] = flat
     entries = [
         (place, str(tensor.dtype), list(tensor.shape), list(tensor.stride()), start)
         for place, tensor, start in zip(places, found, starts, strict=True)
     ]
     # As a text, because pickling asks about each object of nested lists whether it is a tensor.
-    return {"plain": plain, "tensors": json.dumps(entries), "content": content}
+    return {"plain": plain, "tensors": json.dumps(entries), "content": torch.from_numpy(content)}
 
 
 def unpacked(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,17 +56,26 @@ def unpacked(given: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     state: dict[str, Any] = given["plain"]
+    content = given["content"].numpy()
     for place, dtype, shape, stride, start in json.loads(given["tensors"]):
         kind = getattr(torch, dtype.removeprefix("torch."))
         tensor = torch.empty_strided(shape, stride, dtype=kind)
         if tensor.numel():
-            flat = tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
-            flat.copy_(given["content"][start : start + flat.numel()])
+            flat = _bytes_of(tensor)
+            flat[:] = content[start : start + len(flat)]
         holder: Any = state
         for step in place[:-1]:
             holder = holder[step]
         holder[place[-1]] = tensor
     return state
+
+
+def _bytes_of(tensor: Tensor) -> NDArray[np.uint8]:
+    """Return the memory of a dense tensor, `[bytes]`; copied by numpy, it needs no other threads of torch."""
+    import torch
+
+    flat: NDArray[np.uint8] = tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy()
+    return flat
 
 
 def _without_tensors(value: Any, place: list[Any], found: list[Tensor], places: list[list[Any]]) -> Any:
