@@ -14,7 +14,7 @@ from archsearch.cluster import Ledger
 from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
-from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
+from archsearch.errors import ArchSearchError, ConfigurationError, TableError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluator, StepwiseEvaluator, from_text
 from archsearch.evaluators.options import check_options, options_of
 from archsearch.platform.configuration import SearchConfiguration
@@ -216,7 +216,7 @@ def make_parts(
     check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
     if isinstance(evaluator, str):
-        evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
+        evaluator = _evaluator(evaluator, space, configuration)
         space = evaluator.space
     if evaluator.space.name != space.name:
         raise ConfigurationError(
@@ -232,6 +232,15 @@ def make_parts(
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     return space, made, evaluator
+
+
+def _evaluator(text: str, space: SearchSpace, configuration: SearchConfiguration) -> Evaluator:
+    try:
+        return from_text(text, space, configuration.seed, configuration.score_options)
+    except TableError as error:
+        if configuration.scheduler is None or "_eN" not in str(error):
+            raise
+        raise TableError(f"scheduler: {configuration.scheduler} needs a table with learning curves. {error}") from error
 
 
 def _make_searcher(
