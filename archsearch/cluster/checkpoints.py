@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
@@ -28,6 +29,8 @@ _GIGABYTE = 1e9
 # After this time a file that is not finished is one whose writer was killed.
 _ABANDONED_SECONDS = 3600.0
 _VERSION = 1
+# Bytes of the number that a file begins with: how many bytes of plain data follow, before those of the tensors.
+_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,14 +229,16 @@ class CheckpointStore:
 
         stream = io.BytesIO()
         try:
-            torch.save({**self._identity(key), "fidelity": fidelity, "state": packed(state)}, stream)
+            plain, tensors = packed(state)
+            torch.save({**self._identity(key), "fidelity": fidelity, "state": plain}, stream)
             if not self._is_plain:  # whether it can be read again is found out once
                 stream.seek(0)
                 torch.load(stream, map_location="cpu", weights_only=True)
                 self._is_plain = True
         except Exception as error:  # pickle and torch raise whatever the objects lead them to
             raise RunError(f"the state is not one of tensors and plain data alone: {first_line(error)}") from error
-        return stream.getvalue()
+        head = stream.getvalue()
+        return b"".join([len(head).to_bytes(_LENGTH, "little"), head, *tensors])
 
     def _read(self, key: str, file: _File) -> dict[str, Any]:
         """Return the state in a file.
@@ -250,7 +255,8 @@ class CheckpointStore:
         if _checksum(content) != file.checksum:
             raise ValueError("it is corrupt: its content does not match the checksum in its name")
         try:
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+            found = torch.load(io.BytesIO(content[_LENGTH:end]), map_location="cpu", weights_only=True)
         except Exception as error:  # it was written by another program
             raise ValueError(f"it is no checkpoint: {first_line(error)}") from error
         expected = {**self._identity(key), "fidelity": file.fidelity}
@@ -260,7 +266,7 @@ class CheckpointStore:
             if found.get(name) != value:
                 raise ValueError(f"it is foreign: expected the {name} {value!r}; got {found.get(name)!r}")
         try:
-            return unpacked(found["state"])
+            return unpacked(found["state"], np.frombuffer(content, np.uint8)[end:])
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ValueError(f"it is no checkpoint: {first_line(error)}") from error
 

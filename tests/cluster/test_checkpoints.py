@@ -172,6 +172,7 @@ def test_other_files_under_the_name_of_a_checkpoint_are_not_used(
         written.write_bytes(content)
     else:
         torch.save({"code": Harmful(), "a list": [1], "a dictionary": {"state": {"epoch": 2}}}[content], written)
+        written.write_bytes(written.stat().st_size.to_bytes(8, "little") + written.read_bytes())
     written.rename(folder / f"00000002~0.5~{zlib.crc32(written.read_bytes()):08x}.pt")
     loaded = store.load("a")
     assert loaded is not None and loaded[0] == 1
