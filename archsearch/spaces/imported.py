@@ -52,8 +52,8 @@ def imported_space(reference: str) -> SearchSpace:
     except Exception as error:
         if "choose" in inspect.signature(found).parameters:
             raise ConfigurationError(
-                f"space: {attribute} of {module_name} builds a module; write space = ModuleSpace({attribute}, example_inputs) into "
-                f"the module and name that, {PREFIX}{module_name}:space."
+                f"space: {attribute} of {module_name} builds a module; write space = ModuleSpace({attribute}, example_inputs) "
+                f"into the module and name that, {PREFIX}{module_name}:space."
             ) from error
         raise ConfigurationError(
             f"space: {attribute}() failed ({type(error).__name__}: {message_in_one_line(error, 300)}). If the class takes "
@@ -85,8 +85,8 @@ def module_of(reference: str, argument: str = "space") -> str:
 def reference_to(space: SearchSpace) -> str | None:
     """Return the reference from which `imported_space` makes an equal space in another process, or None if there is none.
 
-    A space made with arguments has one if a module holds it under a name, such as `space = ModuleSpace(build, ...)` in the module of
-    `build`. Classes and spaces of notebooks and of scripts have none.
+    A space made with arguments has one if a module holds it under a name, such as `space = ModuleSpace(build, ...)` in the module
+    of `build`. Classes and spaces of notebooks and of scripts have none.
     """
     kind = type(space)
     home = sys.modules.get(space.home)

@@ -123,8 +123,9 @@ class FunctionEvaluator(StepwiseEvaluator):
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
         # Here, where the source is; of what builds the modules too, which changes as often as the function.
-        sources = [source_digest(each) for each in (function, getattr(space, "build_function", None)) if each is not None]
-        self._source = "-".join(sources)
+        build = getattr(space, "build_function", None)
+        own = build is not None and not type(build).__module__.startswith("archsearch.")
+        self._source = "-".join(source_digest(each) for each in ([function, build] if own else [function]))
         self._noted = False
 
     @property

@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -25,26 +26,50 @@ from archsearch.spaces.cost import Cost
 from archsearch.spaces.graph import Graph, GraphBatch, pack
 from archsearch.spaces.module.building import Build, Built, choices_text, run
 from archsearch.spaces.module.canonical_trace import canonical_trace
+from archsearch.spaces.module.choice_space import ChoiceSpace
 from archsearch.spaces.module.choose import Choice
 from archsearch.spaces.module.conditions import Answers, Conditions
 from archsearch.spaces.module.discovery import Discovery
 from archsearch.spaces.module.network import ModuleNetwork, ModuleOperator
 from archsearch.spaces.module.surrogate_graph import GraphForm, graph_form
 from archsearch.spaces.module.tracing import Trace, Untraceable, addmm_flops, called, on_meta, trace
+from archsearch.spaces.module.variations import Variations
 from archsearch.spaces.network import Network
-from archsearch.spaces.space import Genotype, SearchSpace
 
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _TASK = ("num_classes", "in_channels")
 _KEYS = 200_000
-_TRACES = 64
+_REMEMBERED = 20_000
 _TRIED = 8
 _SAMPLED = 24
 
 
-class ModuleSpace(SearchSpace):
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is kept of a traced module.
+
+    Args:
+        form: Digest of its canonical form.
+        cost: Its cost.
+        output: Shape of its first output.
+        graphs: Its graphs; None if they were not asked for.
+    """
+
+    form: bytes
+    cost: Cost
+    output: tuple[int, ...]
+    graphs: list[Graph] | None
+
+    @classmethod
+    def of(cls, traced: Trace, graphs: list[Graph] | None) -> _Facts:
+        form = hashlib.blake2b(canonical_trace(traced), digest_size=16).digest()
+        outputs = traced.nodes[-1].shapes
+        return cls(form, Cost(traced.params, traced.macs), outputs[0] if outputs else (), graphs)
+
+
+class ModuleSpace(ChoiceSpace):
     """The modules that a function builds, with its choices.
 
     `build(choose)` returns a `torch.nn.Module` and asks `choose` wherever there is a choice; see `Choose`. The choices are found
@@ -85,7 +110,7 @@ class ModuleSpace(SearchSpace):
         Cost(params=130, macs=122)
     """
 
-    names_genes = True
+    enumerable = 1000
 
     def __init__(self, build: Build, example_inputs: Any, name: str | None = None) -> None:
         if not callable(build) or isinstance(build, nn.Module):
@@ -101,19 +126,63 @@ class ModuleSpace(SearchSpace):
         run(build, lambda choice: 0, self._defaults)
         self._prepare()
 
+    @classmethod
+    def around(
+        cls,
+        model: nn.Module,
+        example_inputs: Any,
+        *,
+        part: str = "",
+        widths: Sequence[float] = (0.5, 0.75, 1.0),
+        kernels: Sequence[int] = (3, 5, 7),
+        depths: bool = True,
+        name: str | None = None,
+    ) -> ModuleSpace:
+        """Return the space of the networks like a given one, with other widths, fewer blocks and other kernels.
+
+        Unchanged layers keep their weights, and others keep those that fit. What cannot vary is listed in `fixed`.
+
+        Args:
+            model: The network, such as a trained one of torchvision.
+            example_inputs: Inputs of the model, as a batch.
+            part: Path of the submodule that varies, such as `features`; empty for all.
+            widths: Factors of the numbers of channels; `(1.0,)` keeps them.
+            kernels: Sizes of the kernels of convolutions; empty keeps them.
+            depths: Whether blocks that keep the shape of their input may be left out.
+            name: Name of the space; None takes the name of the model's class.
+
+        Raises:
+            ConfigurationError: An argument is wrong, the model cannot be traced, or nothing can vary.
+
+        Example:
+            >>> import torch
+            >>> from torch import nn
+            >>> from archsearch.spaces import ModuleSpace
+            >>> model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 1))
+            >>> space = ModuleSpace.around(model, torch.zeros(1, 1, 8, 8), name="small")
+            >>> dict(space.choices)
+            {'width_0': (0.5, 0.75, 1.0), 'kernel_0': (3, 5, 7)}
+        """
+        return cls(Variations(model, example_inputs, part, widths, kernels, depths), example_inputs, name)
+
     @property
     def build_function(self) -> Build:
         """The function that builds the modules."""
         return self._build
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """What a space made by `around` cannot vary, and why."""
+        return tuple(getattr(self._build, "fixed", ()))
+
     def _prepare(self) -> None:
         """Create what is computed anew in each process."""
         self._keys: OrderedDict[str, str] = OrderedDict()
-        self._traces: OrderedDict[Any, Trace | None] = OrderedDict()
+        self._facts: OrderedDict[Any, _Facts | None] = OrderedDict()
         self._said: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_keys", "_traces", "_inputs")}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_keys", "_facts", "_inputs")}
         return state | {"_conditions": self._conditions, "_hidden_choices": self._hidden_choices}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -131,223 +200,16 @@ class ModuleSpace(SearchSpace):
         """Name of the Python module in which `build` is defined."""
         return str(getattr(self._build, "__module__", None) or type(self._build).__module__)
 
-    # Choices and text
+    # Modules
 
     @property
     def scale_defaults(self) -> Mapping[str, int]:  # type: ignore[override]
         """The arguments of `build` that are neither `choose` nor those of the task, with their defaults."""
         return {name: value for name, value in self._arguments.items() if name not in _TASK}
 
-    @property
-    def constrained(self) -> bool:  # type: ignore[override]
-        """Whether a mutation may change several genes: some choices depend on others, or layers can change places."""
-        return self._conditions.conditional or bool(self._moves)
-
-    @property
-    def choices(self) -> Mapping[str, Sequence[Any]]:
-        """The alternatives of each choice, whether it is asked for an architecture or not."""
-        return {choice.name: choice.values for choice in self._conditions.choices}
-
-    @property
-    def size(self) -> int:
-        """Number of architectures, or a bound on it; see `size_is_exact`."""
-        return self._conditions.size
-
-    @property
-    def size_is_exact(self) -> bool:
-        """Whether `size` is exact; if choices depend on each other in too many ways to count, it is the product of all."""
-        return self._conditions.size_is_exact
-
-    def all_genotypes(self) -> Iterator[Genotype]:
-        """Yield the genotype of each architecture once."""
-        for answers in self._conditions.combinations():
-            yield self._genotype(answers)
-
-    def active(self, architecture: Architecture) -> dict[str, Any]:
-        """Return the choices that are asked for an architecture, with their values, in the order of its text."""
-        by_name = self._conditions.by_name
-        return {name: by_name[name].values[number] for name, number in self._answers(architecture).items()}
-
-    def from_genotype(self, genotype: Sequence[int]) -> Architecture:
-        """Return the architecture of a genotype; genes of choices that are not asked do not count, and are 0 in its own."""
-        choices = self._conditions.choices
-        genes = tuple(int(gene) for gene in genotype)
-        if len(genes) != len(choices) or not all(0 <= gene < len(each.words) for gene, each in zip(genes, choices, strict=True)):
-            sizes = [len(choice.words) for choice in choices]
-            raise ArchitectureError(f"genotype: expected {len(choices)} indices below {sizes}, one for each choice; got {genes}.")
-        given = {choice.name: gene for choice, gene in zip(choices, genes, strict=True)}
-        return self._architecture(self._conditions.answered(lambda choice: given[choice.name]))
-
-    def genotype(self, architecture: Architecture) -> Genotype:
-        return self._genotype(self._answers(architecture))
-
-    def _genotype(self, answers: Answers) -> Genotype:
-        return tuple([answers.get(choice.name, 0) for choice in self._conditions.choices])
-
-    def parse(self, text: str) -> Architecture:
-        if not isinstance(text, str) or not text.split():
-            raise ArchitectureError(f"text: expected choices such as {self._example!r}; got {text!r}.")
-        given: dict[str, str] = {}
-        for part in text.split():
-            name, equals, word = part.partition("=")
-            if not equals or name in given:
-                raise ArchitectureError(f"text: expected one NAME=ALTERNATIVE for each choice; got {part!r} in {text!r}.")
-            if name not in self._conditions.by_name:
-                hint = did_you_mean(name, self._conditions.by_name)
-                raise ArchitectureError(
-                    f"text: {self.name} has no choice {name!r}.{hint} Its choices: {list(self._conditions.by_name)}."
-                )
-            given[name] = word
-
-        def answer(choice: Choice) -> int:
-            if choice.name not in given:
-                raise ArchitectureError(
-                    f"text: the choice {choice.name!r} is missing; give one of {list(choice.words)}. Got {text!r}."
-                )
-            word = given.pop(choice.name)
-            if word not in choice.words:
-                hint = did_you_mean(word, choice.words)
-                raise ArchitectureError(f"text: expected one of {list(choice.words)} for {choice.name!r}; got {word!r}.{hint}")
-            return choice.words.index(word)
-
-        answers = self._conditions.answered(answer)
-        if given:
-            left = next(iter(given))
-            raise ArchitectureError(f"text: the choice {left!r} is not asked with the other choices of {text!r}. Leave it out.")
-        return self._architecture(answers)
-
-    def _architecture(self, answers: Answers) -> Architecture:
-        by_name = self._conditions.by_name
-        return Architecture(
-            self.name, " ".join([f"{name}={by_name[name].words[number]}" for name, number in answers.items()]), ()
-        )
-
-    def _answers(self, architecture: Architecture) -> Answers:
-        places = self._places
-        answers: Answers = {}
-        try:
-            for part in self._own(architecture).text.split(" "):
-                name, _, word = part.partition("=")
-                answers[name] = places[name][word]
-        except KeyError:
-            self.parse(architecture.text)  # raises the error that says what is wrong
-            raise
-        return answers
-
-    @cached_property
-    def _places(self) -> dict[str, dict[str, int]]:
-        return {choice.name: {word: place for place, word in enumerate(choice.words)} for choice in self._conditions.choices}
-
-    @cached_property
-    def _example(self) -> str:
-        return self._architecture(self._conditions.answered(lambda choice: 0)).text
-
     @cached_property
     def _conditions(self) -> Conditions:
         return Discovery(self._build, self._defaults).conditions()
-
-    # Sampling and mutation
-
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Return an architecture in which each choice that is asked has an alternative drawn uniformly."""
-        return self._architecture(self._conditions.answered(lambda choice: int(rng.integers(len(choice.words)))))
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a copy in which one choice that is asked has another alternative; choices that this opens are drawn uniformly.
-
-        Where the items of a repetition have choices of their own, every fourth mutation moves one item to another place instead.
-        """
-        answers = self._answers(architecture)
-        if self._moves and rng.integers(4) == 0 and (moved := self._moved(answers, rng)) is not None:
-            return self._architecture(moved)
-        by_name = self._conditions.by_name
-        names = list(answers)
-        name = names[int(rng.integers(len(names)))]
-        size = len(by_name[name].words)
-        changed = {**answers, name: (answers[name] + 1 + int(rng.integers(size - 1))) % size}
-        return self._architecture(
-            self._conditions.answered(
-                lambda choice: changed[choice.name] if choice.name in changed else int(rng.integers(len(choice.words)))
-            )
-        )
-
-    @cached_property
-    def _moves(self) -> dict[str, list[str]]:
-        """For each repetition whose items have choices of their own, the beginnings of the items' names."""
-        found: dict[str, set[int]] = {}
-        for choice in self._conditions.choices:
-            parts = choice.name.split(".")
-            for place in range(1, len(parts)):
-                if parts[place].isdecimal():
-                    found.setdefault(".".join(parts[:place]), set()).add(int(parts[place]))
-        return {name: [f"{name}.{place}." for place in sorted(places)] for name, places in found.items() if len(places) > 1}
-
-    def _moved(self, answers: Answers, rng: np.random.Generator) -> Answers | None:
-        """Return answers in which one item of a repetition stands at another place, or None if no item can move."""
-        movable = []
-        for prefixes in self._moves.values():
-            items = [{n[len(prefix) :]: a for n, a in answers.items() if n.startswith(prefix)} for prefix in prefixes]
-            there = [place for place, item in enumerate(items) if item]
-            if len(there) > 1 and any(items[place] != items[there[0]] for place in there[1:]):
-                movable.append((prefixes, items, there))
-        if not movable:
-            return None
-        prefixes, items, there = movable[int(rng.integers(len(movable)))]
-        start = int(rng.integers(len(there)))
-        end = (start + 1 + int(rng.integers(len(there) - 1))) % len(there)
-        order = [place for place in there if place != there[start]]
-        order.insert(end, there[start])
-        given = dict(answers)
-        for place in there:
-            for name in items[place]:
-                given.pop(prefixes[place] + name)
-        for place, origin in zip(there, order, strict=True):
-            given.update({prefixes[place] + name: number for name, number in items[origin].items()})
-        by_name = self._conditions.by_name
-        if any(name not in by_name or number >= len(by_name[name].words) for name, number in given.items()):
-            return None
-        moved = self._conditions.answered(lambda choice: given.get(choice.name, 0))
-        return moved if moved != answers else None
-
-    # Parameters
-
-    def from_params(self, params: Mapping[str, Any]) -> Architecture:
-        """Return the architecture with these alternatives; those of choices that are not asked do not count, and may be missing.
-
-        Raises:
-            ArchitectureError: A choice is unknown, one that is asked is missing, or its value is not among the alternatives.
-        """
-        by_name = self._conditions.by_name
-        for name, value in params.items():
-            if name not in by_name:
-                raise ArchitectureError(
-                    f"params: {self.name} has no choice {name!r}.{did_you_mean(str(name), by_name)} Its choices: {list(by_name)}."
-                )
-            if _place(by_name[name], value) is None:
-                raise ArchitectureError(f"params[{name!r}]: expected one of {list(by_name[name].values)}; got {value!r}.")
-
-        def answer(choice: Choice) -> int:
-            if choice.name not in params:
-                raise ArchitectureError(
-                    f"params: the choice {choice.name!r} of {self.name} is missing; give one of {list(choice.values)}."
-                )
-            place = _place(choice, params[choice.name])
-            assert place is not None
-            return place
-
-        return self._architecture(self._conditions.answered(answer))
-
-    def suggested(self, trial: Any) -> Architecture:
-        """Return the architecture that a trial of Optuna suggests; it is asked only for the choices that the architecture has.
-
-        Args:
-            trial: An `optuna.Trial`.
-        """
-        return self._architecture(
-            self._conditions.answered(lambda choice: choice.values.index(trial.suggest_categorical(choice.name, choice.values)))
-        )
-
-    # Modules
 
     @property
     def _defaults(self) -> dict[str, int]:
@@ -440,9 +302,9 @@ class ModuleSpace(SearchSpace):
 
     def _output_shape(self, text: str, arguments: tuple[tuple[str, int], ...], shape: tuple[int, ...]) -> tuple[int, ...]:
         answers = self._answers(Architecture(self.name, text, ()))
-        traced = self._traced(answers, dict(arguments), torch.empty((1, *shape), device="meta")) if self._can_trace else None
-        if traced is not None:
-            return traced.nodes[-1].shapes[0][1:]
+        found = self._found(answers, dict(arguments), torch.empty((1, *shape), device="meta")) if self._can_trace else None
+        if found is not None:
+            return found.output[1:]
         return tuple(self._ran(answers, dict(arguments), torch.zeros((1, *shape)))[0].shape[1:])
 
     def _macs_of_image(self, text: str, arguments: tuple[tuple[str, int], ...], shape: tuple[int, ...]) -> int:
@@ -481,9 +343,9 @@ class ModuleSpace(SearchSpace):
         return self._counted(self._answers(architecture), arguments, inputs)
 
     def _counted(self, answers: Answers, arguments: Mapping[str, int], inputs: Any) -> Cost:
-        traced = self._traced(answers, arguments, inputs) if self._can_trace else None
-        if traced is not None:
-            return Cost(traced.params, traced.macs)
+        known = self._found(answers, arguments, inputs) if self._can_trace else None
+        if known is not None:
+            return known.cost
         _, found = self._ran(answers, arguments, self.example_inputs if inputs is None else torch.zeros(inputs.shape))
         return found
 
@@ -530,7 +392,15 @@ class ModuleSpace(SearchSpace):
     def graphs(self, architecture: Architecture) -> list[Graph]:
         """Return the network and the choices as graphs, or the choices alone if the module cannot be traced."""
         answers = self._answers(architecture)
-        return self._form.graphs(answers, self._traced(answers) if self._can_trace else None)
+        if not self._can_trace:
+            return self._form.graphs(answers, None)
+        _ = self._form  # from here on, the graph is kept of each module that is traced
+        found = self._found(answers)
+        if found is not None and found.graphs is None:
+            self._facts.clear()
+            found = self._found(answers)
+        graphs = None if found is None else found.graphs
+        return self._form.graphs(answers, None) if graphs is None else graphs
 
     def drawing(self, architecture: Architecture) -> list[Graph]:
         """Return the network as a graph, or the choices if the module cannot be traced."""
@@ -559,28 +429,32 @@ class ModuleSpace(SearchSpace):
 
     def _key(self, architecture: Architecture) -> str:
         answers = self._answers(architecture)
-        traced = self._traced(answers) if self._can_trace else None
-        if traced is None:
+        found = self._found(answers) if self._can_trace else None
+        if found is None:
             return hashlib.blake2b(architecture.text.encode(), digest_size=10).hexdigest()
         by_name = self._conditions.by_name
         kept = [f"{name}={by_name[name].words[number]}" for name, number in answers.items() if name in self._hidden_choices]
-        return hashlib.blake2b(canonical_trace(traced) + " ".join(kept).encode(), digest_size=10).hexdigest()
+        return hashlib.blake2b(found.form + " ".join(kept).encode(), digest_size=10).hexdigest()
+
+    def _found(self, answers: Answers, arguments: Mapping[str, int] | None = None, inputs: Any = None) -> _Facts | None:
+        """Return what a traced module shows, or None if it cannot be traced."""
+        known = (tuple(answers.items()), tuple(sorted((arguments or {}).items())), _shapes(inputs))
+        if known in self._facts:
+            return self._facts[known]
+        traced = self._traced(answers, arguments, inputs)
+        graphs = self._form.graphs(answers, traced) if inputs is None and "_form" in self.__dict__ else None
+        self._facts[known] = None if traced is None else _Facts.of(traced, graphs)
+        if len(self._facts) > _REMEMBERED:
+            self._facts.popitem(last=False)
+        return self._facts[known]
 
     def _traced(self, answers: Answers, arguments: Mapping[str, int] | None = None, inputs: Any = None) -> Trace | None:
-        """Return what the module of some answers computes, or None if it cannot be traced."""
-        known = (tuple(answers.items()), tuple(sorted((arguments or {}).items())), _shapes(inputs))
-        if known in self._traces:
-            return self._traces[known]
         try:
             with _collection_later():
                 built = self._run(answers, self._defaults if arguments is None else arguments)
-                found: Trace | None = trace(built, self._inputs if inputs is None else inputs)
+                return trace(built, self._inputs if inputs is None else inputs)
         except (Untraceable, ArchitectureError):
-            found = None
-        self._traces[known] = found
-        if len(self._traces) > _TRACES:
-            self._traces.popitem(last=False)
-        return found
+            return None
 
     @cached_property
     def _can_trace(self) -> bool:
@@ -631,18 +505,14 @@ class ModuleSpace(SearchSpace):
             rng = np.random.default_rng((2, attempt))  # the same modules for each choice, as far as they can be
             drawn = {each.name: int(rng.integers(len(each.words))) for each in self._conditions.choices} | opening
             answers = self._conditions.answered(lambda each, drawn=drawn: drawn[each.name])  # type: ignore[misc]
-            if choice.name not in answers or (base := self._canonical(answers)) is None:
+            if choice.name not in answers or (base := self._found(answers)) is None:
                 continue
             drawn[choice.name] = (drawn[choice.name] + 1) % len(choice.words)
-            changed = self._canonical(self._conditions.answered(lambda each, drawn=drawn: drawn[each.name]))  # type: ignore[misc]
-            if changed != base:
+            changed = self._found(self._conditions.answered(lambda each, drawn=drawn: drawn[each.name]))  # type: ignore[misc]
+            if changed is None or changed.form != base.form:
                 return True
             compared = True
         return not compared
-
-    def _canonical(self, answers: Answers) -> bytes | None:
-        found = self._traced(answers)
-        return None if found is None else canonical_trace(found)
 
     def _say(self, topic: str, message: str) -> None:
         """Log a message, once for each space."""
@@ -704,14 +574,6 @@ def _checked_inputs(inputs: Any) -> Any:
             )
         )
     return on_meta(inputs)
-
-
-def _place(choice: Choice, value: Any) -> int | None:
-    """Return the place of a value among the alternatives, or None; True is not 1."""
-    for place, own in enumerate(choice.values):
-        if own == value and isinstance(own, bool) == isinstance(value, bool):
-            return place
-    return None
 
 
 def _shapes(inputs: Any) -> Any:

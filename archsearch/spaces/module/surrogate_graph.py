@@ -227,9 +227,10 @@ def _varying(rows: Sequence[Sequence[_Place]]) -> frozenset[str]:
         missing = found.keys() < scopes[place.scope]
         if missing or (len(set(found.values())) > 1 and not _LIGHT.search(place.name)):
             varying[full] = tuple(found.get(row) for row in range(len(rows)))
-    weighted = {tuple(each is None for each in row) for full, row in varying.items() if not _LIGHT.search(named[full].name)}
-    for full, row in list(varying.items()):  # what normalises or bends the output of a layer comes and goes with it
-        if _LIGHT.search(named[full].name) and tuple(each is None for each in row) in weighted:
+    present = {full: tuple(each is None for each in sizes) for full, sizes in varying.items()}
+    weighted = {present[full] for full in varying if not _LIGHT.search(named[full].name)}
+    for full in list(varying):  # what normalises or bends the output of a layer comes and goes with it
+        if _LIGHT.search(named[full].name) and present[full] in weighted:
             del varying[full]
     # Steps that join several inputs come and go with these; they are nodes where one joins in different ways.
     joining = {place.name for full, place in named.items() if full in varying and place.name in _JOINING}
@@ -244,7 +245,7 @@ def _varying(rows: Sequence[Sequence[_Place]]) -> frozenset[str]:
 
 
 def _copies(traces: Sequence[Trace]) -> frozenset[str]:
-    """Return the paths of modules that have the structure of an earlier module in all traced modules, and vary together with it."""
+    """Return the paths of modules that have the structure of an earlier one in all traced modules, and vary together with it."""
     patterns: dict[str, tuple[list[object], list[int]]] = {}  # for each path, its structure and the number of its form, by row
     numbers: dict[str, dict[object, int]] = {}
     for row, trace in enumerate(traces):
@@ -258,7 +259,7 @@ def _copies(traces: Sequence[Trace]) -> frozenset[str]:
             structure[row] = tuple([(inner, name) for inner, name, _ in steps])
             forms[row] = numbers.setdefault(path, {}).setdefault(tuple(steps), len(numbers[path]))
     first: dict[object, str] = {}
-    copies = set()
+    copies: set[str] = set()
     for path, (structure, forms) in patterns.items():
         if len(set(forms)) > 1 and not any(path.startswith(f"{copy}.") for copy in copies):
             lead = first.setdefault((tuple(structure), tuple(forms)), path)
@@ -285,12 +286,8 @@ def _places(trace: Trace, copies: frozenset[str]) -> list[_Place | None]:
     found: list[_Place | None] = []
     for node in trace.nodes:
         mark = trace.groups[node.group] if node.group >= 0 else None
-        if (
-            node.kind not in ("layer", "function")
-            or node.name == "output"
-            or (mark is not None and mark.again)
-            or _within(node.path, copies)
-        ):
+        again = (mark is not None and mark.again) or _within(node.path, copies)
+        if again or node.kind not in ("layer", "function") or node.name == "output":
             found.append(None)
             continue
         scope = "" if mark is None else f"{mark.choice}={mark.word}"
