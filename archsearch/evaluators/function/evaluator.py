@@ -124,8 +124,8 @@ class FunctionEvaluator(StepwiseEvaluator):
         self._classes = num_classes
         # Here, where the source is; of what builds the modules too, which changes as often as the function.
         build = getattr(space, "build_function", None)
-        own = build is not None and not type(build).__module__.startswith("archsearch.")
-        self._source = "-".join(source_digest(each) for each in ([function, build] if own else [function]))
+        built_here = build is None or type(build).__module__.startswith("archsearch.")
+        self._source = "-".join(map(source_digest, [function] if built_here else [function, build]))
         self._noted = False
 
     @property
