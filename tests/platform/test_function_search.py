@@ -150,7 +150,8 @@ def test_killed_search_goes_on_from_the_checkpoints_of_its_function(folder: Path
     noted = folder / "steps.txt"
 
     def run(storage: str, *arguments: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}", "RAY_ADDRESS": ""}
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        environment["PYTHONPATH"] = f"{folder}:{Path(__file__).parents[2]}"
         command = [sys.executable, "search.py", storage, *arguments]
         return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
 

@@ -123,9 +123,11 @@ class FunctionEvaluator(StepwiseEvaluator):
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
         # Here, where the source is; of what builds the modules too, which changes as often as the function.
+        functions: list[Callable[..., Any]] = [function]
         build = getattr(space, "build_function", None)
-        built_here = build is None or type(build).__module__.startswith("archsearch.")
-        self._source = "-".join(map(source_digest, [function] if built_here else [function, build]))
+        if build is not None and not type(build).__module__.startswith("archsearch."):
+            functions.append(build)
+        self._source = "-".join(map(source_digest, functions))
         self._noted = False
 
     @property
