@@ -60,12 +60,7 @@ def submit_search(
     server = JobServer(address)
     settings = for_cluster(configuration, server.is_here)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
-    texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
-    if settings.space.startswith(PREFIX):
-        texts |= module_texts(module_of(settings.space))
-    if settings.evaluator.startswith(PREFIX):
-        texts |= module_texts(module_of(settings.evaluator, "evaluator"))
-    upload = Upload(package_files(), texts)
+    upload = Upload(package_files(), texts_of(settings))
     _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
     if MASK in settings.tracking:
         _say(
@@ -105,6 +100,19 @@ def submit_resume(
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
     name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
     return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), {}), name, wait, python, stream)
+
+
+def texts_of(settings: SearchConfiguration) -> dict[str, str]:
+    """Return the small files of a job by name: its settings, and the user's modules that define its space and its evaluator.
+
+    Args:
+        settings: Settings of the job, whose modules have been imported.
+    """
+    texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
+    for argument in ("space", "evaluator"):
+        if (reference := getattr(settings, argument)).startswith(PREFIX):
+            texts |= module_texts(module_of(reference, argument))
+    return texts
 
 
 def _check(configuration: SearchConfiguration) -> None:

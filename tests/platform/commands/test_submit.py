@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import secrets
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.platform.commands.submit import for_cluster, submit_search
+from archsearch.platform.commands.submit import for_cluster, submit_search, texts_of
 from archsearch.platform.configuration import SearchConfiguration
 
 pytestmark = pytest.mark.timeout(1800)
@@ -312,3 +313,21 @@ def test_a_table_that_only_the_cluster_sees_is_no_reason_to_refuse() -> None:
 def test_the_server_that_the_environment_names_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert for_cluster(SearchConfiguration(storage="/shared/runs"), is_here=False).tracking == "http://mlflow:5000"
+
+
+def test_modules_of_space_and_function_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sent_training.py").write_text("def train(model, context): return 1.0\n")
+    (tmp_path / "sent_package").mkdir()
+    for name in ("__init__", "spaces", "layers"):
+        (tmp_path / "sent_package" / f"{name}.py").write_text(f"# {name}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("sent_training", "sent_package.spaces"):
+        importlib.import_module(module)
+    settings = SearchConfiguration(space="python:sent_package.spaces:space", evaluator="python:sent_training:train")
+    texts = texts_of(settings)
+    modules = ["sent_package/__init__.py", "sent_package/layers.py", "sent_package/spaces.py", "sent_training.py"]
+    assert sorted(texts) == ["search.yaml", *modules]
+    assert texts["sent_training.py"] == "def train(model, context): return 1.0\n"
+    assert "evaluator: python:sent_training:train" in texts["search.yaml"]
+    assert list(texts_of(SearchConfiguration())) == ["search.yaml"]
