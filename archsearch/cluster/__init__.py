@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archsearch.cluster.pool.answer import Answer, PoolError, Reply
     from archsearch.cluster.pool.model_pool import ModelPool
     from archsearch.cluster.trials.batch_size import BatchSizer
+    from archsearch.cluster.trials.simulated_clock import run_simulated_clock
     from archsearch.cluster.trials.simulated_workers import run_simulated
     from archsearch.cluster.trials.stepwise import run_stepwise
     from archsearch.cluster.trials.trial import BatchTrial, evaluate_batch
@@ -41,6 +42,7 @@ _MODULES = {
     "evaluate_batch": "trials.trial",
     "partial_outcomes": "ledger.rungs",
     "run_simulated": "trials.simulated_workers",
+    "run_simulated_clock": "trials.simulated_clock",
     "run_stepwise": "trials.stepwise",
     "run_trials": "trials.tuning",
     "train_ghn": "ghn_training",
@@ -66,6 +68,7 @@ __all__ = [
     "evaluate_batch",
     "partial_outcomes",
     "run_simulated",
+    "run_simulated_clock",
     "run_stepwise",
     "run_trials",
     "train_ghn",

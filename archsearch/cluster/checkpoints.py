@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from archsearch.cluster.packed_tensors import packed, unpacked
 from archsearch.cluster.storage import open_folder, write_atomically
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number, first_line
 
@@ -224,7 +225,7 @@ class CheckpointStore:
 
         stream = io.BytesIO()
         try:
-            torch.save({**self._identity(key), "fidelity": fidelity, "state": dict(state)}, stream)
+            torch.save({**self._identity(key), "fidelity": fidelity, "state": packed(state)}, stream)
             if not self._is_plain:  # whether it can be read again is found out once
                 stream.seek(0)
                 torch.load(stream, map_location="cpu", weights_only=True)
@@ -257,8 +258,10 @@ class CheckpointStore:
         for name, value in expected.items():
             if found.get(name) != value:
                 raise ValueError(f"it is foreign: expected the {name} {value!r}; got {found.get(name)!r}")
-        state: dict[str, Any] = found["state"]
-        return state
+        try:
+            return unpacked(found["state"])
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise ValueError(f"it is no checkpoint: {first_line(error)}") from error
 
     def _identity(self, key: str) -> dict[str, Any]:
         return {"version": _VERSION, "key": key, "evaluator": self.evaluator, "seed": self.seed}

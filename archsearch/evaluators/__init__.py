@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from archsearch.evaluators.anytime.budgets import Budgets
     from archsearch.evaluators.anytime.curve import AnytimeCurve
     from archsearch.evaluators.anytime.model import AnytimeModel
+    from archsearch.evaluators.curve_table import CurveTable
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
     from archsearch.evaluators.function.context import TrainingContext
@@ -30,6 +31,7 @@ _MODULES = {
     "AnytimeCurve": "anytime.curve",
     "AnytimeModel": "anytime.model",
     "Budgets": "anytime.budgets",
+    "CurveTable": "curve_table",
     "Evaluation": "evaluation",
     "EvaluationSteps": "stepwise",
     "Evaluator": "evaluator",
@@ -58,6 +60,7 @@ __all__ = [
     "AnytimeCurve",
     "AnytimeModel",
     "Budgets",
+    "CurveTable",
     "Evaluation",
     "EvaluationSteps",
     "Evaluator",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMS = "train:DATASET, table:NAME, table:PATH#COLUMN or python:MODULE:FUNCTION"
+FORMS = "train:DATASET, table:NAME, table:PATH#COLUMN, proxy:NAME or python:MODULE:FUNCTION"
 """The strings that `from_text` takes."""
-KINDS = ("train", "table", "python")
+KINDS = ("train", "table", "proxy", "python")
 """What they begin with."""

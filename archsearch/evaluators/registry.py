@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ConfigurationError, check_kind, did_you_mean, unknown_option
+from archsearch.evaluators.curve_table import CurveTable
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.evaluator_forms import FORMS, KINDS
 from archsearch.evaluators.options import check_options
@@ -25,11 +26,14 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
 
     Args:
         text: `train:DATASET`, `table:NAME` or `table:NAME#COLUMN` (a table of the package, else an imported one),
-            `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default), or `python:MODULE:FUNCTION`, a
-            function as for `FunctionEvaluator`, or an evaluator.
+            `table:PATH#COLUMN` (a Parquet file; one that was imported has a column by default), `proxy:NAME` or
+            `proxy:NAME,NAME` (training-free scores as for `ProxyEvaluator`), or `python:MODULE:FUNCTION`, a function as for
+            `FunctionEvaluator`, or an evaluator.
         space: Space of the candidates.
         seed: Seed of trainings; a table needs none.
-        options: Further arguments of the evaluator, such as `{"epochs": 12}`.
+        options: Further arguments of the evaluator, such as `{"epochs": 12}`. Of a table, `{"curves": True}` makes it a
+            `CurveTable`, whose scores after shorter trainings a scheduler sees. Of training-free scores, `dataset` names the
+            images; it is `digits` by default.
 
     Raises:
         ConfigurationError: The string has another form, or an option is unknown.
@@ -51,13 +55,15 @@ def from_text(text: str, space: SearchSpace, seed: int = 0, options: Mapping[str
         return _imported(text, space, {"seed": seed, **settings})
     if kind == "train":
         return _training(rest, space, {"seed": seed, **settings})
+    if kind == "proxy":
+        return _proxies(rest, space, {"dataset": "digits", "seed": seed, **settings})
     table = _table(rest, space, settings)
     # Architectures that are not in the table could not be scored.
     return table.confined() if table.is_partial else table
 
 
 def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
-    from archsearch.evaluators.datasets import check_name
+    from archsearch.evaluators.dataset_names import check_name
     from archsearch.evaluators.training.evaluator import TrainingEvaluator
     from archsearch.evaluators.training.recipe import Recipe
 
@@ -69,6 +75,15 @@ def _training(dataset: str, space: SearchSpace, options: dict[str, Any]) -> Eval
     check_name(dataset)
     check_options("evaluator options: a training", TrainingEvaluator, options, more=[each.name for each in fields(Recipe)])
     return TrainingEvaluator(space, dataset, **options)
+
+
+def _proxies(names: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
+    from archsearch.evaluators.dataset_names import check_name
+    from archsearch.evaluators.proxies import ProxyEvaluator
+
+    check_options("evaluator options: training-free scores", ProxyEvaluator, options, without=("space", "proxies"))
+    check_name(options["dataset"])
+    return ProxyEvaluator(space, [name.strip() for name in names.split(",")], **options)
 
 
 def _imported(reference: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
@@ -103,19 +118,25 @@ def of_function(function: Callable[..., Any], space: SearchSpace, options: Mappi
 
 
 def _table(rest: str, space: SearchSpace, options: dict[str, Any]) -> TabularEvaluator:
-    if unknown := set(options) - {"percent"}:
-        raise ConfigurationError(f"evaluator options: {unknown_option('a table', min(unknown), ['percent'])}")
+    curves = options.pop("curves", False)
+    if not isinstance(curves, bool):
+        raise ConfigurationError(f"evaluator options: curves: expected true or false; got {curves!r}.")
+    known = ["percent", *(("epochs", "from_scratch") if curves else ())]
+    if unknown := set(options) - set(known):
+        owner = "a table with curves" if curves else "a table"
+        raise ConfigurationError(f"evaluator options: {unknown_option(owner, min(unknown), [*known, 'curves'])}")
+    kind: type[TabularEvaluator] = CurveTable if curves else TabularEvaluator
     name, _, column = rest.partition("#")
     if not Path(name).is_file():
         if name in embedded_tables():
-            return TabularEvaluator.embedded(name, column or EMBEDDED_SCORE, space, **options)
+            return kind.embedded(name, column or EMBEDDED_SCORE, space, **options)
         if name in installed_tables():
-            return TabularEvaluator.installed(name, column or None, space, **options)
+            return kind.installed(name, column or None, space, **options)
         if not Path(name).suffix:
             raise _unknown_table(name)
     if not column and not (Path(name).is_file() and is_layout(Path(name))):
         raise ConfigurationError(f"evaluator: which column scores? Write table:{name}#COLUMN.")
-    return TabularEvaluator.from_parquet(space, name, column or None, **options)
+    return kind.from_parquet(space, name, column or None, **options)
 
 
 def _unknown_table(name: str) -> ConfigurationError:

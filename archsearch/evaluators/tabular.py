@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -95,8 +95,8 @@ class TabularEvaluator(Evaluator):
 
     @classmethod
     def from_parquet(
-        cls, space: SearchSpace, path: str | Path, score: str | None = None, *, percent: bool | None = None
-    ) -> TabularEvaluator:
+        cls, space: SearchSpace, path: str | Path, score: str | None = None, *, percent: bool | None = None, **options: Any
+    ) -> Self:
         """Return the evaluator of a Parquet file, imported or not.
 
         Args:
@@ -104,6 +104,7 @@ class TabularEvaluator(Evaluator):
             path: Path of the file.
             score: Column to score by; an imported table has a default.
             percent: As for the constructor.
+            **options: Further arguments of the constructor.
 
         Raises:
             TableError: The file is missing or corrupt, or lacks a column.
@@ -115,19 +116,27 @@ class TabularEvaluator(Evaluator):
         if is_layout(path):
             content = MappedContent(space, path)
             content.load_index()
-            found = cls(space, content, score or content.score, percent=percent)
+            found = cls(space, content, score or content.score, percent=percent, **options)
         elif score is None:
             raise TableError(f"score: which column of {path} scores? Name it, or import the table.")
         else:
-            found = cls(space, read_parquet(path), score, name=path.stem, percent=percent)
+            found = cls(space, read_parquet(path), score, name=path.stem, percent=percent, **options)
         found.path = path.absolute()
         return found
 
     @classmethod
     def embedded(
-        cls, name: str, score: str = EMBEDDED_SCORE, space: SearchSpace | None = None, *, percent: bool | None = None
-    ) -> TabularEvaluator:
+        cls,
+        name: str,
+        score: str = EMBEDDED_SCORE,
+        space: SearchSpace | None = None,
+        *,
+        percent: bool | None = None,
+        **options: Any,
+    ) -> Self:
         """Return the evaluator of a table that the package ships; see `embedded_tables`.
+
+        Options are those of `from_parquet`.
 
         Raises:
             TableError: There is none of that name, or it lacks the column.
@@ -141,13 +150,21 @@ class TabularEvaluator(Evaluator):
         owner = space_of(path)
         if space is not None and space.name != owner:
             raise ConfigurationError(f"space: the table {name} is of {owner}; got {space.name}. Use space={owner!r}.")
-        return cls.from_parquet(space or _space(owner), path, score, percent=percent)
+        return cls.from_parquet(space or _space(owner), path, score, percent=percent, **options)
 
     @classmethod
     def installed(
-        cls, name: str, score: str | None = None, space: SearchSpace | None = None, *, percent: bool | None = None
-    ) -> TabularEvaluator:
+        cls,
+        name: str,
+        score: str | None = None,
+        space: SearchSpace | None = None,
+        *,
+        percent: bool | None = None,
+        **options: Any,
+    ) -> Self:
         """Return the evaluator of a table that `archsearch import` installed; see `installed_tables`.
+
+        Options are those of `from_parquet`.
 
         Raises:
             TableError: There is none of that name, it is corrupt, or it lacks the column.
@@ -155,7 +172,7 @@ class TabularEvaluator(Evaluator):
         """
         check_kind("table", name, str, "the name of an imported table")
         path = installed_path(name)
-        return cls.from_parquet(space or _space(space_of(path)), path, score, percent=percent)
+        return cls.from_parquet(space or _space(space_of(path)), path, score, percent=percent, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         derived = ("_scores", "_metrics", "_costs", "_digest")
@@ -217,7 +234,7 @@ class TabularEvaluator(Evaluator):
             return listed(self.space, self.architectures)
         return listed(self.space, partial(_texts, self.space, self.path, self.score))
 
-    def confined(self) -> TabularEvaluator:
+    def confined(self) -> Self:
         """Return this evaluator for the space of the architectures in the table."""
         made = copy.copy(self)
         vars(made)["space"] = self.listed_space()

@@ -369,7 +369,7 @@ def _run(parsed: argparse.Namespace) -> int:
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
     from archsearch.platform.search import run_search
 
-    print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
+    print(f"Searching {configuration.space} with {configuration.method}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
 
@@ -385,22 +385,17 @@ def _submit(parsed: argparse.Namespace) -> int:
         check_quickly(from_mapping(with_default_job(settings)))
     from archsearch.platform.commands.submit import submit_resume, submit_search
 
-    if settings.get("start"):
-        from archsearch.platform.known_starts import with_files_read
-        from archsearch.spaces import get
-
-        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
-    changes = {name: value for name, value in settings.items() if name != "address"}
+    changes = {name: value for name, value in settings.items() if name not in ("address", "space")}
     if others := sorted(changes.keys() - _RESUMED.keys()):
         raise ConfigurationError(
             f"resume: a run keeps the settings with which it was started, except {', '.join(_RESUMED)}; leave out "
             f"{', '.join(others)}."
         )
     options = [part for name, value in changes.items() for part in (_RESUMED[name], str(value))]
-    return submit_resume(parsed.resume, address, options=options, **how)
+    return submit_resume(parsed.resume, address, options=options, space=settings.get("space"), **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:

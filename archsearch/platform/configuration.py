@@ -103,7 +103,7 @@ class SearchConfiguration:
     learn_from: list[str] = field(default_factory=list)
     scheduler: str | None = None
     scheduler_options: dict[str, Any] = field(default_factory=dict)
-    checkpoint_gb: Annotated[float, AtLeast(0)] = 10.0
+    checkpoint_gb: Annotated[float, MoreThan(0)] = 10.0
     batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
     workers: Annotated[int | None, AtLeast(1)] = None
@@ -144,12 +144,22 @@ class SearchConfiguration:
         StoragePlace.of(self.storage)  # raises for a URI of another kind
 
     @property
+    def method(self) -> str:
+        """The searcher, with its scheduler if it has one, such as `evolution + asha`."""
+        return self.searcher if self.scheduler is None else f"{self.searcher} + {self.scheduler}"
+
+    @property
     def score_options(self) -> dict[str, Any]:
-        """Options of the evaluator; with the objective `anytime` or `balanced_accuracy`, trainings are scored by it."""
+        """Options of the evaluator, with those that follow from other settings.
+
+        With the objective `anytime` or `balanced_accuracy`, trainings are scored by it. With a scheduler, a table is read with
+        its learning curves.
+        """
         aims = [text.strip().removeprefix("+") for text in self.objectives if isinstance(text, str)]
         named = [aim for aim in aims if aim in ("anytime", BALANCED)]
         score = {"objective": named[0]} if named and self.evaluator.startswith("train:") else {}
-        return {**score, **self.evaluator_options}
+        curves = {"curves": True} if self.scheduler is not None and self.evaluator.startswith("table:") else {}
+        return {**score, **curves, **self.evaluator_options}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""

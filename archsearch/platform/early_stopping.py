@@ -14,6 +14,7 @@ from archsearch.evaluators import Evaluation
 from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS
 from archsearch.platform.rank_order import fidelities, has_score
 from archsearch.platform.units import duration
+from archsearch.searchers.funnel import Rung
 
 
 def learning_curves(
@@ -48,6 +49,7 @@ class EarlyStopping:
         stopped: Number of them that were scored before the last step.
         paid: Seconds of all their evaluations, sum over workers.
         saved: Seconds that the remaining steps would have taken, at the mean pace of each candidate.
+        rungs: The rungs, the lowest first; empty for a run that was read from its folder.
         curves: Learning curves of the candidates by key; empty for a run that was read from its folder.
     """
 
@@ -58,6 +60,7 @@ class EarlyStopping:
     stopped: int
     paid: float
     saved: float
+    rungs: Sequence[Rung] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
 
     @classmethod

@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from ray import tune
 
-from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.platform.announcement import Announcement
 from archsearch.platform.candidate_callbacks import CandidateCallbacks, Recorded
 from archsearch.platform.ending import Reason
@@ -40,7 +39,7 @@ class Observers:
         self._announcement = Announcement(search.evaluator, stream)
         self._announcement.begin()
         # The searches of a study run one after the other, and each says whose line it is.
-        label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
+        label = f"{configuration.method} seed {configuration.seed}" if configuration.study else ""
         self.progress = search.progress(stream, label)
         self.progress.take(searcher.history)
         self._tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
@@ -78,10 +77,6 @@ class Observers:
             self._tracker.record(observations)
             self._tracker.record_values(changed)
         self.candidates.take(observations)
-
-    def take_rung(self, event: RungEvent) -> None:
-        """Take a decision of the scheduler."""
-        self.progress.take_rung(event)
 
     def finish(self, result: SearchResult, reason: Reason) -> None:
         """Show how the search ended, and write the report and the end of the MLflow run."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
 import numpy as np
@@ -13,17 +13,18 @@ from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
 from archsearch.cluster.ledger.function_sources import note_source
+from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
-from archsearch.evaluators import Evaluator, StepwiseEvaluator, from_text
+from archsearch.evaluators import Evaluation, Evaluator, StepwiseEvaluator, from_text
 from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.evaluators.function.signature import check_function
 from archsearch.evaluators.options import check_options, options_of
 from archsearch.evaluators.registry import of_function
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.known_starts import start_texts
-from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
+from archsearch.platform.learned import Learned, given_evaluations, learn, read_learned, stored_learned, write_learned
 from archsearch.platform.progress import Progress
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.store import check_store
@@ -53,6 +54,7 @@ class Search:
     resumed: bool
     learned: tuple[Learned, ...] = ()
     scheduler: TrialScheduler | None = None
+    simulated: list[RungEvent] = field(default_factory=list)  # what the scheduler decided on the simulated clock
 
     @property
     def stepwise(self) -> StepwiseEvaluator | None:
@@ -78,6 +80,7 @@ def prepare(
     evaluator: str | Evaluator | Callable[..., Any],
     resume: bool,
     scheduler: TrialScheduler | None = None,
+    outcomes: Sequence[Evaluation] = (),
 ) -> Search:
     """Return a search with its folder and ledger; settings that cannot be used raise here, before anything runs.
 
@@ -88,6 +91,7 @@ def prepare(
         evaluator: As for `make_parts`.
         resume: Whether the run's folder exists already.
         scheduler: The scheduler, if it is an object; None takes the one that the settings name, if any.
+        outcomes: Outcomes to learn from, beside those of `configuration.learn_from`.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -103,9 +107,11 @@ def prepare(
     chosen = make_scheduler(configuration, evaluator, scheduler)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
     learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
+    if outcomes and not resume:
+        learned.append(given_evaluations(outcomes, space, evaluator))
     if configuration.start:
         configuration = replace(configuration, start=[str(each) for each in made.starts])
-    name = configuration.name or run_name(configuration.searcher, space.name, evaluator.task, configuration.seed)
+    name = configuration.name or run_name(configuration.method, space.name, evaluator.task, configuration.seed)
     place = StoragePlace.of(configuration.storage)
     configuration = replace(configuration, name=name, storage=place.address)
     check_store(configuration.tracking, place.address)
@@ -235,6 +241,7 @@ def make_parts(
     """
     check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
+    space.check_declared()
     if isinstance(evaluator, str):
         evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
         space = evaluator.space

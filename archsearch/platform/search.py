@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,8 @@ import pyarrow.parquet as pq
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from archsearch.cluster import Entry, TrialResources, connect, run_simulated, run_trials
-from archsearch.cluster.ledger.rungs import ENDED, RungEvent, RungLog, candidates_in_hand, partial_outcomes
+from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
-from archsearch.cluster.trials.simulated_clock import run_simulated_clock
-from archsearch.cluster.trials.stepwise import run_stepwise
 from archsearch.errors import (
     ArchSearchError,
     ConfigurationError,
@@ -38,9 +34,8 @@ from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
-from archsearch.platform.early_stopping import learning_curves
 from archsearch.platform.ending import Ending, Reason
-from archsearch.platform.learned import texts_of
+from archsearch.platform.learned import evaluations_among, texts_of
 from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.quick_checks import SCHEDULERS
@@ -48,6 +43,7 @@ from archsearch.platform.result import SearchResult, evaluations_table, summary_
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
+from archsearch.platform.scheduled_search import partial_entries, partial_history, run_scheduled, with_course
 from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
 from archsearch.platform.tracking.unsent import UNSENT
@@ -99,7 +95,8 @@ def run_search(
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
-            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
+            a search found, or a list of these.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -130,7 +127,13 @@ def run_search(
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     with _stopped_early():
-        search = prepare(configuration, **parts, resume=resume, scheduler=_object(scheduler))
+        search = prepare(
+            configuration,
+            **parts,
+            resume=resume,
+            scheduler=_object(scheduler),
+            outcomes=evaluations_among(settings.get("learn_from")),
+        )
     return _run(search, sys.stderr if progress else None, callbacks)
 
 
@@ -313,8 +316,9 @@ def _carry_out(
         observers.finish(result, reason)
         search.folder.upload()
     if reason == "stopped" and result.ending is not None:
+        part = f", {result.ending.in_hand} more in part" if result.ending.in_hand else ""
         raise SearchStopped(
-            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger{part}; "
             f"continue with: {result.summary.command}"
         )
     return result
@@ -398,37 +402,15 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     known, mine = records.known(name), records.of(name)
     before: list[Observation] = []
     if search.resumed:
-        stopped = _stopped(search)
+        stopped = partial_entries(search)
         search.folder.check_history(search.ledger, mine.table.num_rows + len(stopped))
         before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
     if search.resumed and not repeats:
-        events = [] if search.stepwise is None else RungLog(search.ledger, name).read()
-        search.searcher.replay(before, _partial_history(search.space, events))
+        search.searcher.replay(before, partial_history(search))
     # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
-
-
-def _partial_history(space: SearchSpace, events: Sequence[RungEvent]) -> list[tuple[int, Observation]]:
-    """Return the partial evaluations that the searcher had seen before a stop, each with the number of outcomes before it.
-
-    Those with which candidates were paused when the search stopped are left out: the searcher is told of them again.
-    """
-    paused = {event.order for event in candidates_in_hand(events).values() if event.action == "PAUSE"}
-    found, outcomes = [], 0
-    for event in events:
-        outcomes += event.action in ENDED
-        if event.action in ("CONTINUE", "PAUSE") and event.has_score and event.order not in paused:
-            architecture = space.parse(event.architecture)
-            evaluation = Evaluation(architecture, event.key, event.score, event.metrics, fidelity=event.fidelity)
-            found.append((outcomes, Observation(event.trial, 0, evaluation, False)))
-    return found
-
-
-def _stopped(search: Search, *, ended: bool = True) -> list[Entry]:
-    """Return the partial evaluations of this run; with `ended`, without those of candidates that a resumed run goes on with."""
-    return [] if search.stepwise is None else partial_outcomes(search.ledger, search.folder.name, ended=ended)
 
 
 def _recorded(search: Search, known: Mapping[str, Evaluation], observations: Sequence[Observation]) -> list[Evaluation]:
@@ -463,19 +445,8 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
-    if configuration.simulated_workers is not None and search.stepwise is not None:
-        known, searcher.ledger = searcher.ledger, {}
-        until = math.inf if configuration.time_budget is None else started + configuration.time_budget
-        run_simulated_clock(
-            searcher,
-            search.stepwise,
-            workers=configuration.simulated_workers,
-            scheduler=search.scheduler,
-            ledger=search.ledger.root,
-            run=search.folder.name,
-            known=known,
-            on_event=lambda event: time.perf_counter() >= until,
-        )
+    if search.stepwise is not None:
+        run_scheduled(search, observers, allocation.workers, resources)
     elif configuration.simulated_workers is not None:
         known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be reported earlier than others
         run_simulated(
@@ -486,26 +457,6 @@ def _search(search: Search, observers: Observers, costs: dict[str, float]) -> No
             workers=configuration.simulated_workers,
             known=known,
             seconds=configuration.time_budget,
-        )
-    elif search.stepwise is not None and search.scheduler is not None:
-        known, searcher.ledger = searcher.ledger, {}  # outcomes that are known go through the scheduler, too
-        run_stepwise(
-            searcher,
-            search.stepwise,
-            scheduler=search.scheduler,
-            ledger=search.ledger.root,
-            run=search.folder.name,
-            folder=search.folder.new_tune_folder(),
-            workers=allocation.workers,
-            resources=resources,
-            seconds=configuration.time_budget,
-            callbacks=[progress, observers.candidates],
-            checkpoint_gb=configuration.checkpoint_gb,
-            deterministic=configuration.deterministic,
-            lag=searcher.lag,
-            known=known,
-            reuse=configuration.reuse,
-            on_rung=observers.take_rung,
         )
     elif not searcher.complete and searcher.prepare():
         run_trials(
@@ -528,12 +479,13 @@ def _result(
     search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None, reason: Reason, *, idle: bool
 ) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
-    entries = [*search.ledger.entries(search.folder.name), *_stopped(search, ended=False)]
+    entries = [*search.ledger.entries(search.folder.name), *partial_entries(search, ended=False)]
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
-    in_hand = sum(row.evaluation.is_partial for row in late)
+    ended = {entry.evaluation.key for entry in partial_entries(search)}
+    in_hand = sum(row.evaluation.is_partial and row.evaluation.key not in ended for row in late)
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
@@ -544,25 +496,28 @@ def _result(
             for key, each in recorded.items()
         }
         settings["latency"] = meter.facts
+    scored = [recorded.get(row.evaluation.key, row.evaluation) for row in observations]
+    # Those after the first rung compare; the others are of the better candidates alone.
+    first = {} if search.stepwise is None else search.searcher.first_scores
     evaluations = evaluations_table(observations, recorded, set(paid), evaluator, scheduled=search.stepwise is not None)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings=settings,
         costs=costs,
-        remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
+        remark=search.evaluator.remark([each for each in scored if not each.is_partial]),
         known_before=_known_before(search),
         groups={
-            name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
+            name: tuple(
+                first.get(row.evaluation.key, row.evaluation.score)
+                for row in observations
+                if row.evaluation.ok and row.evaluation.key in keys
+            )
             for name, keys in search.searcher.groups.items()
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
         space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
     )
-    if summary.early_stopping is not None and search.stepwise is not None:
-        curves = learning_curves(
-            (recorded.get(row.evaluation.key, row.evaluation) for row in observations), search.stepwise.fidelities
-        )
-        summary = replace(summary, early_stopping=replace(summary.early_stopping, curves=curves))
+    summary = with_course(search, summary, scored, in_hand)
     ending = Ending(
         reason=reason,
         evaluated=len(observations) - in_hand,
@@ -573,6 +528,7 @@ def _result(
         time_budget=configuration.time_budget,
         idle=idle,
     )
+    summary = replace(summary, ending=ending)
     return SearchResult(
         summary,
         search.space,

@@ -270,6 +270,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._num_learned += used
         return used
 
+    learns_from_others: ClassVar[bool] = True
+    """Whether outcomes of others teach the method anything; else it only leaves out their structures."""
+
     def learned(self, observations: Sequence[Observation]) -> int:
         """Learn from evaluations of others, worst first, and return how many were used."""
         self.observe(observations)
@@ -334,6 +337,25 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def groups(self) -> Mapping[str, Collection[str]]:
         """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
+
+    @property
+    def ranked(self) -> Mapping[str, float]:
+        """Predictions by key of candidates that were ranked before any evaluation, higher is better; empty if none were.
+
+        They are the first rung of the search; see `archsearch.searchers.funnel`.
+        """
+        return {}
+
+    @property
+    def first_scores(self) -> Mapping[str, float]:
+        """Scores by key after the smallest number of steps at which candidates were scored, complete ones without a scheduler.
+
+        Groups of candidates can be compared by them, also if only the better ones were evaluated further.
+        """
+        evaluations = [*(observation.evaluation for _, observation in self._partial), *(row.evaluation for row in self._history)]
+        scored = [evaluation for evaluation in evaluations if evaluation.ok]
+        steps = min((evaluation.fidelity for evaluation in scored if evaluation.fidelity is not None), default=None)
+        return {evaluation.key: evaluation.score for evaluation in scored if evaluation.fidelity == steps}
 
     def simulate(self, workers: int) -> None:
         """Prepare for workers that are simulated: proposals then do not depend on how long a fit takes.
@@ -657,7 +679,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def _deliver(self) -> bool:
         """If deterministic, observe the outcomes that the next batch may depend on; return whether all of them have arrived."""
         while self.deterministic and self.holds_back and self._next_delivery <= self._next_batch - self.lag:
-            if self._next_delivery in self._batches:
+            if self._next_delivery in self._batches or self._next_delivery in self._paused:
                 return False
             self._deliver_batch(self._next_delivery)
             self._next_delivery += 1

@@ -41,6 +41,7 @@ def imported_space(reference: str) -> SearchSpace:
         raise ConfigurationError(f"space: the module {module_name} has no {attribute!r}.{hint}") from None
     expected = f"{reference} to be a search space, its class, or a function without arguments that returns one"
     if isinstance(found, SearchSpace):
+        found.check_declared()
         return found
     if not callable(found) or (isinstance(found, type) and not issubclass(found, SearchSpace)):
         raise ConfigurationError(f"space: expected {expected}; it is {_kind(found)}.")
@@ -61,6 +62,7 @@ def imported_space(reference: str) -> SearchSpace:
         ) from error
     if not isinstance(space, SearchSpace):
         raise ConfigurationError(f"space: expected {expected}; it returned {_kind(space)}.")
+    space.check_declared()
     return space
 
 

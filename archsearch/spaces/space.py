@@ -59,6 +59,24 @@ class SearchSpace(ABC):
         """Name of the Python module in which the space is defined."""
         return type(self).__module__
 
+    def check_declared(self) -> None:
+        """Raise ConfigurationError unless the class declares its `name` and `operators`, which a search needs to its end.
+
+        Raises:
+            ConfigurationError: One of them is missing, or of another kind.
+        """
+        name, operators = getattr(self, "name", None), getattr(self, "operators", None)
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f"space: expected a name in the class {type(self).__name__}, such as name = 'chain'; got {name!r}."
+            )
+        listed = isinstance(operators, tuple | list) and all(isinstance(each, str) for each in operators)
+        if not listed or not operators:
+            raise ConfigurationError(
+                f"space: expected the names of all operators of its graphs in the class {type(self).__name__}, such as "
+                f"operators = ('conv3x3', 'maxpool3x3'); got {operators!r}."
+            )
+
     @property
     @abstractmethod
     def choices(self) -> Mapping[str, Sequence[Any]]:

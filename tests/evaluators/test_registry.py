@@ -95,10 +95,31 @@ def test_unknown_options_of_trainings_are_refused(options: dict[str, Any], messa
 
 
 def test_unknown_options_of_tables_are_refused(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="evaluator options: a table has no option 'epochs'. Options: percent."):
+    with pytest.raises(ConfigurationError, match="evaluator options: a table has no option 'epochs'. Options: curves, percent."):
         from_text(f"table:{path}#score", SPACE, options={"seed": 1, "epochs": 2})
 
 
 def test_missing_column_is_refused(path: Path) -> None:
     with pytest.raises(TableError, match=r"score: column of scores: expected one of score; got 'scor'. Did you mean 'score'\?"):
         from_text(f"table:{path}#scor", SPACE)
+
+
+def test_training_free_scores_are_named_in_order() -> None:
+    evaluator = from_text("proxy:nwot, params", SPACE, options={"batch_size": 8})
+    assert evaluator.score_name == "nwot"
+    assert evaluator.metric_names == ("params",)
+    assert evaluator.task == "digits"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("proxy:naswot", {}, "proxy: .*'naswot'.*nwot"),
+        ("proxy:nwot,nwot", {}, "proxies: expected different names"),
+        ("proxy:nwot", {"batchsize": 8}, r"training-free scores has no option 'batchsize'. Did you mean 'batch_size'\?"),
+        ("proxy:nwot", {"batch_size": 1}, "batch_size: expected a whole number of at least 2; got 1"),
+    ],
+)
+def test_wrong_training_free_scores_are_refused(text: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        from_text(text, SPACE, options=options)

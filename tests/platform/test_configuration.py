@@ -164,7 +164,7 @@ def test_none_as_a_scheduler_overrides_one_with_its_options() -> None:
         ({"scheduler_options": {"grace_period": 2}}, "scheduler_options: expected none without a scheduler; got grace_period"),
         ({"scheduler": 3}, "scheduler: expected"),
         ({"scheduler": "asha", "scheduler_options": {"brackets": {1}}}, "scheduler_options: expected numbers"),
-        ({"scheduler": "asha", "checkpoint_gb": -1}, "checkpoint_gb: expected a number of at least 0"),
+        ({"scheduler": "asha", "checkpoint_gb": -1}, "checkpoint_gb: expected a number above 0"),
         ({"schedular": "asha"}, "Did you mean 'scheduler'?"),
     ],
 )

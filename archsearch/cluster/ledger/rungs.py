@@ -170,7 +170,7 @@ def candidates_in_hand(events: Sequence[RungEvent]) -> dict[int, RungEvent]:
 
 
 def partial_outcomes(ledger: Ledger, run: str, *, ended: bool = True) -> list[Entry]:
-    """Return the partial evaluations of a run that count, one for each key: that of its highest fidelity.
+    """Return the partial evaluations of a run that count, one for each key: where it was stopped, or else the one of most steps.
 
     Candidates whose evaluation is complete, or has failed, are left out: they are in `ledger.entries(run)`.
 
@@ -183,15 +183,15 @@ def partial_outcomes(ledger: Ledger, run: str, *, ended: bool = True) -> list[En
         LedgerError: The ledger cannot be read.
     """
     whole = {entry.evaluation.key for entry in ledger.entries(run)}
-    left_out = {event.key for event in candidates_in_hand(RungLog(ledger, run).read()).values()} if ended else set()
+    events = RungLog(ledger, run).read()
+    left_out = {event.key for event in candidates_in_hand(events).values()} if ended else set()
+    reached = {event.key: event.fidelity for event in events if event.action == "STOP"}
     found: dict[str, Entry] = {}
-    for entry in ledger.partial(run):
-        evaluation = entry.evaluation
-        before = found.get(evaluation.key)
-        if evaluation.key in whole or evaluation.key in left_out:
+    for entry in sorted(ledger.partial(run), key=lambda entry: entry.evaluation.fidelity or 0):
+        key = entry.evaluation.key
+        if key in whole or key in left_out or (entry.evaluation.fidelity or 0) > reached.get(key, math.inf):
             continue
-        if before is None or (before.evaluation.fidelity or 0) < (evaluation.fidelity or 0):
-            found[evaluation.key] = entry
+        found[key] = entry
     return sorted(found.values(), key=lambda entry: entry.recorded)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -15,28 +16,34 @@ from archsearch.errors import ConfigurationError, check_whole_number, one_line
 _PENDING, _RUNNING, _PAUSED = "PENDING", "RUNNING", "PAUSED"
 
 
-@dataclass
 class _Rung:
-    """Scores of the trials that have come to a rung, by trial in the order of arrival, and the trials that went on from it."""
+    """Scores of the trials that have come to a rung, and the trials that went on from it.
 
-    milestone: int
-    scores: dict[str, float] = field(default_factory=dict)
-    gone_on: set[str] = field(default_factory=set)
+    Args:
+        milestone: Fidelity of the rung.
+    """
+
+    def __init__(self, milestone: int) -> None:
+        self.milestone = milestone
+        self.gone_on: set[str] = set()
+        self._ranked: list[tuple[float, int, str]] = []  # negative score, order of arrival, trial; the best first
+        self._places: dict[str, tuple[float, int, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    def add(self, trial: str, score: float) -> None:
+        """Take the score of a trial; higher is better."""
+        place = self._places[trial] = (-score, len(self._ranked), trial)
+        insort(self._ranked, place)
 
     def rank(self, trial: str) -> int:
         """Return the rank of a trial from 1; of equal scores the one that arrived first has the better rank."""
-        earlier = True
-        rank = 1
-        for other, score in self.scores.items():
-            if other == trial:
-                earlier = False
-            elif score > self.scores[trial] or (earlier and score == self.scores[trial]):
-                rank += 1
-        return rank
+        return bisect_left(self._ranked, self._places[trial]) + 1
 
-    def ranked(self) -> list[str]:
-        """Return the trials, the best first; of equal scores the one that arrived first."""
-        return sorted(self.scores, key=lambda trial: -self.scores[trial])
+    def best(self, count: int | None = None) -> Iterator[str]:
+        """Yield the best trials, the best first."""
+        yield from (trial for _, _, trial in islice(self._ranked, count))
 
 
 class Promotion(TrialScheduler):
@@ -142,7 +149,7 @@ class Promotion(TrialScheduler):
         if level is None:
             return self.CONTINUE
         rung = self._rungs[level]
-        rung.scores[name] = score
+        rung.add(name, score)
         self._passed[name] = level + 1
         waiting = {each.trial_id for each in tune_controller.get_trials() if each.status == _PAUSED}
         self.reasons[name] = self._standing(rung, name)
@@ -197,7 +204,7 @@ class Promotion(TrialScheduler):
 
     def debug_string(self) -> str:
         """Return the number of trials at each rung."""
-        counts = ", ".join(f"{len(rung.scores)} at {rung.milestone} ({len(rung.gone_on)} went on)" for rung in self._rungs)
+        counts = ", ".join(f"{len(rung)} at {rung.milestone} ({len(rung.gone_on)} went on)" for rung in self._rungs)
         return f"Promotion: {counts}; {self._complete} complete."
 
     def _score(self, result: dict[str, Any]) -> float | None:
@@ -217,14 +224,14 @@ class Promotion(TrialScheduler):
     def _promotable(self, waiting: Any) -> tuple[_Rung, str] | None:
         """Return the best trial of the highest rung that may go on, and the rung."""
         for rung in reversed(self._rungs):
-            for trial in rung.ranked()[: self._quota(rung)]:
+            for trial in rung.best(self._quota(rung)):
                 if trial in waiting and trial not in rung.gone_on and self._rungs[self._passed[trial] - 1] is rung:
                     return rung, trial
         return None
 
     def _best_of_highest(self, waiting: Any) -> tuple[_Rung, str] | None:
         for rung in reversed(self._rungs):
-            for trial in rung.ranked():
+            for trial in rung.best():
                 if trial in waiting and self._rungs[self._passed[trial] - 1] is rung:
                     return rung, trial
         return None
@@ -236,10 +243,10 @@ class Promotion(TrialScheduler):
         return trial
 
     def _quota(self, rung: _Rung) -> int:
-        return int(len(rung.scores) / self.reduction_factor)
+        return int(len(rung) / self.reduction_factor)
 
     def _place(self, rung: _Rung, trial: str) -> str:
-        return f"{ordinal(rung.rank(trial))} of {len(rung.scores)} at {amount(rung.milestone, self._fidelity_name)}"
+        return f"{ordinal(rung.rank(trial))} of {len(rung)} at {amount(rung.milestone, self._fidelity_name)}"
 
     def _standing(self, rung: _Rung, trial: str) -> str:
         quota = self._quota(rung)

@@ -48,7 +48,7 @@ class HalvingOptions:
 
     Args:
         grace_period: Fidelity of the first rung: no candidate is stopped or paused before it. None takes the largest fidelity
-            divided by `reduction_factor`^3, rounded, at least 1, so that there are about three rungs below it.
+            divided by `reduction_factor`^2, rounded, at least 1: a candidate is judged after about a ninth of a training.
         reduction_factor: Ratio of the fidelities of successive rungs; about one of so many candidates goes on from each.
     """
 
@@ -102,7 +102,7 @@ class SchedulerRecord:
 def _halving(options: HalvingOptions, max_fidelity: int) -> dict[str, Any]:
     grace = options.grace_period
     if grace is None:
-        grace = max(1, round(max_fidelity / options.reduction_factor**3))
+        grace = max(1, round(max_fidelity / options.reduction_factor**2))
     return {"grace_period": grace, "reduction_factor": options.reduction_factor}
 
 

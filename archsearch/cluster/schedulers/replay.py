@@ -156,7 +156,7 @@ def replay(
 
 def settings_without_loss(
     curves: Sequence[Curve],
-    schedulers: Iterable[str] = ("asha", "promotion", "median"),
+    schedulers: Iterable[str] = ("asha", "promotion"),
     *,
     max_fidelity: int,
     fidelity_name: str = "epochs",
@@ -190,7 +190,7 @@ def settings_without_loss(
 
 def _options_to_try(name: str, max_fidelity: int) -> Iterator[dict[str, Any]]:
     """Yield settings of a scheduler: first rungs from one step to half of all, and a few reduction factors."""
-    grace = sorted({max(1, round(max_fidelity / part)) for part in (64, 32, 27, 16, 9, 8, 6, 4, 3, 2)})
+    grace = sorted({max(1, round(max_fidelity / part)) for part in (27, 16, 9, 6, 4, 2)})
     record = registry.describe(name)
     names = set(record.options.__dataclass_fields__)
     choices: dict[str, Sequence[Any]] = {}
@@ -198,8 +198,6 @@ def _options_to_try(name: str, max_fidelity: int) -> Iterator[dict[str, Any]]:
         choices["grace_period"] = grace
     if "reduction_factor" in names:
         choices["reduction_factor"] = (2, 3, 4)
-    if "min_samples_required" in names:
-        choices["min_samples_required"] = (3, 10)
     for values in product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
 

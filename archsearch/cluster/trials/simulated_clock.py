@@ -73,10 +73,15 @@ def run_simulated_clock(
 
     Example:
         >>> from archsearch import searchers
+        >>> from archsearch.cluster import run_simulated_clock
         >>> from archsearch.cluster.schedulers import registry
-        >>> from archsearch.cluster.trials.simulated_clock import run_simulated_clock
-        >>> from archsearch.evaluators import TabularEvaluator
-        >>> table = TabularEvaluator.embedded("digits201")  # doctest: +SKIP
+        >>> from archsearch.evaluators import CurveTable
+        >>> table = CurveTable.embedded("digits201")
+        >>> searcher = searchers.RandomSearch(table.space, seed=0, num_candidates=20, batch_size=1)
+        >>> scheduler = registry.get("promotion", max_fidelity=table.max_fidelity)
+        >>> course = run_simulated_clock(searcher, table, workers=4, scheduler=scheduler)
+        >>> sum(event.action == "COMPLETE" for event in course)
+        2
     """
     check_kind("evaluator", evaluator, StepwiseEvaluator, "an evaluator that reports step by step, such as a table with curves")
     records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed) if ledger is not None else None

@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, Protocol
 
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from archsearch.cluster.checkpoints import CheckpointStore
-from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.ledger.rungs import ENDED, RungAction, RungEvent, RungLog, candidates_in_hand
-from archsearch.cluster.schedulers.milestones import milestones
 from archsearch.cluster.schedulers.offline import ScheduledTrials
+from archsearch.cluster.trials.step_trial import StepTask
 from archsearch.cluster.trials.trial import outcome_of
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.evaluation import Evaluation
-from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS, StepwiseEvaluator
+from archsearch.evaluators.stepwise import STEP_SCORES, STEP_SECONDS
 from archsearch.spaces import Architecture
 
 logger = logging.getLogger(__name__)
@@ -64,7 +62,7 @@ class _Candidate:
         segment: Number of trials of Tune that have begun, apart from those after a death.
         unnoted: Seconds that were paid since its last event.
         paid: Whether this process paid for a step.
-        recorded: Most steps of a partial evaluation that this run has in the ledger.
+        recorded: Fidelities of the partial evaluations that this run has in the ledger.
     """
 
     number: int
@@ -84,14 +82,14 @@ class _Candidate:
     segment: int = 0
     unnoted: float = 0.0
     paid: bool = False
-    recorded: int = 0
+    recorded: set[int] = field(default_factory=set)
 
-    def learn(self, evaluation: Evaluation, fidelity: int) -> None:
-        """Take an evaluation after a number of steps, with the scores of the steps before."""
+    def learn(self, evaluation: Evaluation, fidelity: int, fidelities: Sequence[int]) -> None:
+        """Take an evaluation at a fidelity, with the scores of the steps before, which led to `fidelities`."""
         curve = evaluation.curves.get(STEP_SCORES, ())
         whole = evaluation.fidelity is None or not evaluation.ok
-        known = islice(enumerate(curve, 1), fidelity - 1 if whole and evaluation.ok else fidelity)
-        self.scores |= {steps: score for steps, score in known if math.isfinite(score)}
+        before = zip(fidelities, curve, strict=False)
+        self.scores |= {each: score for each, score in before if each < fidelity and math.isfinite(score)}
         if whole:
             self.whole, self.reached = replace(evaluation, fidelity=None), fidelity
             return
@@ -99,16 +97,16 @@ class _Candidate:
         if self.evaluation is None or self.evaluation.fidelity is None or self.evaluation.fidelity <= fidelity:
             self.evaluation = evaluation
 
-    def after(self, fidelity: int) -> Evaluation:
-        """Return the evaluation after a number of steps whose score is known."""
+    def after(self, fidelity: int, fidelities: Sequence[int]) -> Evaluation:
+        """Return the evaluation at a fidelity whose score is known."""
         if self.evaluation is not None and self.evaluation.fidelity == fidelity:
             return self.evaluation
         longer = self.evaluation if self.evaluation is not None and (self.evaluation.fidelity or 0) > fidelity else self.whole
         metrics, curves, seconds = self.metrics.get(fidelity, {}), {}, 0.0
         if longer is not None:
-            steps = len(longer.curves.get(STEP_SCORES, ()))
+            steps, kept = len(longer.curves.get(STEP_SCORES, ())), bisect_right(fidelities, fidelity)
             metrics = self.metrics.get(fidelity, longer.metrics)
-            curves = {name: values[:fidelity] for name, values in longer.curves.items() if len(values) == steps}
+            curves = {name: values[:kept] for name, values in longer.curves.items() if len(values) == steps}
             seconds = sum(curves.get(STEP_SECONDS, ()))
         return Evaluation(self.architecture, self.key, self.scores[fidelity], metrics, seconds, curves=curves, fidelity=fidelity)
 
@@ -130,39 +128,32 @@ class StepQueue(Searcher):
 
     Args:
         searcher: Searcher that suggests `{"batch": number, "candidates": [text]}`.
-        evaluator: The evaluator.
         scheduler: The scheduler, which must be new.
-        ledger: The ledger of the run.
-        run: Name of the run.
-        checkpoints: The checkpoints, which are kept below their limit; None leaves them as they are.
+        task: What all candidates share.
         workers: Number of workers, virtual ones if `ordered`.
         ordered: Whether the order is fixed.
         known: Complete evaluations by key that are reused, with the failed ones of this run.
-        reuse: Whether partial evaluations of other runs are reused.
         on_rung: Called with each new event.
     """
 
     def __init__(
         self,
         searcher: StepSearcher,
-        evaluator: StepwiseEvaluator,
         scheduler: TrialScheduler,
-        ledger: Ledger,
-        run: str,
+        task: StepTask,
         *,
-        checkpoints: CheckpointStore | None = None,
         workers: int = 1,
         ordered: bool = False,
         known: Mapping[str, Evaluation] | None = None,
-        reuse: bool = True,
         on_rung: Callable[[RungEvent], None] | None = None,
     ) -> None:
         super().__init__(metric="score", mode="max")
+        evaluator, ledger, run = task.evaluator, task.ledger(), task.run
         self._searcher, self._evaluator, self._ledger, self._run = searcher, evaluator, ledger, run
-        self._checkpoints, self._workers, self._ordered = checkpoints, workers, ordered
+        self._checkpoints, self._workers, self._ordered = task.store(), workers, ordered
+        self._fidelities, self._reports = task.fidelities, task.reports
         self._known = {} if known is None else known
         self._on_rung = on_rung
-        self._milestones = milestones(scheduler)
         self._most = evaluator.max_fidelity
         self._trials = ScheduledTrials(scheduler, evaluator.fidelity_name)
         self._ahead = isinstance(scheduler, HyperBandScheduler)
@@ -182,8 +173,8 @@ class StepQueue(Searcher):
             if event.has_score and event.action != "COMPLETE":
                 self._scored.setdefault(event.trial, []).append(event)
         self._partial: dict[str, Evaluation] = {}
-        self._recorded: dict[str, int] = {}
-        self._read_partial(reuse)
+        self._recorded: dict[str, set[int]] = {}
+        self._read_partial(task.reuse)
         if ordered:
             # The order of outcomes does not depend on the speed of workers, so that the searcher need not wait for any.
             vars(searcher)["holds_back"] = False
@@ -210,7 +201,7 @@ class StepQueue(Searcher):
         candidate, evaluation = self._candidates[result["trial"]], result.pop("evaluation")
         candidate.unnoted += result["paid_seconds"]
         candidate.paid = candidate.paid or result["paid_seconds"] > 0.0
-        candidate.learn(evaluation, result["fidelity"])
+        candidate.learn(evaluation, result["fidelity"], self._fidelities)
         self._advance(fill=self._ordered)
         if candidate.state == "busy" and self._score_of(candidate) is None:
             return False
@@ -324,11 +315,12 @@ class StepQueue(Searcher):
         architecture = space.parse(suggestion["candidates"][0])
         candidate = _Candidate(number, architecture, space.key(architecture), suggestion, trial_id)
         if partial := self._partial.get(candidate.key):
-            candidate.learn(replace(partial, architecture=architecture), partial.fidelity or 0)
-        candidate.recorded = self._recorded.get(candidate.key, 0)
+            candidate.learn(replace(partial, architecture=architecture), partial.fidelity or 0, self._fidelities)
+        candidate.recorded |= self._recorded.get(candidate.key, set())
         if whole := self._known.get(candidate.key):
-            steps = len(whole.curves.get(STEP_SCORES, ()))
-            candidate.learn(replace(whole, architecture=architecture), steps if whole.ok and steps else self._most)
+            steps = len(whole.curves.get(STEP_SCORES, ())) if whole.ok else 0
+            reached = self._fidelities[min(steps, len(self._fidelities)) - 1]
+            candidate.learn(replace(whole, architecture=architecture), reached, self._fidelities)
         for event in self._scored.get(number, []):
             if event.key == candidate.key:
                 candidate.scores.setdefault(event.fidelity, event.score)
@@ -359,9 +351,8 @@ class StepQueue(Searcher):
 
     def _target(self, candidate: _Candidate) -> int:
         """Return the number of steps after which the scheduler gets the next score of a candidate."""
-        if self._milestones is None:
-            return min(candidate.reported + 1, self._most)
-        return next((each for each in self._milestones if candidate.reported < each < self._most), self._most)
+        place = bisect_right(self._reports, candidate.reported)
+        return self._reports[place] if place < len(self._reports) else self._most
 
     def _score_of(self, candidate: _Candidate) -> float | None:
         """Return the next score of a candidate if it is known; NaN if the evaluation has failed."""
@@ -399,7 +390,7 @@ class StepQueue(Searcher):
         decision = self._trials.result(candidate.number, fidelity, candidate.scores[fidelity])
         candidate.reported = fidelity
         action, reason = decision.action, decision.reason
-        evaluation = candidate.after(fidelity)
+        evaluation = candidate.after(fidelity, self._fidelities)
         if action != "CONTINUE" and candidate.whole is not None and candidate.whole.ok and not self._ordered:
             if action == "PAUSE":
                 self._trials.ended(candidate.number)
@@ -431,7 +422,7 @@ class StepQueue(Searcher):
             failed = self._evaluator.failed(candidate.architecture, f"stopped before its first score: {reason}")
             self._finish(candidate, failed, "FAIL", reason)
             return
-        evaluation = candidate.after(candidate.reported)
+        evaluation = candidate.after(candidate.reported, self._fidelities)
         self._record(candidate, evaluation)
         self._finish(candidate, evaluation, "STOP", reason, score=math.nan)
 
@@ -461,10 +452,10 @@ class StepQueue(Searcher):
     def _record(self, candidate: _Candidate, evaluation: Evaluation) -> None:
         """Write a partial evaluation to the ledger, unless this run has it there."""
         fidelity = evaluation.fidelity or 0
-        if fidelity > candidate.recorded:
+        if fidelity not in candidate.recorded:
             [place] = candidate.suggestion.get("positions") or [0]
             self._ledger.append(self._run, candidate.number, [(place, evaluation)])
-            candidate.recorded = fidelity
+            candidate.recorded.add(fidelity)
 
     def _note(self, candidate: _Candidate, fidelity: int, score: float, action: RungAction, reason: str) -> None:
         metrics = {
@@ -486,18 +477,18 @@ class StepQueue(Searcher):
             self._on_rung(event)
 
     def _read_partial(self, reuse: bool) -> None:
-        """Read the partial evaluations: the longest of each key, and how far this run has recorded it."""
+        """Read the partial evaluations: the longest of each key, and the fidelities at which this run has recorded it."""
         for entry in self._ledger.partial():
             evaluation, own = entry.evaluation, entry.run == self._run
             if own:
-                self._recorded[evaluation.key] = max(self._recorded.get(evaluation.key, 0), evaluation.fidelity or 0)
+                self._recorded.setdefault(evaluation.key, set()).add(evaluation.fidelity or 0)
             longest = self._partial.get(evaluation.key)
             if evaluation.ok and (own or reuse) and (longest is None or (longest.fidelity or 0) < (evaluation.fidelity or 0)):
                 self._partial[evaluation.key] = evaluation
 
     def _trim(self, now: bool = False) -> None:
         """Keep the checkpoints below their limit, those in hand and that of the best candidate in any case."""
-        if self._checkpoints is None or not (now or time.monotonic() - self._trimmed > _SECONDS_BETWEEN_TRIMS):
+        if not now and time.monotonic() - self._trimmed < _SECONDS_BETWEEN_TRIMS:
             return
         self._trimmed = time.monotonic()
         protected = {each.key for each in self._candidates.values() if each.state != "ended"}
@@ -514,6 +505,7 @@ class StepQueue(Searcher):
         differs = 0
         for event in self._events:
             number = event.trial
+            ended |= set(self._trials.stopped())
             if number in ended:
                 continue
             if event.action == "START":
@@ -533,7 +525,7 @@ class StepQueue(Searcher):
                     self._trials.ended(number)
             if event.action in ENDED:
                 ended.add(number)
-        self._trials.stopped()
+        ended |= set(self._trials.stopped())
         if differs:
             logger.warning("the scheduler decides otherwise than before the stop for %d scores; it goes on from there", differs)
         self._order = self._noted
@@ -566,7 +558,7 @@ class StepQueue(Searcher):
         elif last.action == "PAUSE":
             candidate.state = "paused"
             if candidate.trial_id is not None:
-                outcome = self._outcome(candidate, candidate.after(last.fidelity))
+                outcome = self._outcome(candidate, candidate.after(last.fidelity, self._fidelities))
                 self._searcher.on_trial_result(candidate.trial_id, {**outcome, "paused": True})
         else:
             candidate.state = "added"

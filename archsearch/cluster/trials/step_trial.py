@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,9 +37,9 @@ class StepTask:
         evaluator: The evaluator.
         storage: Folder of all ledgers.
         run: Name of the run.
-        milestones: Fidelities at which a score is reported, in order; None reports after each step.
+        milestones: Fidelities at which the scheduler decides, in order; None for each.
         checkpoint_gb: Most gigabytes of checkpoints.
-        checkpoints: Folder of the checkpoints; None takes `CHECKPOINTS` in `storage`.
+        reuse: Whether checkpoints of other runs are used, and are left to them.
     """
 
     evaluator: StepwiseEvaluator
@@ -46,7 +47,21 @@ class StepTask:
     run: str
     milestones: Sequence[int] | None
     checkpoint_gb: float
-    checkpoints: str | None = None
+    reuse: bool = True
+
+    @property
+    def fidelities(self) -> Sequence[int]:
+        """The fidelities after each step of an evaluation."""
+        return self.evaluator.fidelities or range(1, self.evaluator.max_fidelity + 1)
+
+    @property
+    def reports(self) -> tuple[int, ...]:
+        """The fidelities at which the scheduler gets a score, in order: for each milestone the first step that comes to it."""
+        steps = self.fidelities
+        if self.milestones is None:
+            return tuple(steps)
+        found = {steps[place] for each in self.milestones if (place := bisect_left(steps, each)) < len(steps)}
+        return tuple(sorted(found | {self.evaluator.max_fidelity}))
 
     def ledger(self) -> Ledger:
         """Return the ledger of the run."""
@@ -55,7 +70,8 @@ class StepTask:
 
     def store(self) -> CheckpointStore:
         """Return the store of the checkpoints."""
-        evaluator, root = self.evaluator, self.checkpoints or f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
+        evaluator, root = self.evaluator, f"{self.storage.rstrip('/')}/{CHECKPOINTS}"
+        root = root if self.reuse else f"{root}/_of-one-run/{self.run}"
         return CheckpointStore(root, evaluator.fingerprint(), evaluator.seed, self.checkpoint_gb)
 
 
@@ -123,7 +139,7 @@ class StepWorker:
 
     def __init__(self, task: StepTask) -> None:
         self._task, self._evaluator = task, task.evaluator
-        self._ledger, self._store = task.ledger(), task.store()
+        self._ledger, self._store, self._reports = task.ledger(), task.store(), task.reports
         self._held: _Held | None = None
 
     def advance(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +171,10 @@ class StepWorker:
             self._save(held)
         assert held.evaluation is not None
         held.reported, paid, held.unreported = held.fidelity, held.unreported, 0.0
-        return self._report(config, held.evaluation, paid, held.fidelity)
+        evaluation = held.evaluation
+        if self._task.milestones is not None:  # else it would be measured after each step
+            evaluation = held.steps.with_report_metrics(evaluation)
+        return self._report(config, evaluation, paid, held.fidelity)
 
     def _begin(self, config: Mapping[str, Any]) -> _Held | Evaluation:
         """Return the candidate as far as it was evaluated, or its evaluation if it is recorded or must not be tried again."""
@@ -165,25 +184,27 @@ class StepWorker:
         self._note = AttemptNote(self._ledger, self._task.run, number)
         earlier = self._note.read()
         self._attempt = attempt = earlier or Attempt()
-        if died := earlier is not None and (attempt.trying is None or attempt.trying.endswith(f"#{segment}")):
-            if recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]:
-                return recorded[0]
-            attempt.after_death({attempt.trying} if attempt.trying else (), config.get("node_lost", False))
+        # The checkpoint tells which step killed the process: the one after it.
+        blames = attempt.trying == f"step#{segment}" and not config.get("node_lost", False)
+        died = earlier is not None and attempt.trying in (None, f"step#{segment}", f"report#{segment}")
+        if died and (recorded := [entry.evaluation for entry in self._ledger.entries(self._task.run, number)]):
+            return recorded[0]
         if died or earlier is None:
             attempt.processes += 1
         held = self._kept(number, segment, reported) or self._loaded(number, segment, architecture, reported)
         if isinstance(held, Evaluation):
             return self._record(config, held)
-        if self._must_report(held):
+        if blames:
+            attempt.deaths[_step_name(held)] = attempt.deaths.get(_step_name(held), 0) + 1
+        if blames or self._must_report(held):
             self._note.begin(attempt, [f"report#{segment}"])
         return held
 
     def _blame(self, held: _Held) -> str | None:
         """Return why the next step must not be tried again; else note that it is tried."""
-        name = f"{held.steps.architecture} after {held.fidelity}#{held.segment}"
-        if why := self._attempt.verdict(name):
+        if why := self._attempt.verdict(_step_name(held)):
             return why
-        self._note.begin(self._attempt, [name])
+        self._note.begin(self._attempt, [f"step#{held.segment}"])
         held.noted = True
         return None
 
@@ -245,8 +266,7 @@ class StepWorker:
         """Return whether the steps have come to a milestone that was not reported."""
         if held.evaluation is None or held.fidelity <= held.reported:
             return False
-        milestones = self._task.milestones
-        return milestones is None or any(held.reported < each <= held.fidelity for each in milestones)
+        return any(held.reported < each <= held.fidelity for each in self._reports)
 
     def _save(self, held: _Held) -> None:
         evaluation = held.evaluation
@@ -287,6 +307,11 @@ class StepWorker:
             "paid_seconds": paid,
             "done": done,
         }
+
+
+def _step_name(held: _Held) -> str:
+    """Return the name of the next step of a candidate, for the notes of deaths."""
+    return f"{held.steps.architecture} after {held.fidelity}"
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:

@@ -96,21 +96,16 @@ def run_stepwise(
         )
     check_whole_number("workers", workers)
     check_whole_number("lag", lag)
-    checkpoints = None if reuse else f"{ledger.rstrip('/')}/_without-reuse/{run}"
-    task = StepTask(evaluator, ledger, run, milestones(scheduler), checkpoint_gb, checkpoints)
+    task = StepTask(evaluator, ledger, run, milestones(scheduler), checkpoint_gb, reuse)
     records, broken = task.ledger(), Broken()
     forget_attempts(records, run)
     queue = StepQueue(
         searcher,
-        evaluator,
         scheduler,
-        records,
-        run,
-        checkpoints=task.store(),
+        task,
         workers=lag if deterministic else workers,
         ordered=deterministic,
         known=known,
-        reuse=reuse,
         on_rung=on_rung,
     )
     guarded = _Guarded(queue, broken.give_up)

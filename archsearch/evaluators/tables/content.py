@@ -33,6 +33,10 @@ class TableContent(ABC):
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of `metrics`, `[rows]`, in the type of its source; NaN where a row has no value."""
 
+    def meaning(self, name: str) -> str:
+        """Return the meaning of a column of `metrics` in the table's card, with its unit; empty if it is not known."""
+        return ""
+
     @cached_property
     @abstractmethod
     def seconds(self) -> NDArray[np.float64]:

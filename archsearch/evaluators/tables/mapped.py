@@ -71,6 +71,9 @@ class MappedContent(TableContent):
     def column(self, name: str) -> NDArray[Any]:
         return self._file.numbers(name)
 
+    def meaning(self, name: str) -> str:
+        return next((column.meaning for column in self._file.card.columns if column.name == name), "")
+
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
         if SECONDS not in self._file.checksums:

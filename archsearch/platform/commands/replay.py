@@ -92,11 +92,12 @@ class RunReplay:
         return text
 
     def _of(self, found: Replay) -> str:
+        points = units.score(found.lost, self.percent) + " points" * self.percent
         saved, whole = units.duration(found.saved_seconds), units.duration(found.full_seconds)
         lost = (
             "nothing: the best candidate would have been found"
             if found.lost <= 0.0
-            else f"{self._score(found.lost)}: {self._score(found.kept)} instead of {self._score(found.best)}"
+            else f"{points}: {self._score(found.kept)} instead of {self._score(found.best)}"
         )
         lines = [
             f"{found.scheduler}{_settings(found.options)}, {self.workers} worker{'s' * (self.workers > 1)}",

@@ -61,7 +61,7 @@ def status_text(state: RunState, now: float) -> str:
     parts = [f"{state.reused} reused"] if state.reused else []
     parts += [f"{state.failed} failed"] if state.failed else []
     parts += [f"{state.stopped_early} stopped early"] if state.stopped_early else []
-    parts += [f"{state.paused} paused"] if state.paused and state.status == RUNNING else []
+    parts += [f"{state.paused} paused"] if state.paused and state.status in (RUNNING, STOPPED) else []
     lines.append(f"{done} ({', '.join(parts)})" if parts else done)
     lines.append(f"Best:        {_score(state.best, state)}" + (f" after {state.best_at}" if state.best_at else ""))
     if state.improvements:
@@ -147,7 +147,7 @@ def _show(parsed: Any) -> int:
     note = f" ({state.note})" if state.note else ""
     print(hidden(f"{state.name}: {state.status}{note}, {len(result.evaluations)}/{state.total} candidates"))
     print(result_text(result, full=parsed.full, top=parsed.top))
-    if result.summary.early_stopping is not None:
+    if result.summary.early_stopping is not None and state.status == FINISHED:
         print(f"\n{result.summary.early_stopping.sentence()}")
     if state.status == FINISHED:
         print(f"\nReport:    {result.report}")

@@ -22,10 +22,10 @@ from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
+from archsearch.platform.report.rung_table import MEANING, rung_table
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
-from archsearch.platform.rung_figures import rung_figures, rung_table
 from archsearch.platform.short_form import short_names, shortened
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.platform.summary import SearchSummary, flat
@@ -162,6 +162,11 @@ def _sections(
     ensemble: Html,
 ) -> Iterator[Html]:
     yield _opening(summary)
+    if summary.ending is not None and summary.ending.reason != "complete":
+        yield html.paragraph(summary.ending.sentences())
+        if summary.ending.reason != "exhausted":
+            yield html.paragraph("This goes on with it; nothing that is evaluated is paid again:")
+            yield html.code(summary.command)
     yield from _images_and_training(summary)
     yield html.heading("Best architecture")
     yield from _answer(summary, space, rows)
@@ -182,6 +187,8 @@ def _sections(
     if chosen := choice_table(summary):
         yield html.heading("Candidates chosen by the searcher, against random ones")
         yield html.table(chosen[0], chosen[1:])
+        if summary.early_stopping is not None:
+            yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
     yield from _early_stopping(summary, shown)
@@ -207,7 +214,7 @@ def _sections(
     table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
     yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
     yield _costs(summary)
-    if forecast := forecast_table(summary):
+    if summary.early_stopping is None and (forecast := forecast_table(summary)):
         yield html.paragraph("Cost predicted from the first evaluations, against the actual cost:")
         yield html.table(forecast[0], forecast[1:])
     yield html.heading("Failures")
@@ -245,20 +252,17 @@ def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterat
     )
     if "learning_curves" in shown:
         yield shown["learning_curves"]
-    if rungs := rung_figures(early.curves.values()):
-        table = rung_table(rungs, early.fidelity_name, summary.score_label, summary.percent)
+    if table := rung_table(early):
         yield html.table(table[0], table[1:])
-        yield html.paragraph(
-            "The last column is Kendall's rank correlation between the scores at this rung and at the next, of those "
-            "candidates that came there: 1 means that their order did not change, 0 that it says nothing. They are the better "
-            "ones, which are harder to rank than all."
-        )
+        yield html.paragraph(MEANING)
 
 
 def _opening(summary: SearchSummary) -> Html:
     tried, reused = len(summary.evaluations), int(np.nansum(summary.column("reused")))
     scored = int(np.isfinite(summary.scores).sum())
-    text = f"The searcher {summary.searcher} searched the space {summary.space} for the best architecture on {summary.task}. "
+    early = summary.early_stopping
+    method = summary.searcher if early is None else f"{summary.searcher}, with the scheduler {early.scheduler},"
+    text = f"The searcher {method} searched the space {summary.space} for the best architecture on {summary.task}. "
     text += (
         f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; {scored} have a score."
     )

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from archsearch.cluster.schedulers.replay import Curve
 from archsearch.evaluators import AnytimeCurve, Evaluation
+from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.rank_order import rank_key
-from archsearch.platform.rung_figures import rung_figures
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
 
 BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/seconds_paid", "anytime/accuracy"
 BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
 LEARNING_CURVE = "learning_curve/score"
-RUNGS = ("rungs/candidates", "rungs/seconds", "rungs/best_score", "rungs/tau_with_next")
+RUNGS = ("rungs/candidates", "rungs/seconds", "rungs/tau_with_next")
 
-CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY, *RUNGS)
+CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
 """Metrics with many steps; each step is written once."""
 
 # MLflow's charts sample 320 points of a curve: each of the first 100 candidates, then 48 per decade, up to a million.
@@ -154,16 +153,19 @@ def anytime_points(curve: AnytimeCurve, timestamp: int, key: str = ANYTIME_ACCUR
     return [Point(key, curve.at(1000.0 * step), step, timestamp) for step in ANYTIME_STEPS]
 
 
-def rung_points(curves: Collection[Curve], timestamp: int) -> list[Point]:
-    """Return the figures of the rungs of a search with a scheduler; see `rung_figures`.
+def rung_points(early: EarlyStopping, timestamp: int) -> list[Point]:
+    """Return the figures of the rungs of a search with a scheduler, at the fidelity of each; see `funnel`.
 
     Args:
-        curves: Learning curves of the candidates.
+        early: What the scheduler did.
         timestamp: Milliseconds since 1970.
     """
-    rows = [(rung.fidelity, (rung.candidates, rung.seconds, rung.best, rung.tau)) for rung in rung_figures(curves)]
-    named = ((key, float(value), step) for step, values in rows for key, value in zip(RUNGS, values, strict=True))
-    return [Point(key, value, step, timestamp) for key, value, step in named if math.isfinite(value)]
+    points = []
+    for rung in early.rungs:
+        step = early.max_fidelity if rung.fidelity is None else rung.fidelity
+        values = (rung.candidates, rung.seconds, rung.tau)
+        points += [Point(key, value, step, timestamp) for key, value in zip(RUNGS, values, strict=True) if value is not None]
+    return points
 
 
 def budget_points(timestamp: int) -> list[Point]:

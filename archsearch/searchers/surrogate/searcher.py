@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from abc import abstractmethod
 from collections import deque
@@ -18,6 +19,7 @@ from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.surrogate.trust import Trust
 from archsearch.spaces import Architecture, SearchSpace
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 # Proposals of a stage for each one that it evaluates: the next-best keep workers busy during the next fit.
 _SURPLUS = 3
 _FEWEST_ROWS = 2
+_USUAL_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
 class SurrogateSearcher(ArchitectureSearcher):
@@ -39,6 +42,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     A subclass returns the function that makes the surrogate from `surrogate`. The surrogate's `fit(rows, seed=...)` gets
     `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits; its
+    Under a scheduler the rows hold `fidelities` too, the number of steps of each value or None for a complete evaluation, and
+    `rungs`, the fields of `RungRows` with the scores at all rungs. The surrogate's
     `propose(n, seed=..., exclude=..., best=...)` returns `{"architectures": [text, ...], "predictions": [number, ...]}`, best
     first, without structures whose keys are in `exclude`.
 
@@ -67,6 +72,9 @@ class SurrogateSearcher(ArchitectureSearcher):
         >>> Guided(spaces.get("nasbench201"), seed=0, initial=10).suggest("t0")["batch"]
         0
     """
+
+    device: str = "auto"
+    """Device of the surrogate."""
 
     def __init__(
         self,
@@ -109,6 +117,18 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rejoins = self._simulated = False
         if budget is not None and (warning := self.budget_warning(budget)):
             logger.warning("%s", warning)
+
+    def use_device(self, device: str) -> None:
+        """Note the device of the surrogate, which a search needs on some node; subclasses that have one call it.
+
+        Raises:
+            ConfigurationError: The name is none that torch knows.
+        """
+        if not isinstance(device, str) or not _USUAL_DEVICE.fullmatch(device):
+            from archsearch.evaluators.devices import device_named  # it loads torch, which the usual names need not
+
+            device_named(device)
+        self.device = device
 
     @classmethod
     def first_stage(cls, num_candidates: int | None) -> int:
@@ -366,8 +386,9 @@ class SurrogateSearcher(ArchitectureSearcher):
             "architectures": [str(evaluation.architecture) for evaluation in newest],
             "values": np.array([self.goals.values(evaluation) for evaluation in newest]),
         }
-        if any(evaluation.is_partial for evaluation in newest):
+        if self._rungs or any(evaluation.is_partial for evaluation in newest):
             rows["fidelities"] = [evaluation.fidelity for evaluation in newest]
+            rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
         return rows
 
     def _wanted(self) -> int:

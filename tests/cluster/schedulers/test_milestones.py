@@ -18,9 +18,9 @@ class Own(AsyncHyperBandScheduler):
 @pytest.mark.parametrize(
     ("scheduler", "expected"),
     [
-        (get("asha", max_fidelity=108), [4, 12, 36]),
+        (get("asha", max_fidelity=108), [12, 36]),
         (get("asha", {"reduction_factor": 2.5, "grace_period": 2}, max_fidelity=20), [2, 5, 13]),  # 2, 5, 12.5
-        (get("promotion", max_fidelity=108), [4, 12, 36]),
+        (get("promotion", max_fidelity=108), [12, 36]),
         (get("hyperband", max_fidelity=27), [1, 3, 9]),
         (HyperBandScheduler(max_t=12), [1, 3, 4, 9]),  # one of its brackets ends at 9
         (Promotion(5, grace_period=5), []),
