@@ -207,6 +207,7 @@ class FunctionEvaluator(StepwiseEvaluator):
             CandidateTask(
                 architecture,
                 key,
+                f"{self.fingerprint()}-{self.seed}-{key}",
                 self.function,
                 self.function_name,
                 seed=derived_seed(self.seed, key),
