@@ -43,6 +43,7 @@ CROSS_CUTTING = {
     "platform/test_bucket.py",
     "platform/test_determinism.py",
     "platform/test_full_disk.py",
+    "platform/test_function_kills.py",
     "platform/test_function_search.py",
     "platform/test_fuzz_configuration.py",
     "platform/test_latency_constraint.py",

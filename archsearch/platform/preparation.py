@@ -70,7 +70,7 @@ class Search:
         """
         total, percent = self.configuration.num_candidates, self.evaluator.score_is_fraction
         steps = (self.stepwise.max_fidelity, self.stepwise.fidelity_name) if self.stepwise is not None else None
-        return Progress(total, percent, stream, label, steps)
+        return Progress(total, percent, stream, label, steps, self.evaluator.lower_is_better)
 
 
 def prepare(

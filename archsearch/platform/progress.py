@@ -32,6 +32,7 @@ class Progress(tune.Callback):
         percent: Whether scores are accuracies, shown in percent.
         stream: Where to write; None is silent.
         name: Word before the bar, such as the searcher of a comparison.
+        lower_is_better: Whether scores are the negatives of losses, which are shown.
         steps: With a scheduler, the number of steps of a complete evaluation, and what they are, such as `(36, "epochs")`.
     """
 
@@ -42,8 +43,10 @@ class Progress(tune.Callback):
         stream: TextIO | None = sys.stderr,
         name: str = "",
         steps: tuple[int, str] | None = None,
+        lower_is_better: bool = False,
     ) -> None:
         self.total, self.percent, self.name, self.steps = total, percent, name, steps
+        self.lower_is_better = lower_is_better
         self.done = self.failed = self.reused = 0
         self.stopped_early = 0
         self.running, self.paused = set[int](), set[int]()  # numbers of candidates under a scheduler
@@ -186,7 +189,7 @@ class Progress(tune.Callback):
         return [text for text in (self.waiting, self.ended) if text]
 
     def _score(self, score: float) -> str:
-        return f"{100 * score:.2f} %" if self.percent else f"{score:.4g}"
+        return units.score(score, self.percent, self.lower_is_better) + (" %" if self.percent else "")
 
     def _improve(self, evaluation: Evaluation) -> None:
         rank = rank_key(evaluation)

@@ -92,7 +92,12 @@ def _row(table: pa.Table, index: int, rank: int) -> RankedRow:
 
 
 def ranked_table(
-    table: pa.Table, top: int, percent: bool, images: float | None = None, early: EarlyStopping | None = None
+    table: pa.Table,
+    top: int,
+    percent: bool,
+    images: float | None = None,
+    early: EarlyStopping | None = None,
+    loss: str = "",
 ) -> list[list[str]]:
     """Return the ranking as strings: a heading, then one row per candidate, the architecture last.
 
@@ -103,12 +108,13 @@ def ranked_table(
         top: Maximum number of rows.
         percent: Whether scores are accuracies, shown in percent.
         images: Number of images that an accuracy is the mean of; the column `± %` has its standard error.
+        loss: Name of the figure that scores are the negatives of, which is shown instead; empty if there is none.
         early: What the scheduler did; a column, such as `epochs`, has the number of steps after which each was scored.
     """
-    rows = ranked_rows(table, top)
+    rows, lower = ranked_rows(table, top), bool(loss)
     columns: dict[str, list[str]] = {
         "rank": [str(row.rank) for row in rows],
-        "score %" if percent else "score": [units.score(row.score, percent) for row in rows],
+        loss or ("score %" if percent else "score"): [units.score(row.score, percent, lower) for row in rows],
         "\u00b1 %": [units.score(standard_error(row.score, images if percent else None), True) for row in rows],
         **({early.fidelity_name: [str(row.fidelity or early.max_fidelity) for row in rows]} if early else {}),
         "test %": [units.score(row.test_accuracy, True) for row in rows],
@@ -129,7 +135,7 @@ def format_ranked(summary: SearchSummary, top: int = 10, space: SearchSpace | No
         top: Maximum number of rows.
         space: The space, for short names and outlines; None shows the architectures in full.
     """
-    cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping)
+    cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping, summary.loss)
     cells = cells if space is None else shortened(cells, space)
     return aligned(cells) if len(cells) > 1 else f"No candidate has a score ({len(summary.evaluations)} evaluated)."
 

@@ -151,7 +151,7 @@ class Found:
 
     def __repr__(self) -> str:
         name = short_name(self.space.name, self.space.key(self.architecture))
-        score = units.score(self.score, bool(self.origin.get("percent"))) + (" %" if self.origin.get("percent") else "")
+        score = _shown(self)
         costs = [f"{units.quantity(self.metrics[cost])} {cost}" for cost in ("params", "macs") if cost in self.metrics]
         when = [f"after {self.origin['scored_after']}"] if "scored_after" in self.origin else []
         return f"Found({', '.join([name, f'score {score}', *when, *costs, outline(self.space, self.architecture)])})"
@@ -404,7 +404,7 @@ class SearchResult:
         metrics = {name: value for name, value in values.items() if name not in fixed and value is not None}
         architecture = self.space.parse(values["architecture"])
         summary = self.summary
-        names = ("searcher", "evaluator", "task", "seed", "score_name", "percent")
+        names = ("searcher", "evaluator", "task", "seed", "score_name", "percent", "lower_is_better")
         origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
         origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
         if summary.early_stopping is not None:
@@ -419,12 +419,16 @@ def _picture(found: Found) -> str:
     return thumbnail(found.space, found.architecture)
 
 
+def _shown(found: Found) -> str:
+    """Return the score in percent, or the loss that it is the negative of."""
+    percent, lower = bool(found.origin.get("percent")), bool(found.origin.get("lower_is_better"))
+    return units.score(found.score, percent, lower) + (" %" if percent else "")
+
+
 def _figures(found: Found) -> list[str]:
     """Return score, parameters, MACs and outline as text."""
-    percent = bool(found.origin.get("percent"))
-    score = units.score(found.score, percent) + (" %" if percent else "")
     return [
-        score,
+        _shown(found),
         *(units.quantity(found.metrics.get(name)) for name in ("params", "macs")),
         outline(found.space, found.architecture),
     ]
@@ -563,6 +567,7 @@ def summary_of(
         num_candidates=configuration.num_candidates,
         score_name=evaluator.score_name,
         percent=evaluator.score_is_fraction,
+        lower_is_better=evaluator.lower_is_better,
         evaluations=evaluations,
         settings=configuration.as_dict(),
         costs={},

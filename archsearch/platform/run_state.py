@@ -56,6 +56,7 @@ class RunState:
         reused: Number of them from the ledger.
         best: Highest score so far; None if there is none.
         percent: Whether scores are accuracies, shown in percent.
+        lower_is_better: Whether scores are the negatives of losses, which are shown.
         rate: Candidates per second of this session; None before the first.
         left: Estimated seconds left; None if unknown.
         improvements: The last improvements, oldest first: pairs (number of the candidate, score).
@@ -88,6 +89,7 @@ class RunState:
     stopped_early: int = 0
     paused: int = 0
     best_at: str = ""
+    lower_is_better: bool = False
 
     def seen_at(self, now: float, host: str) -> RunState:
         """Return the state as it is at `now` (seconds since 1970), seen from the machine `host`.

@@ -250,6 +250,7 @@ def _run(
     configuration, folder = search.configuration, search.folder
     known = {"space": configuration.space, "searcher": configuration.searcher, "evaluator": configuration.evaluator}
     figures = {"total": configuration.num_candidates, "percent": search.evaluator.score_is_fraction}
+    figures["lower_is_better"] = search.evaluator.lower_is_better
     try:
         with Heartbeat(folder.path, {**known, **figures}) as heartbeat:
             return _carry_out(search, stream, callbacks, changes or {}, heartbeat)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.platform import units
 from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.ending import Ending
 from archsearch.platform.rank_order import fidelities
@@ -56,6 +57,7 @@ class SearchSummary:
         space_costs: Costs of random architectures of the space; None if they were not drawn.
         early_stopping: What the scheduler of the search did; None if it had none.
         ending: How the search ended; None if that is not known.
+        lower_is_better: Whether scores are the negatives of the figure called `score_name`, such as a loss, which is shown.
     """
 
     name: str
@@ -84,10 +86,22 @@ class SearchSummary:
     space_costs: SpaceCosts | None = None
     early_stopping: EarlyStopping | None = None
     ending: Ending | None = None
+    lower_is_better: bool = False
+
+    def shown(self, score: float) -> str:
+        """Return a score as a text: in percent, or as the loss that it is the negative of."""
+        return units.score(score, self.percent, self.lower_is_better)
+
+    @property
+    def loss(self) -> str:
+        """Name of the figure that scores are the negatives of; empty if they are none."""
+        return self.score_name.replace("_", " ") if self.lower_is_better else ""
 
     @property
     def score_label(self) -> str:
-        """Human-readable name of the score, with its unit."""
+        """Human-readable name of the score, with its unit; for a figure of which less is better, of its negative."""
+        if self.lower_is_better:
+            return f"negative {self.score_name.replace('_', ' ')}"
         return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
 
     @property

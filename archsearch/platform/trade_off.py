@@ -111,13 +111,13 @@ def _figures(summary: SearchSummary, objective: Objective) -> NDArray[np.float64
 
 def _heading(objective: Objective, summary: SearchSummary) -> str:
     if objective.name == SCORE:
-        return "score %" if summary.percent else "score"
+        return summary.loss or ("score %" if summary.percent else "score")
     return "MACs" if objective.name == "macs" else objective.name
 
 
 def _shown(value: float, objective: Objective, summary: SearchSummary) -> str:
     if objective.name == SCORE:
-        return units.score(value, summary.percent)
+        return summary.shown(value)
     return units.quantity(value) if abs(value) >= 1000.0 else f"{value:.4g}"
 
 

@@ -40,10 +40,17 @@ def rate(value: float) -> str:
     return f"{value * 3600.0:.3g}/h"
 
 
-def score(value: float | None, percent: bool) -> str:
-    """Return a score: an accuracy in percent with two decimals, another score with four digits; `-` if it is not known."""
+def score(value: float | None, percent: bool, lower_is_better: bool = False) -> str:
+    """Return a score: an accuracy in percent with two decimals, another score with four digits; `-` if it is not known.
+
+    Args:
+        value: The score.
+        percent: Whether it is an accuracy.
+        lower_is_better: Whether it is the negative of a loss; the loss is shown.
+    """
     if value is None or not math.isfinite(value):
         return "-"
+    value = -value if lower_is_better else value
     return f"{100 * value:.2f}" if percent else f"{value:.4g}"
 
 

@@ -49,6 +49,8 @@ class SearchSpace(ABC):
     scale_defaults: ClassVar[Mapping[str, int]] = {}
     # Whether some genotypes are invalid or give the same architecture; a mutation may then change several genes.
     constrained: ClassVar[bool] = False
+    # Up to this size all architectures can be listed in seconds, with their keys and graphs.
+    enumerable: ClassVar[int] = 20_000
     # Whether the text of an architecture names its genes, so that tables show it instead of the number of its operators.
     names_genes: ClassVar[bool] = False
 

@@ -43,6 +43,13 @@ def test_scores_that_are_no_accuracies_are_no_percentages() -> None:
     assert stream.getvalue().splitlines()[-1].startswith("1/1 candidates, best 12.35, ")
 
 
+def test_losses_have_their_own_sign() -> None:
+    progress = Progress(4, False, None, lower_is_better=True)
+    progress.take(observations(-2.5, -1.25, -3.0))
+    assert "best 1.25" in progress.line()
+    assert progress.state()["best"] == -1.25
+
+
 def test_a_pickled_copy_is_silent() -> None:
     progress = Progress(2, True, stream := io.StringIO())
     copy = pickle.loads(pickle.dumps(progress))

@@ -45,6 +45,14 @@ def test_the_ranked_table_shows_known_columns_only(make_summary: Any) -> None:
     assert rows[0][1] == "2.5"
 
 
+def test_losses_are_shown_with_their_sign_and_name_the_lowest_first(make_summary: Any) -> None:
+    summary = make_summary([-2.5, -1.0], percent=False, score_name="cross_entropy", lower_is_better=True)
+    heading, *rows = ranked_table(summary.evaluations, 10, summary.percent, loss=summary.loss)
+    assert (heading[1], [row[1] for row in rows]) == ("cross entropy", ["1", "2.5"])
+    assert "cross entropy" in format_ranked(summary)
+    assert (summary.score_label, summary.shown(-2.5)) == ("negative cross entropy", "2.5")
+
+
 def test_the_terminal_table_is_aligned_and_not_too_wide(make_summary: Any) -> None:
     short = make_summary([0.6, 0.8], columns={"architecture": ["abc", "de"], "macs": [1e5, 2e6]})
     assert format_ranked(short).splitlines() == [

@@ -21,6 +21,7 @@ class CandidateTask:
     Args:
         architecture: The candidate.
         key: Its canonical identity.
+        identity: What a saved state must be of: this candidate, the evaluator's settings and its seed.
         function: Takes a model and a `TrainingContext`, and returns the score.
         name: Name of the function, for messages.
         seed: Seed of everything random for this candidate.
@@ -38,6 +39,7 @@ class CandidateTask:
 
     architecture: Architecture
     key: str
+    identity: str
     function: Callable[..., Any]
     name: str
     seed: int

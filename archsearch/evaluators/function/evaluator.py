@@ -123,8 +123,11 @@ class FunctionEvaluator(StepwiseEvaluator):
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
         # Here, where the source is; of what builds the modules too, which changes as often as the function.
-        sources = [source_digest(each) for each in (function, getattr(space, "build_function", None)) if each is not None]
-        self._source = "-".join(sources)
+        functions: list[Callable[..., Any]] = [function]
+        build = getattr(space, "build_function", None)
+        if build is not None and not type(build).__module__.startswith("archsearch."):
+            functions.append(build)
+        self._source = "-".join(map(source_digest, functions))
         self._noted = False
 
     @property
@@ -204,6 +207,7 @@ class FunctionEvaluator(StepwiseEvaluator):
             CandidateTask(
                 architecture,
                 key,
+                f"{self.fingerprint()}-{self.seed}-{key}",
                 self.function,
                 self.function_name,
                 seed=derived_seed(self.seed, key),

@@ -137,16 +137,20 @@ class FunctionSteps(EvaluationSteps):
         return Evaluation(self.architecture, self._task.key, math.nan, {}, seconds, why)
 
     def state(self) -> dict[str, Any]:
-        return {"fidelity": self.fidelity, "reports": self._work.reports.state(), "files": files_of(self._work.folder)}
+        files = files_of(self._work.folder)
+        return {"of": self._task.identity, "fidelity": self.fidelity, "reports": self._work.reports.state(), "files": files}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         if self._begun:
             raise ConfigurationError("state: expected an evaluation before its first step; this one has begun.")
         if not isinstance(state, Mapping) or not isinstance(state.get("files"), Mapping):
             raise ConfigurationError("state: expected the state of an evaluation by a function; got another.")
-        work = self._work
-        work.reports.load_state(state.get("reports"))
+        if (found := state.get("of")) != (expected := self._task.identity):
+            raise ConfigurationError(f"state: expected that of settings, seed and candidate {expected}; got that of {found}.")
+        work, reports = self._work, Reports(self._task.steps)
+        reports.load_state(state.get("reports"))
         write_files(state["files"], work.folder)
+        work.reports = reports
         self.fidelity = work.reports.fidelity
         work.from_step = self.fidelity if state["files"] else 0
         if self.fidelity and not state["files"]:

@@ -163,4 +163,4 @@ def _print(text: str) -> int:
 
 
 def _score(score: float | None, state: RunState) -> str:
-    return "-" if score is None else f"{units.score(score, state.percent)}{' %' if state.percent else ''}"
+    return "-" if score is None else units.score(score, state.percent, state.lower_is_better) + (" %" if state.percent else "")

@@ -68,7 +68,7 @@ def submit_search(
     _check_room(configuration, parts, server)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
     texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
-    texts |= _modules_of(settings.space, settings.evaluator)
+    texts |= modules_of(settings.space, settings.evaluator)
     upload = Upload(package_files(), texts, files)
     _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
     if MASK in settings.tracking:
@@ -114,16 +114,21 @@ def submit_resume(
     texts: dict[str, str] = {}
     if space is not None:
         options = [*options, "--space", space]
-        texts = _modules_of(space)
+        texts = modules_of(space)
     else:
         with suppress(ArchSearchError):  # the cluster may see the run, or the module, where this machine does not
             before = RunFolder.open(folder).configuration()
-            texts = _modules_of(before.space, before.evaluator)
+            texts = modules_of(before.space, before.evaluator)
     return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), texts), name, wait, python, stream)
 
 
-def _modules_of(space: str, evaluator: str = "") -> dict[str, str]:
-    """Return the sources of the modules that `python:MODULE:NAME` names and that lie in the current folder."""
+def modules_of(space: str, evaluator: str = "") -> dict[str, str]:
+    """Return the sources of the modules that `python:MODULE:NAME` names and that lie in the current folder.
+
+    Args:
+        space: Name or reference of the space.
+        evaluator: The same of the evaluator, whose module has been imported.
+    """
     texts: dict[str, str] = {}
     if space.startswith(PREFIX):
         get_space(space)

@@ -174,7 +174,8 @@ def _sections(
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
         yield _with_thumbnails(
-            ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping), space
+            ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping, summary.loss),
+            space,
         )
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
@@ -346,7 +347,7 @@ def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -
         )
         return
     best = rows[0]
-    facts = [[summary.score_label, units.score(best.score, summary.percent)]]
+    facts = [[summary.loss or summary.score_label, summary.shown(best.score)]]
     if summary.percent and summary.score_images is not None:
         facts.append(["its standard error by the number of images (%)", units.score(summary.standard_error(best.score), True)])
     if (early := summary.early_stopping) is not None:

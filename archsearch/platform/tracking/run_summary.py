@@ -81,15 +81,16 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     count = len(summary.evaluations)
     if not rows:
         return lines[0] + f"none of {count} candidates has a score."
-    best = units.score(rows[0].score, summary.percent) + (" %" if summary.percent else "")
-    name = summary.score_label.removesuffix(" (%)")
+    best = summary.shown(rows[0].score) + (" %" if summary.percent else "")
+    label = summary.loss or summary.score_label
+    name = label.removesuffix(" (%)")
     lines[0] += f"best {name} **{best}** among {count} candidates."
     if summary.early_stopping is not None:
         lines += ["", summary.early_stopping.sentence()]
-    lines += ["", f"| rank | {summary.score_label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
+    lines += ["", f"| rank | {label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
     for row in rows:
         text = " ".join(row.architecture.split()).replace("|", "\\|")
-        figures = [units.score(row.score, summary.percent), units.quantity(row.params), units.quantity(row.macs)]
+        figures = [summary.shown(row.score), units.quantity(row.params), units.quantity(row.macs)]
         lines.append(f"| {row.rank} | {' | '.join(figures)} | {text} |")
     return "\n".join([*lines, "", f"`{summary.command}`"])
 

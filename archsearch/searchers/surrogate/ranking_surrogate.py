@@ -95,7 +95,7 @@ class RankingSurrogate(ABC):
             generations: Number of generations.
         """
         rng, known = np.random.default_rng(seed), set(exclude)
-        if self.space.size <= self.enumerable:
+        if self.space.size <= min(self.enumerable, self.space.enumerable):
             architectures, values = self._enumerated(known, goals)
         else:
             parents = [self.space.parse(text) for text in best]

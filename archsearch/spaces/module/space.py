@@ -33,6 +33,7 @@ from archsearch.spaces.module.discovery import Discovery
 from archsearch.spaces.module.network import ModuleNetwork, ModuleOperator
 from archsearch.spaces.module.surrogate_graph import GraphForm, graph_form
 from archsearch.spaces.module.tracing import Trace, Untraceable, addmm_flops, called, on_meta, trace
+from archsearch.spaces.module.variations import Variations
 from archsearch.spaces.network import Network
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,8 @@ class ModuleSpace(ChoiceSpace):
         Cost(params=130, macs=122)
     """
 
+    enumerable = 1000
+
     def __init__(self, build: Build, example_inputs: Any, name: str | None = None) -> None:
         if not callable(build) or isinstance(build, nn.Module):
             raise ConfigurationError(wrong_kind("build", "a function of `choose` that returns a module", build))
@@ -123,10 +126,54 @@ class ModuleSpace(ChoiceSpace):
         run(build, lambda choice: 0, self._defaults)
         self._prepare()
 
+    @classmethod
+    def around(
+        cls,
+        model: nn.Module,
+        example_inputs: Any,
+        *,
+        part: str = "",
+        widths: Sequence[float] = (0.5, 0.75, 1.0),
+        kernels: Sequence[int] = (3, 5, 7),
+        depths: bool = True,
+        name: str | None = None,
+    ) -> ModuleSpace:
+        """Return the space of the networks like a given one, with other widths, fewer blocks and other kernels.
+
+        Unchanged layers keep their weights, and others keep those that fit. What cannot vary is listed in `fixed`.
+
+        Args:
+            model: The network, such as a trained one of torchvision.
+            example_inputs: Inputs of the model, as a batch.
+            part: Path of the submodule that varies, such as `features`; empty for all.
+            widths: Factors of the numbers of channels; `(1.0,)` keeps them.
+            kernels: Sizes of the kernels of convolutions; empty keeps them.
+            depths: Whether blocks that keep the shape of their input may be left out.
+            name: Name of the space; None takes the name of the model's class.
+
+        Raises:
+            ConfigurationError: An argument is wrong, the model cannot be traced, or nothing can vary.
+
+        Example:
+            >>> import torch
+            >>> from torch import nn
+            >>> from archsearch.spaces import ModuleSpace
+            >>> model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 1))
+            >>> space = ModuleSpace.around(model, torch.zeros(1, 1, 8, 8), name="small")
+            >>> dict(space.choices)
+            {'width_0': (0.5, 0.75, 1.0), 'kernel_0': (3, 5, 7)}
+        """
+        return cls(Variations(model, example_inputs, part, widths, kernels, depths), example_inputs, name)
+
     @property
     def build_function(self) -> Build:
         """The function that builds the modules."""
         return self._build
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """What a space made by `around` cannot vary, and why."""
+        return tuple(getattr(self._build, "fixed", ()))
 
     def _prepare(self) -> None:
         """Create what is computed anew in each process."""

@@ -14,7 +14,7 @@ import torch
 from archsearch import spaces
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import Evaluator, FunctionEvaluator, TrainingContext
-from archsearch.evaluators.conformance import EvaluatorConformance
+from archsearch.evaluators.conformance import EvaluatorConformance, StepwiseConformance
 from archsearch.evaluators.datasets import load
 from archsearch.spaces import Architecture, ModuleSpace, SearchSpace
 from archsearch.spaces.module import Choose
@@ -29,7 +29,7 @@ def train(model: torch.nn.Module, context: TrainingContext) -> dict[str, float]:
     labels = context.dataset.train.labels[:16]
     optimizer = torch.optim.SGD(model.parameters(), context.settings.get("rate", 0.1))
     loss = torch.zeros(())
-    for step in range(context.steps or 1):
+    for step in range(context.keep(model, optimizer), context.steps or 1):
         chosen = torch.randint(len(images), (8,))
         loss = torch.nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
         optimizer.zero_grad()
@@ -45,7 +45,7 @@ def another(model: torch.nn.Module, context: TrainingContext) -> float:
     return 1.0
 
 
-class TestFunctionEvaluator(EvaluatorConformance):
+class TestFunctionEvaluator(StepwiseConformance):
     num_candidates = 3
 
     def make_evaluator(self, space: SearchSpace) -> Evaluator:
@@ -61,9 +61,9 @@ class TestFunctionEvaluator(EvaluatorConformance):
             {"num_classes": 11},
             {"input_shape": (1, 9, 9)},
             {"score_name": "cross_entropy"},
-            {"dataset": None, "input_shape": (1, 8, 8)},
         )
-        return [FunctionEvaluator(space, another, **settings)] + [
+        without = {**settings, "dataset": None, "input_shape": (1, 8, 8)}
+        return [FunctionEvaluator(space, another, **settings), FunctionEvaluator(space, another, **without)] + [
             FunctionEvaluator(space, train, **{**settings, **change}) for change in changes
         ]
 

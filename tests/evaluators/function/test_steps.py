@@ -289,10 +289,22 @@ def test_time_while_it_is_paused_does_not_count() -> None:
     assert steps.step().curves["step_seconds"][1] < 0.3
 
 
-@pytest.mark.parametrize("state", [{}, {"files": {}}, {"files": {}, "reports": None}, {"files": 3}, None])
-def test_other_states_are_refused(state: Any) -> None:
-    with pytest.raises(ConfigurationError, match="state: expected the state of an evaluation by a function"):
-        begun(walk).load_state(state)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"files": 3}, "the state of an evaluation by a function"),
+        ({"of": "another"}, "that of settings, seed and candidate .* got that of another"),
+        ({"reports": None}, "the state of an evaluation by a function"),
+        ({"files": {"../out": torch.zeros(1, dtype=torch.uint8)}}, "files in the checkpoint folder"),
+    ],
+)
+def test_other_states_are_refused(change: dict[str, Any], message: str) -> None:
+    before, after = begun(walk), begun(walk)
+    before.step()
+    for state in ({**before.state(), **change}, {}, None):
+        with pytest.raises(ConfigurationError, match=f"state: expected ({message}|the state of an evaluation by a function)"):
+            after.load_state(state)  # type: ignore[arg-type]
+    assert after.step().score == begun(walk).step().score
 
 
 def test_state_is_loaded_before_the_first_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import secrets
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.platform.commands.submit import _with_inputs, for_cluster, submit_search
+from archsearch.platform.commands.submit import _with_inputs, for_cluster, modules_of, submit_search
 from archsearch.platform.configuration import SearchConfiguration
 
 pytestmark = pytest.mark.timeout(1800)
@@ -399,3 +400,19 @@ def test_what_is_learned_from_is_sent_or_made_whole(tmp_path: Path, monkeypatch:
 def test_the_server_that_the_environment_names_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert for_cluster(SearchConfiguration(storage="/shared/runs"), is_here=False).tracking == "http://mlflow:5000"
+
+
+def test_modules_of_space_and_function_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sent_training.py").write_text("def train(model, context): return 1.0\n")
+    (tmp_path / "sent_package").mkdir()
+    for name in ("__init__", "spaces", "layers"):
+        (tmp_path / "sent_package" / f"{name}.py").write_text(f"# {name}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "sent_package" / "spaces.py").write_text("from archsearch.spaces.nasbench201 import NASBench201\n")
+    importlib.import_module("sent_training")
+    texts = modules_of("python:sent_package.spaces:NASBench201", "python:sent_training:train")
+    modules = ["sent_package/__init__.py", "sent_package/layers.py", "sent_package/spaces.py", "sent_training.py"]
+    assert sorted(texts) == modules
+    assert texts["sent_training.py"] == "def train(model, context): return 1.0\n"
+    assert modules_of("nasbench201", "train:digits") == {}
