@@ -523,8 +523,8 @@ class ModuleSpace(ChoiceSpace):
 def _check_sent(build: Build) -> None:
     """Raise ConfigurationError if a function cannot be sent to other processes, with the names of what it refers to.
 
-    Functions of modules are sent by name. Those of notebooks, and functions in functions, are sent with all that they refer to, by
-    cloudpickle, which Ray uses; without it nothing is checked.
+    Functions of modules are sent by name. Those of notebooks, and functions in functions, are sent with all that they refer to,
+    by cloudpickle, which Ray uses; without it nothing is checked.
     """
     if not inspect.isfunction(build) or (build.__module__ != "__main__" and "<locals>" not in build.__qualname__):
         return
@@ -538,8 +538,8 @@ def _check_sent(build: Build) -> None:
         used = inspect.getclosurevars(build)
         blamed = [name for name, value in {**used.nonlocals, **used.globals}.items() if not _is_sent(value, cloudpickle.dumps)]
         raise ConfigurationError(
-            f"build: {build.__qualname__} cannot be sent to other processes: {', '.join(blamed) or 'something that it refers to'} cannot "
-            f"be pickled ({message_in_one_line(error, 200)}). Create that within build, or in a module that build imports."
+            f"build: {build.__qualname__} cannot be sent to other processes: {', '.join(blamed) or 'what it refers to'} "
+            f"cannot be pickled ({message_in_one_line(error, 200)}). Create that within build, or in a module that build imports."
         ) from error
 
 
