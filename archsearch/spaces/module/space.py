@@ -31,6 +31,7 @@ from archsearch.spaces.module.choose import Choice
 from archsearch.spaces.module.conditions import Answers, Conditions
 from archsearch.spaces.module.discovery import Discovery
 from archsearch.spaces.module.network import ModuleNetwork, ModuleOperator
+from archsearch.spaces.module.source import module_source
 from archsearch.spaces.module.surrogate_graph import GraphForm, graph_form
 from archsearch.spaces.module.tracing import Trace, Untraceable, addmm_flops, called, on_meta, trace
 from archsearch.spaces.module.variations import Variations
@@ -291,6 +292,7 @@ class ModuleSpace(ChoiceSpace):
             make=partial(self._made, text, arguments),
             output=partial(self._output_shape, text, arguments),
             count=partial(self._macs_of_image, text, arguments),
+            source=partial(self._source, text, arguments),
         )
 
     def _made(self, text: str, arguments: tuple[tuple[str, int], ...], generator: torch.Generator | None) -> nn.Module:
@@ -298,6 +300,10 @@ class ModuleSpace(ChoiceSpace):
         if generator is None:
             return self._run(self._answers(architecture), dict(arguments)).module
         return self._built(architecture, generator, dict(arguments)).module
+
+    def _source(self, text: str, arguments: tuple[tuple[str, int], ...], title: str, extra: str) -> str:
+        words = dict(part.split("=", 1) for part in text.split(" "))
+        return module_source(self._build, words, dict(arguments), title, extra)
 
     def _output_shape(self, text: str, arguments: tuple[tuple[str, int], ...], shape: tuple[int, ...]) -> tuple[int, ...]:
         answers = self._answers(Architecture(self.name, text, ()))
