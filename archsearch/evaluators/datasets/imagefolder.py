@@ -84,9 +84,9 @@ def _read(name: str, folder: Path, reader: _Reader, classes: tuple[str, ...] | N
         )
     if not files:
         loose = [] if folders else list(pictures(folder))
-        got = (
-            f"{len(loose):,} images in no class folder, such as {loose[0].name}. Sort them into folders" if loose else "no images"
-        )
+        got = "no images"
+        if loose:
+            got = f"{len(loose):,} images in no class folder, such as {loose[0].name}. Sort them into folders"
         raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got {got}.")
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(lambda item: reader.read(item[0]), files))

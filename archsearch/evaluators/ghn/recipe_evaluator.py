@@ -32,8 +32,8 @@ class RecipeEvaluator(ImageEvaluator):
         space: Space of the candidates.
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
-        recipe: Training recipe without its epochs, or the name of one; None takes the one for the dataset, with batches of 64 images, and does not
-            mirror classes that are mirror images of each other.
+        recipe: Training recipe without its epochs, or the name of one; None takes the one for the dataset, with batches of 64
+            images, and does not mirror classes that are mirror images of each other.
         spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
