@@ -16,6 +16,7 @@ import archsearch
 import archsearch.errors
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted([*(path.name for path in (ROOT / "examples").glob("own_*.py")), "diabetes.py"])
 PACKAGES = [name for name in archsearch.__all__ if name.islower() and not name.startswith("_")]
 
 
@@ -47,14 +48,14 @@ def test_pages_need_nothing_from_elsewhere(site: Path) -> None:
     assert re.findall(r'<(?:script|img)[^>]+src="https?:[^"]+"|<link[^>]+stylesheet[^>]+href="https?:[^"]+"', page) == []
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("own_*.py")))
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_stand_in_the_pages(site: Path, example: str) -> None:
     [docstring] = re.findall(r'^"""(.+)', (ROOT / "examples" / example).read_text())
     words = docstring.split(".")[0].rstrip('"')
     assert any(words in html.unescape(re.sub("<[^>]+>", "", page.read_text())) for page in site.glob("own-*.html"))
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("own_*.py")))
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_the_code_in_the_pages_is_that_of_the_examples(example: str) -> None:
     """Pages are read as Markdown too, where the inclusion of a file would show its name alone."""
     blocks = [

@@ -71,6 +71,35 @@ def test_own_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [str(module.Feedforward().parse(text)) for text in texts] == texts and len(set(texts)) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "searcher", "measure"),
+    [
+        ("row_transformer", "evolution", "accuracy"),
+        ("time_series", "optuna", "mean squared error"),
+        ("diabetes", "gates", "R2"),
+        ("segmentation", "evolution", "intersection over union"),
+        ("around_mobilenet", "optuna", "accuracy"),
+    ],
+)
+def test_modules_that_functions_train(name: str, searcher: str, measure: str, capsys: pytest.CaptureFixture[str]) -> None:
+    load(name).main(searcher=searcher, candidates=4, steps=3, report=False, tracking="off", workers=1)
+    assert f" {measure} " in capsys.readouterr().out.strip().splitlines()[-1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("searcher", ["gates", "evolution", "optuna"])
+@pytest.mark.parametrize("name", ["row_transformer", "time_series", "diabetes", "segmentation", "around_mobilenet"])
+def test_each_searcher_searches_the_modules(name: str, searcher: str, capsys: pytest.CaptureFixture[str]) -> None:
+    load(name).main(searcher=searcher, candidates=12, steps=9, tracking="off")
+    assert "stopped early" in capsys.readouterr().err
+
+
+def test_examples_are_short() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.glob("*.py")}
+    assert max(length for name, length in lengths.items() if "own_" not in name) <= 60, lengths
+
+
 @pytest.mark.parametrize("name", ["evolution", "optuna", "random"])
 def test_each_searcher_searches_the_own_space(name: str) -> None:
     space = load("own_space").Feedforward()

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from archsearch.cluster.latency_meter import LatencyMeter
     from archsearch.cluster.ledger.ledger import Ledger
     from archsearch.cluster.ledger.records import Entry, Records
+    from archsearch.cluster.ledger.rungs import RungEvent, RungLog, partial_outcomes
     from archsearch.cluster.pool.answer import Answer, PoolError, Reply
     from archsearch.cluster.pool.model_pool import ModelPool
     from archsearch.cluster.trials.batch_size import BatchSizer
+    from archsearch.cluster.trials.simulated_clock import run_simulated_clock
     from archsearch.cluster.trials.simulated_workers import run_simulated
+    from archsearch.cluster.trials.stepwise import run_stepwise
     from archsearch.cluster.trials.trial import BatchTrial, evaluate_batch
     from archsearch.cluster.trials.tuning import TrialResources, run_trials
 
@@ -31,11 +34,16 @@ _MODULES = {
     "PoolError": "pool.answer",
     "Records": "ledger.records",
     "Reply": "pool.answer",
+    "RungEvent": "ledger.rungs",
+    "RungLog": "ledger.rungs",
     "TrialResources": "trials.tuning",
     "cluster_cpus": "connection",
     "connect": "connection",
     "evaluate_batch": "trials.trial",
+    "partial_outcomes": "ledger.rungs",
     "run_simulated": "trials.simulated_workers",
+    "run_simulated_clock": "trials.simulated_clock",
+    "run_stepwise": "trials.stepwise",
     "run_trials": "trials.tuning",
     "train_ghn": "ghn_training",
 }
@@ -52,11 +60,16 @@ __all__ = [
     "PoolError",
     "Records",
     "Reply",
+    "RungEvent",
+    "RungLog",
     "TrialResources",
     "cluster_cpus",
     "connect",
     "evaluate_batch",
+    "partial_outcomes",
     "run_simulated",
+    "run_simulated_clock",
+    "run_stepwise",
     "run_trials",
     "train_ghn",
 ]

@@ -16,12 +16,30 @@ def device_named(name: str) -> torch.device:
     Raises:
         ConfigurationError: The name is none that torch knows.
     """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.device(name)
     except RuntimeError as error:
         raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
+
+
+def device_that_is_here(name: str) -> torch.device:
+    """Return the device of a name, as `device_named` does, if this machine has it.
+
+    Raises:
+        ConfigurationError: The name is none that torch knows, or this process sees no such GPU.
+    """
+    device = device_named(name)
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= number:
+        raise ConfigurationError(
+            f"device: expected one of this machine; got {name!r}, but this process sees {number or 'no'} GPUs. In a search give "
+            "gpus_per_worker=1, or take device='auto'."
+        )
+    return device
 
 
 @contextmanager

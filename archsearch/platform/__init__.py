@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archsearch.platform.commands.replay import RunReplay, replay_run
     from archsearch.platform.comparison.comparison import Comparison
     from archsearch.platform.comparison.running import compare
     from archsearch.platform.configuration import SearchConfiguration
@@ -19,12 +20,14 @@ __all__ = [
     "Comparison",
     "Found",
     "RegisteredModel",
+    "RunReplay",
     "SearchConfiguration",
     "SearchResult",
     "TrainedModel",
     "compare",
     "finished_run",
     "register_model",
+    "replay_run",
     "resume_search",
     "retrain",
     "run_search",
@@ -34,12 +37,14 @@ _MODULES = {
     "Comparison": "comparison.comparison",
     "Found": "result",
     "RegisteredModel": "tracking.model_registry",
+    "RunReplay": "commands.replay",
     "SearchConfiguration": "configuration",
     "SearchResult": "result",
     "TrainedModel": "training.trained_model",
     "compare": "comparison.running",
     "finished_run": "result",
     "register_model": "tracking.model_registry",
+    "replay_run": "commands.replay",
     "resume_search": "search",
     "retrain": "training.retraining",
     "run_search": "search",

@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from archsearch.evaluators.evaluator_forms import KINDS
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.quick_checks import SEARCHERS
+from archsearch.platform.quick_checks import SCHEDULERS, SEARCHERS
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.imported import PREFIX, reference_to
 from archsearch.spaces.registry import is_built_in
@@ -42,11 +43,13 @@ def advice(run: str | Path, configuration: SearchConfiguration, space: SearchSpa
     run = str(run)
     storage, name = _parts(run)
     kind, _, dataset = configuration.evaluator.partition(":")
-    own_score, own_searcher = kind not in ("train", "table"), configuration.searcher not in SEARCHERS
+    own_score, own_searcher = kind not in KINDS, configuration.searcher not in SEARCHERS
     named = configuration.space.startswith(PREFIX) or is_built_in(configuration.space)
     reference = None if named else reference_to(space)
     wanted = dataset if kind == "train" else "DATASET"
-    if not (own_score or own_searcher) and (named or reference):
+    scheduler = configuration.scheduler
+    own_scheduler = scheduler is not None and scheduler not in SCHEDULERS and ":" not in scheduler
+    if not (own_score or own_searcher or own_scheduler) and (named or reference):
         where = shlex.quote(run) + (f" --space {shlex.quote(reference)}" if reference else "")
         # A search that trained knows its dataset; one that read a table has none.
         retrain = " --retrain" if kind == "train" else " --retrain DATASET"
@@ -55,9 +58,10 @@ def advice(run: str | Path, configuration: SearchConfiguration, space: SearchSpa
     winner = f".best.retrain({wanted!r}).export('winner')"
     if own_score or own_searcher:
         again = f"platform.run_search(..., name={name!r}, storage={storage!r}, resume=True)"
-        again += "  # with the same space, searcher and evaluator"
+        again += f"  # with the same space, searcher{', scheduler' * own_scheduler} and evaluator"
     else:
-        again = f"platform.resume_search({run!r}{made})"
+        given = f", scheduler={scheduler}(...)" if own_scheduler else ""
+        again = f"platform.resume_search({run!r}{made}{given})"
     use = f"result{winner}" if own_score else f"platform.finished_run({run!r}{made}){winner}"
     return Advice(again, use, is_command=False)
 

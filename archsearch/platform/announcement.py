@@ -33,7 +33,7 @@ class Announcement:
         """Return a warning once, after the first trainings, if none beats guessing; else an empty string."""
         if self._decided or self._stream is None:
             return ""
-        self._evaluations += [each for each in evaluations if each.ok]
+        self._evaluations += [each for each in evaluations if each.ok and not each.is_partial]  # a few epochs prove nothing
         self._decided = len(self._evaluations) >= FIRST
         remark = self._evaluator.remark(self._evaluations) if self._decided else ""
         return _wrapped(f"Warning: {remark}") if remark else ""

@@ -154,6 +154,8 @@ class CandidateCallbacks(tune.Callback):
     def _result(self, trial: CandidateTrial, observation: Observation, evaluation: Evaluation) -> dict[str, Any]:
         figures = {"score": evaluation.score, **evaluation.metrics}
         result: dict[str, Any] = {name: value for name, value in figures.items() if math.isfinite(value)}
+        if evaluation.fidelity is not None:
+            result["fidelity"] = evaluation.fidelity
         if evaluation.error is not None:
             result["error"] = evaluation.error
         now = time.time()

@@ -14,7 +14,9 @@ from typing import Any
 from archsearch import __version__
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
+from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.replay import add_replay
 from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
 
@@ -31,6 +33,8 @@ _EPILOG = """examples:
   archsearch runs                                       list all searches with their states and best scores
   archsearch status runs/NAME                           how far a search is, from another terminal
   archsearch export runs/NAME --retrain                 train the best architecture of a run, and export it
+  archsearch run --dataset digits --scheduler asha      stop poor trainings early
+  archsearch replay runs/NAME --scheduler asha          what a scheduler would have saved and lost in a past run
   archsearch submit --address http://HEAD:8265 --storage /shared/runs --tracking off search.yaml
   archsearch ui                                         open the MLflow UI on this machine
 """
@@ -116,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
         "--searchers", metavar="NAMES", help="comma-separated names (default: random,evolution, or those of the preset)"
     )
     compare.add_argument(
+        "--schedulers",
+        metavar="NAMES",
+        help="comma-separated names, none for trainings to the end: each searcher with each of them, such as none,asha",
+    )
+    compare.add_argument(
         "--seeds", type=int, metavar="N", help="number of seeds per searcher (default: 3, or that of the preset)"
     )
     compare.add_argument("--report", action="store_true", help="write a report of each search too (default: of none)")
@@ -137,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     add_import(commands)
     add_export(commands)
     add_runs(commands)
+    add_replay(commands)
 
     listing = "list search spaces, searchers, datasets and tables"
     spaces = commands.add_parser("spaces", help=listing, description=f"{listing.capitalize()}.")
@@ -164,6 +174,7 @@ def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="number of trials that run at once")
     parser.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores that a trial reserves")
     parser.add_argument("--gpus-per-worker", type=float, metavar="N", help="GPUs that a trial reserves; may be a fraction")
+    parser.add_argument("--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler")
     parser.add_argument("--address", help="address of a Ray cluster")
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
@@ -180,7 +191,7 @@ def _budget(text: str) -> float | str:
 def _changes(parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the settings to change of `archsearch resume`."""
     names = ("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking", "study")
-    given = {name: getattr(parsed, name) for name in (*names, "system_metrics", "report", "top")}
+    given = {name: getattr(parsed, name) for name in (*names, "system_metrics", "report", "top", "checkpoint_gb")}
     return {
         name: None if value == "none" and name == "time_budget" else value for name, value in given.items() if value is not None
     }
@@ -213,6 +224,9 @@ def _add_doctor(commands: Any) -> None:
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
+    parser.add_argument(
+        "--scheduler", help="stop poor candidates early: asha, hyperband, median, promotion or none (default: none)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search (default: 0)")
     parser.add_argument("--name", help="name of the run (default: made from the settings and the time)")
 
@@ -225,7 +239,7 @@ def _add_search_options(
     )
     parser.add_argument("--space", help="search space, or python:MODULE:CLASS for one of your own (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
-    score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
+    score.add_argument("--evaluator", help=f"{FORMS} (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
     score.add_argument("--table", help="same as --evaluator table:NAME")
     parser.add_argument(
@@ -276,6 +290,9 @@ def _add_search_options(
     parser.add_argument(
         "--time-budget", type=float, metavar="SECONDS", help="seconds after which the search ends (default: none)"
     )
+    parser.add_argument(
+        "--checkpoint-gb", type=float, metavar="GB", help="size of all checkpoints of a search with a scheduler (default: 10)"
+    )
     parser.add_argument("--address", help=address)
     parser.add_argument("--tracking", metavar="URI", help="MLflow tracking URI, auto or off (default: auto)")
     parser.add_argument("--study", help="name under which MLflow groups runs to compare")
@@ -286,6 +303,9 @@ def _add_search_options(
         "--no-reuse", dest="reuse", action="store_const", const=False, help="evaluate again what is in the ledger"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="option of the searcher; repeatable")
+    parser.add_argument(
+        "--scheduler-set", action="append", default=[], metavar="NAME=VALUE", help="option of the scheduler; repeatable"
+    )
     parser.add_argument("--train", action="append", default=[], metavar="NAME=VALUE", help="option of the evaluator; repeatable")
     parser.add_argument("--quiet", action="store_true", help="show no progress line")
 
@@ -294,7 +314,7 @@ _OPTIONS = (
     *("space", "searcher", "evaluator", "num_candidates", "seed", "name", "storage", "workers", "simulated_workers"),
     *("batch_size", "deterministic"),
     *("cpus_per_worker", "gpus_per_worker", "time_budget", "address", "tracking", "system_metrics", "study", "reuse"),
-    *("start", "learn_from"),
+    *("start", "learn_from", "scheduler", "checkpoint_gb"),
 )
 
 
@@ -305,6 +325,7 @@ _RESUMED = {
     "workers": "--workers",
     "cpus_per_worker": "--cpus-per-worker",
     "gpus_per_worker": "--gpus-per-worker",
+    "checkpoint_gb": "--checkpoint-gb",
     "tracking": "--tracking",
     "study": "--study",
 }
@@ -326,7 +347,8 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
         settings["objectives"] = [name.strip() for name in parsed.objectives.split(",") if name.strip()]
     if parsed.constraint:
         settings["constraints"] = {**settings.get("constraints", {}), **parse_constraints(parsed.constraint)}
-    for name, pairs in (("searcher_options", parsed.set), ("evaluator_options", parsed.train)):
+    options = {"searcher_options": parsed.set, "evaluator_options": parsed.train, "scheduler_options": parsed.scheduler_set}
+    for name, pairs in options.items():
         if pairs:
             settings[name] = {**settings.get(name, {}), **parse_options(pairs)}
     return settings
@@ -347,7 +369,7 @@ def _run(parsed: argparse.Namespace) -> int:
     what = f"{configuration.num_candidates} candidates by {configuration.evaluator}"
     from archsearch.platform.search import run_search
 
-    print(f"Searching {configuration.space} with {configuration.searcher}, {what}.", file=sys.stderr, flush=True)
+    print(f"Searching {configuration.space} with {configuration.method}, {what}.", file=sys.stderr, flush=True)
     return _show(run_search(**configuration.as_dict(), progress=not parsed.quiet))
 
 
@@ -363,22 +385,17 @@ def _submit(parsed: argparse.Namespace) -> int:
         check_quickly(from_mapping(with_default_job(settings)))
     from archsearch.platform.commands.submit import submit_resume, submit_search
 
-    if settings.get("start"):
-        from archsearch.platform.known_starts import with_files_read
-        from archsearch.spaces import get
-
-        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
-    changes = {name: value for name, value in settings.items() if name != "address"}
+    changes = {name: value for name, value in settings.items() if name not in ("address", "space")}
     if others := sorted(changes.keys() - _RESUMED.keys()):
         raise ConfigurationError(
             f"resume: a run keeps the settings with which it was started, except {', '.join(_RESUMED)}; leave out "
             f"{', '.join(others)}."
         )
     options = [part for name, value in changes.items() for part in (_RESUMED[name], str(value))]
-    return submit_resume(parsed.resume, address, options=options, **how)
+    return submit_resume(parsed.resume, address, options=options, space=settings.get("space"), **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:
@@ -399,6 +416,8 @@ def _show(result: Any) -> int:
     if result.summary.known_before:
         print("\n" + "\n".join(result.summary.known_before))
     print(f"\n{len(result.evaluations)} candidates, {reused} of them from the ledger.")
+    if result.summary.early_stopping is not None:
+        print(result.summary.early_stopping.sentence())
     if text := result.ending.text(result.summary.command):
         print(text)
     if result.ending.found_nothing:
@@ -427,25 +446,36 @@ def _ui_command(settings: Mapping[str, Any]) -> str:
     return "archsearch ui" if usual else f"archsearch ui --storage {shlex.quote(storage)}"
 
 
+def _names(text: str) -> list[str]:
+    """Return comma-separated names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _compare(parsed: argparse.Namespace) -> int:
     settings = _settings(parsed)
     for name in ("searcher", "seed", "name"):
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
+    options = settings.pop("scheduler_options", {})
+    schedulers = None if parsed.schedulers is None else _names(parsed.schedulers)
+    if schedulers is not None:
+        settings.pop("scheduler", None)  # of a file
     study = settings.pop("study", None)
     if parsed.report:
         settings["report"] = True
-    given = parsed.searchers
-    searchers = None if given is None else [name.strip() for name in given.split(",") if name.strip()]
-    from archsearch.platform.configuration import from_mapping
-    from archsearch.platform.quick_checks import check_quickly, check_searcher
+    searchers = None if parsed.searchers is None else _names(parsed.searchers)
+    from archsearch.platform.configuration import NO_SCHEDULER, from_mapping
+    from archsearch.platform.quick_checks import check_quickly, check_scheduler, check_searcher
 
     check_quickly(from_mapping(settings, origin="compare"))
     for name in searchers or ():
         check_searcher(name)
+    for name in schedulers or ():
+        check_scheduler(None if name == NO_SCHEDULER else name)
     from archsearch.platform.comparison.running import compare
 
-    comparison = compare(searchers, parsed.seeds, study, preset=parsed.preset, progress=not parsed.quiet, **settings)
+    how = {"preset": parsed.preset, "schedulers": schedulers, "progress": not parsed.quiet}
+    comparison = compare(searchers, parsed.seeds, study, **how, **settings, scheduler_options=options)
     print(comparison.text())
     print(f"\nFigure:    {comparison.folder / 'best_so_far.png'}")
     command = _ui_command(comparison.outcomes[0].results[0].summary.settings)

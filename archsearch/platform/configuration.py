@@ -29,6 +29,8 @@ DEFAULT_JOB: Mapping[str, Any] = {
 }
 """Settings of a search without a space, searcher and evaluator: a hypernetwork ranks 300 random blocks; the 10 best by its
 ranking and 10 random ones are trained."""
+NO_SCHEDULER = "none"
+"""In place of a scheduler's name: each candidate is evaluated to the end."""
 _ELSEWHERE = {
     "storage": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use ~/.aws.",
     "address": "A cluster asks for Ray's token: set RAY_AUTH_TOKEN.",
@@ -43,7 +45,7 @@ class SearchConfiguration:
     Args:
         space: Name of the search space.
         searcher: Name of the searcher.
-        evaluator: `train:DATASET`, `table:NAME` or `table:PATH#COLUMN`.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN` or `python:MODULE:FUNCTION`.
         num_candidates: Number of candidates to propose.
         seed: Seed of the searcher, and of the evaluator unless its options name another.
         name: Name of the run; None makes one.
@@ -58,6 +60,11 @@ class SearchConfiguration:
             Candidates that violate one are not evaluated.
         start: Architectures that are evaluated first, as texts; also files of them and folders of runs, for their best.
         learn_from: Outcomes that the searcher learns from without paying: folders of runs, tables, CSV files.
+        scheduler: Name of the scheduler that stops or pauses trainings early: `asha`, `hyperband`, `median` or `promotion`; None
+            or `none` trains each candidate to the end. `run_search` also takes any scheduler of Ray Tune.
+        scheduler_options: Arguments of the scheduler, such as `grace_period`.
+        checkpoint_gb: Size of all checkpoints of trainings beside the ledger, gigabytes. Beyond it the worst and oldest are
+            deleted; their candidates would begin again if they were to go on.
         batch_size: Number of candidates per trial; None chooses it from the measured cost.
         deterministic: Whether proposals are independent of the order in which trials finish.
         workers: Number of trials that run at once; None takes as many as the cluster has room for.
@@ -94,6 +101,9 @@ class SearchConfiguration:
     constraints: dict[str, str] = field(default_factory=dict)
     start: list[str] = field(default_factory=list)
     learn_from: list[str] = field(default_factory=list)
+    scheduler: str | None = None
+    scheduler_options: dict[str, Any] = field(default_factory=dict)
+    checkpoint_gb: Annotated[float, MoreThan(0)] = 10.0
     batch_size: Annotated[int | None, AtLeast(1)] = None
     deterministic: bool = False
     workers: Annotated[int | None, AtLeast(1)] = None
@@ -114,9 +124,17 @@ class SearchConfiguration:
         object.__setattr__(self, "tracking", keep(self.tracking))
         _check_no_credentials(self.as_dict())
         _check_texts("constraints", "strings by name", (part for item in self.constraints.items() for part in item))
-        for name in ("searcher_options", "evaluator_options"):
+        for name in ("searcher_options", "evaluator_options", "scheduler_options"):
             _check_texts(name, "names that are strings", getattr(self, name))
             _check_plain(name, getattr(self, name))
+        if self.scheduler == NO_SCHEDULER:  # it overrides the scheduler of a file, with its options
+            object.__setattr__(self, "scheduler", None)
+            object.__setattr__(self, "scheduler_options", {})
+        if self.scheduler is None and self.scheduler_options:
+            raise ConfigurationError(
+                f"scheduler_options: expected none without a scheduler; got {', '.join(self.scheduler_options)}. Give a "
+                "scheduler, such as asha."
+            )
         if self.name is not None and not _is_folder_name(self.name):
             raise ConfigurationError(
                 f"name: expected a folder name of at most {_LONGEST_NAME} bytes without / \\ or ~; got {self.name!r}."
@@ -126,12 +144,22 @@ class SearchConfiguration:
         StoragePlace.of(self.storage)  # raises for a URI of another kind
 
     @property
+    def method(self) -> str:
+        """The searcher, with its scheduler if it has one, such as `evolution + asha`."""
+        return self.searcher if self.scheduler is None else f"{self.searcher} + {self.scheduler}"
+
+    @property
     def score_options(self) -> dict[str, Any]:
-        """Options of the evaluator; with the objective `anytime` or `balanced_accuracy`, trainings are scored by it."""
+        """Options of the evaluator, with those that follow from other settings.
+
+        With the objective `anytime` or `balanced_accuracy`, trainings are scored by it. With a scheduler, a table is read with
+        its learning curves.
+        """
         aims = [text.strip().removeprefix("+") for text in self.objectives if isinstance(text, str)]
         named = [aim for aim in aims if aim in ("anytime", BALANCED)]
         score = {"objective": named[0]} if named and self.evaluator.startswith("train:") else {}
-        return {**score, **self.evaluator_options}
+        curves = {"curves": True} if self.scheduler is not None and self.evaluator.startswith("table:") else {}
+        return {**score, **curves, **self.evaluator_options}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -300,5 +328,5 @@ def _check_plain(name: str, options: Mapping[str, Any]) -> None:
         reason = message_in_one_line(error)
         raise ConfigurationError(
             f"{name}: expected numbers, strings, lists and mappings; got another type ({reason}). "
-            "Give objects to the constructor of the searcher or evaluator, and that to run_search."
+            "Give objects to the constructor of the searcher, evaluator or scheduler, and that to run_search."
         ) from error

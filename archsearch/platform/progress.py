@@ -10,9 +10,12 @@ from typing import Any, TextIO
 
 from ray import tune
 
+from archsearch.cluster.ledger.rungs import ENDED, RungEvent
+from archsearch.evaluators import Evaluation
 from archsearch.platform import units
 from archsearch.platform.failure_reasons import FailureReasons
 from archsearch.platform.live_line import LiveLine
+from archsearch.platform.rank_order import rank_key
 from archsearch.searchers import Observation
 
 _PATIENCE = 10.0  # seconds without a running trial: the process of a worker needs some to start
@@ -29,12 +32,27 @@ class Progress(tune.Callback):
         percent: Whether scores are accuracies, shown in percent.
         stream: Where to write; None is silent.
         name: Word before the bar, such as the searcher of a comparison.
+        lower_is_better: Whether scores are the negatives of losses, which are shown.
+        steps: With a scheduler, the number of steps of a complete evaluation, and what they are, such as `(36, "epochs")`.
     """
 
-    def __init__(self, total: int, percent: bool, stream: TextIO | None = sys.stderr, name: str = "") -> None:
-        self.total, self.percent, self.name = total, percent, name
+    def __init__(
+        self,
+        total: int,
+        percent: bool,
+        stream: TextIO | None = sys.stderr,
+        name: str = "",
+        steps: tuple[int, str] | None = None,
+        lower_is_better: bool = False,
+    ) -> None:
+        self.total, self.percent, self.name, self.steps = total, percent, name, steps
+        self.lower_is_better = lower_is_better
         self.done = self.failed = self.reused = 0
+        self.stopped_early = 0
+        self.running, self.paused = set[int](), set[int]()  # numbers of candidates under a scheduler
         self.best = -math.inf
+        self.best_at = ""  # the fidelity of the best score, in words; empty if it is complete
+        self._rank = (-math.inf, -math.inf)
         self.needs = ""  # what a trial reserves, in words
         self.ended = ""  # what has ended the search, in words
         self.improvements: list[tuple[int, float]] = []
@@ -55,10 +73,21 @@ class Progress(tune.Callback):
             self.done += 1
             self.reused += observation.reused
             if observation.evaluation.ok:
-                self._improve(observation.evaluation.score)
+                self.stopped_early += observation.evaluation.is_partial
+                self._improve(observation.evaluation)
             else:
                 self.failed += 1
                 self.failures.add(observation.evaluation.error)
+        self.show()
+
+    def take_rung(self, event: RungEvent) -> None:
+        """Count what a scheduler has started, paused and stopped."""
+        self.running.discard(event.trial)
+        self.paused.discard(event.trial)
+        if event.action == "PAUSE":
+            self.paused.add(event.trial)
+        elif event.action not in ENDED:
+            self.running.add(event.trial)
         self.show()
 
     def say(self, text: str) -> None:
@@ -101,6 +130,7 @@ class Progress(tune.Callback):
         """Return the fields of `RunState` that change in the course of a search."""
         return {
             **{"done": self.done, "failed": self.failed, "reused": self.reused, "rate": self.rate, "left": self.left},
+            **{"stopped_early": self.stopped_early, "paused": len(self.paused), "best_at": self.best_at},
             "best": self.best if math.isfinite(self.best) else None,
             "improvements": self.improvements[-_KEPT:],
             "failures": [(reason[:_REASON], count) for reason, count in self.failures.counted()[:_KEPT]],
@@ -141,7 +171,14 @@ class Progress(tune.Callback):
         return self._live.bar(self.done, self.total, f"{self.name} {percent}".strip(), "  ".join(parts))
 
     def _figures(self) -> list[str]:
-        parts = [f"best {self._score(self.best)}"] if math.isfinite(self.best) else []
+        best = f"best {self._score(self.best)}" + (f" after {self.best_at}" if self.best_at else "")
+        parts = [best] if math.isfinite(self.best) else []
+        if self.stopped_early:
+            parts.append(f"{self.stopped_early} stopped early")
+        if self.running:
+            parts.append(f"{len(self.running)} running")
+        if self.paused:
+            parts.append(f"{len(self.paused)} paused")
         if self.reused:
             parts.append(f"{self.reused} reused")
         if self.failed:
@@ -152,12 +189,15 @@ class Progress(tune.Callback):
         return [text for text in (self.waiting, self.ended) if text]
 
     def _score(self, score: float) -> str:
-        return f"{100 * score:.2f} %" if self.percent else f"{score:.4g}"
+        return units.score(score, self.percent, self.lower_is_better) + (" %" if self.percent else "")
 
-    def _improve(self, score: float) -> None:
-        if score > self.best:
-            self.best, self._unsaid = score, True
-            self.improvements = [*self.improvements[1 - _KEPT :], (self.done, score)]
+    def _improve(self, evaluation: Evaluation) -> None:
+        rank = rank_key(evaluation)
+        if rank > self._rank:
+            self._rank, self.best, self._unsaid = rank, evaluation.score, True
+            done = evaluation.fidelity
+            self.best_at = "" if done is None or self.steps is None else f"{done} of {self.steps[0]} {self.steps[1]}"
+            self.improvements = [*self.improvements[1 - _KEPT :], (self.done, evaluation.score)]
 
 
 def _seconds(seconds: float) -> str:

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 
 from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+from archsearch.evaluators.dataset_names import check_name
+from archsearch.evaluators.evaluator_forms import FORMS, KINDS
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.spaces import get as get_space
+from archsearch.spaces.imported import module_of
 
 SEARCHERS = ("evolution", "gates", "ghn", "gp", "ngae", "optuna", "random")
 """Searchers of the package. Importing `archsearch.searchers`, which knows those of the user too, loads Ray."""
-_SCORES = ("train", "table")
-_DATASETS = ("digits", "cifar10", "cifar100", "imagefolder", "parquet")
+SCHEDULERS = ("asha", "hyperband", "median", "promotion")
+"""Schedulers that have a name. Importing `archsearch.cluster.schedulers` loads Ray."""
 
 
 def check_quickly(configuration: SearchConfiguration) -> None:
@@ -21,22 +24,21 @@ def check_quickly(configuration: SearchConfiguration) -> None:
     It finds the frequent mistakes. What it does not find, such as a dataset that cannot be read, the preparation finds.
 
     Raises:
-        ConfigurationError: The space, the searcher, the kind of evaluator or the table is unknown.
+        ConfigurationError: The space, the searcher, the scheduler, the kind of evaluator or the table is unknown.
         DatasetError: The dataset is unknown.
         TableError: The table cannot be used.
     """
     space = get_space(configuration.space)
     check_searcher(configuration.searcher)
+    check_scheduler(configuration.scheduler)
     kind, colon, rest = configuration.evaluator.partition(":")
-    if not colon or not rest or kind not in _SCORES:
-        hint = did_you_mean(kind, _SCORES)
-        raise ConfigurationError(
-            f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {configuration.evaluator!r}.{hint}"
-        )
-    if kind == "train" and rest.partition(":")[0] not in _DATASETS:
-        from archsearch.evaluators.datasets import check_name
-
+    if not colon or not rest or kind not in KINDS:
+        hint = did_you_mean(kind, KINDS)
+        raise ConfigurationError(f"evaluator: expected {FORMS}; got {configuration.evaluator!r}.{hint}")
+    if kind == "train":
         check_name(rest)
+    if kind == "python":
+        module_of(configuration.evaluator, "evaluator")
     if kind == "table" and not Path(rest.partition("#")[0]).exists():
         from archsearch.evaluators.registry import from_text  # pyarrow alone
 
@@ -51,3 +53,13 @@ def check_searcher(name: str) -> None:
     """
     if name not in SEARCHERS and "archsearch.searchers.registry" not in sys.modules:
         raise ConfigurationError(unknown_name("searcher", name, SEARCHERS))
+
+
+def check_scheduler(name: str | None) -> None:
+    """Raise ConfigurationError for a name that no scheduler has; a class, `module:Class`, is not looked up.
+
+    Raises:
+        ConfigurationError: There is no such scheduler.
+    """
+    if name is not None and name not in SCHEDULERS and ":" not in name:
+        raise ConfigurationError(f"{unknown_name('scheduler', name, SCHEDULERS)} Or give module:Class, or none.")

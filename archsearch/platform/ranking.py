@@ -8,13 +8,14 @@ import textwrap
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from archsearch.atomic_file import written_atomically
 from archsearch.platform import units
+from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.failure_reasons import FailureReasons
+from archsearch.platform.rank_order import FIDELITY, best_first
 from archsearch.platform.short_form import shortened
 from archsearch.platform.summary import SearchSummary, standard_error
 from archsearch.spaces import SearchSpace
@@ -36,6 +37,7 @@ class RankedRow:
         params: Number of trainable parameters.
         macs: Multiply-accumulates of one input.
         seconds: Cost of the evaluation, seconds.
+        fidelity: Number of steps after which it was scored, if a scheduler stopped it early; None if its evaluation is complete.
     """
 
     rank: int
@@ -47,22 +49,19 @@ class RankedRow:
     params: float | None
     macs: float | None
     seconds: float | None
+    fidelity: int | None = None
 
 
 def ranked_rows(table: pa.Table, top: int) -> list[RankedRow]:
-    """Return the `top` candidates with the highest scores, one per key; of equal scores the earlier candidate is first.
+    """Return the `top` best candidates, one per key; see `rank_order.best_first`.
 
     Args:
         table: Evaluations, as in `SearchSummary`.
         top: Maximum number of rows.
     """
-    scores = table.column("score").to_numpy()
-    fine = np.isfinite(scores) & ~table.column("error").is_valid().to_numpy()
-    candidates = table.column("candidate").to_numpy()
-    order = np.lexsort((candidates, -np.where(fine, scores, 0.0)))
     rows: dict[str, RankedRow] = {}
     keys = table.column("key")
-    for index in order[fine[order]]:
+    for index in best_first(table):
         if len(rows) >= top:
             break
         key = keys[int(index)].as_py()
@@ -88,10 +87,18 @@ def _row(table: pa.Table, index: int, rank: int) -> RankedRow:
         params=number("params"),
         macs=number("macs"),
         seconds=number("seconds"),
+        fidelity=values.get(FIDELITY),
     )
 
 
-def ranked_table(table: pa.Table, top: int, percent: bool, images: float | None = None) -> list[list[str]]:
+def ranked_table(
+    table: pa.Table,
+    top: int,
+    percent: bool,
+    images: float | None = None,
+    early: EarlyStopping | None = None,
+    loss: str = "",
+) -> list[list[str]]:
     """Return the ranking as strings: a heading, then one row per candidate, the architecture last.
 
     Columns without any value are left out.
@@ -101,12 +108,15 @@ def ranked_table(table: pa.Table, top: int, percent: bool, images: float | None 
         top: Maximum number of rows.
         percent: Whether scores are accuracies, shown in percent.
         images: Number of images that an accuracy is the mean of; the column `± %` has its standard error.
+        loss: Name of the figure that scores are the negatives of, which is shown instead; empty if there is none.
+        early: What the scheduler did; a column, such as `epochs`, has the number of steps after which each was scored.
     """
-    rows = ranked_rows(table, top)
+    rows, lower = ranked_rows(table, top), bool(loss)
     columns: dict[str, list[str]] = {
         "rank": [str(row.rank) for row in rows],
-        "score %" if percent else "score": [units.score(row.score, percent) for row in rows],
+        loss or ("score %" if percent else "score"): [units.score(row.score, percent, lower) for row in rows],
         "\u00b1 %": [units.score(standard_error(row.score, images if percent else None), True) for row in rows],
+        **({early.fidelity_name: [str(row.fidelity or early.max_fidelity) for row in rows]} if early else {}),
         "test %": [units.score(row.test_accuracy, True) for row in rows],
         "params": [units.quantity(row.params) for row in rows],
         "MACs": [units.quantity(row.macs) for row in rows],
@@ -125,7 +135,7 @@ def format_ranked(summary: SearchSummary, top: int = 10, space: SearchSpace | No
         top: Maximum number of rows.
         space: The space, for short names and outlines; None shows the architectures in full.
     """
-    cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images)
+    cells = ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping, summary.loss)
     cells = cells if space is None else shortened(cells, space)
     return aligned(cells) if len(cells) > 1 else f"No candidate has a score ({len(summary.evaluations)} evaluated)."
 
@@ -159,9 +169,12 @@ def _block(text: str) -> list[str]:
 
 
 def write_csv(rows: list[RankedRow], path: Path) -> None:
-    """Write rows as CSV with full precision; accuracies stay fractions."""
+    """Write rows as CSV with full precision; accuracies stay fractions. Without a scheduler there is no column `fidelity`."""
+    names = [field.name for field in fields(RankedRow)]
+    if all(row.fidelity is None for row in rows):
+        names.remove(FIDELITY)
     with written_atomically(path, durable=False) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(RankedRow)])
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
@@ -17,12 +16,16 @@ import pyarrow.parquet as pq
 
 from archsearch import __version__
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
-from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, from_text
+from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, StepwiseEvaluator, from_text
+from archsearch.evaluators.evaluator_forms import KINDS
 from archsearch.platform import units
 from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.ending import Ending
+from archsearch.platform.rank_order import FIDELITY, best_first
 from archsearch.platform.report import html
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
@@ -148,9 +151,10 @@ class Found:
 
     def __repr__(self) -> str:
         name = short_name(self.space.name, self.space.key(self.architecture))
-        score = units.score(self.score, bool(self.origin.get("percent"))) + (" %" if self.origin.get("percent") else "")
+        score = _shown(self)
         costs = [f"{units.quantity(self.metrics[cost])} {cost}" for cost in ("params", "macs") if cost in self.metrics]
-        return f"Found({', '.join([name, f'score {score}', *costs, outline(self.space, self.architecture)])})"
+        when = [f"after {self.origin['scored_after']}"] if "scored_after" in self.origin else []
+        return f"Found({', '.join([name, f'score {score}', *when, *costs, outline(self.space, self.architecture)])})"
 
     def _repr_html_(self) -> str:
         """Return picture and figures for a notebook."""
@@ -228,15 +232,13 @@ class SearchResult:
         return self.folder / "report" / "report.html"
 
     def top(self, count: int = 10) -> FoundList:
-        """Return the best `count` architectures, best first."""
+        """Return the best `count` architectures, best first; with a scheduler, by the highest fidelity reached, then by score."""
         check_whole_number("count", count)
-        scores = self.summary.scores
-        order = [int(row) for row in np.argsort(-scores, kind="stable") if math.isfinite(scores[row])]
-        return FoundList(self._found(row, rank) for rank, row in enumerate(order[:count], start=1))
+        return FoundList(self._found(int(row), rank) for rank, row in enumerate(best_first(self.evaluations)[:count], start=1))
 
     @property
     def best(self) -> Found:
-        """The architecture with the highest score.
+        """The architecture with the highest score; with a scheduler, among those of the highest fidelity.
 
         Raises:
             RunError: No candidate could be evaluated.
@@ -398,13 +400,15 @@ class SearchResult:
 
     def _found(self, row: int, rank: int | None = None) -> Found:
         values = self.evaluations.slice(row, 1).to_pylist()[0]
-        fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused")
+        fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused", FIDELITY)
         metrics = {name: value for name, value in values.items() if name not in fixed and value is not None}
         architecture = self.space.parse(values["architecture"])
         summary = self.summary
-        names = ("searcher", "evaluator", "task", "seed", "score_name", "percent")
+        names = ("searcher", "evaluator", "task", "seed", "score_name", "percent", "lower_is_better")
         origin = {"run": summary.name, **{name: getattr(summary, name) for name in names}}
         origin |= {"candidates": len(self.evaluations), "rank": rank, "score": values["score"], "metrics": metrics}
+        if summary.early_stopping is not None:
+            origin["scored_after"] = summary.early_stopping.at(values[FIDELITY])
         return Found(architecture, values["score"], metrics, self.space, self.cost_arguments, origin, self.training)
 
 
@@ -415,12 +419,16 @@ def _picture(found: Found) -> str:
     return thumbnail(found.space, found.architecture)
 
 
+def _shown(found: Found) -> str:
+    """Return the score in percent, or the loss that it is the negative of."""
+    percent, lower = bool(found.origin.get("percent")), bool(found.origin.get("lower_is_better"))
+    return units.score(found.score, percent, lower) + (" %" if percent else "")
+
+
 def _figures(found: Found) -> list[str]:
     """Return score, parameters, MACs and outline as text."""
-    percent = bool(found.origin.get("percent"))
-    score = units.score(found.score, percent) + (" %" if percent else "")
     return [
-        score,
+        _shown(found),
         *(units.quantity(found.metrics.get(name)) for name in ("params", "macs")),
         outline(found.space, found.architecture),
     ]
@@ -474,14 +482,44 @@ def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> S
     folder = RunFolder.open(run)
     configuration = replace(folder.configuration(), storage=folder.storage)
     evaluator = _evaluator_of(configuration, space)
-    ledger = folder.ledger(evaluator)
-    entries, known = (
-        ([], {}) if ledger is None else ((records := ledger.read()).of(folder.name).entries(), records.known(folder.name))
-    )
-    observations = folder.outcomes(entries, known)
-    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
-    evaluations = evaluations_table(observations, {**known, **paid}, set(paid), evaluator)
+    observations, paid = _outcomes(folder, configuration, evaluator)
+    recorded, scheduled = {row.evaluation.key: row.evaluation for row in observations}, configuration.scheduler is not None
+    evaluations = evaluations_table(observations, recorded, paid, evaluator, scheduled=scheduled)
     return _result_of(folder, configuration, evaluator, evaluations)
+
+
+def recorded_evaluations(
+    run: str | Path, space: SearchSpace | str | None = None
+) -> tuple[SearchConfiguration, Evaluator, list[Evaluation]]:
+    """Return the settings of a run, its evaluator, and its evaluations from the ledger with their curves, in order of proposal.
+
+    Args:
+        run: As for `finished_run`.
+        space: As for `finished_run`.
+
+    Raises:
+        RunError: The folder holds no run.
+        ConfigurationError: Its space or evaluator is unknown.
+        LedgerError: The ledger cannot be read.
+    """
+    folder = RunFolder.open(run)
+    configuration = replace(folder.configuration(), storage=folder.storage)
+    evaluator = _evaluator_of(configuration, space)
+    observations, _ = _outcomes(folder, configuration, evaluator)
+    ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
+    return configuration, evaluator, [row.evaluation for row in ordered]
+
+
+def _outcomes(folder: RunFolder, configuration: SearchConfiguration, evaluator: Evaluator) -> tuple[list[Observation], set[str]]:
+    """Return the outcomes of a run in the ledger, those in part included, and the keys that it evaluated itself."""
+    ledger = folder.ledger(evaluator)
+    if ledger is None:
+        return [], set()
+    records = ledger.read()
+    entries = records.of(folder.name).entries()
+    if configuration.scheduler is not None:
+        entries += partial_outcomes(ledger, folder.name, ended=False)
+    return folder.outcomes(entries, records.known(folder.name)), {entry.evaluation.key for entry in entries}
 
 
 def _result_of(
@@ -506,7 +544,7 @@ def _evaluator_of(configuration: SearchConfiguration, space: SearchSpace | str |
             configuration.evaluator, space_of_run(configuration, space), configuration.seed, configuration.score_options
         )
     except ConfigurationError as error:
-        if configuration.evaluator.partition(":")[0] in ("train", "table"):
+        if configuration.evaluator.partition(":")[0] in KINDS:
             raise
         raise ConfigurationError(
             f"evaluator: the run was scored by {configuration.evaluator!r}, an evaluator of your own, which archsearch cannot "
@@ -529,6 +567,7 @@ def summary_of(
         num_candidates=configuration.num_candidates,
         score_name=evaluator.score_name,
         percent=evaluator.score_is_fraction,
+        lower_is_better=evaluator.lower_is_better,
         evaluations=evaluations,
         settings=configuration.as_dict(),
         costs={},
@@ -539,11 +578,19 @@ def summary_of(
         score_images=evaluator.score_images,
         facts=evaluator.facts(),
         cautions=evaluator.cautions(),
+        early_stopping=None
+        if configuration.scheduler is None or not isinstance(evaluator, StepwiseEvaluator)
+        else EarlyStopping.of(configuration.scheduler, evaluator.fidelity_name, evaluator.max_fidelity, evaluations),
     )
 
 
 def evaluations_table(
-    observations: Sequence[Observation], recorded: Mapping[str, Evaluation], paid: Set[str], evaluator: Evaluator
+    observations: Sequence[Observation],
+    recorded: Mapping[str, Evaluation],
+    paid: Set[str],
+    evaluator: Evaluator,
+    *,
+    scheduled: bool = False,
 ) -> pa.Table:
     """Return the evaluations of a search in order of proposal.
 
@@ -552,6 +599,7 @@ def evaluations_table(
         recorded: Evaluations in the ledger, with all metrics, by key.
         paid: Keys that this run evaluated itself.
         evaluator: Counts parameters and MACs if the evaluations lack them.
+        scheduled: Whether a scheduler may have stopped candidates early: the column `fidelity` then says after how many steps.
     """
     ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
     evaluations = [recorded.get(observation.evaluation.key, observation.evaluation) for observation in ordered]
@@ -568,6 +616,8 @@ def evaluations_table(
             [observation.reused and observation.evaluation.key not in paid for observation in ordered], pa.bool_()
         ),
     }
+    if scheduled:
+        columns[FIDELITY] = pa.array([evaluation.fidelity for evaluation in evaluations], pa.int64())
     for name in names:
         if name not in columns:
             columns[name] = pa.array([row.get(name) for row in metrics], pa.float64())

@@ -29,7 +29,7 @@ _SETTINGS, _EVALUATOR, _TRACKING = "run.yaml", "evaluator.txt", "mlflow-run-id.t
 _PAID, _REUSED, _SPENT = "has-paid.txt", "reused.jsonl", "spent.jsonl"
 # Settings that decide what is searched: `_NEEDED` must be in run.yaml, `_KEPT` must be the same when a run is resumed.
 _NEEDED = ("space", "searcher", "evaluator", "seed", "num_candidates", "deterministic")
-_KEPT = ("space", "searcher", "seed", "deterministic", "simulated_workers")
+_KEPT = ("space", "searcher", "seed", "deterministic", "simulated_workers", "scheduler", "scheduler_options")
 _UPLOAD_SECONDS = 10.0
 
 

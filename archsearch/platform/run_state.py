@@ -56,10 +56,14 @@ class RunState:
         reused: Number of them from the ledger.
         best: Highest score so far; None if there is none.
         percent: Whether scores are accuracies, shown in percent.
+        lower_is_better: Whether scores are the negatives of losses, which are shown.
         rate: Candidates per second of this session; None before the first.
         left: Estimated seconds left; None if unknown.
         improvements: The last improvements, oldest first: pairs (number of the candidate, score).
         failures: Reasons of failures with their counts, most frequent first.
+        stopped_early: Number of candidates that a scheduler stopped before their evaluation was complete.
+        paused: Number of candidates that a scheduler has paused.
+        best_at: After how many steps the best was scored, in words; empty if its evaluation is complete.
     """
 
     name: str
@@ -82,6 +86,10 @@ class RunState:
     left: float | None = None
     improvements: Sequence[tuple[int, float]] = ()
     failures: Sequence[tuple[str, int]] = ()
+    stopped_early: int = 0
+    paused: int = 0
+    best_at: str = ""
+    lower_is_better: bool = False
 
     def seen_at(self, now: float, host: str) -> RunState:
         """Return the state as it is at `now` (seconds since 1970), seen from the machine `host`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ray import tune
+from ray.tune.schedulers import TrialScheduler
 
 from archsearch.cluster import TrialResources, connect, run_simulated, run_trials
 from archsearch.cluster.storage import check_storage
@@ -27,26 +28,24 @@ from archsearch.errors import (
     unknown_option,
 )
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.evaluators.function.reference import function_text
 from archsearch.evaluators.score_names import LATENCY
 from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
-from archsearch.platform.announcement import Announcement
-from archsearch.platform.candidate_callbacks import CandidateCallbacks, check_callbacks
+from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
-from archsearch.platform.learned import texts_of
+from archsearch.platform.learned import evaluations_among, texts_of
+from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
-from archsearch.platform.progress import Progress
-from archsearch.platform.ranking import ranked_rows
-from archsearch.platform.report.trust import Course
+from archsearch.platform.quick_checks import SCHEDULERS
 from archsearch.platform.result import SearchResult, evaluations_table, summary_of
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.run_space import space_of_run
 from archsearch.platform.run_state import Heartbeat
+from archsearch.platform.scheduled_search import partial_entries, partial_history, run_scheduled, with_course
 from archsearch.platform.space_costs import space_costs
 from archsearch.platform.tracking.curves import exit_curve
-from archsearch.platform.tracking.setup import open_tracker
-from archsearch.platform.tracking.tracker import Tracker
 from archsearch.platform.tracking.unsent import UNSENT
 from archsearch.platform.training.search_training import SearchTraining
 from archsearch.searchers import ArchitectureSearcher, Observation
@@ -55,17 +54,20 @@ from archsearch.searchers import names as searcher_names
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.listed import Listed
 
+_SCHEDULER = "the name of a scheduler, such as asha, or a scheduler of ray.tune.schedulers"
+
 
 def run_search(
     space: str | SearchSpace | None = None,
     searcher: str | ArchitectureSearcher | Any = None,
-    evaluator: str | Evaluator | None = None,
+    evaluator: str | Evaluator | Callable[..., Any] | None = None,
     num_candidates: int | None = None,
     seed: int = 0,
     name: str | None = None,
     storage: str | Path = "runs",
     resume: bool = False,
     *,
+    scheduler: str | TrialScheduler | None = None,
     progress: bool = True,
     callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
@@ -78,18 +80,23 @@ def run_search(
         space: A search space or its name; None takes `nasbench201`.
         searcher: A searcher or its name, or a function of (Tune domains, seed) that returns a Ray Tune search algorithm;
             None takes `evolution`.
-        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator; None takes `train:digits`.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, `python:MODULE:FUNCTION`, an evaluator, or a function of
+            (model, context) that trains and scores a candidate, see `evaluators.FunctionEvaluator`, whose further arguments are
+            `evaluator_options`; None takes `train:digits`.
         num_candidates: Number of candidates to propose; None takes 40.
         seed: Seed of the search.
         name: Name of the run; None makes one from the settings and the time.
         storage: Folder that holds the runs and the ledger: a path, `file:///PATH`, or `s3://BUCKET/FOLDER`.
         resume: Whether to continue the run called `name`.
+        scheduler: What stops or pauses poor candidates early: `asha`, `hyperband`, `median`, `promotion`, `module:Class`, or a
+            scheduler of `ray.tune.schedulers`; None evaluates each candidate to the end.
         progress: Whether to show a live line on standard error.
         callbacks: Callbacks of Ray Tune, such as `[ray.tune.logger.TBXLoggerCallback()]`; they see one trial for each candidate,
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
-            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
+            a search found, or a list of these.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -105,27 +112,40 @@ def run_search(
     check_parts(**{key: "" if value is None else value for key, value in names.items()})
     check_kind("storage", storage, (str, Path), "the path of a folder")
     check_callbacks(callbacks)
+    check_kind("scheduler", scheduler, (str, TrialScheduler, type(None)), _SCHEDULER)
     given_names = {
-        key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
-        for key, value in names.items()
-        if value is not None
+        key: value if isinstance(value, str) else _name_of(key, value) for key, value in names.items() if value is not None
     }
     given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
         given["num_candidates"] = num_candidates
     given |= {key: texts_of(key, settings[key]) for key in ("start", "learn_from") if settings.get(key) is not None}
+    if scheduler is not None:
+        given["scheduler"] = scheduler if isinstance(scheduler, str) else type(scheduler).__name__
     configuration = from_mapping(with_default_job(given), origin="run_search")
     if resume and name is None:
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     with _stopped_early():
-        search = prepare(configuration, **parts, resume=resume)
+        search = prepare(
+            configuration,
+            **parts,
+            resume=resume,
+            scheduler=_object(scheduler),
+            outcomes=evaluations_among(settings.get("learn_from")),
+        )
     return _run(search, sys.stderr if progress else None, callbacks)
+
+
+def _name_of(key: str, value: Any) -> str:
+    if key == "evaluator" and not isinstance(value, Evaluator):
+        return function_text(value)
+    return str(getattr(value, "name", type(value).__name__))
 
 
 CHANGEABLE = (
     *("num_candidates", "time_budget", "workers", "cpus_per_worker", "gpus_per_worker", "address", "tracking"),
-    *("system_metrics", "study", "top", "report", "reuse"),
+    *("system_metrics", "study", "top", "report", "reuse", "checkpoint_gb"),
 )
 """Settings of a run that may change when it is resumed; the others decide which candidates are proposed and how they score."""
 
@@ -134,6 +154,7 @@ def resume_search(
     run: str | Path,
     space: SearchSpace | str | None = None,
     *,
+    scheduler: TrialScheduler | None = None,
     progress: bool = True,
     callbacks: Sequence[tune.Callback] = (),
     **changes: Any,
@@ -145,6 +166,7 @@ def resume_search(
     Args:
         run: Folder of the run, such as `runs/NAME` or `s3://bucket/runs/NAME`.
         space: Its search space, or `python:MODULE:CLASS`, if that is one of your own; None takes the one that the run names.
+        scheduler: Its scheduler, if it was started with an object; one that has a name needs not be given.
         progress: Whether to show a live line on standard error.
         callbacks: As for `run_search`; candidates that were finished before are not given to them.
         **changes: Settings to change, such as `num_candidates=80`: those of `CHANGEABLE`. The run keeps them.
@@ -174,10 +196,30 @@ def resume_search(
         kept = get_searcher(before.searcher).settled_options(before.searcher_options, before.num_candidates)
         configuration = replace(configuration, searcher_options=kept)
     configuration = replace(configuration, name=folder.name, storage=folder.storage)
+    _check_scheduler(folder, before.scheduler, scheduler)
     found = space_of_run(configuration, space)
     with _stopped_early():
-        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, resume=True)
+        search = prepare(configuration, found, configuration.searcher, configuration.evaluator, True, scheduler)
     return _run(search, sys.stderr if progress else None, callbacks, changes)
+
+
+def _object(scheduler: str | TrialScheduler | None) -> TrialScheduler | None:
+    return None if isinstance(scheduler, str) else scheduler
+
+
+def _check_scheduler(folder: RunFolder, before: str | None, given: TrialScheduler | None) -> None:
+    """Raise ConfigurationError unless a run that is resumed is given the scheduler that its settings cannot hold."""
+    check_kind("scheduler", given, (TrialScheduler, type(None)), "the scheduler with which the run was started, or None")
+    is_object = before is not None and before not in SCHEDULERS and ":" not in before
+    name = None if given is None else type(given).__name__
+    if is_object and name != before:
+        raise ConfigurationError(
+            f"scheduler: the run {folder.name} was started with an object of the class {before}, which its settings cannot hold; "
+            f"got {name}. Give one with the same settings again: resume_search({folder.address!r}, scheduler={before}(...))."
+        )
+    if not is_object and given is not None:
+        kept = "no scheduler" if before is None else f"the scheduler {before}, which need not be given again"
+        raise ConfigurationError(f"scheduler: the run {folder.name} was started with {kept}; got {name}. Leave it out.")
 
 
 @contextmanager
@@ -208,6 +250,7 @@ def _run(
     configuration, folder = search.configuration, search.folder
     known = {"space": configuration.space, "searcher": configuration.searcher, "evaluator": configuration.evaluator}
     figures = {"total": configuration.num_candidates, "percent": search.evaluator.score_is_fraction}
+    figures["lower_is_better"] = search.evaluator.lower_is_better
     try:
         with Heartbeat(folder.path, {**known, **figures}) as heartbeat:
             return _carry_out(search, stream, callbacks, changes or {}, heartbeat)
@@ -239,87 +282,54 @@ def _carry_out(
     _check_budget(search, before, changes)
     if changes:
         search.folder.update(configuration)
-    percent = search.evaluator.score_is_fraction
     idle = search.resumed and len(before) >= configuration.num_candidates
+    if search.stepwise is not None and configuration.simulated_workers is not None:
+        idle = idle and _is_published(search.folder, len(before))  # else paused candidates may have to go on
     if idle:
         _recall_latencies(search)
     if idle and not changes.keys() - {"num_candidates"} and _is_published(search.folder, len(before)):
-        counted = Progress(configuration.num_candidates, percent, None)
+        counted = search.progress(None)
         counted.take(before)
         heartbeat.follow(counted.state)
         costs |= {"total": time.perf_counter() - started, "evaluating": 0.0, "proposing": 0.0}
         tracked = None if configuration.tracking == "off" else search.folder.tracking_id
         return _result(search, known, costs, tracked, "complete", idle=True)
     _introduce(search, known, stream)
-    announcement = Announcement(search.evaluator, stream)
-    announcement.begin()
-    # The searches of a study run one after the other, and each says whose line it is.
-    label = f"{configuration.searcher} seed {configuration.seed}" if configuration.study else ""
-    progress = Progress(configuration.num_candidates, percent, stream, label)
-    heartbeat.follow(progress.state)
-    progress.take(searcher.history)
-    tracker = open_tracker(configuration, search.space.name, searcher, search.evaluator, search.folder)
-    if tracker is not None:
-        tracker.record(searcher.history)
+    observers = Observers(search, stream, callbacks, partial(_recorded, search, known))
+    heartbeat.follow(observers.progress.state)
     costs["tracking"] = time.perf_counter() - started
-
-    told = CandidateCallbacks(
-        callbacks, search.space, search.folder.path, partial(_recorded, search), first=len(searcher.history)
-    )
-    course: list[tuple[int, dict[str, float]]] = []
-    spent = 0.0
-
-    def take(observations: Sequence[Observation]) -> None:
-        nonlocal spent
-        search.folder.note_outcomes(observations)
-        # A surrogate's fits are timed where they run; the searcher's own time includes waiting for them.
-        took = sum(searcher.costs.values()) if searcher.costs else searcher.seconds
-        search.folder.note_spent(len(searcher.history) - len(observations), took - spent)
-        spent = took
-        progress.say(announcement.remark([row.evaluation for row in observations]))
-        progress.take(observations)
-        figures = searcher.figures
-        changed = figures if figures and (not course or figures != course[-1][1]) else {}
-        if changed:
-            course.append((len(searcher.history), changed))
-        if tracker is not None:
-            tracker.record(observations)
-            tracker.record_values(changed)
-        told.take(observations)
-
-    searcher.on_outcomes = take
     reason: Reason = "failed"
     try:
         if not idle:
-            told.begin(configuration.num_candidates)
-            _search(search, progress, costs, told)
-        budget, spent_on_trials = configuration.time_budget, costs.get("trials", 0.0)
-        timed_out = budget is not None and spent_on_trials >= budget
-        if idle or (searcher.complete and searcher.num_proposed >= configuration.num_candidates):
-            reason = "complete"
-        else:
-            reason = "exhausted" if searcher.complete else "time" if timed_out else "stopped"
+            observers.begin()
+            _search(search, observers, costs)
+        reason = "complete" if idle else _reason(search, costs)
     except KeyboardInterrupt:
         reason = "stopped"
     finally:
         searcher.close()
-        told.end()
+        observers.candidates.end()
         if searcher.goals.latency is not None:
             searcher.goals.latency.close()
         costs["total"] = time.perf_counter() - started
-        result = _result(search, known, costs, tracker.run_id if tracker is not None else None, reason, idle=idle)
-        assert result.ending is not None
-        progress.ended = result.ending.headline()
-        progress.show(last=True)
-        status = {"failed": "FAILED", "stopped": "KILLED"}.get(reason, "FINISHED")
-        _publish(result, tracker, status, searcher, course)
+        result = _result(search, known, costs, observers.run_id, reason, idle=idle)
+        observers.finish(result, reason)
         search.folder.upload()
-    if reason == "stopped":
+    if reason == "stopped" and result.ending is not None:
+        part = f", {result.ending.in_hand} more in part" if result.ending.in_hand else ""
         raise SearchStopped(
-            f"stopped: {len(result.evaluations)} of {configuration.num_candidates} candidates are in the ledger; "
+            f"stopped: {result.ending.evaluated} of {configuration.num_candidates} candidates are in the ledger{part}; "
             f"continue with: {result.summary.command}"
         )
     return result
+
+
+def _reason(search: Search, costs: Mapping[str, float]) -> Reason:
+    """Return what ended a search that raised nothing."""
+    searcher, budget = search.searcher, search.configuration.time_budget
+    if searcher.complete:
+        return "complete" if searcher.num_proposed >= search.configuration.num_candidates else "exhausted"
+    return "time" if budget is not None and costs.get("trials", 0.0) >= budget else "stopped"
 
 
 def _known_before(search: Search) -> tuple[str, ...]:
@@ -385,24 +395,6 @@ def _introduce(search: Search, known: Mapping[str, Evaluation], stream: TextIO |
     print(f"The ledger holds {len(known):,} evaluations for this search, which are reused. {effect}", file=stream, flush=True)
 
 
-def _publish(result: SearchResult, tracker: Tracker | None, status: str, searcher: ArchitectureSearcher, course: Course) -> None:
-    """Write the report, or its tables alone, and send them to MLflow."""
-    from archsearch.platform.report.report import write_report, write_tables
-
-    summary, folder, top = result.summary, result.folder / "report", result.summary.settings["top"]
-    if len(summary.evaluations):
-        if summary.settings["report"]:
-            if tracker is not None:
-                tracker.log_finalists(ranked_rows(summary.evaluations, top))  # sent while the report is drawn
-            write_report(summary, result.space, folder, top, searcher.details, course)
-        else:
-            write_tables(summary, folder, top)
-        if tracker is not None:
-            tracker.log_artifacts(folder)
-    if tracker is not None:
-        tracker.finish(status, summary, top)
-
-
 def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observation]]:
     """Give the searcher the evaluations in the ledger; return them by key, and the outcomes of this run so far."""
     search.ledger.compact()
@@ -410,27 +402,30 @@ def _take_history(search: Search) -> tuple[Mapping[str, Evaluation], list[Observ
     known, mine = records.known(name), records.of(name)
     before: list[Observation] = []
     if search.resumed:
-        search.folder.check_history(search.ledger, mine.table.num_rows)
-        before = search.folder.outcomes(mine.entries(), known)
+        stopped = partial_entries(search)
+        search.folder.check_history(search.ledger, mine.table.num_rows + len(stopped))
+        before = search.folder.outcomes([*mine.entries(), *stopped], known)
     repeats = search.searcher.deterministic or search.configuration.simulated_workers is not None
     if search.resumed and not repeats:
-        search.searcher.replay(before)
+        search.searcher.replay(before, partial_history(search))
     # A deterministic or simulated search proposes its candidates again from the first; the ledger answers those that it holds.
     search.searcher.ledger = known if search.configuration.reuse else mine.evaluations()
     return known, before
 
 
-def _recorded(search: Search, observations: Sequence[Observation]) -> list[Evaluation]:
+def _recorded(search: Search, known: Mapping[str, Evaluation], observations: Sequence[Observation]) -> list[Evaluation]:
     """Return the evaluations of observations with all metrics, from the ledger."""
     batches = {observation.batch for observation in observations if not observation.reused}
     entries = [entry for batch in sorted(batches) for entry in search.ledger.entries(search.folder.name, batch)]
-    paid = {entry.evaluation.key: entry.evaluation for entry in entries}
-    known, seen = search.searcher.ledger, [observation.evaluation for observation in observations]
-    return [paid[each.key] if each.key in paid else known.get(each.key, each) for each in seen]
+    if search.stepwise is not None:
+        entries += [entry for batch in sorted(batches) for entry in search.ledger.partial(search.folder.name, batch)]
+    paid = {(entry.evaluation.key, entry.evaluation.fidelity): entry.evaluation for entry in entries}
+    seen = [observation.evaluation for observation in observations]
+    return [paid.get((each.key, each.fidelity)) or known.get(each.key, each) for each in seen]
 
 
-def _search(search: Search, progress: Progress, costs: dict[str, float], told: CandidateCallbacks) -> None:
-    configuration, searcher = search.configuration, search.searcher
+def _search(search: Search, observers: Observers, costs: dict[str, float]) -> None:
+    configuration, searcher, progress = search.configuration, search.searcher, observers.progress
     started = time.perf_counter()
     connect(configuration.address)
     check_storage(configuration.storage)
@@ -450,7 +445,9 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
             meter(row.evaluation.architecture)
     if not searcher.complete:
         searcher.open(allocation.actor_cpus)
-    if configuration.simulated_workers is not None:
+    if search.stepwise is not None:
+        run_scheduled(search, observers, allocation.workers, resources)
+    elif configuration.simulated_workers is not None:
         known, searcher.ledger = searcher.ledger, {}  # else known outcomes would be reported earlier than others
         run_simulated(
             searcher,
@@ -471,7 +468,7 @@ def _search(search: Search, progress: Progress, costs: dict[str, float], told: C
             workers=allocation.workers,
             resources=resources,
             seconds=configuration.time_budget,
-            callbacks=[progress, told],
+            callbacks=[progress, observers.candidates],
         )
     costs["trials"] = time.perf_counter() - started
     costs |= {"proposing": searcher.seconds, **searcher.costs}
@@ -482,11 +479,13 @@ def _result(
     search: Search, known: Mapping[str, Evaluation], costs: dict[str, float], run_id: str | None, reason: Reason, *, idle: bool
 ) -> SearchResult:
     configuration, evaluator = search.configuration, search.evaluator
-    entries = search.ledger.entries(search.folder.name)
+    entries = [*search.ledger.entries(search.folder.name), *partial_entries(search, ended=False)]
     paid = {entry.evaluation.key: entry.evaluation for entry in entries}
     seen = {observation.evaluation.key for observation in search.searcher.history}
     # After a stop the ledger may hold outcomes that the searcher has not received.
     late = [row for row in search.folder.outcomes(entries, known) if row.evaluation.key not in seen]
+    ended = {entry.evaluation.key for entry in partial_entries(search)}
+    in_hand = sum(row.evaluation.is_partial and row.evaluation.key not in ended for row in late)
     observations = [*search.searcher.history, *late]
     reused = {row.evaluation.key: known[row.evaluation.key] for row in observations if row.evaluation.key in known}
     recorded = {**reused, **paid}
@@ -497,29 +496,39 @@ def _result(
             for key, each in recorded.items()
         }
         settings["latency"] = meter.facts
-    evaluations = evaluations_table(observations, recorded, set(paid), evaluator)
+    scored = [recorded.get(row.evaluation.key, row.evaluation) for row in observations]
+    # Those after the first rung compare; the others are of the better candidates alone.
+    first = {} if search.stepwise is None else search.searcher.first_scores
+    evaluations = evaluations_table(observations, recorded, set(paid), evaluator, scheduled=search.stepwise is not None)
     summary = replace(
         summary_of(search.folder, configuration, evaluator, evaluations),
         settings=settings,
         costs=costs,
-        remark=search.evaluator.remark([recorded.get(row.evaluation.key, row.evaluation) for row in observations]),
+        remark=search.evaluator.remark([each for each in scored if not each.is_partial]),
         known_before=_known_before(search),
         groups={
-            name: tuple(row.evaluation.score for row in observations if row.evaluation.ok and row.evaluation.key in keys)
+            name: tuple(
+                first.get(row.evaluation.key, row.evaluation.score)
+                for row in observations
+                if row.evaluation.ok and row.evaluation.key in keys
+            )
             for name, keys in search.searcher.groups.items()
         },
         exits=exit_curve(recorded.values(), evaluator.chance),
         space_costs=space_costs(search.space, search.searcher.goals, configuration.seed) if configuration.report else None,
     )
+    summary = with_course(search, summary, scored, in_hand)
     ending = Ending(
         reason=reason,
-        evaluated=len(observations),
+        evaluated=len(observations) - in_hand,
         wanted=configuration.num_candidates,
         given_up=max(0, search.searcher.num_proposed - len(observations)) if reason != "complete" else 0,
+        in_hand=in_hand,
         seconds=costs.get("trials", 0.0),
         time_budget=configuration.time_budget,
         idle=idle,
     )
+    summary = replace(summary, ending=ending)
     return SearchResult(
         summary,
         search.space,

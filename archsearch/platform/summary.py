@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.platform import units
+from archsearch.platform.early_stopping import EarlyStopping
+from archsearch.platform.ending import Ending
+from archsearch.platform.rank_order import fidelities
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
 from archsearch.searchers.goals import SCORE
@@ -34,7 +38,8 @@ class SearchSummary:
         score_name: Name of the score, such as `valid_accuracy`.
         percent: Whether the score is an accuracy as a fraction, to be shown in percent.
         evaluations: One row per candidate: `candidate`, `architecture`, `key`, `score` (NaN if failed), `seconds`, `error` (null
-            if none), `reused` (whether it came from the ledger), then one float64 column per metric.
+            if none), `reused` (whether it came from the ledger), then one float64 column per metric. With
+            a scheduler also `fidelity`; see `rank_order.FIDELITY`.
         settings: All settings as plain data, enough to reproduce the search.
         costs: Seconds by part: `evaluating`, `proposing`, `tracking`, `total`, and others such as `ray_start`.
         version: Version of archsearch.
@@ -50,6 +55,9 @@ class SearchSummary:
         known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
         use: Command (or line of Python) that trains and exports its best architecture.
         space_costs: Costs of random architectures of the space; None if they were not drawn.
+        early_stopping: What the scheduler of the search did; None if it had none.
+        ending: How the search ended; None if that is not known.
+        lower_is_better: Whether scores are the negatives of the figure called `score_name`, such as a loss, which is shown.
     """
 
     name: str
@@ -76,10 +84,24 @@ class SearchSummary:
     known_before: Sequence[str] = ()
     use: str = ""
     space_costs: SpaceCosts | None = None
+    early_stopping: EarlyStopping | None = None
+    ending: Ending | None = None
+    lower_is_better: bool = False
+
+    def shown(self, score: float) -> str:
+        """Return a score as a text: in percent, or as the loss that it is the negative of."""
+        return units.score(score, self.percent, self.lower_is_better)
+
+    @property
+    def loss(self) -> str:
+        """Name of the figure that scores are the negatives of; empty if they are none."""
+        return self.score_name.replace("_", " ") if self.lower_is_better else ""
 
     @property
     def score_label(self) -> str:
-        """Human-readable name of the score, with its unit."""
+        """Human-readable name of the score, with its unit; for a figure of which less is better, of its negative."""
+        if self.lower_is_better:
+            return f"negative {self.score_name.replace('_', ' ')}"
         return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
 
     @property
@@ -125,9 +147,22 @@ class SearchSummary:
         return np.where(np.isfinite(scores) & ~failed[order], scores, math.nan)
 
     @property
+    def final_scores(self) -> NDArray[np.float64]:
+        """Scores of the candidates that reached the highest fidelity of the search, `[candidates]`; NaN for all others.
+
+        These compare with each other. Without a scheduler they are all scores.
+        """
+        scores, order = self.scores, np.argsort(self.evaluations.column("candidate").to_numpy(), kind="stable")
+        reached = fidelities(self.evaluations)[order]
+        highest = reached[np.isfinite(scores)].max(initial=0.0)
+        return np.where(reached == highest, scores, math.nan)
+
+    @property
     def accuracies(self) -> NDArray[np.float64]:
-        """Accuracies in order of proposal, `[candidates]`: the scores, unless they are areas under anytime curves."""
-        return self.scores if self.score_name != AREA else self.column("valid_accuracy")
+        """Accuracies of the same candidates, `[candidates]`: the scores, unless these are areas under anytime curves."""
+        if self.score_name != AREA:
+            return self.final_scores
+        return np.where(np.isfinite(self.final_scores), self.column("valid_accuracy"), math.nan)
 
     def standard_error(self, score: float) -> float:
         """Return the standard error of a score by the choice of the images alone, sqrt(p (1 - p) / n); NaN if it is not known."""

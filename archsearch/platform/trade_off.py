@@ -34,7 +34,7 @@ def objective_values(summary: SearchSummary, objectives: Objectives) -> NDArray[
     columns = [_figures(summary, each) for each in objectives]
     signed = [column if each.maximize else -column for each, column in zip(objectives, columns, strict=True)]
     values = np.stack(signed, axis=1)
-    return np.where(np.isfinite(values).all(axis=1, keepdims=True) & np.isfinite(summary.scores)[:, None], values, math.nan)
+    return np.where(np.isfinite(values).all(axis=1, keepdims=True) & np.isfinite(summary.final_scores)[:, None], values, math.nan)
 
 
 def front(summary: SearchSummary, objectives: Objectives | None = None) -> NDArray[np.int64]:
@@ -47,7 +47,7 @@ def front(summary: SearchSummary, objectives: Objectives | None = None) -> NDArr
     values = objective_values(summary, objectives or summary.objectives)
     rows = np.flatnonzero(np.isfinite(values).all(axis=1))
     best = rows[non_dominated(values[rows])] if len(rows) else rows
-    return best[np.argsort(summary.scores[best], kind="stable")]
+    return best[np.argsort(summary.final_scores[best], kind="stable")]
 
 
 def reference_point(summary: SearchSummary) -> dict[str, float]:
@@ -106,18 +106,18 @@ def front_table(summary: SearchSummary) -> list[list[str]]:
 
 
 def _figures(summary: SearchSummary, objective: Objective) -> NDArray[np.float64]:
-    return summary.scores if objective.name == SCORE else summary.column(objective.name)
+    return summary.final_scores if objective.name == SCORE else summary.column(objective.name)
 
 
 def _heading(objective: Objective, summary: SearchSummary) -> str:
     if objective.name == SCORE:
-        return "score %" if summary.percent else "score"
+        return summary.loss or ("score %" if summary.percent else "score")
     return "MACs" if objective.name == "macs" else objective.name
 
 
 def _shown(value: float, objective: Objective, summary: SearchSummary) -> str:
     if objective.name == SCORE:
-        return units.score(value, summary.percent)
+        return summary.shown(value)
     return units.quantity(value) if abs(value) >= 1000.0 else f"{value:.4g}"
 
 

@@ -93,6 +93,12 @@ class Loop:
     """Seconds of an evaluation."""
     metrics: dict[str, Callable[[Architecture], float]]
     """Functions that return the metrics that are objectives, by name."""
+    rungs: Sequence[int]
+    """Numbers of steps after which a candidate is scored in part, in batches of one; none without a scheduler."""
+    stops_at: Callable[[str], int | None]
+    """Returns the number of steps, one of `rungs`, after which a candidate, by its text, is stopped; None if it is not."""
+    pauses: bool
+    """Whether candidates pause at each rung and go on only when nothing else can run."""
 
     def __init__(self, searcher: ArchitectureSearcher, score: Callable[[Architecture], float]) -> None:
         self.searcher, self.score = searcher, score
@@ -101,6 +107,9 @@ class Loop:
         self.suggestions, self.open, self.most_open = [], {}, 0
         self.seconds = 0.25
         self.metrics = {}
+        self.rungs, self.stops_at, self.pauses = (), lambda text: None, False
+        self._reached: dict[str, int] = {}  # rungs that open trials have passed
+        self._paused: dict[str, dict[str, Any]] = {}
 
     @property
     def candidates(self) -> list[str]:
@@ -115,6 +124,7 @@ class Loop:
     def take_over(self, other: Loop) -> None:
         """Take over the suggestions and open trials of another loop."""
         self.suggestions, self.open = list(other.suggestions), dict(other.open)
+        self._reached, self._paused = dict(other._reached), dict(other._paused)
 
     def run(self, at_once: int = 1, rng: np.random.Generator | None = None, batches: int | None = None) -> Loop:
         """Run trials until the searcher has finished, or `batches` were suggested in all; open trials then stay open.
@@ -128,24 +138,47 @@ class Loop:
             full = len(self.open) >= at_once
             if not full and self._start():
                 continue
-            if not self.open:
+            if not self.open and not self._resumed():
                 break
             names = list(self.open)
-            self._end(names[0 if rng is None else int(rng.integers(len(names)))])
+            self._go_on(names[0 if rng is None else int(rng.integers(len(names)))])
         return self
 
     def drain(self) -> Loop:
         """End the open trials."""
-        for name in list(self.open):
-            self._end(name)
+        while self.open or self._resumed():
+            self._go_on(next(iter(self.open)))
         return self
+
+    def _resumed(self) -> bool:
+        """Let the trial go on that has paused longest; return whether there is one."""
+        if not self._paused:
+            return False
+        name = next(iter(self._paused))
+        self.open[name] = self._paused.pop(name)
+        return True
+
+    def _go_on(self, name: str) -> None:
+        """Report the next partial score of an open trial, or its outcome."""
+        passed = self._reached.get(name, 0)
+        if passed == len(self.rungs):
+            self._end(name)
+            return
+        self._reached[name] = passed + 1
+        fidelity, text = self.rungs[passed], self.open[name]["candidates"][0]
+        if self.stops_at(text) == fidelity:
+            self._end(name, fidelity)
+            return
+        self.searcher.on_trial_result(name, {**self._outcome(self.open[name], fidelity), "paused": self.pauses})
+        if self.pauses:
+            self._paused[name] = self.open.pop(name)
 
     def _start(self) -> bool:
         """Ask for a batch; return whether the searcher suggested one."""
         name = f"trial{len(self.suggestions):04d}"
         suggestion = self.searcher.suggest(name)
         if suggestion is None:
-            assert self.open, "the searcher waits though no trial is open"
+            assert self.open or self._paused, "the searcher waits though no trial is open"
         if not isinstance(suggestion, dict):
             assert suggestion in (None, Searcher.FINISHED), f"expected a dict, None or FINISHED; got {suggestion!r}"
             return False
@@ -155,25 +188,30 @@ class Loop:
         self.most_open = max(self.most_open, len(self.open))
         return True
 
-    def _end(self, name: str) -> None:
-        """Report the outcome of a trial."""
+    def _end(self, name: str, fidelity: int | None = None) -> None:
+        """Report the outcome of a trial, complete or after a number of steps."""
         suggestion = self.open.pop(name)
         if self.trial_fails(suggestion["batch"]):
             self.searcher.on_trial_complete(trial_id=name, result=None, error=True)
             return
+        self.searcher.on_trial_complete(trial_id=name, result=self._outcome(suggestion, fidelity), error=False)
+
+    def _outcome(self, suggestion: Mapping[str, Any], fidelity: int | None) -> dict[str, Any]:
+        """Return the result of a trial, complete or after a number of steps n, of which the score is n / (n + 1) of the last."""
         architectures = [self.searcher.space.parse(text) for text in suggestion["candidates"]]
-        failed = [self.evaluation_fails(text) for text in suggestion["candidates"]]
+        failed = [fidelity is None and self.evaluation_fails(text) for text in suggestion["candidates"]]
+        share = 1.0 if fidelity is None else fidelity / (fidelity + 1)
         scores = [
             math.nan if fails else self.score(architecture) for architecture, fails in zip(architectures, failed, strict=True)
         ]
-        result = {
-            "scores": scores,
-            "seconds": [self.seconds] * len(scores),
+        return {
+            "scores": [score * share for score in scores] if fidelity else scores,
+            "seconds": [self.seconds * share] * len(scores),
             "errors": ["no score" if fails else None for fails in failed],
-            "batch_seconds": self.seconds * len(scores),
+            "batch_seconds": self.seconds * share * len(scores),
             "metrics": [[self.metrics[name](each) for each in architectures] for name in suggestion.get("metrics", [])],
+            **({"fidelities": [fidelity] * len(scores)} if self.rungs else {}),
         }
-        self.searcher.on_trial_complete(trial_id=name, result=result, error=False)
 
 
 class _AnySearcher:
@@ -305,6 +343,74 @@ class _AnySearcher:
         assert failed == {text for text in loop.candidates if _is_multiple(2, text)}
         errors = [row.evaluation.error or "" for row in loop.searcher.history if not row.evaluation.ok]
         assert all("score" in error for error in errors), errors
+
+    # Partial evaluations
+
+    def scheduled(self, **settings: Any) -> Loop:
+        """Return a loop under a scheduler, which stops most candidates after 1 or 3 steps, the worse ones earlier."""
+        loop = self.loop(batch_size=1, **settings)
+        loop.rungs = (1, 3)
+
+        def stops_at(text: str) -> int | None:
+            score = loop.score(loop.searcher.space.parse(text))
+            return 1 if score < 0.45 else 3 if score < 0.6 else None
+
+        loop.stops_at = stops_at
+        return loop
+
+    def test_stopped_candidates_are_outcomes_after_their_steps(self) -> None:
+        loop = self.scheduled().run(at_once=3, rng=np.random.default_rng(0))
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        reached = {str(row.evaluation.architecture): row.evaluation.fidelity for row in loop.searcher.history}
+        assert reached == {text: loop.stops_at(text) for text in loop.candidates}
+        assert len(set(reached.values())) > 1, "some candidates are stopped"
+        partial = [observation.evaluation for _, observation in loop.searcher.partial_history]
+        passed = {(evaluation.key, evaluation.fidelity) for evaluation in partial}
+        assert all(evaluation.is_partial and math.isfinite(evaluation.score) for evaluation in partial)
+        ends = {row.evaluation.key: row.evaluation.fidelity or 4 for row in loop.searcher.history}
+        assert passed == {(key, rung) for key, end in ends.items() for rung in loop.rungs if rung < end}
+
+    def test_partial_scores_may_precede_a_failure(self) -> None:
+        loop = self.scheduled()
+        loop.stops_at = lambda text: None
+        loop.evaluation_fails = partial(_is_multiple, 2)
+        loop.run(at_once=2)
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+
+    def test_paused_candidates_do_not_hold_the_search_up(self) -> None:
+        for deterministic in (False, True):
+            loop = self.scheduled(deterministic=deterministic)
+            loop.searcher.holds_back, loop.pauses = False, True  # the order of outcomes is fixed here
+            if deterministic:
+                loop.searcher.simulate(2)
+            loop.run(at_once=2)
+            check_search(loop.searcher, loop.candidates, self.num_candidates)
+            assert loop.searcher.complete
+
+    def test_deterministic_proposals_do_not_depend_on_when_partial_scores_arrive(self) -> None:
+        expected = self.scheduled(deterministic=True).run().by_batch
+        for seed in range(2):
+            loop = self.scheduled(deterministic=True).run(at_once=4, rng=np.random.default_rng(seed))
+            assert loop.by_batch == expected, f"partial scores in shuffled order (seed {seed}) give other proposals"
+
+    def test_saved_search_with_partial_scores_is_continued(self, tmp_path: Path) -> None:
+        for deterministic in (False, True):
+            first, again, replayed = (self.scheduled(deterministic=deterministic) for _ in range(3))
+            first.run(at_once=3, rng=np.random.default_rng(0), batches=self.num_candidates // 2)
+            assert first.searcher.partial_history
+            first.searcher.save(str(tmp_path / "state"))
+            again.searcher.restore(str(tmp_path / "state"))
+            assert again.searcher.state() == first.searcher.state()
+            again.take_over(first)
+            again.run(at_once=3)
+            first.drain()
+            replayed.searcher.replay(list(first.searcher.history), list(first.searcher.partial_history))
+            assert replayed.searcher.state() == first.searcher.state()
+            done = list(first.candidates)
+            check_search(replayed.searcher, done + replayed.run().candidates, self.num_candidates)
+            first.run()
+            check_search(again.searcher, again.candidates, self.num_candidates)
+            assert not self.restores_exactly or done + replayed.candidates == first.candidates
 
     # Goals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,20 @@ from archsearch.spaces import Architecture, SearchSpace
 _MUTATIONS = 20
 
 
+class Member(NamedTuple):
+    """A candidate in the population.
+
+    Args:
+        values: Values of the objectives, larger is better.
+        architecture: The candidate.
+        fidelity: Number of steps after which it was scored; None if its evaluation is complete.
+    """
+
+    values: tuple[float, ...]
+    architecture: Architecture
+    fidelity: int | None
+
+
 class RegularizedEvolution(ArchitectureSearcher):
     """Regularized (aging) evolution, algorithm 1 of E. Real et al., AAAI 2019, arXiv 1802.01548.
 
@@ -28,6 +42,10 @@ class RegularizedEvolution(ArchitectureSearcher):
 
     With several objectives the best of a tournament is chosen as in NSGA-II (K. Deb et al., IEEE Transactions on Evolutionary
     Computation 6(2), 2002): the lower front of the population first, then the larger crowding distance within it.
+
+    Under a scheduler a candidate is in the population from its first partial score. Complete evaluations are better than partial
+    ones, and those after more steps better than those after fewer (see `fitness`). The age of a candidate counts from its last
+    score, so that survivors stay.
 
     Args:
         space: Space to search.
@@ -58,7 +76,8 @@ class RegularizedEvolution(ArchitectureSearcher):
         self.largest_batch = max(1, population_size // 2)
         super().__init__(space, seed, **settings)
         self.population_size, self.tournament_size = population_size, tournament_size
-        self._population: deque[tuple[tuple[float, ...], Architecture]] = deque(maxlen=population_size)
+        self._population: deque[Member] = deque(maxlen=population_size)
+        self._scored_in_part = False
         self._fitness: list[tuple[float, ...]] = []
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
@@ -69,17 +88,33 @@ class RegularizedEvolution(ArchitectureSearcher):
         return [self._child(rng) for _ in range(count)]
 
     def observe(self, observations: Sequence[Observation]) -> None:
+        found = [observation.evaluation for observation in observations]
+        if self._scored_in_part:
+            self._leave({evaluation.key for evaluation in found})
         self._population.extend(
-            (self.goals.values(observation.evaluation), observation.evaluation.architecture)
-            for observation in observations
-            if observation.evaluation.ok
+            Member(self.goals.values(evaluation), evaluation.architecture, evaluation.fidelity)
+            for evaluation in found
+            if evaluation.ok
         )
-        self._fitness = fitness([values for values, _ in self._population])
+        measured = self.goals.measured
+        self._fitness = fitness(
+            [member.values for member in self._population], [member.fidelity for member in self._population], measured
+        )
+
+    def observe_partial(self, observations: Sequence[Observation]) -> None:
+        self._scored_in_part = True
+        self.observe(observations)
+
+    def _leave(self, keys: set[str]) -> None:
+        """Remove candidates that have a newer score, or have failed."""
+        kept = [member for member in self._population if self.space.key(member.architecture) not in keys]
+        self._population.clear()
+        self._population.extend(kept)
 
     def _child(self, rng: np.random.Generator) -> Architecture:
         size = min(self.tournament_size, len(self._population))
         members = rng.choice(len(self._population), size=size, replace=False)
-        _, parent = self._population[max(members, key=lambda member: self._fitness[member])]
+        parent = self._population[max(members, key=lambda member: self._fitness[member])].architecture
         child = self.space.mutate(parent, rng)
         for _ in range(_MUTATIONS):
             if not self.was_proposed(child):

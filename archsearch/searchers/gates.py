@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
-from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
-from archsearch.spaces import SearchSpace
+from archsearch.searchers.surrogate.ranking_surrogate import Ranking, RankingSurrogate
+from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.predictors.predictor import Predictor
@@ -31,6 +31,17 @@ class PredictorSurrogate(RankingSurrogate):
     def _made(self, seed: int) -> Predictor:
         return _predictor_class()(self.space, seed=seed, **self.arguments)
 
+    def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
+        """Return a predictor that has learned one objective, under a scheduler within all rungs if its loss is on pairs."""
+        predictor = self._made(seed)
+        if "rungs" not in rows or not predictor.compares_pairs:
+            return super()._fitted(seed, architectures, rows, column)
+        candidates, rungs, values = (rows["rungs"][name] for name in ("candidates", "rungs", "values"))
+        scores = values[:, column]
+        if all(len(set(scores[rungs == rung])) < 2 for rung in set(rungs)):
+            return super()._fitted(seed, architectures, rows, column)  # no rung has an order yet
+        return predictor.fit([architectures[place] for place in candidates], scores, rungs=rungs)
+
 
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899.
@@ -41,6 +52,9 @@ class GATESEvolution(GuidedEvolution):
     The predictor f is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of
     max(0, margin - (f(a) - f(b))).
 
+    Under a scheduler it learns from the scores at all rungs, only within each rung, with a weight that doubles from rung to rung
+    (see `archsearch.evaluators.Predictor.fit`).
+
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
@@ -49,7 +63,7 @@ class GATESEvolution(GuidedEvolution):
         preset: Settings of the predictor: `default` or `paper`.
         members: Number of predictors whose mean prediction ranks.
         epochs: Passes over the outcomes in a fit; None takes the preset's.
-        device: Device of the predictor: `cpu` or `cuda`.
+        device: Device of the predictor: `auto`, `cpu` or `cuda`.
         **settings: As for `GuidedEvolution`.
 
     Example:
@@ -82,6 +96,7 @@ class GATESEvolution(GuidedEvolution):
         }
         if epochs is not None:
             self.predictor["epochs"] = epochs
+        self.use_device(device)
         self._check()
 
     def _check(self) -> None:

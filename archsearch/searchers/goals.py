@@ -19,6 +19,7 @@ from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE, LATENCY
+from archsearch.searchers.fitness import steps_reached
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
@@ -119,6 +120,11 @@ class Goals:
         return tuple(each.name for each in self.objectives if each.name != SCORE and each.name not in self.cost_names)
 
     @property
+    def measured(self) -> tuple[bool, ...]:
+        """Whether each objective needs an evaluation, so that its value depends on the number of steps."""
+        return tuple(each.name not in self.cost_names for each in self.objectives)
+
+    @property
     def single(self) -> bool:
         """Whether the score is the only objective."""
         return self.objectives == (Objective(SCORE),)
@@ -155,6 +161,10 @@ class Goals:
             return (evaluation.score,)
         figures = self.figures(evaluation)
         return tuple(figures[each.name] if each.maximize else -figures[each.name] for each in self.objectives)
+
+    def order(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """Return a sort key, larger is better: the steps reached, infinite for a complete evaluation, and then the `values`."""
+        return (steps_reached(evaluation.fidelity), *self.values(evaluation))
 
     def require_feasible(self, space: SearchSpace, rng: np.random.Generator, draws: int = _DRAWS) -> None:
         """Raise ConfigurationError unless one of `draws` random architectures satisfies the constraints.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.searchers.fitness import places
 from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import Architecture, SearchSpace
@@ -68,7 +69,8 @@ class NGAESurrogate:
         """Return the state of a model fitted to the rows, starting from the one that has learned graphs only.
 
         Args:
-            rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better.
+            rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better; under a scheduler also
+                `fidelities`: the ranks are then in the order of steps and then values.
             seed: Seed of the fit.
             column: Column of the score; the model learns its ranks, from 0 to 1.
             goals: Goals of the search, with the costs.
@@ -77,7 +79,8 @@ class NGAESurrogate:
         known = [self.space.parse(text) for text in rows["architectures"]]
         architectures = [*known, *self._unlabelled[: max(_REHEARSED, len(known))]]
         scores = np.full(len(architectures), np.nan)
-        scores[: len(known)] = ranks(rows["values"][:, column])
+        values = rows["values"][:, column]
+        scores[: len(known)] = ranks(places(values, rows["fidelities"]) if "fidelities" in rows else values)
         costs = None if complexity is None else [self._complexity(each, goals, complexity) for each in architectures]
         if self._first is None:
             self._first = self._made().fit(self._unlabelled).state()
@@ -220,7 +223,7 @@ class NGAEAscent(SurrogateSearcher):
         acquisition: `ascent`, or `improvement`: the highest expected improvement of a Gaussian process in the latent space, as in
             D-VAE; the auto-encoder is then best trained without predictors (`performance_weight=0`).
         preset: Settings of the model: `default` or `paper`.
-        device: Device of the model: `cpu` or `cuda`.
+        device: Device of the model: `auto`, `cpu` or `cuda`.
         starts: Number of points from which an ascent starts.
         steps: Number of its steps.
         step: Size of a step; see `archsearch.evaluators.NGAE.ascend`.
@@ -280,6 +283,7 @@ class NGAEAscent(SurrogateSearcher):
         }
         if epochs is not None:
             self.model["epochs"] = epochs
+        self.use_device(device)
         if region not in REGIONS:
             raise ConfigurationError(unknown_name("region", region, REGIONS))
         _check_model(preset, {**({} if epochs is None else {"epochs": epochs}), **(model or {})})

@@ -49,13 +49,14 @@ def observation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Observat
 
 def evaluation_to_row(evaluation: Evaluation) -> dict[str, Any]:
     """Return the part of an evaluation that a searcher sees as plain data."""
-    return {
+    row = {
         "architecture": str(evaluation.architecture),
         "score": evaluation.score if math.isfinite(evaluation.score) else None,
         "seconds": evaluation.seconds,
         "error": evaluation.error,
         "metrics": {name: value for name, value in evaluation.metrics.items() if math.isfinite(value)},
     }
+    return row if evaluation.fidelity is None else {**row, "fidelity": evaluation.fidelity}
 
 
 def evaluation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Evaluation:
@@ -69,4 +70,5 @@ def evaluation_from_row(row: Mapping[str, Any], space: SearchSpace) -> Evaluatio
         metrics=row["metrics"],
         seconds=row["seconds"],
         error=row["error"],
+        fidelity=row.get("fidelity"),
     )

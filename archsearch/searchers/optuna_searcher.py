@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,31 @@ class OptunaStudy(OptunaSearch):
             return found
         return {name: self._choices[name][number] for name, number in found.items()}
 
+    def prune(self, trial_id: str, value: float, step: int) -> None:
+        """End a trial that was stopped with this value after this step, in Optuna's state PRUNED."""
+        trial = self._ot_trials[trial_id]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the step may have been reported before
+            trial.report(value, step)
+        self.on_trial_complete(trial_id)
+
+    def add_pruned(self, parameters: Mapping[str, Any], value: float, step: int) -> None:
+        """Add a trial that was stopped with this value after this step."""
+        from optuna.trial import TrialState, create_trial
+
+        point, distributions = self._point(parameters), dict(self.distributions)
+        trial = create_trial(
+            state=TrialState.PRUNED, params=point, distributions=distributions, intermediate_values={step: value}
+        )
+        study: Any = self._ot_study
+        study.add_trial(trial)
+
+    def _point(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return genes as the sampler has them."""
+        if self._choices is None:
+            return dict(parameters)
+        return {name: self._choices[name].index(value) for name, value in parameters.items()}
+
     def add_outcome(self, parameters: Mapping[str, Any], values: Sequence[float]) -> None:
         """Add a finished trial with one value for each objective.
 
@@ -58,9 +84,7 @@ class OptunaStudy(OptunaSearch):
         from optuna.trial import create_trial
 
         study: Any = self._ot_study
-        point = dict(parameters)
-        if self._choices is not None:
-            point = {name: self._choices[name].index(value) for name, value in point.items()}
+        point = self._point(parameters)
         if isinstance(study.sampler, (BaseGASampler, CmaEsSampler)):
             trial = study.ask()
             _ = trial.relative_params  # the sampler makes its notes; no parameter is stored yet
@@ -77,6 +101,10 @@ class OptunaSearcher(TuneAlgorithm):
 
     TPE (J. Bergstra et al., NeurIPS 2011) proposes genes x with a large ratio l(x) / g(x), where the density l is estimated from
     the best outcomes and g from the others. With several objectives it is the multi-objective one (Y. Ozaki et al., GECCO 2020).
+
+    Under a scheduler, TPE knows stopped candidates as Optuna's own pruned trials: it takes complete ones for better, then those
+    of more steps, then the higher score. The other samplers, and TPE with several objectives or with constraints, are told values
+    below the complete ones, as `TuneAlgorithm` describes.
 
     CMA-ES and quasi-Monte Carlo work on numbers. They get each gene as the number of its choice, in the order of the space.
 
@@ -119,9 +147,30 @@ class OptunaSearcher(TuneAlgorithm):
         algorithm = partial(self._sampler, objectives=(goals or Goals()).objectives)
         super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
 
-    def recall(self, architecture: Architecture, outcome: Outcome) -> None:
+    @property
+    def knows_partial(self) -> bool:
+        from optuna.samplers import TPESampler
+
+        study: Any = self._study._ot_study
+        # What violates a constraint is told as a complete trial of a bad value, which TPE takes for better than a pruned one.
+        return isinstance(study.sampler, TPESampler) and self.goals.single and not self.goals.constraints
+
+    def recall(self, architecture: Architecture, outcome: Outcome, fidelity: int | None = None) -> None:
+        if fidelity is not None and self.knows_partial:
+            self._study.add_pruned(self.space.params(architecture), outcome[SCORE], fidelity)
+        else:
+            self._study.add_outcome(self.space.params(architecture), list(outcome.values()))
+
+    def _tell(self, name: str, outcome: Outcome | None, fidelity: int | None = None) -> None:
+        if outcome is not None and fidelity is not None and self.knows_partial:
+            self._study.prune(name, outcome[SCORE], fidelity)
+        else:
+            super()._tell(name, outcome, fidelity)
+
+    @property
+    def _study(self) -> OptunaStudy:
         assert isinstance(self._algorithm, OptunaStudy)
-        self._algorithm.add_outcome(self.space.params(architecture), list(outcome.values()))
+        return self._algorithm
 
 
 OptunaTPE = OptunaSearcher

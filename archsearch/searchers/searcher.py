@@ -56,7 +56,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     A suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and `errors`,
     lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). If the ledger holds others of the batch,
-    `positions` holds the positions of these candidates in it.
+    `positions` holds the positions of these candidates in it. Its `fidelities`, if it has them, hold the number of steps after
+    which each candidate was stopped, or None for a complete evaluation.
 
     The random numbers of a batch depend only on the seed and the batch's number. `ledger_changes_course` says whether the
     candidates depend on what the ledger holds. With `deterministic=True` batch b is proposed
@@ -97,6 +98,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     """Known evaluations by key; their candidates are not evaluated again."""
     on_outcomes: Callable[[Sequence[Observation]], None]
     """Called with the observations of each batch that is complete."""
+    holds_back: bool
+    """Whether outcomes that arrive before those of earlier batches wait for them, if deterministic; a runner whose outcomes come
+    in an order that does not depend on the speed of workers sets it to False."""
     seconds: float
     """Seconds spent on proposing and learning."""
     costs: dict[str, float]
@@ -128,12 +132,16 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self.ledger: Mapping[str, Evaluation] = {}
         self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
         self.exhausted = False
+        self.holds_back = True
         self._unique = UniqueCandidates(space, self.patience)
         self._starts: tuple[Architecture, ...] = ()
         self._num_started = self._num_learned = 0
         self._history: list[Observation] = []
+        self._partial: list[tuple[int, Observation]] = []  # with the number of outcomes that had arrived before
+        self._undelivered_partial: dict[int, list[Observation]] = {}
         self.details: Mapping[str, Any] = {}  # small arrays of a surrogate's last stage, for figures
         self._batches: dict[int, _Batch] = {}
+        self._paused: dict[int, _Batch] = {}
         self._trials: dict[str, int] = {}
         self._undelivered: dict[int, list[Observation]] = {}
         self._ready: deque[_Batch] = deque()
@@ -164,6 +172,12 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Learn from observations; they hold only the metrics that are objectives."""
+
+    def observe_partial(self, observations: Sequence[Observation]) -> None:
+        """Learn from candidates that were evaluated in part and may go on; by default nothing.
+
+        They are not part of `history`. `observe` gets each candidate once, with its last outcome, when it goes on no more.
+        """
 
     def draw(self, size: int, rng: np.random.Generator) -> list[Architecture]:
         """Return the new and feasible candidates of the next batch, from `propose`; fewer than `size` if there are no more.
@@ -251,10 +265,13 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             if evaluation.ok and evaluation.key not in first:
                 found.setdefault(evaluation.key, evaluation)
         self._unique.known |= found.keys()
-        best_last = sorted(found.values(), key=self.goals.values)  # a method that forgets the oldest keeps the best
+        best_last = sorted(found.values(), key=self.goals.order)  # a method that forgets the oldest keeps the best
         used = self.learned([Observation(-1, place, evaluation, True) for place, evaluation in enumerate(best_last)])
         self._num_learned += used
         return used
+
+    learns_from_others: ClassVar[bool] = True
+    """Whether outcomes of others teach the method anything; else it only leaves out their structures."""
 
     def learned(self, observations: Sequence[Observation]) -> int:
         """Learn from evaluations of others, worst first, and return how many were used."""
@@ -321,6 +338,25 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         """Keys of evaluated candidates by how they were chosen, the method's choice first; empty if there is one way."""
         return {}
 
+    @property
+    def ranked(self) -> Mapping[str, float]:
+        """Predictions by key of candidates that were ranked before any evaluation, higher is better; empty if none were.
+
+        They are the first rung of the search; see `archsearch.searchers.funnel`.
+        """
+        return {}
+
+    @property
+    def first_scores(self) -> Mapping[str, float]:
+        """Scores by key after the smallest number of steps at which candidates were scored, complete ones without a scheduler.
+
+        Groups of candidates can be compared by them, also if only the better ones were evaluated further.
+        """
+        evaluations = [*(observation.evaluation for _, observation in self._partial), *(row.evaluation for row in self._history)]
+        scored = [evaluation for evaluation in evaluations if evaluation.ok]
+        steps = min((evaluation.fidelity for evaluation in scored if evaluation.fidelity is not None), default=None)
+        return {evaluation.key: evaluation.score for evaluation in scored if evaluation.fidelity == steps}
+
     def simulate(self, workers: int) -> None:
         """Prepare for workers that are simulated: proposals then do not depend on how long a fit takes.
 
@@ -334,7 +370,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return the next batch, `FINISHED` after the last one, or None if it must wait for outcomes."""
         if not self.prepare():
-            return None if self._batches and not self.finished else Searcher.FINISHED
+            return None if (self._batches or self._paused) and not self.finished else Searcher.FINISHED
         batch = self._ready.popleft()
         self._trials[trial_id] = batch.number
         suggestion = {"batch": batch.number, "candidates": [str(batch.candidates[position]) for position in batch.open]}
@@ -345,8 +381,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Store the outcomes of a batch; without a result all its candidates count as failed."""
         started = time.perf_counter()
-        number = self._trials.pop(trial_id, None)
-        batch = self._batches.get(number) if number is not None else None
+        batch = self._open_batch(self._trials.pop(trial_id, None))
         if batch is None:
             return
         positions = batch.open
@@ -358,6 +393,29 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         reused = outcome.get("reused", []) if outcome else []
         self._complete(batch, paid={position for index, position in enumerate(positions) if not any(reused[index : index + 1])})
         self.seconds += time.perf_counter() - started
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass partial outcomes on to `observe_partial`.
+
+        Where the result says `paused`, other candidates run before this one goes on, if it ever does: until its next result no
+        proposal waits for it.
+        """
+        started = time.perf_counter()
+        batch = self._open_batch(self._trials.get(trial_id))
+        if batch is None or "scores" not in result:
+            return
+        candidates = [batch.candidates[place] for place in batch.open]
+        found = [self._evaluation(candidate, result, index) for index, candidate in enumerate(candidates)]
+        rows = [Observation(batch.number, place, each, False) for place, each in zip(batch.open, found, strict=True)]
+        self.take_partial([row for row in rows if row.evaluation.is_partial])
+        before, after = (self._batches, self._paused) if result.get("paused", False) else (self._paused, self._batches)
+        if batch.number in before:
+            after[batch.number] = before.pop(batch.number)
+        self.seconds += time.perf_counter() - started
+
+    def _open_batch(self, number: int | None) -> _Batch | None:
+        """Return a batch whose outcomes are not complete."""
+        return None if number is None else self._batches.get(number) or self._paused.get(number)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Return True: the metric is always `score`, higher is better, whatever Tune sets."""
@@ -393,6 +451,11 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         return self._history
 
     @property
+    def partial_history(self) -> Sequence[tuple[int, Observation]]:
+        """The partial evaluations of open candidates so far, each with the length of the `history` when it arrived."""
+        return self._partial
+
+    @property
     def num_proposed(self) -> int:
         """Number of candidates proposed so far."""
         return len(self._unique.keys)
@@ -409,11 +472,13 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     @property
     def complete(self) -> bool:
         """Whether nothing more will be proposed and no batch is open."""
-        return self.finished and not self._batches
+        return self.finished and not self._batches and not self._paused
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain data, for `load_state`."""
+        partial = [{"after": after, **observation_to_row(observation)} for after, observation in self._partial]
         return {
+            **({"partial": partial} if partial else {}),
             "space": self.space.name,
             "seed": self.seed,
             "next_batch": self._next_batch,
@@ -424,7 +489,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
                     "candidates": [str(architecture) for architecture in batch.candidates],
                     "known": {str(position): evaluation_to_row(known) for position, known in batch.known.items()},
                 }
-                for batch in self._batches.values()
+                for batch in (*self._batches.values(), *self._paused.values())
             ],
             "trials": dict(self._trials),
         }
@@ -440,7 +505,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
                 f"state: expected one of {self.space.name} with seed {self.seed}; "
                 f"got {state.get('space')} with seed {state.get('seed')}."
             )
-        self.replay([observation_from_row(row, self.space) for row in state["history"]])
+        partial = [(row["after"], observation_from_row(row, self.space)) for row in state.get("partial", [])]
+        history = [observation_from_row(row, self.space) for row in state["history"]]
+        self.replay(history, partial) if partial else self.replay(history)
         self._next_batch = max(self._next_batch, state["next_batch"])
         for row in state["batches"]:
             candidates = [self.space.parse(text) for text in row["candidates"]]
@@ -452,8 +519,27 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             self._unique.keys.update(self.space.key(architecture) for architecture in candidates)
         self._trials = dict(state["trials"])
 
-    def replay(self, observations: Sequence[Observation]) -> None:
+    def reopen(self, candidates: Sequence[tuple[int, Architecture]]) -> None:
+        """Take up candidates that an earlier part of this search had proposed and not finished: they are suggested next.
+
+        Args:
+            candidates: The number of the batch and the architecture of each; those that `replay` has taken are left out.
+        """
+        for number, architecture in candidates:
+            self._next_batch = max(self._next_batch, number + 1)
+            key = self.space.key(architecture)
+            if key in self._unique.keys:
+                continue
+            self._unique.keys.add(key)
+            batch = self._batches[number] = _Batch(number, [architecture], {})
+            self._ready.append(batch)
+
+    def replay(self, observations: Sequence[Observation], partial: Sequence[tuple[int, Observation]] = ()) -> None:
         """Take observations of an earlier part of this search, in the order in which they arrived.
+
+        Args:
+            observations: Outcomes.
+            partial: Partial evaluations, each with the number of outcomes that had arrived before it, as `partial_history`.
 
         Raises:
             RunError: This searcher has proposed candidates.
@@ -468,11 +554,36 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         for observation in observations:
             by_batch.setdefault(observation.batch, []).append(observation)
         self._history.extend(observations)
-        if self.deterministic:
+        held = self.deterministic and self.holds_back
+        if held:
             self._undelivered = by_batch
             self._next_delivery = 0
-        else:
-            self.observe(observations)
+        done = 0
+        for after, found in partial:
+            if not held and after > done:
+                self.observe(observations[done:after])
+            done = max(done, after)
+            self.take_partial([found], after)
+        if not held:
+            self.observe(observations[done:])
+
+    def take_partial(self, observations: Sequence[Observation], after: int | None = None) -> None:
+        """Take partial evaluations of open candidates, and let the method learn from them.
+
+        If deterministic, the method sees those of a batch just before the outcome of the batch.
+
+        Args:
+            observations: The partial evaluations.
+            after: Number of outcomes that had arrived before; None if they arrive now.
+        """
+        place = len(self._history) if after is None else after
+        found = [replace(observation, evaluation=self._seen(observation.evaluation)) for observation in observations]
+        self._partial += [(place, observation) for observation in found]
+        if not (self.deterministic and self.holds_back):
+            self.observe_partial(found)
+            return
+        for observation in found:
+            self._undelivered_partial.setdefault(observation.batch, []).append(observation)
 
     # Batches
 
@@ -530,7 +641,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         except (IndexError, KeyError, TypeError, ValueError) as problem:
             why = f"the trial's result has no scores, seconds, errors and metrics for candidate {index} ({first_line(problem)})"
             return Evaluation(architecture, key, math.nan, {}, 0.0, why)
-        return self._seen(Evaluation(architecture, key, score, metrics, seconds, error))
+        fidelities = outcome.get("fidelities") or ()
+        fidelity = fidelities[index] if index < len(fidelities) else None
+        return self._seen(Evaluation(architecture, key, score, metrics, seconds, error, fidelity=fidelity))
 
     def _seen(self, evaluation: Evaluation) -> Evaluation:
         """Return the part of an evaluation that a searcher may see; without the metric of an objective it counts as failed."""
@@ -549,7 +662,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         }
 
     def _complete(self, batch: _Batch, paid: set[int]) -> None:
-        del self._batches[batch.number]
+        self._batches.pop(batch.number, None)
+        self._paused.pop(batch.number, None)
         self.sizer.note(len(batch.candidates))
         observations = [
             Observation(batch.number, position, batch.known[position], position not in paid)
@@ -557,19 +671,25 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         ]
         self._history.extend(observations)
         self.on_outcomes(observations)
-        if self.deterministic:
+        if self.deterministic and self.holds_back:
             self._undelivered[batch.number] = observations
         else:
             self.observe(observations)
 
     def _deliver(self) -> bool:
         """If deterministic, observe the outcomes that the next batch may depend on; return whether all of them have arrived."""
-        while self.deterministic and self._next_delivery <= self._next_batch - self.lag:
-            if self._next_delivery in self._batches:
+        while self.deterministic and self.holds_back and self._next_delivery <= self._next_batch - self.lag:
+            if self._next_delivery in self._batches or self._next_delivery in self._paused:
                 return False
-            self.observe(self._undelivered.pop(self._next_delivery, []))
+            self._deliver_batch(self._next_delivery)
             self._next_delivery += 1
         return True
+
+    def _deliver_batch(self, number: int) -> None:
+        """Observe what is known of a batch."""
+        if partial := self._undelivered_partial.pop(number, []):
+            self.observe_partial(partial)
+        self.observe(self._undelivered.pop(number, []))
 
 
 def _batch_seconds(outcome: Mapping[str, Any]) -> float:

@@ -11,9 +11,11 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, wrong_kind
+from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.stopped_values import StoppedValues
 from archsearch.searchers.unique_candidates import Patience
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -27,6 +29,9 @@ class TuneAlgorithm(ArchitectureSearcher):
     When the algorithm proposes an architecture again, it gets the known outcome without another evaluation. For a proposal that
     violates the constraints by an excess e (see `Goals.excess`), or that is no architecture (e = 1), it gets a value worse than
     the worst outcome w so far: w - e * max(|w|, 1) for an objective to maximise, w + e * max(|w|, 1) for one to minimise.
+
+    Under a scheduler the algorithm is told the partial scores of running candidates by its `on_trial_result`, and for a candidate
+    that was stopped a value below those of complete candidates, with more steps above fewer; see `StoppedValues`.
 
     Args:
         space: Space to search; its `param_space` gives the choices.
@@ -60,7 +65,8 @@ class TuneAlgorithm(ArchitectureSearcher):
         self._algorithm = algorithm(tune_domains(space), seed)
         if not isinstance(self._algorithm, Searcher):
             raise ConfigurationError(f"algorithm: expected a factory of Ray Tune Searchers; it gave {self._algorithm!r}.")
-        self._outcomes: dict[str, Outcome | None] = {}
+        self._outcomes: dict[str, tuple[Outcome | None, int | None]] = {}
+        self._places: dict[str, set[int | None]] = {}
         self._waiting: dict[str, list[str]] = {}
         self._count = self._recalled = 0
         self.adopt(self.goals)
@@ -69,6 +75,7 @@ class TuneAlgorithm(ArchitectureSearcher):
         _check_objectives(self._algorithm, goals)
         super().adopt(goals)
         self._worst = dict.fromkeys((objective.name for objective in goals.objectives), 0.0)
+        self._stopped = {objective.name: StoppedValues() for objective in goals.objectives}
 
     def propose(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         proposals = []
@@ -86,7 +93,7 @@ class TuneAlgorithm(ArchitectureSearcher):
             proposals.append(architecture)
             key = self.space.key(architecture)
             if key in self._outcomes:
-                self._tell(name, self._outcomes[key])
+                self._tell(name, *self._outcomes[key])
             else:
                 self._waiting.setdefault(key, []).append(name)
             if self.was_proposed(architecture):
@@ -96,18 +103,58 @@ class TuneAlgorithm(ArchitectureSearcher):
     def observe(self, observations: Sequence[Observation]) -> None:
         for observation in observations:
             evaluation = observation.evaluation
-            outcome = self.goals.figures(evaluation) if evaluation.ok else None
-            names = self._settle(evaluation.key, outcome)
+            outcome = self._outcome(evaluation) if evaluation.ok else None
+            names = self._settle(evaluation.key, outcome, evaluation.fidelity)
             if outcome is None:
                 continue
             for objective in self.goals.objectives:
                 worse = min if objective.maximize else max
                 self._worst[objective.name] = worse(self._worst[objective.name], outcome[objective.name])
             if not names:
-                self._recalled += self.recall(evaluation.architecture, outcome) is not False
+                self._recalled += self.recall(evaluation.architecture, outcome, evaluation.fidelity) is not False
 
-    def recall(self, architecture: Architecture, outcome: Outcome) -> bool | None:
+    def observe_partial(self, observations: Sequence[Observation]) -> None:
+        for evaluation in (observation.evaluation for observation in observations):
+            if evaluation.ok and evaluation.fidelity is not None:
+                figures = self._noted(evaluation)
+                steps = {"training_iteration": evaluation.fidelity, "fidelity": evaluation.fidelity}
+                for name in self._waiting.get(evaluation.key, []):
+                    self._algorithm.on_trial_result(name, {**figures, **steps})
+
+    @property
+    def knows_partial(self) -> bool:
+        """Whether the algorithm itself orders stopped candidates, so that it is told their scores as they are."""
+        return False
+
+    def _outcome(self, evaluation: Evaluation) -> Outcome:
+        """Return what the algorithm is told of a candidate that is complete or was stopped."""
+        figures = self._noted(evaluation)
+        if evaluation.fidelity is None or self.knows_partial:
+            return figures
+        told = {}
+        for objective, measured in zip(self.goals.objectives, self.goals.measured, strict=True):
+            name, sign = objective.name, 1.0 if objective.maximize else -1.0
+            told[name] = sign * self._stopped[name].told(sign * figures[name], evaluation.fidelity) if measured else figures[name]
+        return told
+
+    def _noted(self, evaluation: Evaluation) -> Outcome:
+        """Return the figures of an evaluation, after noting them for those to compare with."""
+        figures = self.goals.figures(evaluation)
+        seen = self._places.setdefault(evaluation.key, set())
+        if evaluation.fidelity not in seen:
+            seen.add(evaluation.fidelity)
+            for objective in self.goals.objectives:
+                sign = 1.0 if objective.maximize else -1.0
+                self._stopped[objective.name].add(sign * figures[objective.name], evaluation.fidelity)
+        return figures
+
+    def recall(self, architecture: Architecture, outcome: Outcome, fidelity: int | None = None) -> bool | None:
         """Give the algorithm an outcome from before a restart, or of another search.
+
+        Args:
+            architecture: The candidate.
+            outcome: What the algorithm is told.
+            fidelity: Number of steps after which the candidate was stopped; None if its evaluation is complete.
 
         Return False if it takes none, as one without warm starts, which begins afresh.
         """
@@ -134,15 +181,16 @@ class TuneAlgorithm(ArchitectureSearcher):
             outcome[objective.name] = worst - penalty if objective.maximize else worst + penalty
         return outcome
 
-    def _settle(self, key: str, outcome: Outcome | None) -> list[str]:
+    def _settle(self, key: str, outcome: Outcome | None, fidelity: int | None = None) -> list[str]:
         """Store the outcome of a structure, report it for all proposals of the structure, and return their trial ids."""
-        self._outcomes[key] = outcome
+        self._outcomes[key] = outcome, fidelity
         names = self._waiting.pop(key, [])
         for name in names:
-            self._tell(name, outcome)
+            self._tell(name, outcome, fidelity)
         return names
 
-    def _tell(self, name: str, outcome: Outcome | None) -> None:
+    def _tell(self, name: str, outcome: Outcome | None, fidelity: int | None = None) -> None:
+        """Tell the algorithm the outcome of a proposal, None for a failure; `fidelity` as for `recall`."""
         self._algorithm.on_trial_complete(trial_id=name, result=outcome, error=outcome is None)
 
 

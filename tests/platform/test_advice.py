@@ -49,6 +49,14 @@ class Mine(NASBench201):
             "platform.run_search(..., name='a', storage='my runs', resume=True)  # with the same space, searcher and evaluator",
             "platform.finished_run('my runs/a').best.retrain('digits').export('winner')",
         ),
+        ({"scheduler": "asha"}, None, "archsearch resume 'my runs/a'", "archsearch export 'my runs/a' --retrain"),
+        ({"scheduler": "mine:Class"}, None, "archsearch resume 'my runs/a'", "archsearch export 'my runs/a' --retrain"),
+        (
+            {"scheduler": "ASHAScheduler"},
+            None,
+            "platform.resume_search('my runs/a', scheduler=ASHAScheduler(...))",
+            "platform.finished_run('my runs/a').best.retrain('digits').export('winner')",
+        ),
     ],
 )
 def test_what_to_do_next(changes: dict[str, str], space: SearchSpace | None, resume: str, use: str) -> None:

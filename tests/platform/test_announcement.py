@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_facts_and_warnings_stand_in_lines_of_a_terminal() -> None:
     assert (first, last) == ("Ten coins for training.", "Warning: Few coins.")
     assert len(rest) == 2
     assert max(map(len, rest)) <= 110
+
+
+def test_candidates_that_were_stopped_early_prove_nothing() -> None:
+    announcement = Announcement(Guessing(SPACE), io.StringIO())
+    early = [replace(each, fidelity=1) for each in _rows(3)]
+    assert announcement.remark([*early, *_rows(2)]) == ""
+    assert announcement.remark([*early, *_rows(1)]) == "Warning: All 3 are guesses."
 
 
 def test_the_remark_is_made_once_after_three_scores() -> None:

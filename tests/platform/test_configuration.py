@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,25 @@ def test_constraints_are_a_mapping_or_a_list(given: Any, expected: dict[str, str
 def test_constraints_of_another_form_are_refused_with_an_example(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"constraints: expected .*(params <= 400e3|macs <= 100e6)"):
         from_mapping({"constraints": given})
+
+
+def test_none_as_a_scheduler_overrides_one_with_its_options() -> None:
+    file = {"scheduler": "asha", "scheduler_options": {"grace_period": 2}}
+    assert from_mapping(file).scheduler_options == {"grace_period": 2}
+    changed = from_mapping({**file, "scheduler": "none"})
+    assert (changed.scheduler, changed.scheduler_options) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"scheduler_options": {"grace_period": 2}}, "scheduler_options: expected none without a scheduler; got grace_period"),
+        ({"scheduler": 3}, "scheduler: expected"),
+        ({"scheduler": "asha", "scheduler_options": {"brackets": {1}}}, "scheduler_options: expected numbers"),
+        ({"scheduler": "asha", "checkpoint_gb": -1}, "checkpoint_gb: expected a number above 0"),
+        ({"schedular": "asha"}, "Did you mean 'scheduler'?"),
+    ],
+)
+def test_settings_of_a_scheduler_are_checked(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        from_mapping(settings)

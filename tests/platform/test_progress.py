@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from archsearch import spaces
+from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.evaluators import Evaluation
 from archsearch.platform.progress import Progress
 from archsearch.searchers import Observation
@@ -39,6 +41,13 @@ def test_scores_that_are_no_accuracies_are_no_percentages() -> None:
     progress.take(observations(12.3456))
     progress.show(last=True)
     assert stream.getvalue().splitlines()[-1].startswith("1/1 candidates, best 12.35, ")
+
+
+def test_losses_have_their_own_sign() -> None:
+    progress = Progress(4, False, None, lower_is_better=True)
+    progress.take(observations(-2.5, -1.25, -3.0))
+    assert "best 1.25" in progress.line()
+    assert progress.state()["best"] == -1.25
 
 
 def test_a_pickled_copy_is_silent() -> None:
@@ -91,3 +100,20 @@ def test_only_the_last_improvements_are_kept() -> None:
     progress = Progress(10, True, None)
     progress.take(observations(*(number / 10 for number in range(1, 10))))
     assert [number for number, _ in progress.state()["improvements"]] == [5, 6, 7, 8, 9]
+
+
+def test_what_a_scheduler_stops_and_pauses_is_counted() -> None:
+    progress = Progress(10, True, None, steps=(36, "epochs"))
+    for order, (trial, action) in enumerate(
+        [(0, "START"), (1, "START"), (2, "START"), (1, "PAUSE"), (0, "STOP"), (2, "CONTINUE")]
+    ):
+        progress.take_rung(RungEvent(order, trial, "key", "text", 4, 0.5, action))  # type: ignore[arg-type]
+    [early] = observations(0.5)
+    progress.take([replace(early, evaluation=replace(early.evaluation, fidelity=4))])
+    assert progress.line().startswith(
+        "1/10 candidates, best 50.00 % after 4 of 36 epochs, 1 stopped early, 1 running, 1 paused, "
+    )
+    progress.take(observations(0.4))  # complete, so the best although its score is lower
+    assert ", best 40.00 %, 1 stopped early, " in progress.line()
+    state = progress.state()
+    assert (state["stopped_early"], state["paused"], state["best"], state["best_at"]) == (1, 1, 0.4, "")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from archsearch import searchers
-from archsearch.platform.quick_checks import SEARCHERS
+from archsearch.cluster.schedulers import registry
+from archsearch.platform.quick_checks import SCHEDULERS, SEARCHERS
 
 _PROGRAM = """
 import sys
@@ -22,6 +23,7 @@ sys.exit(code)
 
 def test_the_names_are_those_of_the_package() -> None:
     assert set(SEARCHERS) <= set(searchers.names())
+    assert list(SCHEDULERS) == registry.names()
     assert {name for name in searchers.names() if searchers.get(name).__module__.startswith("archsearch.")} == set(SEARCHERS)
 
 
@@ -31,8 +33,13 @@ def test_the_names_are_those_of_the_package() -> None:
         ("run --space nasbench2", "Did you mean 'nasbench201'?"),
         ("run --searcher evolutin", "Did you mean 'evolution'?"),
         ("run --evaluator tabel:x", "Did you mean 'table'?"),
+        ("run --scheduler ashaa", "Did you mean 'asha'?"),
+        ("run --scheduler-set grace_period=1", "scheduler_options: expected none without a scheduler; got grace_period"),
+        ("compare --schedulers none,hyperbnd", "Did you mean 'hyperband'?"),
         ("run --table digits21", "no table 'digits21'"),
         ("run --space python:no_such_module:A", "there is no module 'no_such_module'"),
+        ("run --dataset digts", "Did you mean 'digits'?"),
+        ("run --dataset imagefolder:photos?side=8", "expected one of background, size, white"),
         ("run --candidates 0", "num_candidates: expected a whole number of at least 1"),
         ("run --constraint params=3", "constraints: expected NAME <= NUMBER"),
         ("compare --searchers random,gate", "Did you mean 'gates'?"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table
+from archsearch.platform.early_stopping import EarlyStopping
+from archsearch.platform.ranking import failures, format_ranked, ranked_rows, ranked_table, write_csv
 
 NAN = float("nan")
 
@@ -43,6 +45,14 @@ def test_the_ranked_table_shows_known_columns_only(make_summary: Any) -> None:
     assert rows[0][1] == "2.5"
 
 
+def test_losses_are_shown_with_their_sign_and_name_the_lowest_first(make_summary: Any) -> None:
+    summary = make_summary([-2.5, -1.0], percent=False, score_name="cross_entropy", lower_is_better=True)
+    heading, *rows = ranked_table(summary.evaluations, 10, summary.percent, loss=summary.loss)
+    assert (heading[1], [row[1] for row in rows]) == ("cross entropy", ["1", "2.5"])
+    assert "cross entropy" in format_ranked(summary)
+    assert (summary.score_label, summary.shown(-2.5)) == ("negative cross entropy", "2.5")
+
+
 def test_the_terminal_table_is_aligned_and_not_too_wide(make_summary: Any) -> None:
     short = make_summary([0.6, 0.8], columns={"architecture": ["abc", "de"], "macs": [1e5, 2e6]})
     assert format_ranked(short).splitlines() == [
@@ -75,3 +85,16 @@ def test_accuracies_have_their_standard_error_where_the_images_are_known(make_su
     assert "\u00b1 %" in format_ranked(make_summary([0.66], score_images=32.0))
     assert "\u00b1 %" not in format_ranked(make_summary([0.66]))
     assert "\u00b1 %" not in ranked_table(make_summary([2.5], percent=False).evaluations, 10, percent=False, images=32.0)[0]
+
+
+def test_candidates_that_were_stopped_early_rank_below_and_say_when(make_summary: Any, tmp_path: Path) -> None:
+    reached = pa.array([3, None, None], pa.int64())
+    summary = make_summary([0.9, 0.5, 0.7], columns={"fidelity": reached})
+    early = EarlyStopping.of("asha", "epochs", 9, summary.evaluations)
+    heading, *rows = ranked_table(summary.evaluations, 10, percent=True, early=early)
+    assert heading == ["rank", "score %", "epochs", "time", "architecture"]
+    assert [row[1:3] for row in rows] == [["70.00", "9"], ["50.00", "9"], ["90.00", "3"]]
+    write_csv(ranked_rows(summary.evaluations, 10), tmp_path / "top.csv")
+    assert (tmp_path / "top.csv").read_text().splitlines()[0].endswith(",seconds,fidelity")
+    write_csv(ranked_rows(make_summary([0.5]).evaluations, 10), tmp_path / "top.csv")
+    assert (tmp_path / "top.csv").read_text().splitlines()[0].endswith(",seconds")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from archsearch.platform.summary import flat
 
@@ -23,3 +24,11 @@ def test_a_score_with_an_error_does_not_count(make_summary: Any) -> None:
 def test_the_score_is_named_for_people(make_summary: Any) -> None:
     assert make_summary([0.5]).score_label == "validation accuracy (%)"
     assert make_summary([0.5], percent=False).score_label == "score"
+
+
+def test_only_scores_of_the_highest_fidelity_compare(make_summary: Any) -> None:
+    reached = pa.array([3, 9, 9, None], pa.int64())
+    summary = make_summary([0.9, 0.5, 0.7, np.nan], [None, None, None, "lost"], columns={"fidelity": reached})
+    np.testing.assert_array_equal(summary.scores, [0.9, 0.5, 0.7, np.nan])
+    np.testing.assert_array_equal(summary.final_scores, [np.nan, 0.5, 0.7, np.nan])
+    np.testing.assert_array_equal(make_summary([0.5, np.nan]).final_scores, [0.5, np.nan])

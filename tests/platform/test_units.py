@@ -52,6 +52,11 @@ def test_scores_are_percent_or_four_digits(value: float | None, percent: bool, t
     assert units.score(value, percent) == text
 
 
+def test_losses_have_their_own_sign() -> None:
+    assert units.score(-0.25, False, lower_is_better=True) == "0.25"
+    assert units.score(None, False, lower_is_better=True) == "-"
+
+
 @pytest.mark.parametrize(("value", "text"), [(12.5, "12.5/s"), (0.5, "30/min"), (0.005, "18/h"), (0.0001, "0.36/h")])
 def test_a_rate_has_the_unit_that_suits_it(value: float, text: str) -> None:
     assert units.rate(value) == text

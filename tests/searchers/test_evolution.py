@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def test_outcomes_of_others_are_a_first_population() -> None:
     known = [observation.evaluation for observation in outcomes(space, [0.1, 0.9, math.nan, 0.5, 0.3, 0.7], seed=4)]
     searcher = RegularizedEvolution(space, 3, population_size=4, tournament_size=4, num_candidates=6, batch_size=1)
     assert searcher.learn(known) == 5
-    assert [values for values, _ in searcher._population] == [(0.3,), (0.5,), (0.7,), (0.9,)], "the best are kept"
+    assert [member.values for member in searcher._population] == [(0.3,), (0.5,), (0.7,), (0.9,)], "the best are kept"
     assert parents_of(searcher, 3) == [known[1].architecture] * 3, "nothing is drawn at random"
 
 
@@ -180,3 +181,30 @@ def test_starts_are_part_of_the_first_population() -> None:
     loop = Loop(searcher, lambda architecture: 1.0 if architecture == starts[1] else 0.5).run(batches=6)
     assert loop.candidates[:3] == [str(each) for each in starts]
     assert space.parents[0] == starts[1], "two more were drawn, then the best was mutated"
+
+
+def in_part(observation: Observation, fidelity: int, score: float) -> Observation:
+    return replace(observation, evaluation=replace(observation.evaluation, fidelity=fidelity, score=score))
+
+
+def test_complete_candidates_are_parents_before_stopped_ones_with_a_higher_score() -> None:
+    space = RecordingSpace()
+    searcher = RegularizedEvolution(space, population_size=4, tournament_size=4)
+    found = outcomes(space, [0.2, 0.3, 0.9, 0.8])
+    searcher.replay([found[0], found[1], in_part(found[2], 4, 0.9), in_part(found[3], 12, 0.8)])
+    assert parents_of(searcher, 3) == [found[1].evaluation.architecture] * 3
+    stopped = RegularizedEvolution(space, population_size=2, tournament_size=2)
+    stopped.replay([in_part(found[2], 4, 0.9), in_part(found[3], 12, 0.8)])
+    assert parents_of(stopped, 3) == [found[3].evaluation.architecture] * 3, "more steps are better than a higher score"
+
+
+def test_a_candidate_is_in_the_population_from_its_first_partial_score_and_once() -> None:
+    space = RecordingSpace()
+    searcher = RegularizedEvolution(space, population_size=3, tournament_size=3)
+    first, second, third, fourth = outcomes(space, [0.5, 0.6, 0.7, 0.1])
+    searcher.replay([second], [(0, in_part(first, 1, 0.1)), (1, in_part(third, 1, 0.4)), (1, in_part(first, 2, 0.2))])
+    assert [(member.fidelity, member.values) for member in searcher._population] == [(None, (0.6,)), (1, (0.4,)), (2, (0.2,))]
+    searcher.observe([first, fourth])
+    assert [(member.fidelity, member.values) for member in searcher._population] == [(1, (0.4,)), (None, (0.5,)), (None, (0.1,))]
+    searcher.observe([replace(third, evaluation=replace(third.evaluation, score=math.nan, error="diverged"))])
+    assert len(searcher._population) == 2, "a candidate that fails later leaves"

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import TabularEvaluator
+from archsearch.evaluators import Evaluation, TabularEvaluator
+from archsearch.evaluators.metrics import kendall_tau
 from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gates import PredictorSurrogate
 from archsearch.searchers.goals import Constraint, Goals, Objective
+from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.spaces import Architecture, SearchSpace
 
 EPOCHS = 30
@@ -167,3 +171,44 @@ def test_states_travel_as_plain_data(surrogate: PredictorSurrogate) -> None:
     again.load(torch.load(buffer, weights_only=True))
     texts = rows(surrogate.space)["architectures"]
     np.testing.assert_array_equal(again.score(texts), surrogate.score(texts))  # type: ignore[arg-type]
+
+
+def halved(space: SearchSpace, count: int) -> tuple[list[Architecture], NDArray[np.float64], dict[str, Any]]:
+    """Return architectures, their true scores, and rows of a search that stopped the worse half at a higher score."""
+    rng = np.random.default_rng(0)
+    architectures = [space.sample(rng) for _ in range(count)]
+    truth = np.array([str(each).count("nor_conv_3x3") + 0.01 * at / count for at, each in enumerate(architectures)])
+    survives = truth >= np.median(truth)
+    newest = [
+        Evaluation(each, str(at), float(score if lives else score + 10.0), fidelity=None if lives else 4)
+        for at, (each, score, lives) in enumerate(zip(architectures, truth, survives, strict=True))
+    ]
+    partial = {each.key: {4: replace(each, fidelity=4, score=each.score + 10.0)} for each in newest if each.fidelity is None}
+    rows = {
+        "architectures": [str(each) for each in architectures],
+        "values": np.array([[each.score] for each in newest]),
+        "fidelities": [each.fidelity for each in newest],
+        "rungs": rung_rows(newest, partial, Goals().values)._asdict(),
+    }
+    return architectures, truth, rows
+
+
+@pytest.mark.parametrize("loss", ["hinge", "mse"])
+def test_it_learns_within_rungs(loss: str) -> None:
+    """With a loss on scores it learns one order, in which survivors are above stopped candidates."""
+    space = spaces.get("nasbench201")
+    architectures, truth, rows = halved(space, 60)
+    surrogate = PredictorSurrogate(space, loss=loss, epochs=40, width=16, hidden=8, embedding=8, head=(16,), learning_rate=0.01)
+    surrogate.fit(rows, seed=0, learned={"score": 0})
+    assert kendall_tau(truth, surrogate.score([str(each) for each in architectures])) > 0.6
+
+
+def test_one_candidate_a_rung_is_learned_in_one_order() -> None:
+    space = spaces.get("nasbench201")
+    architectures, _, rows = halved(space, 2)
+    rows |= {"values": np.array([[0.9], [0.1]]), "fidelities": [4, None]}
+    rows["rungs"] = {"candidates": np.array([0, 1]), "rungs": np.array([0, 1]), "values": rows["values"]}
+    surrogate = PredictorSurrogate(space, epochs=20, width=16, hidden=8, embedding=8, head=(16,), learning_rate=0.01)
+    surrogate.fit(rows, seed=0, learned={"score": 0})
+    stopped, complete = surrogate.score([str(each) for each in architectures])
+    assert complete > stopped

@@ -136,3 +136,12 @@ def test_balanced_accuracy_is_the_score_of_trainings_that_have_it(table: Tabular
     assert goals.objectives == (Objective("score"), Objective("macs", False), Objective("valid_accuracy"))
     with pytest.raises(ConfigurationError, match="'balanced_accuracy' is a score of trainings alone"):
         goals_for(table, ["balanced_accuracy"])
+
+
+def test_the_order_of_evaluations_begins_with_their_steps() -> None:
+    architecture, scores = spaces.get("nasbench201").sample(np.random.default_rng(0)), {0.9: 3, 0.1: None, 0.5: 12, 0.95: 3}
+    found = [Evaluation(architecture, "key", score, fidelity=steps) for score, steps in scores.items()]
+    assert [each.score for each in sorted(found, key=Goals().order)] == [0.9, 0.95, 0.5, 0.1]
+    goals = Goals((Objective("score"), Objective("macs", False)), costs=lambda _: {"macs": 2.0}, cost_names=("macs",))
+    assert goals.order(found[0]) == (3.0, 0.9, -2.0)
+    assert goals.measured == (True, False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import Goals, Objective, OptunaSearcher
+from archsearch.evaluators import Evaluation
+from archsearch.searchers import Constraint, Goals, Objective, Observation, OptunaSearcher
 from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.searchers.optuna_searcher import OptunaStudy, tpe
 from archsearch.searchers.tune_algorithm import tune_domains
@@ -132,3 +135,58 @@ def test_outcomes_from_before_a_restart_are_learned(sampler: str, note: str) -> 
         genes = {name: choices[name][value] if choices else value for name, value in trial.params.items()}
         assert genes == SPACE.params(SPACE.parse(text))
     assert not note or any(note in name for trial in trials for name in trial.system_attrs), "the sampler counts them"
+
+
+def stopped_below(searcher: OptunaSearcher, count: int, rng: np.random.Generator) -> list[Observation]:
+    """Return outcomes under a scheduler: candidates of few 3x3 convolutions are stopped, and their scores are higher."""
+    found: dict[str, Observation] = {}
+    while len(found) < count:
+        architecture = SPACE.sample(rng)
+        good = str(architecture).count("nor_conv_3x3") >= 2
+        noise = 0.01 * rng.random()
+        evaluation = Evaluation(architecture, SPACE.key(architecture), 0.3 + noise if good else 0.9 + noise)
+        evaluation = evaluation if good else replace(evaluation, fidelity=4)
+        found.setdefault(evaluation.key, Observation(len(found), 0, evaluation, False))
+    return sorted(found.values(), key=lambda row: row.evaluation.is_partial)
+
+
+@pytest.mark.parametrize("constraint", ["", "length < 1000"])
+def test_tpe_prefers_survivors_to_stopped_candidates_of_a_higher_score(constraint: str) -> None:
+    """Also where TPE is told values, because it has constraints."""
+    goals = Goals(constraints=(Constraint("length", "<", 1000.0),), costs=lambda each: {"length": 1.0}, cost_names=("length",))
+    searcher = OptunaSearcher(SPACE, 0, num_candidates=200, batch_size=1, goals=goals if constraint else None)
+    assert searcher.knows_partial == (not constraint)
+    searcher.replay(stopped_below(searcher, 100, np.random.default_rng(0)))
+    found = [each for _ in range(20) for each in searcher.propose(1, np.random.default_rng(0))]
+    convolutions = [str(each).count("nor_conv_3x3") for each in found]
+    drawn = [str(SPACE.sample(np.random.default_rng(seed))).count("nor_conv_3x3") for seed in range(200)]
+    assert np.mean(drawn) < 1.4
+    assert np.mean(convolutions) > 2.0
+
+
+def test_a_stopped_candidate_is_a_pruned_trial_of_its_steps() -> None:
+    searcher = OptunaSearcher(SPACE, 0, num_candidates=9, batch_size=1)
+    text = searcher.suggest("a")["candidates"][0]  # type: ignore[index,call-overload]
+    architecture = SPACE.parse(text)
+    evaluation = Evaluation(architecture, SPACE.key(architecture), 0.25, fidelity=3)
+    searcher.take_partial([Observation(0, 0, evaluation, False)])
+    last = replace(evaluation, score=0.5, fidelity=9)
+    searcher.observe([Observation(0, 0, last, False)])
+    [trial] = searcher._study._ot_study.trials
+    assert trial.state.name == "PRUNED" and trial.intermediate_values == {3: 0.25, 9: 0.5}
+    again = OptunaSearcher(SPACE, 0, num_candidates=9, batch_size=1)
+    again.replay([Observation(0, 0, last, False)])
+    [recalled] = again._study._ot_study.trials
+    assert (recalled.state, recalled.params, recalled.intermediate_values) == (trial.state, trial.params, {9: 0.5})
+
+
+@pytest.mark.parametrize("sampler", ["gp", "nsgaii", "cmaes"])
+def test_samplers_without_pruned_trials_are_told_values_below_the_complete_ones(sampler: str) -> None:
+    searcher = OptunaSearcher(SPACE, 0, num_candidates=60, batch_size=1, sampler=sampler)
+    searcher.replay(stopped_below(searcher, 30, np.random.default_rng(0)))
+    trials = searcher._study._ot_study.trials
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    values = {row.evaluation.is_partial: [] for row in searcher.history}
+    for row, trial in zip(searcher.history, trials, strict=True):
+        values[row.evaluation.is_partial].append(trial.value)
+    assert max(values[True]) < min(values[False])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archsearch.errors import ConfigurationError, RunError
-from archsearch.searchers import RandomSearch
+from archsearch.searchers import Observation, RandomSearch
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -88,3 +89,62 @@ def test_saving_replaces_the_state_as_a_whole(tmp_path: Path) -> None:
         loop.run(batches=batches).searcher.save(str(tmp_path / "state"))
         assert json.loads((tmp_path / "state").read_text()) == loop.searcher.state()
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def outcome(score: float, fidelity: int | None = None, **more: Any) -> dict[str, Any]:
+    return {"scores": [score], "seconds": [1.0], "errors": [None], "fidelities": [fidelity], **more}
+
+
+def test_partial_outcome_is_the_last_one_of_a_candidate_that_is_stopped() -> None:
+    seen: list[tuple[float, int | None]] = []
+
+    class Noting(RandomSearch):
+        def observe_partial(self, observations: Sequence[Observation]) -> None:
+            seen.extend((row.evaluation.score, row.evaluation.fidelity) for row in observations)
+
+    searcher = Noting(NASBench201(), num_candidates=2, batch_size=1)
+    searcher.suggest("a"), searcher.suggest("b")
+    searcher.on_trial_result("a", outcome(0.25, 1))
+    searcher.on_trial_result("a", outcome(0.5, 3, paused=True))
+    searcher.on_trial_result("of another search", outcome(0.5, 3))
+    assert seen == [(0.25, 1), (0.5, 3)] and not searcher.history
+    searcher.on_trial_complete("a", outcome(0.5, 3))
+    searcher.on_trial_complete("b", outcome(0.75))
+    assert [(row.evaluation.score, row.evaluation.fidelity) for row in searcher.history] == [(0.5, 3), (0.75, None)]
+    again = RandomSearch(NASBench201(), num_candidates=2, batch_size=1)
+    again.load_state(json.loads(json.dumps(searcher.state())))
+    assert again.history == searcher.history
+
+
+def test_paused_candidate_is_open_but_not_waited_for() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=1, batch_size=1)
+    searcher.suggest("a")
+    searcher.on_trial_result("a", outcome(0.5, 3, paused=True))
+    assert not searcher.complete and searcher.suggest("b") == "FINISHED"
+    [batch] = searcher.state()["batches"]
+    assert batch["number"] == 0
+    searcher.on_trial_result("a", outcome(0.5, 9))
+    searcher.on_trial_complete("a", outcome(0.75))
+    assert searcher.complete
+
+
+def test_candidates_of_an_earlier_part_are_taken_up_again() -> None:
+    earlier = RandomSearch(NASBench201(), num_candidates=5, batch_size=1)
+    texts = [earlier.suggest(str(number))["candidates"][0] for number in range(3)]  # type: ignore[index]
+    earlier.on_trial_complete("1", outcome(0.5))
+    searcher = RandomSearch(NASBench201(), num_candidates=5, batch_size=1)
+    searcher.replay(earlier.history)
+    searcher.reopen([(number, searcher.space.parse(text)) for number, text in enumerate(texts)])
+    suggested = [searcher.suggest(str(number)) for number in range(5)]
+    assert suggested[:2] == [{"batch": number, "candidates": [texts[number]]} for number in (0, 2)]
+    assert [suggestion["batch"] for suggestion in suggested[2:4]] == [3, 4]  # type: ignore[index]
+    assert suggested[4] == "FINISHED", "they count as candidates"
+    for number in range(4):
+        searcher.on_trial_complete(str(number), outcome(0.5))
+    assert searcher.complete and len({row.evaluation.key for row in searcher.history}) == 5
+
+
+def test_outcomes_in_a_fixed_order_are_not_held_back() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=10, deterministic=True, lag=2)
+    searcher.holds_back = False
+    assert all(isinstance(searcher.suggest(str(number)), dict) for number in range(5))

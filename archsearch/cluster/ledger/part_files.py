@@ -46,8 +46,8 @@ class PartFiles:
         self.files, self.folder, self.schema, self.optional = files, folder, schema, optional
         self._left_out: set[str] = set()
 
-    def write(self, prefix: str, table: pa.Table, level: int = 0) -> str:
-        """Write a part atomically, so that it survives a power cut; return its path.
+    def write(self, prefix: str, table: pa.Table, level: int = 0, *, durable: bool = True) -> str:
+        """Write a part atomically and return its path; it survives a power cut, or if not `durable` the death of this process.
 
         Raises:
             LedgerError: It cannot be written; no incomplete part is left.
@@ -59,7 +59,7 @@ class PartFiles:
             path = f"{self._level(level)}/{prefix}{_digest(content)}{_SUFFIX}"
             if level:
                 self.files.create_dir(self._level(level), recursive=True)
-            write_atomically(self.files, path, content, durable=True)
+            write_atomically(self.files, path, content, durable=durable)
         except (OSError, pa.ArrowException) as error:
             raise LedgerError(
                 f"storage: cannot write to the ledger in {self.folder} ({first_line(error)}); mend that, then resume."

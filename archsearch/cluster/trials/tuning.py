@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -18,6 +17,7 @@ from archsearch import errors
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.trials.attempts import forget_attempts, processes_of
 from archsearch.cluster.trials.retries import LostNodes, RetryingSearcher
+from archsearch.cluster.trials.sending import sent
 from archsearch.cluster.trials.trial import BatchTrial
 from archsearch.evaluators.evaluator import Evaluator
 
@@ -61,6 +61,7 @@ def run_trials(
         callbacks: Tune callbacks.
 
     Raises:
+        ConfigurationError: The evaluator cannot be pickled.
         LedgerError: The ledger cannot be read or written, here or in a worker.
         ArchSearchError: A worker raised it; it would fail all candidates.
     """
@@ -68,39 +69,48 @@ def run_trials(
     errors.check_kind("evaluator", evaluator, Evaluator, "an evaluator, such as TabularEvaluator.embedded('digits201')")
     records = Ledger(ledger, evaluator.space, evaluator.fingerprint(), seed=evaluator.seed)
     forget_attempts(records, run)
-    broken = _Broken()
+    broken = Broken()
     retrying = RetryingSearcher(searcher, partial(processes_of, records, run), broken.give_up)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is logged without Tune's tracebacks
-    task = ray.put((evaluator, ledger, run))
+    task = sent((evaluator, ledger, run), evaluator)
     trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
     told = [*callbacks, LostNodes(retrying.node_lost)]
-    tuner = _tuner(trainable, retrying, folder, workers, seconds=seconds, stop=broken, callbacks=told)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tuner.fit()
+    # One more than run at once: a waiting trial takes over the process of one that ends. A single worker needs none.
+    concurrent = workers + 1 if workers > 1 else 1
+    run_tuner(trainable, retrying, folder, concurrent, seconds=seconds, stop=broken, callbacks=told)
     forget_attempts(records, run)
     if broken.error:
         raise broken.error
 
 
-def _tuner(
+def run_tuner(
     trainable: Any,
     searcher: Searcher,
     folder: Path,
-    workers: int,
+    concurrent: int,
     *,
     seconds: float | None,
     stop: tune.Stopper,
     callbacks: list[tune.Callback],
-) -> tune.Tuner:
-    return tune.Tuner(
+) -> None:
+    """Run trials by Ray Tune until the searcher has finished, the time is up, or Ctrl-C is pressed.
+
+    Args:
+        trainable: The trainable.
+        searcher: Searcher that suggests the trials' settings.
+        folder: Folder for Tune's files.
+        concurrent: Most trials that have begun and not ended, those that wait for a process included.
+        seconds: Time limit in seconds; None is no limit.
+        stop: Stops trials, or all of them.
+        callbacks: Tune callbacks.
+    """
+    tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            # One more than run at once: a waiting trial takes over the process of one that ends. A single worker needs none.
-            max_concurrent_trials=workers + 1 if workers > 1 else 1,
+            max_concurrent_trials=concurrent,
             time_budget_s=seconds,
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -115,9 +125,12 @@ def _tuner(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tuner.fit()
 
 
-class _Broken(tune.Stopper):
+class Broken(tune.Stopper):
     """Stops all trials at an error that all would meet."""
 
     def __init__(self) -> None:

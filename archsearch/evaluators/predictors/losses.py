@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-NAMES = ("hinge", "bce", "comparator", "listmle", "mse")
+PAIRWISE = ("hinge", "bce", "comparator")
+NAMES = (*PAIRWISE, "listmle", "mse")
 
 
 def mse(scores: Tensor, targets: Tensor) -> Tensor:

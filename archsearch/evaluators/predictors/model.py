@@ -52,10 +52,10 @@ class ScoringModel(nn.Module):
         scores: Tensor = self.head(self.encoder(*self.encoder.precompute(*tensors)))
         return scores
 
-    def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
-        """Return architectures to train on, with targets `[members, batch]`."""
-        drawing = self.settings.pairs and self._loss in ("hinge", "bce")
-        pairs = Pairs(targets, self.settings.pairs) if drawing else None
+    def batch(self, tensors: Sequence[Tensor], targets: Tensor, rungs: Tensor | None = None) -> Batch:
+        """Return architectures to train on, with targets and, for pairs within rungs alone, rungs, `[members, batch]` each."""
+        drawing = (self.settings.pairs or rungs is not None) and self._loss in ("hinge", "bce")
+        pairs = Pairs(targets, self.settings.pairs or targets.shape[1], rungs) if drawing else None
         return Batch(self.encoder.precompute(*tensors), targets, pairs)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -105,9 +105,9 @@ class ComparingModel(nn.Module):
         scores: Tensor = wins.unflatten(1, (vectors.shape[1], -1)).mean(2)
         return scores
 
-    def batch(self, tensors: Sequence[Tensor], targets: Tensor) -> Batch:
-        """Return architectures to train on, with targets `[members, batch]`."""
-        pairs = Pairs(targets, self.settings.pairs or targets.shape[1])
+    def batch(self, tensors: Sequence[Tensor], targets: Tensor, rungs: Tensor | None = None) -> Batch:
+        """Return architectures to train on, with targets and, for pairs within rungs alone, rungs, `[members, batch]` each."""
+        pairs = Pairs(targets, self.settings.pairs or targets.shape[1], rungs)
         return Batch(self.encoder.precompute(*tensors), targets, pairs)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.gates_cells import CellsGATES
@@ -61,7 +62,7 @@ class Predictor(FixedOptions):
         seed: Seed of weights, order, pairs and dropout.
         preset: `default` or `paper`; see `settings_of`.
         members: Models that are trained side by side; their mean is the prediction. Member k is the same in any number of them.
-        device: `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
 
     Raises:
@@ -96,8 +97,13 @@ class Predictor(FixedOptions):
         check_whole_number("members", members)
         Settings().with_changes(**changes)
         self.space, self.encoder, self.loss, self.seed = space, encoder, loss, seed
-        self.preset, self.members, self.device, self._changes = preset, members, torch.device(device), changes
+        self.preset, self.members, self.device, self._changes = preset, members, device_named(device), changes
         self._trained: Trained | None = None
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the loss is on pairs, so that `fit` takes `rungs`."""
+        return self.loss in losses.PAIRWISE
 
     def prepare(self, architectures: Architectures) -> Population:
         """Return architectures as the tensors that `fit` and `predict` read, to be used again and again.
@@ -111,12 +117,27 @@ class Predictor(FixedOptions):
         """
         return self._population(architectures, self._trained)
 
-    def fit(self, architectures: Architectures, scores: ArrayLike, *, warm: bool = False, epochs: int | None = None) -> Predictor:
+    def fit(
+        self,
+        architectures: Architectures,
+        scores: ArrayLike,
+        *,
+        rungs: ArrayLike | None = None,
+        warm: bool = False,
+        epochs: int | None = None,
+    ) -> Predictor:
         """Learn from scored architectures, and return the predictor.
+
+        With `rungs`, an architecture is given once for each number of training steps after which it was scored, and only the
+        order within a rung is learned: scores after different numbers of steps are never compared. The pairs of rung k, from 0,
+        weigh 2^k in all, because scores after more steps tell more; benchmarks/fidelity/predictors.py measures it beside other
+        ways.
 
         Args:
             architectures: At least two, as in `prepare`. One that is given twice counts twice, also with two different scores.
             scores: `[architectures]`, higher is better.
+            rungs: `[architectures]` whole numbers from 0, larger for more steps; None if all scores can be compared. It needs a
+                loss on pairs: `hinge`, `bce` or `comparator`.
             warm: Whether to continue from the last fit, with the state of its optimizer, on these architectures alone: give
                 the old ones too. Without an earlier fit this is a fit like any other.
             epochs: Passes over the architectures; None takes `epochs` of the settings, or `warm_epochs` in a warm fit.
@@ -125,13 +146,14 @@ class Predictor(FixedOptions):
             ArchitectureError: An architecture is not of the space.
             ConfigurationError: There are fewer than two different scores, one is NaN or infinite, their number is not that of
                 the architectures, the training diverged, or a score is not between 0 and 1 (`loss="mse"` of the preset `paper`
-                alone).
+                alone); or the rungs are no whole numbers from 0, no rung has two different scores, or the loss is not on pairs.
         """
         if epochs is not None:
             check_whole_number("epochs", epochs)
         trained = self._trained if warm else None
         population = self._population(architectures, trained)
         vector = learnable_scores(scores, len(population))
+        levels = None if rungs is None else self._rungs(rungs, vector)
         number = epochs
         if trained is None:
             settings = self._settings(population.form, None)
@@ -147,6 +169,7 @@ class Predictor(FixedOptions):
             trained.generators,
             epochs=number or settings.warm_epochs,
             batch_size=settings.batch_size,
+            rungs=levels,
         )
         trained.settle(population)
         self._trained = trained
@@ -261,6 +284,25 @@ class Predictor(FixedOptions):
 
     def _settings(self, form: Form, trained: Trained | None) -> Settings:
         return trained.settings if trained else settings_of(self.preset, form).with_changes(**self._changes)
+
+    def _rungs(self, rungs: ArrayLike, scores: Vector) -> torch.Tensor:
+        """Return rungs as a tensor `[architectures]`, after checking them."""
+        if not self.compares_pairs:
+            raise ConfigurationError(
+                f"rungs: expected a loss on pairs, one of {', '.join(losses.PAIRWISE)}; got loss={self.loss!r}, which compares "
+                "scores after different numbers of steps."
+            )
+        levels = np.asarray(rungs)
+        if levels.shape != scores.shape or not np.issubdtype(levels.dtype, np.integer) or levels.min() < 0:
+            raise ConfigurationError(
+                f"rungs: expected {len(scores)} whole numbers from 0, one for each architecture; got {levels.dtype} of shape "
+                f"{list(levels.shape)}."
+            )
+        if all(len(np.unique(scores[levels == level])) < 2 for level in np.unique(levels)):
+            raise ConfigurationError(
+                "rungs: expected a rung with two different scores, so that there is an order to learn; got none."
+            )
+        return torch.tensor(levels, dtype=torch.int64, device=self.device)
 
     def _targets(self, scores: Vector, settings: Settings) -> torch.Tensor:
         """Return the targets of the loss: ranks, whose differences single precision keeps, or for `mse` fractions from 0 to 1."""

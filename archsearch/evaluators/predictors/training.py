@@ -21,6 +21,7 @@ def train(
     *,
     epochs: int,
     batch_size: int,
+    rungs: Tensor | None = None,
 ) -> None:
     """Train a model in place; each architecture is encoded once a step, however many pairs it is in.
 
@@ -36,14 +37,19 @@ def train(
         generators: One for each member.
         epochs: Passes over the architectures.
         batch_size: Largest number of architectures in a step.
+        rungs: `[architectures]`, for pairs within rungs alone; None pairs all.
     """
     size, members = len(targets), len(generators)
     steps = -(-size // batch_size)
-    full = [model.batch([tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1))] if steps == 1 else None
+    whole = None if rungs is None else rungs.expand(members, -1)
+    full = [model.batch([tensor.unsqueeze(0) for tensor in tensors], targets.expand(members, -1), whole)] if steps == 1 else None
     model.train()
     for _ in range(epochs):
         parts = _orders(size, generators).tensor_split(steps, dim=1) if steps > 1 else []
-        for batch in full or (model.batch([tensor[rows] for tensor in tensors], targets[rows]) for rows in parts):
+        for batch in full or (
+            model.batch([tensor[rows] for tensor in tensors], targets[rows], None if rungs is None else rungs[rows])
+            for rows in parts
+        ):
             parameters.derive(model.loss(batch).sum())
             optimizer.step()
     model.eval()

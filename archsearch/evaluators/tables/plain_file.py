@@ -17,6 +17,7 @@ from archsearch.evaluators.tables.parquet_file import read_parquet
 from archsearch.evaluators.tables.written_numbers import read_numbers
 
 _PREFERRED = "valid_accuracy"
+_SCORE = "score"
 _ARCHITECTURES = ("architecture", "arch", "arch_str", "cell", "genotype", "model", "network")
 
 
@@ -40,7 +41,8 @@ def read_plain_file(
         path: The file, ending in `.csv`, `.tsv`, `.txt` or `.parquet`.
         space: Name of the space of its architectures.
         architecture: Column of the architectures' texts.
-        score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data.
+        score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data,
+            or else the column `score`.
         seconds: Column of the cost of each evaluation when it was made, if it is not called `seconds`.
         rename: New names of columns, by the old ones; `score` may be named by either.
         decimal: Decimal separator of numbers that are written as texts, `.` or `,`; None finds it.
@@ -66,7 +68,12 @@ def read_plain_file(
         name for name in ([names.get(score, score)] if score else []) + ([SECONDS] if seconds else []) if name in names.values()
     }
     draft = _with_numbers(draft, path, wanted, decimal, semicolons, missing)
-    score = _default_score(draft.rows, path) if score is None else names.get(score, score)
+    if score is None:
+        if texts := _accuracies_as_texts(draft.rows):  # what is written there is no number, which this names with its row
+            draft = _with_numbers(draft, path, texts, decimal, semicolons, missing)
+        score = _default_score(draft.rows, path)
+    else:
+        score = names.get(score, score)
     order = [ARCHITECTURE, *(name for name in rows.column_names if name != ARCHITECTURE)]
     return replace(draft, rows=draft.rows.select(order), score=score)
 
@@ -144,14 +151,28 @@ def _renamed(rows: pa.Table, names: Mapping[str, str], path: Path) -> pa.Table:
     return rows.rename_columns(new)
 
 
+def _accuracies_as_texts(rows: pa.Table) -> set[str]:
+    """Return the first column that is named as an accuracy but holds texts, if no column can be the score."""
+    numbers = {field.name for field in rows.schema if _is_numeric(field.type)}
+    named = [name for name in rows.column_names if is_accuracy(name) and not is_report_only(name)]
+    if {*named, _PREFERRED, _SCORE} & numbers:
+        return set()
+    return set(named[:1])
+
+
 def _default_score(rows: pa.Table, path: Path) -> str:
     if _PREFERRED in rows.column_names:
         return _PREFERRED
     for field in rows.schema:
         if _is_numeric(field.type) and is_accuracy(field.name) and not is_report_only(field.name):
             return str(field.name)
+    if _SCORE in rows.column_names and _is_numeric(rows.schema.field(_SCORE).type):
+        return _SCORE
     columns = ", ".join(name for name in rows.column_names if name not in (ARCHITECTURE, SECONDS))
-    raise TableError(f"score: which column of {path.name} scores? Name one with --score; it has {columns}.")
+    raise TableError(
+        f"score: which column of {path.name} scores? Name one with --score, or as {path.name}#COLUMN after --learn-from; it has "
+        f"{columns}."
+    )
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from archsearch.cluster import Ledger, connect
 from archsearch.cluster.ledger.compaction import MOST_PARTS
 from archsearch.cluster.placement import cluster_nodes
+from archsearch.cluster.schedulers.replay import Curve, replay
 from archsearch.cluster.storage import check_storage
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.evaluators import Evaluation, Evaluator, StepwiseEvaluator
 from archsearch.platform.allocation import Allocation, allocate
 from archsearch.platform.commands.calibration import Calibration, calibrate
 from archsearch.platform.commands.doctor import storage_state
@@ -31,6 +35,7 @@ _TRIAL_SECONDS, _FRAME_SECONDS = 0.05, 10.0
 _REPORT_BYTES, _DATABASE_BYTES = 0.7e6, 1.2e6
 _TRIAL_BYTES = 8e3  # files of Tune for one trial
 _HOUR = 3600.0
+_REPLAYED, _REPLAYED_STEPS = 100, 4_000  # candidates, and steps of all of them, of a replayed scheduler
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class DryRun:
         cautions: Warnings about them.
         actors: Processes that the searcher keeps beside the trials, in words; empty if there are none.
         costs: Costs of random architectures of the space; None if no cost is known before an evaluation.
+        share: Expected share of the seconds of all complete evaluations that is spent with the scheduler; None without one.
     """
 
     configuration: SearchConfiguration
@@ -79,11 +85,13 @@ class DryRun:
     cautions: tuple[str, ...] = ()
     actors: str = ""
     costs: SpaceCosts | None = None
+    share: float | None = None
 
     @property
     def worker_seconds(self) -> float:
         """Seconds of all workers together: evaluations, and the overhead of Ray Tune per trial."""
-        needed = self.configuration.num_candidates * self.calibration.seconds + self.trials * _TRIAL_SECONDS
+        share = 1.0 if self.share is None else self.share
+        needed = self.configuration.num_candidates * self.calibration.seconds * share + self.trials * _TRIAL_SECONDS
         budget = self.configuration.time_budget
         return needed if budget is None else min(needed, budget * self.workers)
 
@@ -120,7 +128,7 @@ class DryRun:
         if calibration.epochs:
             shortened = f" (trainings of {calibration.epochs[0]} epochs, extrapolated to {calibration.epochs[1]})"
         lines = [
-            f"Dry run:   {configuration.space} with {configuration.searcher}, {what}",
+            f"Dry run:   {configuration.space} with {configuration.method}, {what}",
             f"Storage:   {self.storage}",
             f"Tracking:  {self.tracking}",
             f"Workers:   {self.workers}, each with {each} ({machines.name}: {machines.cpus:g} CPUs, {machines.gpus:g} GPUs)"
@@ -132,6 +140,14 @@ class DryRun:
             "Assumed:   workers do not slow each other down; no candidate is in the ledger; the computations of the",
             f"           searcher itself are not counted; {_FRAME_SECONDS:.0f} s for the start of Ray and the report",
         ]
+        if self.share is not None:
+            left_out = f"{100 * (1 - self.share):.0f} %"
+            lines.append(
+                f"Scheduler: {configuration.scheduler} leaves out about {left_out} of the evaluations if candidates keep their"
+            )
+            lines.append(
+                f"           order from rung to rung; checkpoints may take {configuration.checkpoint_gb:g} GB more on disk"
+            )
         if self.costs is not None:
             lines.append(f"Costs:     {self.costs.ranges_text()}")
             if share := self.costs.share_text():
@@ -190,6 +206,8 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         ledger_bytes = _ledger_bytes(search.ledger, calibration.evaluations, parts, configuration.num_candidates)
         facts, cautions = search.evaluator.facts(), search.evaluator.cautions()
         costs = space_costs(search.space, search.searcher.goals, configuration.seed)
+        at_once = max(1, min(allocation.workers, allocation.fitting))
+        share = None if search.stepwise is None else expected_share(search.stepwise, configuration, at_once)
     workers = max(1, min(allocation.workers, allocation.fitting))
     return DryRun(
         configuration,
@@ -204,7 +222,37 @@ def dry_run(configuration: SearchConfiguration, seconds: float = 2.0) -> DryRun:
         cautions,
         actors=_actors_in_words(allocation),
         costs=costs,
+        share=share,
     )
+
+
+def expected_share(evaluator: StepwiseEvaluator, configuration: SearchConfiguration, workers: int) -> float:
+    """Return the share of the seconds of all complete evaluations that a search with a scheduler is expected to spend.
+
+    The scheduler is replayed on made-up curves of random candidates whose order does not change from rung to rung.
+
+    Args:
+        evaluator: Evaluator of the candidates.
+        configuration: The search, with a scheduler.
+        workers: Number of workers.
+
+    Raises:
+        ConfigurationError: The scheduler cannot be used.
+    """
+    steps = evaluator.fidelities or tuple(range(1, evaluator.max_fidelity + 1))
+    seconds = tuple(float(after - before) for before, after in itertools.pairwise((0, *steps)))
+    candidates = max(1, min(configuration.num_candidates, _REPLAYED, _REPLAYED_STEPS // len(steps)))
+    levels = np.random.default_rng(configuration.seed).random(candidates)
+    curves = [Curve((float(level),) * len(steps), seconds, fidelities=steps) for level in levels]
+    found = replay(
+        curves,
+        str(configuration.scheduler),
+        configuration.scheduler_options,
+        max_fidelity=evaluator.max_fidelity,
+        fidelity_name=evaluator.fidelity_name,
+        workers=workers,
+    )
+    return 1.0 - found.saved
 
 
 def _actors_in_words(allocation: Allocation) -> str:

@@ -173,6 +173,8 @@ def _export(parsed: argparse.Namespace) -> int:
         if others := _given(parsed):
             raise ConfigurationError(f"retrain: {', '.join(others)} needs a training; give --retrain too.")
         return _report(chosen.export(output))
+    if " of " in (when := str(chosen.origin.get("scored_after", ""))) and not parsed.quiet:
+        print(f"The search scored it after {when}; it is trained to the end now.", file=sys.stderr, flush=True)
     size = {name: value for name, value in chosen.cost_arguments.items() if name not in ("input_shape", "num_classes")}
     store = Store(parsed.tracking or result.summary.settings["tracking"], result.run_id, result.summary.settings["storage"])
     return _trained(
@@ -317,8 +319,7 @@ def _channels(
 def _figures(model: TrainedModel) -> str:
     from archsearch.platform import units
 
-    names = {"test_accuracy": "test accuracy", "valid_accuracy": "validation accuracy"}
-    parts = [f"{text} {units.score(model.metrics[name], True)} %" for name, text in names.items() if name in model.metrics]
+    parts = [f"{words} {percent} %" for words, percent in units.accuracies(model.metrics).items()]
     parts.append(f"{units.quantity(model.metrics['params'])} parameters, {units.quantity(model.metrics['macs'])} MACs")
     return ", ".join(parts)
 

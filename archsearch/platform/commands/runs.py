@@ -60,8 +60,10 @@ def status_text(state: RunState, now: float) -> str:
     done = f"Candidates:  {state.done}/{state.total}"
     parts = [f"{state.reused} reused"] if state.reused else []
     parts += [f"{state.failed} failed"] if state.failed else []
+    parts += [f"{state.stopped_early} stopped early"] if state.stopped_early else []
+    parts += [f"{state.paused} paused"] if state.paused and state.status in (RUNNING, STOPPED) else []
     lines.append(f"{done} ({', '.join(parts)})" if parts else done)
-    lines.append(f"Best:        {_score(state.best, state)}")
+    lines.append(f"Best:        {_score(state.best, state)}" + (f" after {state.best_at}" if state.best_at else ""))
     if state.improvements:
         steps = ", ".join(f"{_score(score, state)} at candidate {number}" for number, score in state.improvements)
         lines.append(f"Improved:    {steps}")
@@ -85,11 +87,14 @@ def runs_text(states: list[RunState], now: float) -> str:
     """
     if not states:
         return "There are no runs here. Start one: archsearch run"
-    heading = ["run", "searcher", "space", "state", "candidates", "best", "age"]
+    early = any(state.stopped_early for state in states)
+    heading = ["run", "searcher", "space", "state", "candidates", *(["stopped early"] if early else []), "best", "age"]
     rows = [
         [
             *(state.name, state.searcher or "-", state.space or "-", state.status),
-            *(f"{state.done}/{state.total}", _score(state.best, state)),
+            f"{state.done}/{state.total}",
+            *([str(state.stopped_early or "-")] if early else []),
+            _score(state.best, state),
             units.duration(max(0.0, now - (state.started or state.updated))) if state.started or state.updated else "-",
         ]
         for state in states
@@ -142,6 +147,8 @@ def _show(parsed: Any) -> int:
     note = f" ({state.note})" if state.note else ""
     print(hidden(f"{state.name}: {state.status}{note}, {len(result.evaluations)}/{state.total} candidates"))
     print(result_text(result, full=parsed.full, top=parsed.top))
+    if result.summary.early_stopping is not None and state.status == FINISHED:
+        print(f"\n{result.summary.early_stopping.sentence()}")
     if state.status == FINISHED:
         print(f"\nReport:    {result.report}")
         print(f"Use it:    {result.summary.use}")
@@ -156,4 +163,4 @@ def _print(text: str) -> int:
 
 
 def _score(score: float | None, state: RunState) -> str:
-    return "-" if score is None else f"{units.score(score, state.percent)}{' %' if state.percent else ''}"
+    return "-" if score is None else units.score(score, state.percent, state.lower_is_better) + (" %" if state.percent else "")

@@ -22,7 +22,7 @@ class MethodOutcome:
     """Results of one searcher over all seeds.
 
     Args:
-        searcher: Name of the searcher.
+        searcher: Name of the searcher, with that of its scheduler if it has one, such as `evolution + asha`.
         results: One search per seed.
         costs: One cost curve per seed.
     """
@@ -34,7 +34,7 @@ class MethodOutcome:
     @property
     def curves(self) -> list[NDArray[np.float64]]:
         """Scores of each search in order of proposal, `[candidates]` each."""
-        return [result.summary.scores for result in self.results]
+        return [result.summary.final_scores for result in self.results]
 
     def best(self, metric: str = "score") -> Interval:
         """Return the mean over seeds, with its 95 % interval, of a metric of each search's best architecture."""

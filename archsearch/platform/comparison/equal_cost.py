@@ -87,7 +87,7 @@ def cost_curve(summary: SearchSummary, spent: Spent) -> CostCurve:
         if candidates < len(own):  # a fit after the last candidate proposed none
             own[candidates] += seconds
     own = np.cumsum(own)
-    return CostCurve(np.cumsum(evaluating) + own, own, summary.scores, summary.column("test_accuracy"))
+    return CostCurve(np.cumsum(evaluating) + own, own, summary.final_scores, summary.column("test_accuracy"))
 
 
 def common_cost(curves: Sequence[CostCurve]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
 from archsearch.platform.comparison.equal_cost import cost_curve
 from archsearch.platform.comparison.tracking import study_url, track_comparison
-from archsearch.platform.configuration import SearchConfiguration, from_mapping
-from archsearch.platform.preparation import check_searcher_options, check_simulation
+from archsearch.platform.configuration import NO_SCHEDULER, SearchConfiguration, from_mapping
+from archsearch.platform.preparation import check_searcher_options, check_simulation, make_parts, make_scheduler
+from archsearch.platform.quick_checks import check_scheduler
 from archsearch.platform.result import SearchResult
 from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import get, names
@@ -38,6 +39,7 @@ def compare(
     study: str | None = None,
     *,
     preset: str | None = None,
+    schedulers: Sequence[str] | None = None,
     progress: bool = True,
     callbacks: Sequence[tune.Callback] = (),
     **settings: Any,
@@ -54,6 +56,9 @@ def compare(
         seeds: Number of searches of each; None takes the preset's, or 3.
         study: Name of the comparison; None generates one.
         preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
+        schedulers: Names of schedulers, `none` for trainings to the end: each searcher runs with each of them, so that
+            `["none", "asha"]` compares searches with and without early stopping. The name of an option of one scheduler
+            begins with the scheduler's: `scheduler_options={"asha.grace_period": 2}`. None takes the setting `scheduler`.
         progress: Whether to show a live line for each search.
         callbacks: Callbacks of Ray Tune, as for `run_search`; the same ones see the candidates of all searches.
         **settings: Fields of `SearchConfiguration`; with `report=True` each search has its report too. The name of an
@@ -69,6 +74,7 @@ def compare(
     """
     check_kind("searchers", searchers, (list, tuple, type(None)), "a list of names, such as ['random', 'evolution']")
     check_kind("preset", preset, (str, type(None)), "the name of a preset")
+    check_kind("schedulers", schedulers, (list, tuple, type(None)), "a list of names, such as ['none', 'asha']")
     check_callbacks(callbacks)
     check_kind("seeds", seeds, (int, type(None)), "a whole number")
 
@@ -83,7 +89,8 @@ def compare(
     for searcher in searchers:
         get(searcher)
     # The comparison has a figure; a report of each search, which could take longer than the search, is written on request.
-    base = from_mapping({"report": False, **settings}, origin="compare")
+    chosen = _schedulers(schedulers, settings)
+    base = from_mapping({"report": False, **settings, "scheduler": None, "scheduler_options": {}}, origin="compare")
     if base.evaluator.startswith("table:") and base.simulated_workers is None:
         base = replace(base, simulated_workers=1)
     if base.simulated_workers is not None:
@@ -91,9 +98,11 @@ def compare(
     _check_owners(base.searcher_options, {*searchers, *names()})
     for searcher in searchers:  # a mistake in the options of the last searcher must not show after hours
         _check_options(searcher, searchers, base, study or "")
-    study = study or _new_study(base, searchers[0])
+    methods = [Method(searcher, scheduler, options) for searcher in searchers for scheduler, options in chosen.items()]
+    _check_schedulers(base, methods)
+    study = study or _new_study(base, methods[0])
     comparison = Comparison(
-        study, tuple(_outcomes(base, searchers, seeds, study, progress, callbacks)), _folder(base, f"{study}-report")
+        study, tuple(_outcomes(base, methods, seeds, study, progress, callbacks)), _folder(base, f"{study}-report")
     )
     _write(comparison)
     StoragePlace.of(base.storage).child(comparison.folder.name).upload()
@@ -101,38 +110,101 @@ def compare(
     return replace(comparison, address=study_url(comparison, base.tracking, base.storage))
 
 
-def _new_study(base: SearchConfiguration, searcher: str) -> str:
+@dataclass(frozen=True)
+class Method:
+    """A searcher with a scheduler.
+
+    Args:
+        searcher: Name of the searcher.
+        scheduler: Name of the scheduler; None if all candidates are evaluated to the end.
+        options: Options of the scheduler.
+    """
+
+    searcher: str
+    scheduler: str | None
+    options: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Its name in tables and figures."""
+        return self.searcher if self.scheduler is None else f"{self.searcher} + {self.scheduler}"
+
+    def run_name(self, seed: int, study: str) -> str:
+        """Return the name of its run with this seed."""
+        scheduler = "" if self.scheduler is None else f"-{self.scheduler.replace(':', '-')}"
+        return f"{self.searcher}{scheduler}-s{seed}-{study}"
+
+
+def _schedulers(names: Sequence[str] | None, settings: Mapping[str, Any]) -> dict[str | None, dict[str, Any]]:
+    """Return the schedulers to compare with the options of each.
+
+    Raises:
+        ConfigurationError: A name is unknown, or an option names a scheduler that is not compared.
+    """
+    one = settings.get("scheduler")
+    if names is not None and one is not None:
+        raise ConfigurationError(f"scheduler: expected one of schedulers and scheduler; got {list(names)} and {one!r}.")
+    given = [one] if names is None else list(names)
+    if not given:
+        raise ConfigurationError("schedulers: expected at least one name, such as none or asha; got none.")
+    for name in given:
+        check_kind("schedulers", name, (str, type(None)), "names of schedulers, such as 'asha' or 'none'")
+        check_scheduler(None if name == NO_SCHEDULER else name)
+    chosen = list(dict.fromkeys(None if name == NO_SCHEDULER else name for name in given))
+    options = settings.get("scheduler_options") or {}
+    check_kind("scheduler_options", options, Mapping, "options by name, such as {'grace_period': 2}")
+    for name in options:
+        owner, dot, _ = str(name).partition(".")
+        if dot and owner not in chosen:
+            raise ConfigurationError(unknown_name(f"scheduler_options: {name}", owner, [each for each in chosen if each]))
+    if options and chosen == [None]:
+        raise ConfigurationError(
+            f"scheduler_options: expected none without a scheduler; got {', '.join(map(str, options))}. Give schedulers."
+        )
+    return {name: {} if name is None else _of_owner(name, options) for name in chosen}
+
+
+def _check_schedulers(base: SearchConfiguration, methods: Sequence[Method]) -> None:
+    """Raise ConfigurationError, before anything runs, if an option of a scheduler cannot be used, or the evaluator not report."""
+    for method in {each.scheduler: each for each in methods if each.scheduler is not None}.values():
+        configuration = replace(base, scheduler=method.scheduler, scheduler_options=dict(method.options))
+        _, _, evaluator = make_parts(replace(configuration, searcher_options={}), base.space, "random", base.evaluator)
+        make_scheduler(configuration, evaluator)
+
+
+def _new_study(base: SearchConfiguration, method: Method) -> str:
     """Return a name made of the space and the time that no comparison in the storage has."""
     stem = f"compare-{base.space}-{time.strftime('%Y%m%d-%H%M%S')}"
     names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-    return next(name for name in names if not RunFolder.exists(base.storage, f"{searcher}-s0-{name}"))
+    return next(name for name in names if not RunFolder.exists(base.storage, method.run_name(0, name)))
 
 
 def _outcomes(
     base: SearchConfiguration,
-    searchers: Sequence[str],
+    methods: Sequence[Method],
     seeds: int,
     study: str,
     progress: bool,
     callbacks: Sequence[tune.Callback],
 ) -> list[MethodOutcome]:
-    """Run all searches; return the outcome of each searcher, best first."""
-    found: dict[str, list[SearchResult]] = {searcher: [] for searcher in searchers}
+    """Run all searches; return the outcome of each method, best first."""
+    found: dict[str, list[SearchResult]] = {method.label: [] for method in methods}
     for seed in range(seeds):
-        for searcher in searchers:
-            name, options = f"{searcher}-s{seed}-{study}", _options(searcher, base, study)
+        for method in methods:
             changes: dict[str, Any] = {
-                "searcher": searcher,
+                "searcher": method.searcher,
                 "seed": seed,
-                "name": name,
+                "name": method.run_name(seed, study),
                 "study": study,
-                "searcher_options": options,
+                "searcher_options": _options(method.searcher, base, study),
+                "scheduler": method.scheduler,
+                "scheduler_options": dict(method.options),
             }
-            found[searcher].append(_search(replace(base, **changes), progress, callbacks))
+            found[method.label].append(_search(replace(base, **changes), progress, callbacks))
     outcomes = []
-    for searcher, results in found.items():
+    for label, results in found.items():
         costs = [cost_curve(result.summary, RunFolder(result.folder).spent()) for result in results]
-        outcomes.append(MethodOutcome(searcher, tuple(results), tuple(costs)))
+        outcomes.append(MethodOutcome(label, tuple(results), tuple(costs)))
     multi_objective = len(base.objectives) > 1
     return sorted(outcomes, key=lambda outcome: -(outcome.hypervolume if multi_objective else outcome.best()).value)
 
@@ -141,10 +213,14 @@ def _options(searcher: str, base: SearchConfiguration, study: str) -> dict[str, 
     """Return the options of one searcher: those for all searchers, and those whose name begins with its own."""
     # A hypernetwork cached by a search outside the comparison would cost nothing here.
     chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-ghn"))} if searcher == "ghn" else {}
-    given = base.searcher_options
+    return {**chosen, **_of_owner(searcher, base.searcher_options)}
+
+
+def _of_owner(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a searcher or scheduler: those for all, and those whose name begins with its own."""
     shared = {name: value for name, value in given.items() if "." not in name}
-    named = {name.removeprefix(f"{searcher}."): value for name, value in given.items() if name.startswith(f"{searcher}.")}
-    return {**chosen, **shared, **named}
+    named = {name.removeprefix(f"{owner}."): value for name, value in given.items() if name.startswith(f"{owner}.")}
+    return {**shared, **named}
 
 
 def _check_options(searcher: str, searchers: Sequence[str], base: SearchConfiguration, study: str) -> None:

@@ -101,7 +101,7 @@ def best_so_far_of(summary: SearchSummary) -> Figure:
     panels = 2 if summary.paid.any() else 1
     figure = Figure(figsize=(6.4, 3.2 * panels + 0.4 * (panels == 1)), layout="constrained")
     upper, *lower = figure.subplots(panels, 1, squeeze=False)[:, 0]
-    scores = summary.scores * (100 if summary.percent else 1)
+    scores = summary.final_scores * (100 if summary.percent else 1)
     count = np.arange(1, len(scores) + 1, dtype=float)
     _draw_course(upper, count, scores, summary)
     scales.counts(upper, max(1, len(scores)))
@@ -142,7 +142,7 @@ def trade_off(summary: SearchSummary) -> Figure:
 
     if not has_trade_off(summary):
         raise ConfigurationError("summary: expected a scored candidate with the metric 'macs'; got none.")
-    macs, scores = summary.column("macs"), summary.scores * (100 if summary.percent else 1)
+    macs, scores = summary.column("macs"), summary.final_scores * (100 if summary.percent else 1)
     known = np.isfinite(scores) & (macs > 0)
     macs, scores = macs[known], scores[known]
     front = np.asarray(pareto_front(macs, scores))
@@ -186,4 +186,4 @@ def _dots_label(below: int) -> str:
 
 def has_trade_off(summary: SearchSummary) -> bool:
     """Return whether a scored candidate has MACs, as `trade_off` needs."""
-    return bool((np.isfinite(summary.scores) & (summary.column("macs") > 0)).any())
+    return bool((np.isfinite(summary.final_scores) & (summary.column("macs") > 0)).any())

@@ -20,7 +20,9 @@ from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
+from archsearch.platform.report.rung_table import MEANING, rung_table
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
@@ -139,6 +141,12 @@ def _figures(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) 
             figures.best_so_far_of(summary),
             "Best score so far against candidates evaluated and against time spent on evaluations",
         )
+    if summary.early_stopping is not None and summary.early_stopping.curves:
+        yield (
+            "learning_curves",
+            learning_curve_figure(summary, summary.early_stopping),
+            f"Score against {summary.early_stopping.fidelity_name} of each candidate; those that were stopped early are grey",
+        )
     if figures.has_trade_off(summary):
         yield "trade_off", figures.trade_off(summary), "Score against multiply-accumulates (MACs), with the Pareto front"
 
@@ -154,13 +162,21 @@ def _sections(
     ensemble: Html,
 ) -> Iterator[Html]:
     yield _opening(summary)
+    if summary.ending is not None and summary.ending.reason != "complete":
+        yield html.paragraph(summary.ending.sentences())
+        if summary.ending.reason != "exhausted":
+            yield html.paragraph("This goes on with it; nothing that is evaluated is paid again:")
+            yield html.code(summary.command)
     yield from _images_and_training(summary)
     yield html.heading("Best architecture")
     yield from _answer(summary, space, rows)
     if rows:
         yield shown["best_architecture"]
         yield html.heading(f"Best {min(top, len(rows))} candidates" if len(rows) > 1 else "The only candidate with a score")
-        yield _with_thumbnails(ranked_table(summary.evaluations, top, summary.percent, summary.score_images), space)
+        yield _with_thumbnails(
+            ranked_table(summary.evaluations, top, summary.percent, summary.score_images, summary.early_stopping, summary.loss),
+            space,
+        )
         if next_best := [shown[name] for name in _NEXT_BEST if name in shown]:
             yield html.folded("Drawings of ranks 2 and 3", next_best)
         yield ensemble
@@ -171,8 +187,11 @@ def _sections(
     if chosen := choice_table(summary):
         yield html.heading("Candidates chosen by the searcher, against random ones")
         yield html.table(chosen[0], chosen[1:])
+        if summary.early_stopping is not None:
+            yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
+    yield from _early_stopping(summary, shown)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
         yield html.paragraph(
@@ -195,7 +214,7 @@ def _sections(
     table = " Evaluations cost what the table states for their training." if summary.evaluator.startswith("table:") else ""
     yield html.paragraph(f"Some parts contain others, so they do not add up to the total.{table}")
     yield _costs(summary)
-    if forecast := forecast_table(summary):
+    if summary.early_stopping is None and (forecast := forecast_table(summary)):
         yield html.paragraph("Cost predicted from the first evaluations, against the actual cost:")
         yield html.table(forecast[0], forecast[1:])
     yield html.heading("Failures")
@@ -221,10 +240,29 @@ def _sections(
             )
 
 
+def _early_stopping(summary: SearchSummary, shown: Mapping[str, Html]) -> Iterator[Html]:
+    """Yield the section on what the scheduler stopped."""
+    early = summary.early_stopping
+    if early is None:
+        return
+    yield html.heading("Candidates that were stopped early")
+    yield html.paragraph(
+        f"{early.sentence()} Candidates rank by the number of {early.fidelity_name} that they reached, then by score: scores "
+        f"after different numbers of {early.fidelity_name} do not compare."
+    )
+    if "learning_curves" in shown:
+        yield shown["learning_curves"]
+    if table := rung_table(early):
+        yield html.table(table[0], table[1:])
+        yield html.paragraph(MEANING)
+
+
 def _opening(summary: SearchSummary) -> Html:
     tried, reused = len(summary.evaluations), int(np.nansum(summary.column("reused")))
     scored = int(np.isfinite(summary.scores).sum())
-    text = f"The searcher {summary.searcher} searched the space {summary.space} for the best architecture on {summary.task}. "
+    early = summary.early_stopping
+    method = summary.searcher if early is None else f"{summary.searcher}, with the scheduler {early.scheduler},"
+    text = f"The searcher {method} searched the space {summary.space} for the best architecture on {summary.task}. "
     text += (
         f"Of {summary.num_candidates} candidates asked for, {tried} were evaluated by {summary.evaluator}; {scored} have a score."
     )
@@ -309,9 +347,11 @@ def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -
         )
         return
     best = rows[0]
-    facts = [[summary.score_label, units.score(best.score, summary.percent)]]
+    facts = [[summary.loss or summary.score_label, summary.shown(best.score)]]
     if summary.percent and summary.score_images is not None:
         facts.append(["its standard error by the number of images (%)", units.score(summary.standard_error(best.score), True)])
+    if (early := summary.early_stopping) is not None:
+        facts.append([f"scored after ({early.fidelity_name})", early.at(best.fidelity)])
     if best.test_accuracy is not None:
         facts.append(["test accuracy (%)", units.score(best.test_accuracy, True)])
     if best.params is not None:

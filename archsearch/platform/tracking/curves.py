@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.evaluators import AnytimeCurve, Evaluation
+from archsearch.platform.early_stopping import EarlyStopping
+from archsearch.platform.rank_order import rank_key
 from archsearch.platform.summary import SearchSummary
 from archsearch.searchers import Observation
 
 BEST_SCORE, SECONDS_PAID, ANYTIME_ACCURACY = "search/best_score", "search/seconds_paid", "anytime/accuracy"
 BEST_BY_SECONDS, ANYTIME_MACS, EXITS_ACCURACY = "search/best_score_by_seconds", "anytime/macs", "anytime/exits_accuracy"
+LEARNING_CURVE = "learning_curve/score"
+RUNGS = ("rungs/candidates", "rungs/seconds", "rungs/tau_with_next")
 
 CURVES = (BEST_SCORE, SECONDS_PAID, BEST_BY_SECONDS, ANYTIME_ACCURACY, ANYTIME_MACS, EXITS_ACCURACY)
 """Metrics with many steps; each step is written once."""
@@ -40,7 +44,7 @@ class Point:
         key: Name of the metric.
         value: Finite.
         step: Place on the x axis: candidates evaluated for `search/`, except seconds of evaluation for
-            `search/best_score_by_seconds`; thousands of MACs for `anytime/`.
+            `search/best_score_by_seconds`; thousands of MACs for `anytime/`; the fidelity, such as epochs, for `rungs/`.
         timestamp: Milliseconds since 1970.
     """
 
@@ -58,6 +62,8 @@ def milliseconds_now() -> int:
 class SearchCurve:
     """Best score and seconds paid against candidates evaluated, and best score against seconds of evaluation.
 
+    With a scheduler, the best score is that of the highest fidelity reached so far.
+
     Seconds of evaluation include candidates reused from the ledger, at their original cost: otherwise, of searches that share a
     ledger, later ones would look cheaper.
 
@@ -68,6 +74,7 @@ class SearchCurve:
     def __init__(self) -> None:
         self.count = 0
         self.best = -math.inf
+        self._rank = (-math.inf, -math.inf)
         self.paid = 0.0
         self.evaluated = 0.0
         self._last = 0
@@ -84,7 +91,8 @@ class SearchCurve:
                 points += self._seconds_before(self.evaluated, timestamp)
             self.count += 1
             if evaluation.ok:
-                self.best = max(self.best, evaluation.score)
+                self._rank = max(self._rank, rank_key(evaluation))
+                self.best = self._rank[1]
             if on_candidate_grid(self.count):
                 points += self._points(timestamp)
         return points
@@ -134,7 +142,7 @@ def anytime_curve(summary: SearchSummary) -> AnytimeCurve | None:
 
 def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve | None:
     """Return validation accuracy and MACs of the exits of the best network; None if it has one exit or all evaluations failed."""
-    best = max((each for each in evaluations if each.ok), key=lambda each: each.score, default=None)
+    best = max((each for each in evaluations if each.ok), key=rank_key, default=None)
     if best is None or not {"exit_accuracy", "exit_macs"} <= set(best.curves):
         return None
     return AnytimeCurve.of_exits(best.curves["exit_macs"], best.curves["exit_accuracy"], chance)
@@ -143,6 +151,21 @@ def exit_curve(evaluations: Iterable[Evaluation], chance: float) -> AnytimeCurve
 def anytime_points(curve: AnytimeCurve, timestamp: int, key: str = ANYTIME_ACCURACY) -> list[Point]:
     """Return the accuracy at each budget of the shared grid."""
     return [Point(key, curve.at(1000.0 * step), step, timestamp) for step in ANYTIME_STEPS]
+
+
+def rung_points(early: EarlyStopping, timestamp: int) -> list[Point]:
+    """Return the figures of the rungs of a search with a scheduler, at the fidelity of each; see `funnel`.
+
+    Args:
+        early: What the scheduler did.
+        timestamp: Milliseconds since 1970.
+    """
+    points = []
+    for rung in early.rungs:
+        step = early.max_fidelity if rung.fidelity is None else rung.fidelity
+        values = (rung.candidates, rung.seconds, rung.tau)
+        points += [Point(key, value, step, timestamp) for key, value in zip(RUNGS, values, strict=True) if value is not None]
+    return points
 
 
 def budget_points(timestamp: int) -> list[Point]:

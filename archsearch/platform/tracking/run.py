@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archsearch.cluster.schedulers.replay import Curve
 from archsearch.logger_levels import raised_level
 from archsearch.platform.ranking import RankedRow
-from archsearch.platform.tracking.curves import CURVES, Point
+from archsearch.platform.tracking.curves import CURVES, LEARNING_CURVE, Point
 from archsearch.platform.tracking.saved_view import VIEW_TAG
 from archsearch.platform.tracking.store import check_contact, database_file
 
@@ -118,8 +119,13 @@ class MlflowRun:
             raise FileNotFoundError(f"no folder {directory}")
         self.connect().log_artifacts(self._id, str(directory))
 
-    def log_finalists(self, rows: Sequence[RankedRow]) -> None:
-        """Create a child run for each of the best five candidates; delete those of an earlier session that are not among them."""
+    def log_finalists(self, rows: Sequence[RankedRow], curves: Mapping[str, Curve] | None = None) -> None:
+        """Create a child run for each of the best five candidates; delete those of an earlier session that are not among them.
+
+        Args:
+            rows: The best candidates.
+            curves: Learning curves by key; the metric `learning_curve/score` has the score after each step, by fidelity.
+        """
         from mlflow.entities import Metric, Param
 
         client = self.connect()
@@ -133,6 +139,9 @@ class MlflowRun:
             child = client.create_run(self._experiment_id, tags=tags, run_name=name)
             start = child.info.start_time
             metrics = [Metric(key, value, start, 0) for key, value in _figures(row).items()]
+            if curve := (curves or {}).get(row.key):
+                course = zip(curve.steps, curve.scores, strict=True)
+                metrics += [Metric(LEARNING_CURVE, score, start, step) for step, score in course][len(metrics) - _METRICS :]
             params = [Param("architecture", cut(row.architecture, _PARAM_LENGTH)), Param("key", row.key)]
             client.log_batch(child.info.run_id, metrics=metrics, params=params)
             client.update_run(child.info.run_id, status="FINISHED")
@@ -259,5 +268,6 @@ def _figures(row: RankedRow) -> dict[str, float]:
         "best_params": row.params,
         "best_macs": row.macs,
         "seconds": row.seconds,
+        "fidelity": None if row.fidelity is None else float(row.fidelity),
     }
     return {name: value for name, value in named.items() if value is not None}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.platform import units
+from archsearch.platform.rank_order import FIDELITY
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows
 from archsearch.platform.report.advantage import advantage
 from archsearch.platform.report.pictures import picture_name
@@ -47,6 +48,8 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
         "num_failed": sum(count for _, count in failures(summary.evaluations)),
         "num_reused": float(np.nansum(summary.column("reused"))),
     }
+    if (early := summary.early_stopping) is not None:
+        metrics |= {"num_stopped_early": early.stopped, "costs/saved_seconds": early.saved}
     for row in ranked_rows(summary.evaluations, 1):
         metrics |= {"best_score": row.score, "best_test_accuracy": row.test_accuracy}
         metrics |= {"best_macs": row.macs, "best_params": row.params}
@@ -67,7 +70,7 @@ def final_metrics(summary: SearchSummary, gpus_per_worker: float = 0.0) -> dict[
 
 def _has_objectives(summary: SearchSummary) -> bool:
     """Return whether some candidate has all objectives; a search that was stopped at once has none."""
-    columns = (summary.scores if each.name == SCORE else summary.column(each.name) for each in summary.objectives)
+    columns = (summary.final_scores if each.name == SCORE else summary.column(each.name) for each in summary.objectives)
     return bool(np.isfinite(np.stack(list(columns))).all(axis=0).any())
 
 
@@ -78,15 +81,26 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     count = len(summary.evaluations)
     if not rows:
         return lines[0] + f"none of {count} candidates has a score."
-    best = units.score(rows[0].score, summary.percent) + (" %" if summary.percent else "")
-    name = summary.score_label.removesuffix(" (%)")
+    best = summary.shown(rows[0].score) + (" %" if summary.percent else "")
+    label = summary.loss or summary.score_label
+    name = label.removesuffix(" (%)")
     lines[0] += f"best {name} **{best}** among {count} candidates."
-    lines += ["", f"| rank | {summary.score_label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
+    if summary.early_stopping is not None:
+        lines += ["", summary.early_stopping.sentence()]
+    lines += ["", f"| rank | {label} | params | MACs | architecture |", "| -: | -: | -: | -: | :- |"]
     for row in rows:
         text = " ".join(row.architecture.split()).replace("|", "\\|")
-        figures = [units.score(row.score, summary.percent), units.quantity(row.params), units.quantity(row.macs)]
+        figures = [summary.shown(row.score), units.quantity(row.params), units.quantity(row.macs)]
         lines.append(f"| {row.rank} | {' | '.join(figures)} | {text} |")
     return "\n".join([*lines, "", f"`{summary.command}`"])
+
+
+def ending_tags(summary: SearchSummary) -> dict[str, str]:
+    """Return how a search ended as tags: the reason, a sentence with what was given up, and the command that goes on."""
+    ending = summary.ending
+    if ending is None:
+        return {}
+    return {"ending": ending.reason, "ending.text": ending.sentences(), "ending.resume": summary.command}
 
 
 def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
@@ -97,10 +111,11 @@ def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
         report: Folder of the report, which is an artifact of the run; its drawings form a column.
     """
     pictures = [_picture(row, report) for row in rows]
-    shown = any(pictures)
+    shown, early = any(pictures), any(row.fidelity is not None for row in rows)
     records = []
     for row, picture in zip(rows, pictures, strict=True):
-        cells = {**asdict(row), **({"picture": picture} if shown else {})}
+        known = {name: value for name, value in asdict(row).items() if name != FIDELITY or early}
+        cells = {**known, **({"picture": picture} if shown else {})}
         records.append({name: cells[name] for name in _SEEN_FIRST if name in cells} | cells)
     return json.dumps({"columns": list(records[0]) if records else [], "data": [list(record.values()) for record in records]})
 

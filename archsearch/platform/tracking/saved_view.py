@@ -95,7 +95,7 @@ def view_of(summary: SearchSummary, created: int, study: str | None = None) -> s
     """
     highest = 1.0 if summary.percent else math.inf
     accuracies = score_range(summary.accuracies, 1.0) if summary.percent else None
-    return saved_view(budget_range(summary), score_range(summary.scores, highest), accuracies, created, study)
+    return saved_view(budget_range(summary), score_range(summary.final_scores, highest), accuracies, created, study)
 
 
 def saved_view(

@@ -56,7 +56,7 @@ class GuidedEvolution(SurrogateSearcher):
 
     @property
     def islands(self) -> int:
-        if self.space.size <= self.enumerable:
+        if self.space.size <= min(self.enumerable, self.space.enumerable):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 

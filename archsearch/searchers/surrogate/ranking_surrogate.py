@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.searchers.fitness import fitness
+from archsearch.searchers.fitness import fitness, places
 from archsearch.searchers.goals import Goals
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -61,15 +61,19 @@ class RankingSurrogate(ABC):
         """Fit new rankings, and return their states by objective.
 
         Args:
-            rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better.
+            rows: `architectures` (texts) and `values` `[rows, objectives]`, larger is better; under a scheduler also `fidelities`
+                and `rungs`, see `SurrogateSearcher`.
             seed: Seed of the fits.
             learned: Column of each objective to learn, by name.
         """
         architectures = [self.space.parse(text) for text in rows["architectures"]]
-        self._predictors = {
-            name: self._made(seed).fit(architectures, rows["values"][:, column]) for name, column in learned.items()
-        }
+        self._predictors = {name: self._fitted(seed, architectures, rows, column) for name, column in learned.items()}
         return {name: predictor.state() for name, predictor in self._predictors.items()}
+
+    def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
+        """Return a ranking that has learned one objective, from stopped candidates in the order of steps and then values."""
+        values = rows["values"][:, column]
+        return self._made(seed).fit(architectures, places(values, rows["fidelities"]) if "fidelities" in rows else values)
 
     def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
         """Return the predictions of the first ranking for architectures given as texts, `[batch]`."""
@@ -91,7 +95,7 @@ class RankingSurrogate(ABC):
             generations: Number of generations.
         """
         rng, known = np.random.default_rng(seed), set(exclude)
-        if self.space.size <= self.enumerable:
+        if self.space.size <= min(self.enumerable, self.space.enumerable):
             architectures, values = self._enumerated(known, goals)
         else:
             parents = [self.space.parse(text) for text in best]

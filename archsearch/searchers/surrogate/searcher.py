@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from abc import abstractmethod
 from collections import deque
@@ -15,8 +16,10 @@ from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import PoolError
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
+from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.surrogate.trust import Trust
 from archsearch.spaces import Architecture, SearchSpace
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 # Proposals of a stage for each one that it evaluates: the next-best keep workers busy during the next fit.
 _SURPLUS = 3
 _FEWEST_ROWS = 2
+_USUAL_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
 class SurrogateSearcher(ArchitectureSearcher):
@@ -38,6 +42,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     A subclass returns the function that makes the surrogate from `surrogate`. The surrogate's `fit(rows, seed=...)` gets
     `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits; its
+    Under a scheduler the rows hold `fidelities` too, the number of steps of each value or None for a complete evaluation, and
+    `rungs`, the fields of `RungRows` with the scores at all rungs. The surrogate's
     `propose(n, seed=..., exclude=..., best=...)` returns `{"architectures": [text, ...], "predictions": [number, ...]}`, best
     first, without structures whose keys are in `exclude`.
 
@@ -66,6 +72,9 @@ class SurrogateSearcher(ArchitectureSearcher):
         >>> Guided(spaces.get("nasbench201"), seed=0, initial=10).suggest("t0")["batch"]
         0
     """
+
+    device: str = "auto"
+    """Device of the surrogate."""
 
     def __init__(
         self,
@@ -97,6 +106,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self.costs = {"fitting": 0.0, "ranking": 0.0}
         self._pool: ModelPool | None = None
         self._rows: list[Observation] = []
+        self._rungs: dict[str, dict[int, Evaluation]] = {}  # partial evaluations by key and number of steps
         self._queue: deque[Proposal] = deque()
         self._stage: Stage | None = None
         self._stages = 0
@@ -107,6 +117,18 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rejoins = self._simulated = False
         if budget is not None and (warning := self.budget_warning(budget)):
             logger.warning("%s", warning)
+
+    def use_device(self, device: str) -> None:
+        """Note the device of the surrogate, which a search needs on some node; subclasses that have one call it.
+
+        Raises:
+            ConfigurationError: The name is none that torch knows.
+        """
+        if not isinstance(device, str) or not _USUAL_DEVICE.fullmatch(device):
+            from archsearch.evaluators.devices import device_named  # it loads torch, which the usual names need not
+
+            device_named(device)
+        self.device = device
 
     @classmethod
     def first_stage(cls, num_candidates: int | None) -> int:
@@ -156,12 +178,12 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def can_fit(self) -> bool:
         """Return whether the outcomes so far suffice for a fit; if not, the next stage is random."""
-        values = [self.goals.values(row.evaluation) for row in self._rows]
+        values = [self.goals.order(evaluation) for evaluation in self._newest()]
         return len(values) >= _FEWEST_ROWS and len(set(values)) > 1
 
     def begin_stage(self, pool: ModelPool) -> Stage:
         """Start a stage, in which the surrogate is fitted to all outcomes and proposes, and return it."""
-        best = sorted(self._rows, key=lambda row: self.goals.values(row.evaluation), reverse=True)[: self.stage_size]
+        best = sorted(self._newest(), key=self.goals.order, reverse=True)[: self.stage_size]
         wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
         return Stage(
             pool,
@@ -171,7 +193,7 @@ class SurrogateSearcher(ArchitectureSearcher):
             {
                 "seed": self._seed(1),
                 "exclude": sorted(self._unique.keys | self._unique.known),
-                "best": [str(row.evaluation.architecture) for row in best],
+                "best": [str(evaluation.architecture) for evaluation in best],
                 **self.propose_options(),
             },
             self.islands,
@@ -251,15 +273,35 @@ class SurrogateSearcher(ArchitectureSearcher):
         return [proposal.architecture for proposal in proposals] or [self.space.sample(rng) for _ in range(count)]
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        self._outcomes += len(observations)
+        # A candidate that was scored in part has counted, so that paused ones do not hold a stage up.
+        self._outcomes += sum(observation.evaluation.key not in self._rungs for observation in observations)
         self._rows += [observation for observation in observations if observation.evaluation.ok]
+        for observation in observations:
+            if not observation.evaluation.ok and observation.evaluation.key in self._rungs:
+                self._rungs[observation.evaluation.key].clear()
+
+    def observe_partial(self, observations: Sequence[Observation]) -> None:
+        for evaluation in (observation.evaluation for observation in observations if observation.evaluation.ok):
+            if evaluation.fidelity is not None:
+                self._outcomes += evaluation.key not in self._rungs
+                self._rungs.setdefault(evaluation.key, {})[evaluation.fidelity] = evaluation
+
+    def _newest(self) -> list[Evaluation]:
+        """Return the evaluation of each candidate, that of most steps for those that are still open."""
+        done = {row.evaluation.key for row in self._rows} if self._rungs else set()
+        open_ones = [rungs[max(rungs)] for key, rungs in self._rungs.items() if rungs and key not in done]
+        return [*(row.evaluation for row in self._rows), *open_ones]
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         before = len(self._history)
         super().on_trial_complete(trial_id, result, error)
         for observation in self._history[before:]:
             if observation.evaluation.ok:
-                self.trust.compare(observation.evaluation.key, self.goals.values(observation.evaluation)[0])
+                self._compare(observation.evaluation)
+
+    def _compare(self, evaluation: Evaluation) -> None:
+        """Compare the outcome of a candidate with its prediction."""
+        self.trust.compare(evaluation.key, self.goals.values(evaluation)[0], evaluation.fidelity)
 
     def ready(self) -> bool:
         self._fold()
@@ -339,10 +381,15 @@ class SurrogateSearcher(ArchitectureSearcher):
         return Proposal(architecture, self.space.key(architecture), prediction)
 
     def _data(self) -> dict[str, Any]:
-        return {
-            "architectures": [str(row.evaluation.architecture) for row in self._rows],
-            "values": np.array([self.goals.values(row.evaluation) for row in self._rows]),
+        newest = self._newest()
+        rows: dict[str, Any] = {
+            "architectures": [str(evaluation.architecture) for evaluation in newest],
+            "values": np.array([self.goals.values(evaluation) for evaluation in newest]),
         }
+        if self._rungs or any(evaluation.is_partial for evaluation in newest):
+            rows["fidelities"] = [evaluation.fidelity for evaluation in newest]
+            rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
+        return rows
 
     def _wanted(self) -> int:
         return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
@@ -365,13 +412,13 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def _learn(self, batches: Sequence[int]) -> None:
         for number in batches:
-            self.observe(self._undelivered.pop(number))
+            self._deliver_batch(number)
 
     # Resuming
 
-    def replay(self, observations: Sequence[Observation]) -> None:
-        super().replay(observations)
-        self._rejoins = self.deterministic and bool(observations)
+    def replay(self, observations: Sequence[Observation], partial: Sequence[tuple[int, Observation]] = ()) -> None:
+        super().replay(observations, partial)
+        self._rejoins = self.deterministic and self.holds_back and bool(observations)
 
     def _rejoin(self) -> None:
         """Repeat the stage in which a deterministic search was interrupted, and queue the candidates not yet proposed."""

@@ -22,9 +22,14 @@ def settings() -> dict[str, Any]:
     return json.loads(sys.stdin.readline())
 
 
+def write(answer: Any) -> None:
+    """Write a line."""
+    print(json.dumps(answer, default=lambda value: value.item()), file=_answers, flush=True)
+
+
 def score_of(genes: dict[str, Any]) -> float:
     """Return the score of genes; exit if none is wanted any more."""
-    print(json.dumps(genes, default=lambda value: value.item()), file=_answers, flush=True)
+    write(genes)
     answer = sys.stdin.readline()
     if not answer:
         sys.stderr.flush()

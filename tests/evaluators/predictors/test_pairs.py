@@ -61,3 +61,37 @@ def test_members_draw_independently(generators: Generators) -> None:
     alone = Pairs(targets[:1], 2).draw(generators(8))
     assert all(torch.equal(pair[1], single[0]) for pair, single in zip(both, alone, strict=True))
     assert not torch.equal(both[0][0], both[0][1])
+
+
+RUNGS = torch.tensor([[0, 0, 0, 0, 1, 1, 2], [2, 1, 1, 0, 0, 0, 0]])
+SCORES = torch.tensor([[1.0, 2.0, 3.0, 4.0, 9.0, 8.0, 7.0], [5.0, 5.0, 6.0, 1.0, 1.0, 2.0, 2.0]])
+
+
+def test_pairs_are_within_rungs_and_weigh_twice_as_much_on_the_next_rung(generators: Generators) -> None:
+    worse, better, weights = Pairs(SCORES, 10, RUNGS).draw(generators(0, 1))
+    possible = ({(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (5, 4)}, {(1, 2), (3, 5), (3, 6), (4, 5), (4, 6)})
+    for member, expected in enumerate(possible):
+        used = weights[member] > 0
+        assert set(zip(worse[member, used].tolist(), better[member, used].tolist(), strict=True)) == expected
+        rungs = RUNGS[member, worse[member]]
+        shares = [float(weights[member, used & (rungs == rung)].sum()) for rung in (0, 1)]
+        assert shares == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_small_rung_is_drawn_as_often_as_if_it_were_alone(generators: Generators) -> None:
+    targets, rungs = torch.arange(44.0)[None], torch.tensor([[0] * 40 + [1] * 4])
+    worse, _, weights = Pairs(targets, 1, rungs).draw(generators(0))
+    assert torch.bincount(rungs[0, worse[0]]).tolist() == [40, 4]
+    assert weights.min() > 0
+
+
+def test_one_rung_is_as_no_rungs(generators: Generators) -> None:
+    targets = torch.arange(9.0).expand(2, -1)
+    plain, one = Pairs(targets, 2).draw(generators(3, 4)), Pairs(targets, 2, torch.zeros(2, 9)).draw(generators(3, 4))
+    assert all(torch.equal(first, second) for first, second in zip(plain[:2], one[:2], strict=True))
+    torch.testing.assert_close(plain[2], one[2])
+
+
+def test_rungs_without_any_pair_have_no_weight(generators: Generators) -> None:
+    worse, better, weights = Pairs(torch.tensor([[1.0, 2.0]]), 2, torch.tensor([[0, 1]])).draw(generators(0))
+    assert worse.shape == better.shape == weights.shape == (1, 0)

@@ -353,3 +353,53 @@ def test_parameters_are_those_of_the_paper() -> None:
     cells = spaces.get("nasbench101")
     four = Predictor(cells, layers=4, self_loops=False, residual=True, **settings).fit(*population(cells, 3))
     assert four.num_parameters == 118_129 - 96
+
+
+# Rungs
+
+
+def convolutions(architectures: list[Architecture]) -> NDArray[np.float64]:
+    return np.array([str(each).count("nor_conv_3x3") + 0.1 * str(each).count("nor_conv_1x1") for each in architectures])
+
+
+@pytest.mark.parametrize(("loss", "batch_size"), [("hinge", 512), ("bce", 512), ("comparator", 512), ("hinge", 16)])
+def test_scores_of_different_rungs_are_never_compared(loss: str, batch_size: int) -> None:
+    """The better half has lower scores, since it is of another rung."""
+    architectures, _ = population(SPACE, 60)
+    truth = convolutions(architectures)
+    better = truth >= np.median(truth)
+    scores = np.where(better, truth - 10.0, truth)
+    settings: dict[str, Any] = {**TINY, "epochs": 30, "learning_rate": 0.01, "loss": loss, "batch_size": batch_size, "members": 2}
+    within = Predictor(SPACE, **settings).fit(architectures, scores, rungs=better.astype(int))
+    unseen, _ = population(SPACE, 100, seed=1)
+    assert kendall_tau(convolutions(unseen), within.predict(unseen)) > 0.4
+    compared = Predictor(SPACE, **settings).fit(architectures, scores)
+    assert kendall_tau(convolutions(unseen), compared.predict(unseen)) < 0.2
+
+
+def test_higher_rungs_count_more() -> None:
+    """The order on the higher rung is that of the other one reversed."""
+    architectures, _ = population(SPACE, 60)
+    truth = convolutions(architectures)
+    rungs, scores = np.repeat([0, 3], 60), np.concatenate([-truth, truth])
+    predictor = Predictor(SPACE, **{**TINY, "epochs": 30, "learning_rate": 0.01}).fit(
+        [*architectures, *architectures], scores, rungs=rungs
+    )
+    assert kendall_tau(truth, predictor.predict(architectures)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("rungs", "arguments", "message"),
+    [
+        ([0] * 19, {}, "rungs: expected 20 whole numbers from 0, one for each architecture; got int64 of shape"),
+        ([0.5] * 20, {}, "rungs: expected 20 whole numbers from 0, one for each architecture; got float64"),
+        ([-1] * 20, {}, "rungs: expected 20 whole numbers from 0"),
+        (list(range(20)), {}, "rungs: expected a rung with two different scores"),
+        ([0] * 20, {"loss": "mse"}, "rungs: expected a loss on pairs, one of hinge, bce, comparator; got loss='mse'"),
+        ([0] * 20, {"loss": "listmle"}, "rungs: expected a loss on pairs"),
+    ],
+)
+def test_wrong_rungs_are_refused(rungs: list[float], arguments: dict[str, Any], message: str) -> None:
+    architectures, scores = population(SPACE, 20)
+    with pytest.raises(ConfigurationError, match=message):
+        Predictor(SPACE, **TINY, **arguments).fit(architectures, scores, rungs=rungs)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from archsearch import spaces
 from archsearch.errors import ConfigurationError, RunError
+from archsearch.evaluators import TrainingEvaluator
 from archsearch.platform.command_line import main
 from archsearch.platform.commands.calibration import Calibration
-from archsearch.platform.commands.dry_run import DryRun, Machines, dry_run
+from archsearch.platform.commands.dry_run import DryRun, Machines, dry_run, expected_share
 from archsearch.platform.configuration import SearchConfiguration
 
 pytestmark = pytest.mark.usefixtures("no_ray")
@@ -38,6 +41,24 @@ def test_a_time_budget_is_a_bound() -> None:
     assert reckoned(time_budget=60.0).worker_seconds == 120.0
     assert reckoned(time_budget=60.0).seconds == 70.0
     assert reckoned(time_budget=1e6).worker_seconds == reckoned().worker_seconds
+
+
+def test_a_scheduler_shortens_the_search() -> None:
+    plan = replace(reckoned(scheduler="asha"), share=0.25)
+    assert plan.worker_seconds == pytest.approx(40 * 9 * 0.25 + 40 * 0.05)
+    assert "Scheduler: asha leaves out about 75 % of the evaluations" in plan.text()
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "promotion", "median"])
+def test_the_share_that_a_scheduler_leaves_is_that_of_a_replay(scheduler: str) -> None:
+    evaluator = TrainingEvaluator(spaces.get("nasbench201"), "digits", epochs=27)
+    few, many = (
+        expected_share(evaluator, SearchConfiguration(scheduler=scheduler, num_candidates=number), workers=2)
+        for number in (1, 60)
+    )
+    assert few == 1.0 and 0.05 < many < 0.6
+    later = SearchConfiguration(scheduler=scheduler, num_candidates=60, scheduler_options={"grace_period": 18})
+    assert expected_share(evaluator, later, workers=2) > max(many, 18 / 27)
 
 
 def test_disk_counts_what_is_written() -> None:

@@ -37,6 +37,21 @@ def test_the_status_of_a_search_that_runs() -> None:
     ]
 
 
+def test_the_status_and_the_list_say_how_many_were_stopped_early() -> None:
+    state = RunState(
+        **{"name": "r", "space": "enas", "searcher": "gates", "evaluator": "train:digits", "total": 40, "updated": 99.0},
+        **{"status": "running", "done": 12, "best": 0.9, "percent": True, "stopped_early": 7, "paused": 2},
+        best_at="12 of 36 epochs",
+    )
+    lines = status_text(state, 100.0).splitlines()
+    assert lines[2:4] == ["Candidates:  12/40 (7 stopped early, 2 paused)", "Best:        90.00 % after 12 of 36 epochs"]
+    assert runs_text([state, RunState("s", status="failed")], 100.0).splitlines()[:3] == [
+        "run  searcher  space  state    candidates  stopped early     best  age",
+        "r    gates     enas   running       12/40              7  90.00 %  1 s",
+        "s    -         -      failed          0/0              -        -    -",
+    ]
+
+
 def test_the_list_names_all_states() -> None:
     states = [
         RunState("new", "enas", "gates", total=40, status="running", started=90.0, updated=99.0, done=4, best=3.25),

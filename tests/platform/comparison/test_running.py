@@ -160,6 +160,28 @@ def test_what_cannot_be_simulated_is_refused(settings: dict[str, Any], message: 
     assert not (storage / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedulers": ["none", "ashaa"]}, "Did you mean 'asha'?"),
+        ({"schedulers": "asha"}, "schedulers: expected a list of names"),
+        ({"schedulers": []}, "schedulers: expected at least one name"),
+        ({"schedulers": ["none"], "scheduler": "asha"}, "expected one of schedulers and scheduler"),
+        ({"schedulers": ["none"], "scheduler_options": {"grace_period": 2}}, "expected none without a scheduler"),
+        (
+            {"schedulers": ["asha"], "scheduler_options": {"median.grace_period": 2}},
+            "scheduler_options: median.grace_period: expected",
+        ),
+        ({"schedulers": ["none", "asha"], "scheduler_options": {"grace_period": 9}}, "grace_period: expected at most 4"),
+        ({"schedulers": ["median", "asha"], "scheduler_options": {"reduction_factor": 3}}, "median: no setting 'reduction"),
+    ],
+)
+def test_schedulers_that_cannot_be_compared_are_refused(settings: dict[str, Any], message: str, storage: Path) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        compare(["random"], 1, storage=str(storage / "none"), evaluator="table:digits201", **settings)
+    assert not (storage / "none").exists()
+
+
 def test_comparison_refuses_before_it_runs(storage: Path) -> None:
     with pytest.raises(ConfigurationError, match="searcher: expected one of"):
         compare(["random", "evolushun"], storage=str(storage / "none"))

@@ -47,6 +47,11 @@ def test_a_trained_network(facts: ModelFacts, latency: Latency) -> None:
     assert content["metrics"] == {"macs": 1e6}
 
 
+def test_the_score_of_a_candidate_that_was_stopped_early_says_when(facts: ModelFacts, latency: Latency) -> None:
+    origin = {"run": "r", "score": 0.7, "percent": True, "scored_after": "12 of 36 epochs"}
+    assert "| score in the search | 70.00 %, after 12 of 36 epochs |" in model_card(replace(facts, origin=origin), latency, {})
+
+
 def test_an_untrained_network(facts: ModelFacts, latency: Latency) -> None:
     facts = replace(facts, training=None, num_exits=1, origin={})
     card = model_card(facts, latency, {})

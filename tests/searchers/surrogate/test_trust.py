@@ -38,3 +38,12 @@ def test_only_the_last_outcomes_count() -> None:
     trust = filled([5, 4, 3, 2, 1, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 1, 2, 3, 4, 5], window=5)
     assert len(trust) == 5
     assert trust.tau() == pytest.approx(1.0)
+
+
+def test_candidates_that_were_stopped_are_below_complete_ones() -> None:
+    outcomes = [(0.9, 3), (0.2, None), (0.8, 3), (0.3, None), (0.7, 9)]
+    trust = Trust()
+    for number, (value, fidelity) in enumerate(outcomes):
+        trust.expect(str(number), [2, 4, 1, 5, 3][number])
+        trust.compare(str(number), value, fidelity)
+    assert trust.tau() == pytest.approx(1.0)
