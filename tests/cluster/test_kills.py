@@ -97,7 +97,7 @@ class Nodes:
         self.cluster = Cluster(
             initialize_head=True, connect=False, head_node_args={**options, "num_cpus": 0, "_system_config": HEALTH}
         )
-        self.others = [self.cluster.add_node(**self._options) for _ in range(2)]
+        self.others = [self._added() for _ in range(2)]
 
     @property
     def address(self) -> str:
@@ -110,8 +110,18 @@ class Nodes:
         orphans = [pid for pid in processes if status(pid)[1:2] == [str(raylet(node))]]
         os.kill(raylet(node), signal.SIGKILL)
         self.cluster.remove_node(node, allow_graceful=False)
-        self.others.append(self.cluster.add_node(**self._options))
+        self.others.append(self._added())
         return orphans
+
+    def _added(self, tries: int = 3) -> Any:
+        """Return a new node; Ray gives it 30 seconds to start, which a busy machine may exceed."""
+        while True:
+            try:
+                return self.cluster.add_node(**self._options)
+            except Exception as error:
+                tries -= 1
+                if not tries or "timed out during startup" not in str(error):
+                    raise
 
     def node_of(self, pid: int) -> int | None:
         """Return the index of the node that a worker process belongs to; None if the process has gone."""
@@ -396,6 +406,7 @@ class StepSearch(Search):
 
     def __init__(self, nodes: Nodes, folder: Path, seed: int, held: bool, how: str = "") -> None:
         self._how = how
+        self.is_free = "deterministic" not in how
         super().__init__(nodes, folder, seed, held)
 
     def _start(self, how: str) -> subprocess.Popen[bytes]:
@@ -430,7 +441,9 @@ def check_steps(search: StepSearch, killed: set[int]) -> None:
     counts = f"{len(begun)} steps, {sum(map(len, begun.values()))} begun, {len(again)} again, {len(killed)} killed"
     print(f"\nseed {search.seed}: {counts}")
     assert len(told) == CANDIDATES and "errors: []" in search.output, counts + search.output
-    assert set(begun) == {f"{step}@{text}" for text, fidelity in told.items() for step in range(1, fidelity + 1)}
+    expected = {f"{step}@{text}" for text, fidelity in told.items() for step in range(1, fidelity + 1)}
+    # Decisions of the last second may be lost with the driver; taken again, one may stop a candidate earlier than before.
+    assert set(begun) == expected or (search.is_free and set(begun) > expected)
     for name, pids in again.items():
         assert all(pid in killed for pid in pids[:-1]), f"{name} was paid again: {pids}, {killed}"
     lost = Counter((pid, name.partition("@")[2]) for name, pids in again.items() for pid in pids[:-1])

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError, DatasetError
@@ -103,10 +102,12 @@ class TrainingSteps(EvaluationSteps):
         return replace(evaluation, metrics={**evaluation.metrics, **metrics}, curves={**evaluation.curves, **curves})
 
     def state(self) -> dict[str, Any]:
+        with cpu_threads(self._task.threads):
+            training = None if self._training is None else _copied(self._training.state())
         return {
             **self._identity(),
             "epoch": self.fidelity,
-            "training": None if self._training is None else _copied(self._training.state()),
+            "training": training,
             "curves": {name: list(values) for name, values in self._curves.items()},
             "latency": [dict(self._latency[0]), {name: list(values) for name, values in self._latency[1].items()}],
         }
@@ -130,7 +131,7 @@ class TrainingSteps(EvaluationSteps):
                 self._curves, self.fidelity = curves, epoch
                 self._failed(failure_text(error), 0.0)
                 return
-            with taking_over("evaluation"):
+            with taking_over("evaluation"), cpu_threads(self._task.threads):
                 training.load_state(_copied(saved))
                 if training.epoch != epoch:
                     raise ValueError(f"its training is after {training.epoch} epochs, its scores after {epoch}")
@@ -197,8 +198,7 @@ class TrainingSteps(EvaluationSteps):
 def _copied(value: Any) -> Any:
     """Return a copy of nested plain data, whose tensors share no memory with those of the training; on the CPU."""
     if isinstance(value, Tensor):
-        with torch.no_grad():
-            return value.detach().to("cpu", copy=True)
+        return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
         return {key: _copied(each) for key, each in value.items()}
     return [_copied(each) for each in value] if isinstance(value, list | tuple) else value
