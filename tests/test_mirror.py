@@ -7,9 +7,16 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "archsearch"
 
+# Training-free scores: one equation a file; all of them are compared with numpy in one test.
+PROXIES = (
+    *("params", "macs", "l2_norm", "grad_norm", "snip", "plain", "grasp", "fisher", "synflow", "jacov", "epe_nas", "nwot", "zen"),
+    *("zico", "subject"),
+)
 # Modules without a test file of their name, and the test file that covers each. A module of data, or one that runs only as part
 # of another, may stay here; anything with behaviour of its own should get a test file instead.
 COVERED_ELSEWHERE = {
+    "evaluators/function/candidate_task.py": "evaluators/function/test_steps.py",
+    **{f"evaluators/proxies/{name}.py": "evaluators/proxies/test_registry.py" for name in PROXIES},
     "evaluators/score_names.py": "evaluators/test_score_objective.py",
     "evaluators/tables/content.py": "evaluators/tables/test_checks.py",
     "evaluators/tables/draft.py": "evaluators/tables/test_table_file.py",
@@ -36,6 +43,7 @@ CROSS_CUTTING = {
     "platform/test_bucket.py",
     "platform/test_determinism.py",
     "platform/test_full_disk.py",
+    "platform/test_function_search.py",
     "platform/test_fuzz_configuration.py",
     "platform/test_latency_constraint.py",
     "platform/test_memory_limit.py",

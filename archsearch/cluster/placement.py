@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -120,7 +120,11 @@ def count_fitting(nodes: Sequence[Node], request: Request, most: int = 10_000) -
     return count
 
 
-def require_room(requests: Sequence[Request], nodes: Sequence[Node] | None = None) -> str:
+Limits = Callable[[], "list[Node] | None"]
+"""Returns what `autoscaling_limits` does."""
+
+
+def require_room(requests: Sequence[Request], nodes: Sequence[Node] | None = None, limits: Limits | None = None) -> str:
     """Raise ConfigurationError if processes can never run at the same time on the connected cluster.
 
     What other programs have reserved counts as free: they end. A cluster that adds nodes itself is waited for, unless it is
@@ -129,6 +133,7 @@ def require_room(requests: Sequence[Request], nodes: Sequence[Node] | None = Non
     Args:
         requests: The processes, those that Ray places first at the front.
         nodes: The machines, which are filled; None takes those of the cluster.
+        limits: The machines that the cluster can add; None asks the connected one.
 
     Returns:
         What an autoscaling cluster must add before all can run, in words; empty if there is room.
@@ -143,13 +148,36 @@ def require_room(requests: Sequence[Request], nodes: Sequence[Node] | None = Non
     for request in requests:
         if not any(node.has_room(request) for node in _copies(nodes)):
             problem = f"{_setting(request, nodes)}: {request.what} asks for {request.amounts}, but {_largest(nodes)}"
-            return _grown([request], problem, f"Ask for less, or {_start_with(request)}.")
+            return _grown([request], problem, f"Ask for less, or {_start_with(request)}.", limits)
     without = place_spread(nodes, requests)
     if without is None:
         return ""
     settings = dict.fromkeys(name for each in requests for name in _asked(each))
     problem = f"{', '.join(settings)}: {_listing(requests)} do not fit at once on {there}"
-    return _grown(requests, problem, "They would wait for each other forever: ask for less.")
+    return _grown(requests, problem, "They would wait for each other forever: ask for less.", limits)
+
+
+def require_device(setting: str, what: str, device: str, nodes: Sequence[Node], limits: Limits | None = None) -> None:
+    """Raise ConfigurationError for a GPU as a device where no node of the cluster has one, nor any that it can add.
+
+    Args:
+        setting: Name of the setting, for the message.
+        what: What uses the device.
+        device: Its name; only `cuda` and `cuda:N` need a GPU.
+        nodes: The machines.
+        limits: As for `require_room`.
+
+    Raises:
+        ConfigurationError: There is no GPU.
+    """
+    if not device.startswith("cuda") or any(node.gpus for node in nodes):
+        return
+    kinds = (limits or autoscaling_limits)()
+    if kinds is None or (kinds and not any(kind.gpus for kind in kinds)):
+        raise ConfigurationError(
+            f"{setting}: {what} is to use {device}, but Ray knows no GPU on {describe(nodes)}. Give device=auto or cpu, or start "
+            "Ray on a machine with a GPU that it sees."
+        )
 
 
 def check_amounts(request: Request) -> None:
@@ -185,9 +213,13 @@ def autoscaling_limits() -> list[Node] | None:
     if status is None:
         return None
     report = json.loads(status).get("autoscaler_report") or {}
-    kinds = report.get("node_type_mapping") or {}
-    # In a cluster without an autoscaler each node is its own kind, `node_` and its id.
-    return [] if any(not str(kind).startswith("node_") for kind in kinds.values()) else None
+    return [] if adds_nodes(report.get("node_type_mapping") or {}) else None
+
+
+def adds_nodes(kinds: Mapping[str, str]) -> bool:
+    """Return whether a cluster has an autoscaler, from the kind of each node as its monitor reports it."""
+    # Without an autoscaler each node is its own kind, `node_` and its id.
+    return any(not str(kind).startswith("node_") for kind in kinds.values())
 
 
 def amounts(cpus: float, gpus: float) -> str:
@@ -204,13 +236,13 @@ def describe(nodes: Sequence[Node]) -> str:
     return f"the {len(nodes)} nodes ({shown}{'; ...' if len(nodes) > _SHOWN_NODES else ''})"
 
 
-def _grown(requests: Sequence[Request], problem: str, advice: str) -> str:
+def _grown(requests: Sequence[Request], problem: str, advice: str, limits: Limits | None) -> str:
     """Return what an autoscaling cluster must add for these requests.
 
     Raises:
         ConfigurationError: The cluster adds no nodes, or none that would do.
     """
-    kinds = autoscaling_limits()
+    kinds = (limits or autoscaling_limits)()
     if kinds is None:
         raise ConfigurationError(f"{problem}. {advice}")
     if kinds and (unplaceable := [each for each in requests if not any(kind.has_room(each) for kind in kinds)]):

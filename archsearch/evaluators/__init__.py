@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from archsearch.evaluators.curve_table import CurveTable
     from archsearch.evaluators.evaluation import Evaluation, is_report_only
     from archsearch.evaluators.evaluator import Evaluator
+    from archsearch.evaluators.function.context import TrainingContext
+    from archsearch.evaluators.function.evaluator import FunctionEvaluator
     from archsearch.evaluators.ghn.ghn import GHN
     from archsearch.evaluators.ghn.one_shot import OneShot
     from archsearch.evaluators.ghn.sgd_steps import SGDSteps
@@ -33,6 +35,7 @@ _MODULES = {
     "Evaluation": "evaluation",
     "EvaluationSteps": "stepwise",
     "Evaluator": "evaluator",
+    "FunctionEvaluator": "function.evaluator",
     "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
     "OneShot": "ghn.one_shot",
@@ -41,6 +44,7 @@ _MODULES = {
     "SGDSteps": "ghn.sgd_steps",
     "StepwiseEvaluator": "stepwise",
     "TabularEvaluator": "tabular",
+    "TrainingContext": "function.context",
     "TrainingEvaluator": "training.evaluator",
     "embedded_tables": "tabular",
     "from_text": "registry",
@@ -60,12 +64,14 @@ __all__ = [
     "Evaluation",
     "EvaluationSteps",
     "Evaluator",
+    "FunctionEvaluator",
     "OneShot",
     "Predictor",
     "Recipe",
     "SGDSteps",
     "StepwiseEvaluator",
     "TabularEvaluator",
+    "TrainingContext",
     "TrainingEvaluator",
     "datasets",
     "embedded_tables",

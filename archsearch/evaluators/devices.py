@@ -24,6 +24,22 @@ def device_named(name: str) -> torch.device:
         raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.") from error
 
 
+def device_that_is_here(name: str) -> torch.device:
+    """Return the device of a name, as `device_named` does, if this machine has it.
+
+    Raises:
+        ConfigurationError: The name is none that torch knows, or this process sees no such GPU.
+    """
+    device = device_named(name)
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= number:
+        raise ConfigurationError(
+            f"device: expected one of this machine; got {name!r}, but this process sees {number or 'no'} GPUs. In a search give "
+            "gpus_per_worker=1, or take device='auto'."
+        )
+    return device
+
+
 @contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
     """Set torch's number of CPU threads within the block, and restore the former number at its end."""

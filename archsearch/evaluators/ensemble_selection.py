@@ -9,7 +9,7 @@ class probabilities p_m of model m on the validation images:
 3. Of the N nested ensembles, return the best one.
 
 "Best" is the highest accuracy; among equal ones the smallest cross-entropy; then the model that comes first, or the smaller
-ensemble.
+ensemble. Balanced, both are means over the classes of the means over their images, so that all classes count the same.
 """
 
 from __future__ import annotations
@@ -35,21 +35,26 @@ class Selection:
         accuracies: Validation accuracy after each selection, those beyond the best ensemble included.
         accuracy: Validation accuracy of the ensemble, a fraction.
         loss: Its mean cross-entropy on the validation images, in nats.
+        balanced: Whether accuracies and loss count all classes the same.
     """
 
     counts: dict[int, int]
     accuracies: tuple[float, ...]
     accuracy: float
     loss: float
+    balanced: bool = False
 
 
-def select_ensemble(probabilities: Sequence[NDArray[np.floating]], labels: NDArray[np.integer], size: int = 5) -> Selection:
+def select_ensemble(
+    probabilities: Sequence[NDArray[np.floating]], labels: NDArray[np.integer], size: int = 5, *, balanced: bool = False
+) -> Selection:
     """Return the ensemble that the algorithm above selects.
 
     Args:
         probabilities: For each model, `[images, classes]`, rows that add up to 1.
         labels: `[images]`, the class of each image.
         size: Number N of selections, the same model several times included.
+        balanced: Whether all classes count the same.
 
     Raises:
         ConfigurationError: There is no model, the shapes do not fit, a probability is no number, or `size` is below 1.
@@ -70,11 +75,12 @@ def select_ensemble(probabilities: Sequence[NDArray[np.floating]], labels: NDArr
         )
     if not len(labels) or not all(np.isfinite(each).all() for each in tables):
         raise ConfigurationError("probabilities: expected finite numbers for at least one image; got NaN, infinity or no image.")
+    weights = _weights(labels) if balanced else np.ones(len(labels))
     total = np.zeros_like(tables[0])
     chosen: list[int] = []
     course: list[tuple[float, float]] = []
     for number in range(1, size + 1):
-        qualities = [_quality((total + each) / number, labels) for each in tables]
+        qualities = [_quality((total + each) / number, labels, weights) for each in tables]
         best = max(range(len(tables)), key=lambda model: (*qualities[model], -model))
         total += tables[best]
         chosen.append(best)
@@ -84,10 +90,16 @@ def select_ensemble(probabilities: Sequence[NDArray[np.floating]], labels: NDArr
     for model in chosen[:length]:
         counts[model] = counts.get(model, 0) + 1
     accuracy, negative_loss = course[length - 1]
-    return Selection(counts, tuple(accuracy for accuracy, _ in course), accuracy, -negative_loss)
+    return Selection(counts, tuple(accuracy for accuracy, _ in course), accuracy, -negative_loss, balanced)
 
 
-def _quality(mean: NDArray[np.float64], labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Return accuracy and negative cross-entropy; larger is better."""
-    accuracy = float((mean.argmax(1) == labels).mean())
-    return accuracy, float(np.log(np.maximum(mean[np.arange(len(labels)), labels], _LEAST)).mean())
+def _weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return n / (k n_c) for each of n images, where its class c has n_c of them and k classes have some."""
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray(len(labels) / (len(counts) * counts[classes]), dtype=np.float64)
+
+
+def _quality(mean: NDArray[np.float64], labels: NDArray[np.integer], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Return accuracy and negative cross-entropy, weighted means over the images; larger is better."""
+    accuracy = float(((mean.argmax(1) == labels) * weights).mean())
+    return accuracy, float((np.log(np.maximum(mean[np.arange(len(labels)), labels], _LEAST)) * weights).mean())

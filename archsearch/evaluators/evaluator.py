@@ -78,6 +78,11 @@ class Evaluator(FixedOptions, ABC):
         return False
 
     @property
+    def lower_is_better(self) -> bool:
+        """Whether the score is the negative of a figure of which less is better, such as a loss; that figure is shown."""
+        return False
+
+    @property
     def chance(self) -> float:
         """The score of guessing."""
         return 0.0

@@ -83,6 +83,9 @@ class EvaluationSteps(ABC):
             ConfigurationError: It is not the state of such an evaluation.
         """
 
+    def close(self) -> None:  # noqa: B027 - most evaluations have nothing to end
+        """End an evaluation that is given up, and free what it holds outside its own memory; by default there is nothing."""
+
 
 class StepwiseEvaluator(Evaluator):
     """An evaluator that reports as it goes, so that a scheduler can stop, pause and resume candidates.

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from archsearch.evaluators.evaluator_forms import KINDS
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.quick_checks import SCHEDULERS, SEARCHERS
 from archsearch.spaces import SearchSpace
@@ -42,7 +43,7 @@ def advice(run: str | Path, configuration: SearchConfiguration, space: SearchSpa
     run = str(run)
     storage, name = _parts(run)
     kind, _, dataset = configuration.evaluator.partition(":")
-    own_score, own_searcher = kind not in ("train", "table"), configuration.searcher not in SEARCHERS
+    own_score, own_searcher = kind not in KINDS, configuration.searcher not in SEARCHERS
     named = configuration.space.startswith(PREFIX) or is_built_in(configuration.space)
     reference = None if named else reference_to(space)
     wanted = dataset if kind == "train" else "DATASET"

@@ -14,6 +14,7 @@ from typing import Any
 from archsearch import __version__
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
+from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.platform.commands.export import add_export
 from archsearch.platform.commands.replay import add_replay
 from archsearch.platform.commands.runs import add_runs
@@ -238,7 +239,7 @@ def _add_search_options(
     )
     parser.add_argument("--space", help="search space, or python:MODULE:CLASS for one of your own (default: nasbench201)")
     score = parser.add_mutually_exclusive_group()
-    score.add_argument("--evaluator", help="train:DATASET, table:NAME or table:PATH#COLUMN (default: train:digits)")
+    score.add_argument("--evaluator", help=f"{FORMS} (default: train:digits)")
     score.add_argument("--dataset", help="same as --evaluator train:DATASET")
     score.add_argument("--table", help="same as --evaluator table:NAME")
     parser.add_argument(
@@ -384,22 +385,17 @@ def _submit(parsed: argparse.Namespace) -> int:
         check_quickly(from_mapping(with_default_job(settings)))
     from archsearch.platform.commands.submit import submit_resume, submit_search
 
-    if settings.get("start"):
-        from archsearch.platform.known_starts import with_files_read
-        from archsearch.spaces import get
-
-        settings["start"] = with_files_read(settings["start"], get(from_mapping(with_default_job(settings)).space))
     how = {"wait": not parsed.no_wait, "python": parsed.python}
     if not parsed.resume:
         return submit_search(from_mapping(with_default_job(settings)), address, quiet=parsed.quiet, **how)
-    changes = {name: value for name, value in settings.items() if name != "address"}
+    changes = {name: value for name, value in settings.items() if name not in ("address", "space")}
     if others := sorted(changes.keys() - _RESUMED.keys()):
         raise ConfigurationError(
             f"resume: a run keeps the settings with which it was started, except {', '.join(_RESUMED)}; leave out "
             f"{', '.join(others)}."
         )
     options = [part for name, value in changes.items() for part in (_RESUMED[name], str(value))]
-    return submit_resume(parsed.resume, address, options=options, **how)
+    return submit_resume(parsed.resume, address, options=options, space=settings.get("space"), **how)
 
 
 def _resume(parsed: argparse.Namespace) -> int:

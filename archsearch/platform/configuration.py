@@ -45,7 +45,7 @@ class SearchConfiguration:
     Args:
         space: Name of the search space.
         searcher: Name of the searcher.
-        evaluator: `train:DATASET`, `table:NAME` or `table:PATH#COLUMN`.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN` or `python:MODULE:FUNCTION`.
         num_candidates: Number of candidates to propose.
         seed: Seed of the searcher, and of the evaluator unless its options name another.
         name: Name of the run; None makes one.

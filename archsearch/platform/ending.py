@@ -50,6 +50,24 @@ class Ending:
             "failed": "ended by an error",
         }.get(self.reason, "")
 
+    def sentences(self) -> str:
+        """Return what ended the search and what was given up, for reports."""
+        done = f"{self.evaluated} of {self.wanted} candidates are evaluated"
+        if self.reason == "complete":
+            return f"The search did all it was to do: {done}."
+        if self.reason == "exhausted":
+            return (
+                f"The search ended after {self.evaluated} of {self.wanted} candidates: the space has no more that are new and "
+                "satisfy the constraints."
+            )
+        what = "The search was stopped" if self.reason == "stopped" else "An error ended the search"
+        if self.reason == "time":
+            what = f"The time budget of {_seconds(self.time_budget)} ended the search after {duration(self.seconds)}"
+        return f"{what}: {done}." + (f" Given up: {self._lost()}." if self.given_up else "")
+
+    def _lost(self) -> str:
+        return f"{self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} that had begun or came next"
+
     def text(self, resume: str) -> str:
         """Return the sentences for the end of the output; empty if the search did all it was to do.
 
@@ -62,20 +80,12 @@ class Ending:
                 f"More:      {resume} --candidates {2 * self.wanted}"
             )
         if self.reason == "exhausted":
-            return (
-                f"The search ended after {self.evaluated} of {self.wanted} candidates: the space has no more that are new and "
-                "satisfy the constraints."
-            )
+            return self.sentences()
         if self.reason != "time":
             return ""
-        lines = [
-            f"The time budget of {_seconds(self.time_budget)} ended the search after {duration(self.seconds)}: "
-            f"{self.evaluated} of {self.wanted} candidates are evaluated."
-        ]
+        lines = [self.sentences().partition(" Given up:")[0]]
         if self.given_up:
-            lines.append(
-                f"Given up:  {self.given_up} {'evaluation' if self.given_up == 1 else 'evaluations'} that had begun or came next."
-            )
+            lines.append(f"Given up:  {self._lost()}.")
         if self.in_hand:
             lines.append(f"In part:   {self.in_hand} candidates were evaluated in part; a resumed search goes on with them.")
         if self.found_nothing:

@@ -37,34 +37,40 @@ def start_texts(given: Sequence[str], space: SearchSpace) -> list[str]:
 
 
 def with_files_read(given: Sequence[str], space: SearchSpace) -> list[str]:
-    """Return the same with the architectures of each file of this machine in its place, for a search on another machine.
+    """Return the same with the architectures of each file, run or export of this machine in its place, for another machine.
 
     Raises:
         ConfigurationError: As for `start_texts`.
+        RunError: As for `start_texts`.
     """
-    return [text for each in given for text in (start_texts([each], space) if _is_file(each) else [each])]
+    return [text for each in given for text in (start_texts([each], space) if any(_kinds(each)) else [each])]
 
 
-def _is_file(text: str) -> bool:
+def _split(given: str) -> tuple[str, int]:
+    """Return the folder of a run and the number of its best, if a text names one."""
+    name, mark, count = given.rpartition("#")
+    return (name, int(count)) if mark and count.isdigit() else (given, BEST_OF_A_RUN)
+
+
+def _kinds(given: str) -> tuple[bool, bool, bool]:
+    """Return whether a text names a run, an export, or a file."""
     try:
-        return Path(text).expanduser().is_file()
+        path = Path(given).expanduser()
+        is_run = (Path(_split(given)[0]).expanduser() / "run.yaml").is_file()
+        return is_run, (path / "architecture.json").is_file(), path.is_file()
     except (OSError, RuntimeError, ValueError):  # the text of an architecture may be too long for the name of a file
-        return False
+        return False, False, False
 
 
 def _texts(given: str, space: SearchSpace) -> Iterator[tuple[str, str]]:
     """Yield the texts of architectures, each with where it comes from."""
-    name, mark, count = given.rpartition("#")
-    folder, number = (Path(name), count) if mark and count.isdigit() else (Path(given), str(BEST_OF_A_RUN))
-    try:
-        folder, path = folder.expanduser(), Path(given).expanduser()
-        is_run, is_export = (folder / "run.yaml").is_file(), (path / "architecture.json").is_file()
-        is_file = path.is_file()
-    except (OSError, RuntimeError, ValueError):  # the text of an architecture may be too long for the name of a file
-        is_run = is_export = is_file = False
+    is_run, is_export, is_file = _kinds(given)
+    path = Path(given).expanduser() if is_export or is_file else Path(given)
     if is_run:
+        name, number = _split(given)
+        folder = Path(name).expanduser()
         rows = evaluations_of(RunFolder.open(folder), "start", space)
-        order = best_first(rows)[: int(number)]
+        order = best_first(rows)[:number]
         yield from ((text, f" in {folder}") for text in rows["architecture"].take(pa.array(order)).to_pylist())
     elif is_export or (is_file and path.suffix == ".json"):
         yield _exported(path / "architecture.json" if is_export else path), f" in {path}"

@@ -20,7 +20,7 @@ from archsearch.platform.known_starts import evaluations_of
 from archsearch.platform.rank_order import FIDELITY, fidelities
 from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import ArchitectureSearcher
-from archsearch.searchers.observation import evaluation_from_row, evaluation_to_row
+from archsearch.searchers.observation import Observation, evaluation_from_row, evaluation_to_row
 from archsearch.spaces import SearchSpace
 
 FILE = "learned.json"
@@ -36,17 +36,22 @@ class Learned:
         evaluations: Its outcomes, successes and failures.
         left_out: Number of its rows that had no score.
         used: Number that the searcher learned from; None before it did.
+        leaves_out: Whether the searcher only leaves out their architectures, because its method learns from no outcomes.
     """
 
     source: str
     evaluations: tuple[Evaluation, ...]
     left_out: int = 0
     used: int | None = None
+    leaves_out: bool = False
 
     @property
     def sentence(self) -> str:
         """What was used, for the terminal and the report."""
         total = len(self.evaluations) + self.left_out
+        if self.leaves_out:
+            known = f"the {len(self.evaluations):,} architectures of {self.source}"
+            return f"The searcher learns from no outcomes: it only leaves out {known}."
         failed = f", {self.left_out:,} of them failed" if self.left_out else ""
         return f"Learned from {self.used or 0:,} of the {total:,} outcomes of {self.source}{failed}; they are no candidates."
 
@@ -68,6 +73,31 @@ def read_learned(sources: Sequence[str], space: SearchSpace, evaluator: Evaluato
     return [_on_scale(_read(source, space, evaluator), evaluator) for source in sources]
 
 
+def given_evaluations(evaluations: Sequence[Evaluation], space: SearchSpace, evaluator: Evaluator) -> Learned:
+    """Return outcomes that Python code gave, as those of a source.
+
+    Args:
+        evaluations: The outcomes, successes and failures.
+        space: As for `read_learned`.
+        evaluator: As for `read_learned`.
+
+    Raises:
+        ConfigurationError: An architecture is of another space, or the scores are on another scale.
+    """
+    kept = []
+    for number, each in enumerate(evaluations, 1):
+        try:
+            architecture = space.parse(str(each.architecture))
+        except ArchSearchError as error:
+            raise ConfigurationError(
+                f"learn_from: evaluation {number} is not one of {space.name} ({first_line(error)}). Give outcomes of this space."
+            ) from error
+        kept.append(replace(each, architecture=architecture, key=space.key(architecture)))
+    left_out = sum(not each.ok for each in kept)
+    good = tuple(each for each in kept if each.ok)
+    return _on_scale(Learned("the evaluations given in Python", good, left_out), evaluator)
+
+
 def learn(searcher: ArchitectureSearcher, evaluator: Evaluator, learned: Sequence[Learned]) -> list[Learned]:
     """Let a searcher learn from outcomes, and return them with the numbers that it used."""
     costs = bool(set(searcher.goals.metrics) & set(evaluator.cost_names))
@@ -76,7 +106,8 @@ def learn(searcher: ArchitectureSearcher, evaluator: Evaluator, learned: Sequenc
         known: Mapping[str, float] = evaluator.costs(evaluation.architecture) if costs else {}
         return replace(evaluation, metrics={**known, **evaluation.metrics})
 
-    return [replace(each, used=searcher.learn([completed(row) for row in each.evaluations])) for each in learned]
+    none = not searcher.learns_from_others
+    return [replace(each, used=searcher.learn([*map(completed, each.evaluations)]), leaves_out=none) for each in learned]
 
 
 def write_learned(learned: Sequence[Learned], folder: Path) -> None:
@@ -225,11 +256,12 @@ def _on_scale(learned: Learned, evaluator: Evaluator) -> Learned:
 
 
 def texts_of(argument: str, given: Any) -> list[str]:
-    """Return what Python code gave for `start` or `learn_from` as a list of texts.
+    """Return what Python code gave for `start` or `learn_from` as a list of texts; evaluations to learn from are left out.
 
     Args:
         argument: Name of the argument, for messages.
-        given: A text, a path, an architecture, what a search found, the result of a search, or a list of these.
+        given: A text, a path, an architecture, what a search found, the result of a search, for `learn_from` also evaluations;
+            or a list of these.
 
     Raises:
         ConfigurationError: One of them is of another kind.
@@ -237,14 +269,35 @@ def texts_of(argument: str, given: Any) -> list[str]:
     from archsearch.platform.result import Found, SearchResult
     from archsearch.spaces import Architecture
 
-    texts = []
-    for each in given if isinstance(given, list | tuple) else [given]:
+    texts, learns = [], argument == "learn_from"
+    for each in _listed(given):
         if isinstance(each, SearchResult):
             texts.append(str(each.folder))
-        elif isinstance(each, str | Path | Architecture | Found):
+        elif learns and isinstance(each, Evaluation | Observation | Found):
+            continue
+        elif isinstance(each, str | Path) or (isinstance(each, Architecture | Found) and not learns):
             texts.append(str(each))
         else:
+            kinds = "paths, tables, evaluations" if learns else "texts, paths, architectures"
             raise ConfigurationError(
-                f"{argument}: expected texts, paths, architectures or results of searches; got one of type {type(each).__name__}."
+                f"{argument}: expected {kinds} or results of searches; got one of type {type(each).__name__}."
             )
     return texts
+
+
+def evaluations_among(given: Any) -> list[Evaluation]:
+    """Return the outcomes among what Python code gave for `learn_from`: evaluations, observations, and what a search found."""
+    from archsearch.platform.result import Found
+
+    found = []
+    for each in _listed(given):
+        if isinstance(each, Found):
+            found.append(Evaluation(each.architecture, each.space.key(each.architecture), each.score, each.metrics))
+        elif isinstance(each, Evaluation | Observation):
+            found.append(each.evaluation if isinstance(each, Observation) else each)
+    return found
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    """Return a list or tuple as it is, what has one of its own kind as its only entry, and nothing for None."""
+    return [] if given is None else given if isinstance(given, list | tuple) else [given]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
@@ -11,15 +12,19 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from archsearch.cluster import Ledger
+from archsearch.cluster.ledger.function_sources import note_source
 from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ArchSearchError, ConfigurationError, TableError, check_kind, wrong_kind
-from archsearch.evaluators import Evaluator, StepwiseEvaluator, from_text
+from archsearch.evaluators import Evaluation, Evaluator, StepwiseEvaluator, from_text
+from archsearch.evaluators.evaluator_forms import FORMS
+from archsearch.evaluators.function.signature import check_function
 from archsearch.evaluators.options import check_options, options_of
+from archsearch.evaluators.registry import of_function
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.known_starts import start_texts
-from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, write_learned
+from archsearch.platform.learned import Learned, given_evaluations, learn, read_learned, stored_learned, write_learned
 from archsearch.platform.progress import Progress
 from archsearch.platform.run_folder import LEDGER, RunFolder, run_name
 from archsearch.platform.tracking.store import check_store
@@ -28,6 +33,8 @@ from archsearch.searchers import ArchitectureSearcher, Goals, TuneAlgorithm, goa
 from archsearch.searchers import get as get_searcher
 from archsearch.spaces import SearchSpace
 from archsearch.spaces import get as get_space
+
+_log = logging.getLogger(__name__)
 
 # A look-up is too fast to be timed well. With a fixed value the same seed gives the same batches, and so the same search.
 _LOOKUP_SECONDS = 5e-4
@@ -70,9 +77,10 @@ def prepare(
     configuration: SearchConfiguration,
     space: str | SearchSpace,
     searcher: str | ArchitectureSearcher | Any,
-    evaluator: str | Evaluator,
+    evaluator: str | Evaluator | Callable[..., Any],
     resume: bool,
     scheduler: TrialScheduler | None = None,
+    outcomes: Sequence[Evaluation] = (),
 ) -> Search:
     """Return a search with its folder and ledger; settings that cannot be used raise here, before anything runs.
 
@@ -83,6 +91,7 @@ def prepare(
         evaluator: As for `make_parts`.
         resume: Whether the run's folder exists already.
         scheduler: The scheduler, if it is an object; None takes the one that the settings name, if any.
+        outcomes: Outcomes to learn from, beside those of `configuration.learn_from`.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -98,6 +107,8 @@ def prepare(
     chosen = make_scheduler(configuration, evaluator, scheduler)
     fingerprint = evaluator.fingerprint()  # reads the data, so that a bad dataset raises before the search starts
     learned = [] if resume else read_learned(configuration.learn_from, space, evaluator)
+    if outcomes and not resume:
+        learned.append(given_evaluations(outcomes, space, evaluator))
     if configuration.start:
         configuration = replace(configuration, start=[str(each) for each in made.starts])
     name = configuration.name or run_name(configuration.method, space.name, evaluator.task, configuration.seed)
@@ -114,6 +125,12 @@ def prepare(
         learned = learn(made, evaluator, learned)
         folder.upload()
         ledger = Ledger(place.child(LEDGER).address, space, fingerprint, seed=evaluator.seed)
+        if note_source(ledger, evaluator):
+            _log.warning(
+                "The source of %s has changed since it last scored candidates in %s; these count as scores of another function.",
+                configuration.evaluator,
+                place.address,
+            )
     except ArchSearchError:
         if not resume:
             folder.discard()
@@ -121,7 +138,7 @@ def prepare(
     return Search(configuration, space, made, evaluator, folder, ledger, resume, tuple(learned), chosen)
 
 
-def _is_lookup(configuration: SearchConfiguration, evaluator: str | Evaluator) -> bool:
+def _is_lookup(configuration: SearchConfiguration, evaluator: str | Evaluator | Callable[..., Any]) -> bool:
     return evaluator.is_lookup if isinstance(evaluator, Evaluator) else configuration.evaluator.startswith("table:")
 
 
@@ -145,6 +162,12 @@ def make_scheduler(
         raise ConfigurationError(
             f"scheduler: {configuration.scheduler} needs an evaluator that reports a score as it goes, such as train:digits or a "
             f"table with learning curves; {configuration.evaluator} has one score for each candidate.{own} or leave the "
+            "scheduler out."
+        )
+    if evaluator.max_fidelity < 2:
+        raise ConfigurationError(
+            f"scheduler: {configuration.scheduler} stops candidates between steps, but {configuration.evaluator} has a single "
+            "one. Give a function steps=N, the number of steps that it reports, and a training several epochs; or leave the "
             "scheduler out."
         )
     if configuration.batch_size not in (None, 1):
@@ -185,7 +208,10 @@ def check_simulation(configuration: SearchConfiguration, lookups: bool) -> None:
 def check_parts(space: object, searcher: object, evaluator: object) -> None:
     """Raise ConfigurationError unless the three parts of a search are names or objects of the right kinds."""
     check_kind("space", space, (str, SearchSpace), "the name of a search space or a SearchSpace")
-    check_kind("evaluator", evaluator, (str, Evaluator), "train:DATASET, table:NAME, table:PATH#COLUMN or an Evaluator")
+    if callable(evaluator) and not isinstance(evaluator, type | Evaluator):
+        check_function(evaluator, "evaluator")
+    else:
+        check_kind("evaluator", evaluator, (str, Evaluator), f"{FORMS}, a function of (model, context), or an Evaluator")
     if isinstance(searcher, type):  # the class of a Ray Tune Searcher may be a function of (domains, seed)
         fits = issubclass(searcher, Searcher) and not issubclass(searcher, ArchitectureSearcher)
     else:
@@ -198,7 +224,7 @@ def make_parts(
     configuration: SearchConfiguration,
     space: str | SearchSpace,
     searcher: str | ArchitectureSearcher | Any,
-    evaluator: str | Evaluator,
+    evaluator: str | Evaluator | Callable[..., Any],
 ) -> tuple[SearchSpace, ArchitectureSearcher, Evaluator]:
     """Return space, searcher and evaluator of a search; the data is not read.
 
@@ -206,7 +232,7 @@ def make_parts(
         configuration: All other settings.
         space: The search space or its name.
         searcher: The searcher, its name, or a function that makes a Ray Tune search algorithm.
-        evaluator: The evaluator or its string form.
+        evaluator: The evaluator, its string form, or a function as for `FunctionEvaluator`.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -215,9 +241,12 @@ def make_parts(
     """
     check_parts(space, searcher, evaluator)
     space = get_space(space) if isinstance(space, str) else space
+    space.check_declared()
     if isinstance(evaluator, str):
         evaluator = _evaluator(evaluator, space, configuration)
         space = evaluator.space
+    elif not isinstance(evaluator, Evaluator):
+        evaluator = of_function(evaluator, space, {"seed": configuration.seed, **configuration.score_options})
     if evaluator.space.name != space.name:
         raise ConfigurationError(
             f"evaluator: expected one of the space {space.name}; got one of {evaluator.space.name}. Give both the same space."

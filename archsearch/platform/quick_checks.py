@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 
 from archsearch.errors import ConfigurationError, did_you_mean, unknown_name
+from archsearch.evaluators.dataset_names import check_name
+from archsearch.evaluators.evaluator_forms import FORMS, KINDS
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.spaces import get as get_space
+from archsearch.spaces.imported import module_of
 
 SEARCHERS = ("evolution", "gates", "ghn", "gp", "ngae", "optuna", "random")
 """Searchers of the package. Importing `archsearch.searchers`, which knows those of the user too, loads Ray."""
 SCHEDULERS = ("asha", "hyperband", "median", "promotion")
 """Schedulers that have a name. Importing `archsearch.cluster.schedulers` loads Ray."""
-_SCORES = ("train", "table")
-_DATASETS = ("digits", "cifar10", "cifar100", "imagefolder", "parquet")
 
 
 def check_quickly(configuration: SearchConfiguration) -> None:
@@ -31,15 +32,13 @@ def check_quickly(configuration: SearchConfiguration) -> None:
     check_searcher(configuration.searcher)
     check_scheduler(configuration.scheduler)
     kind, colon, rest = configuration.evaluator.partition(":")
-    if not colon or not rest or kind not in _SCORES:
-        hint = did_you_mean(kind, _SCORES)
-        raise ConfigurationError(
-            f"evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got {configuration.evaluator!r}.{hint}"
-        )
-    if kind == "train" and rest.partition(":")[0] not in _DATASETS:
-        from archsearch.evaluators.datasets import check_name
-
+    if not colon or not rest or kind not in KINDS:
+        hint = did_you_mean(kind, KINDS)
+        raise ConfigurationError(f"evaluator: expected {FORMS}; got {configuration.evaluator!r}.{hint}")
+    if kind == "train":
         check_name(rest)
+    if kind == "python":
+        module_of(configuration.evaluator, "evaluator")
     if kind == "table" and not Path(rest.partition("#")[0]).exists():
         from archsearch.evaluators.registry import from_text  # pyarrow alone
 

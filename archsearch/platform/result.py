@@ -19,6 +19,7 @@ from archsearch.atomic_file import written_atomically
 from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, StepwiseEvaluator, from_text
+from archsearch.evaluators.evaluator_forms import KINDS
 from archsearch.platform import units
 from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
@@ -539,7 +540,7 @@ def _evaluator_of(configuration: SearchConfiguration, space: SearchSpace | str |
             configuration.evaluator, space_of_run(configuration, space), configuration.seed, configuration.score_options
         )
     except ConfigurationError as error:
-        if configuration.evaluator.partition(":")[0] in ("train", "table"):
+        if configuration.evaluator.partition(":")[0] in KINDS:
             raise
         raise ConfigurationError(
             f"evaluator: the run was scored by {configuration.evaluator!r}, an evaluator of your own, which archsearch cannot "

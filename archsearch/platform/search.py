@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
@@ -28,13 +28,14 @@ from archsearch.errors import (
     unknown_option,
 )
 from archsearch.evaluators import Evaluation, Evaluator
+from archsearch.evaluators.function.reference import function_text
 from archsearch.evaluators.score_names import LATENCY
 from archsearch.platform.advice import advice
 from archsearch.platform.allocation import allocate
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.configuration import from_mapping, with_default_job
 from archsearch.platform.ending import Ending, Reason
-from archsearch.platform.learned import texts_of
+from archsearch.platform.learned import evaluations_among, texts_of
 from archsearch.platform.observers import Observers
 from archsearch.platform.preparation import Search, check_parts, prepare
 from archsearch.platform.quick_checks import SCHEDULERS
@@ -59,7 +60,7 @@ _SCHEDULER = "the name of a scheduler, such as asha, or a scheduler of ray.tune.
 def run_search(
     space: str | SearchSpace | None = None,
     searcher: str | ArchitectureSearcher | Any = None,
-    evaluator: str | Evaluator | None = None,
+    evaluator: str | Evaluator | Callable[..., Any] | None = None,
     num_candidates: int | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -79,7 +80,9 @@ def run_search(
         space: A search space or its name; None takes `nasbench201`.
         searcher: A searcher or its name, or a function of (Tune domains, seed) that returns a Ray Tune search algorithm;
             None takes `evolution`.
-        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, or an evaluator; None takes `train:digits`.
+        evaluator: `train:DATASET`, `table:NAME`, `table:PATH#COLUMN`, `python:MODULE:FUNCTION`, an evaluator, or a function of
+            (model, context) that trains and scores a candidate, see `evaluators.FunctionEvaluator`, whose further arguments are
+            `evaluator_options`; None takes `train:digits`.
         num_candidates: Number of candidates to propose; None takes 40.
         seed: Seed of the search.
         name: Name of the run; None makes one from the settings and the time.
@@ -92,7 +95,8 @@ def run_search(
             with the architecture and its genes as the configuration and all metrics as the result. Files of loggers are in the
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
-            `start=[architecture, ...]` or `learn_from="runs/NAME"`.
+            `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
+            a search found, or a list of these.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -110,9 +114,7 @@ def run_search(
     check_callbacks(callbacks)
     check_kind("scheduler", scheduler, (str, TrialScheduler, type(None)), _SCHEDULER)
     given_names = {
-        key: value if isinstance(value, str) else getattr(value, "name", type(value).__name__)
-        for key, value in names.items()
-        if value is not None
+        key: value if isinstance(value, str) else _name_of(key, value) for key, value in names.items() if value is not None
     }
     given = {**given_names, "seed": seed, "name": name, "storage": str(storage), **settings}
     if num_candidates is not None:
@@ -125,8 +127,20 @@ def run_search(
         raise ConfigurationError("name: expected the name of the run to resume; got None. Give its name.")
     parts: dict[str, Any] = {key: getattr(configuration, key) if value is None else value for key, value in names.items()}
     with _stopped_early():
-        search = prepare(configuration, **parts, resume=resume, scheduler=_object(scheduler))
+        search = prepare(
+            configuration,
+            **parts,
+            resume=resume,
+            scheduler=_object(scheduler),
+            outcomes=evaluations_among(settings.get("learn_from")),
+        )
     return _run(search, sys.stderr if progress else None, callbacks)
+
+
+def _name_of(key: str, value: Any) -> str:
+    if key == "evaluator" and not isinstance(value, Evaluator):
+        return function_text(value)
+    return str(getattr(value, "name", type(value).__name__))
 
 
 CHANGEABLE = (
@@ -513,6 +527,7 @@ def _result(
         time_budget=configuration.time_budget,
         idle=idle,
     )
+    summary = replace(summary, ending=ending)
     return SearchResult(
         summary,
         search.space,

@@ -35,7 +35,7 @@ def outline(space: SearchSpace, architecture: Architecture) -> str:
     """Return an architecture in one line: its operators by count, and the depth of each cell.
 
     Only operators on a path from an input to the output count, and none that writes zeros. The depth is the largest number of
-    operators on such a path.
+    operators on such a path. Of a space whose texts name their genes it is the text.
 
     Example:
         >>> from archsearch import spaces
@@ -44,6 +44,8 @@ def outline(space: SearchSpace, architecture: Architecture) -> str:
         >>> outline(space, space.parse(text))
         '2 nor_conv_3x3, 1 nor_conv_1x1, 1 skip_connect; depth 3'
     """
+    if space.names_genes:
+        return str(architecture)
     graphs = [live_graph(graph) for graph in space.graphs(architecture)]
     # What follows @ is the place of an operator within its space, such as a scale, and no other operator.
     names = (name.split("@")[0] for graph in graphs for name in graph.operators if not _is_end(name))

@@ -89,7 +89,7 @@ def space_costs(space: SearchSpace, goals: Goals, seed: int, draws: int = SAMPLE
     kept = [each for each in sample if goals.counted_excess(each) == 0.0]
     absent: Sequence[str] = ()
     if counted and kept:
-        used = {name for each in kept for graph in space.graphs(each) for name in live_graph(graph).operators}
-        before = {name for each in sample for graph in space.graphs(each) for name in live_graph(graph).operators}
+        used = {name for each in kept for graph in space.drawing(each) for name in live_graph(graph).operators}
+        before = {name for each in sample for graph in space.drawing(each) for name in live_graph(graph).operators}
         absent = [name for name in space.operators if name in before - used]
     return SpaceCosts(draws, ranges, tuple(map(str, counted)), len(kept) / draws, tuple(absent))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
 from archsearch.platform.early_stopping import EarlyStopping
+from archsearch.platform.ending import Ending
 from archsearch.platform.rank_order import fidelities
 from archsearch.platform.space_costs import SpaceCosts
 from archsearch.searchers import Objective
@@ -54,6 +55,7 @@ class SearchSummary:
         use: Command (or line of Python) that trains and exports its best architecture.
         space_costs: Costs of random architectures of the space; None if they were not drawn.
         early_stopping: What the scheduler of the search did; None if it had none.
+        ending: How the search ended; None if that is not known.
     """
 
     name: str
@@ -81,6 +83,7 @@ class SearchSummary:
     use: str = ""
     space_costs: SpaceCosts | None = None
     early_stopping: EarlyStopping | None = None
+    ending: Ending | None = None
 
     @property
     def score_label(self) -> str:

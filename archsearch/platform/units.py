@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 
 def quantity(value: float | None) -> str:
@@ -44,3 +45,17 @@ def score(value: float | None, percent: bool) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"{100 * value:.2f}" if percent else f"{value:.4g}"
+
+
+ACCURACIES = {
+    "test_accuracy": "test accuracy",
+    "test_balanced_accuracy": "balanced test accuracy",
+    "valid_accuracy": "validation accuracy",
+    "valid_balanced_accuracy": "balanced validation accuracy",
+}
+"""Accuracies among the metrics of a trained model in words, in the order in which they are shown."""
+
+
+def accuracies(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return the accuracies among metrics in percent, by their names in words."""
+    return {words: score(metrics[name], True) for name, words in ACCURACIES.items() if name in metrics}

@@ -63,7 +63,7 @@ class GATESEvolution(GuidedEvolution):
         preset: Settings of the predictor: `default` or `paper`.
         members: Number of predictors whose mean prediction ranks.
         epochs: Passes over the outcomes in a fit; None takes the preset's.
-        device: Device of the predictor: `cpu` or `cuda`.
+        device: Device of the predictor: `auto`, `cpu` or `cuda`.
         **settings: As for `GuidedEvolution`.
 
     Example:
@@ -96,6 +96,7 @@ class GATESEvolution(GuidedEvolution):
         }
         if epochs is not None:
             self.predictor["epochs"] = epochs
+        self.use_device(device)
         self._check()
 
     def _check(self) -> None:

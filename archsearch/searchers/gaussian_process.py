@@ -1,4 +1,4 @@
-"""Bayesian optimisation with a Gaussian process over the paths of architectures."""
+"""Bayesian optimisation with a Gaussian process over graph features of architectures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
 from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
@@ -14,6 +14,7 @@ from archsearch.spaces import SearchSpace
 if TYPE_CHECKING:
     from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 
+FEATURES = ("graf", "paths")
 _MOST_OPTIMISM = 100.0
 
 
@@ -23,30 +24,33 @@ class GaussianProcessSurrogate(RankingSurrogate):
     Args:
         space: Space of the architectures.
         enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        features: `graf` or `paths`.
         optimism: Number of standard deviations that are added to the mean.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, optimism: float = 0.0) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, features: str = "graf", optimism: float = 0.0) -> None:
         super().__init__(space, enumerable=enumerable)
-        self.optimism = optimism
+        self.features, self.optimism = features, optimism
 
     def _made(self, seed: int) -> GaussianProcess:
         from archsearch.evaluators.predictors.gaussian_process import GaussianProcess  # scikit-learn takes a second to load
 
-        return GaussianProcess(self.space, seed, optimism=self.optimism)
+        return GaussianProcess(self.space, seed, features=self.features, optimism=self.optimism)
 
 
 class GaussianProcessSearch(GuidedEvolution):
-    """Bayesian optimisation with a Gaussian process over the paths of architectures, a baseline for `GATESEvolution`.
+    """Bayesian optimisation with a Gaussian process over graph features of architectures.
 
-    The path encoding is that of BANANAS, C. White et al., AAAI 2021, arXiv 1910.11858; see
-    `archsearch.evaluators.predictors.gaussian_process`. The stages and the inner evolution are those of `GATESEvolution`, so that
-    the two differ only in the model. Candidates are ranked by the upper confidence bound mu(x) + optimism * sigma(x) (N.
-    Srinivas et al., ICML 2010, arXiv 0912.3995), with the mean mu and the standard deviation sigma of the process.
+    The features are GRAF's (G. Kadlecová et al., ICML 2024, arXiv 2404.16551) or the path encoding of BANANAS (C. White et al.,
+    AAAI 2021, arXiv 1910.11858); see `archsearch.evaluators.predictors.gaussian_process`. The stages and the inner evolution are
+    those of `GATESEvolution`, so that the two differ only in the model. Candidates are ranked by the upper confidence bound
+    mu(x) + optimism * sigma(x) (N. Srinivas et al., ICML 2010, arXiv 0912.3995), with the mean mu and the standard deviation
+    sigma of the process.
 
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
+        features: `graf` or `paths`.
         optimism: Number of standard deviations that are added to the mean, from 0 to 100.
         **settings: As for `GuidedEvolution`.
 
@@ -60,11 +64,21 @@ class GaussianProcessSearch(GuidedEvolution):
         0
     """
 
-    def __init__(self, space: SearchSpace, seed: int = 0, *, optimism: float = 0.5, **settings: Any) -> None:
+    def __init__(
+        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 0.5, **settings: Any
+    ) -> None:
         super().__init__(space, seed, **settings)
+        if features not in FEATURES:
+            raise ConfigurationError(unknown_name("features", features, FEATURES))
         if not 0.0 <= optimism <= _MOST_OPTIMISM:
             raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
-        self.optimism = optimism
+        self.features, self.optimism = features, optimism
 
     def surrogate(self) -> Callable[[], Any]:
-        return partial(GaussianProcessSurrogate, self.space, enumerable=self.enumerable, optimism=self.optimism)
+        return partial(
+            GaussianProcessSurrogate,
+            self.space,
+            enumerable=self.enumerable,
+            features=self.features,
+            optimism=self.optimism,
+        )

@@ -27,6 +27,7 @@ from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
 _FIGURES = ("loss", "score")
+_RULES = ("flip", "class_weights")
 _PATIENCE = 20  # draws for each wanted mutation
 
 
@@ -125,6 +126,7 @@ class GHNRandomSearch(SurrogateSearcher):
             "threads": self.threads,
             **(model or {}),
         }
+        self.use_device(device)
         self._check()
         self._training: Future[Reply] | None = None
         self._ranked: dict[str, float] = {}
@@ -132,7 +134,7 @@ class GHNRandomSearch(SurrogateSearcher):
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the dataset, network size and objective of an evaluator that trains to the options."""
+        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options."""
         from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
 
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
@@ -144,9 +146,12 @@ class GHNRandomSearch(SurrogateSearcher):
             )
         images = evaluator.images
         found: dict[str, Any] = {"dataset": images.dataset, "root": images.root, "scale": evaluator.scale, **options}
+        # The hypernetwork learns from the images as the trainings of the candidates do.
+        model: dict[str, Any] = {name: evaluator.chosen[name] for name in _RULES if name in evaluator.chosen}
         if evaluator.objective.is_anytime:
-            area = {"objective": evaluator.objective.name, "max_budget": evaluator.objective.max_budget}
-            found["model"] = {**area, **(options.get("model") or {})}
+            model |= {"objective": evaluator.objective.name, "max_budget": evaluator.objective.max_budget}
+        if model:
+            found["model"] = {**model, **(options.get("model") or {})}
         return found
 
     def _check(self) -> None:
@@ -213,6 +218,8 @@ class GHNRandomSearch(SurrogateSearcher):
 
     def can_fit(self) -> bool:
         return True  # it learns from images, not from outcomes
+
+    learns_from_others = False
 
     def learned(self, observations: Sequence[Observation]) -> int:
         return 0  # it learns from images; that their structures are not proposed is all it takes from outcomes of others

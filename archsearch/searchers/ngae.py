@@ -223,7 +223,7 @@ class NGAEAscent(SurrogateSearcher):
         acquisition: `ascent`, or `improvement`: the highest expected improvement of a Gaussian process in the latent space, as in
             D-VAE; the auto-encoder is then best trained without predictors (`performance_weight=0`).
         preset: Settings of the model: `default` or `paper`.
-        device: Device of the model: `cpu` or `cuda`.
+        device: Device of the model: `auto`, `cpu` or `cuda`.
         starts: Number of points from which an ascent starts.
         steps: Number of its steps.
         step: Size of a step; see `archsearch.evaluators.NGAE.ascend`.
@@ -283,6 +283,7 @@ class NGAEAscent(SurrogateSearcher):
         }
         if epochs is not None:
             self.model["epochs"] = epochs
+        self.use_device(device)
         if region not in REGIONS:
             raise ConfigurationError(unknown_name("region", region, REGIONS))
         _check_model(preset, {**({} if epochs is None else {"epochs": epochs}), **(model or {})})

@@ -54,6 +54,8 @@ class RandomSearch(ArchitectureSearcher):
                 candidates += found
         return candidates
 
+    learns_from_others = False
+
     def learned(self, observations: Sequence[Observation]) -> int:
         return 0  # it only leaves out their structures
 

@@ -270,6 +270,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._num_learned += used
         return used
 
+    learns_from_others: ClassVar[bool] = True
+    """Whether outcomes of others teach the method anything; else it only leaves out their structures."""
+
     def learned(self, observations: Sequence[Observation]) -> int:
         """Learn from evaluations of others, worst first, and return how many were used."""
         self.observe(observations)

@@ -247,7 +247,7 @@ class SpaceConformance:
         size, cells, nodes = batch.operators.shape
         assert batch.vocabulary == space.vocabulary
         assert batch.vocabulary[:2] == (INPUT, OUTPUT)
-        assert (size, cells) == (len(population), len(population[0].cells))
+        assert (size, cells) == (len(population), len(space.graphs(population[0])))
         assert batch.operators.dtype == np.int8
         assert batch.operators.min() >= -1
         assert batch.operators.max() < len(batch.vocabulary)

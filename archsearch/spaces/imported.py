@@ -1,4 +1,4 @@
-"""Search spaces of the user's own modules, named `python:MODULE:CLASS`."""
+"""Search spaces of the user's own modules, named `python:MODULE:NAME`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_l
 from archsearch.spaces.space import SearchSpace
 
 PREFIX = "python:"
-_FORM = "python:MODULE:CLASS, such as python:my_spaces:Chain"
+_FORMS = {
+    "space": "python:MODULE:CLASS, such as python:my_spaces:Chain",
+    "evaluator": "python:MODULE:FUNCTION, such as python:my_training:train",
+}
 
 
 def imported_space(reference: str) -> SearchSpace:
@@ -29,7 +32,7 @@ def imported_space(reference: str) -> SearchSpace:
         NASBench201()
     """
     module_name, attribute = module_of(reference), reference.removeprefix(PREFIX).partition(":")[2]
-    module = _module(module_name)
+    module = imported_module(module_name)
     try:
         found = getattr(module, attribute)
     except AttributeError:
@@ -38,6 +41,7 @@ def imported_space(reference: str) -> SearchSpace:
         raise ConfigurationError(f"space: the module {module_name} has no {attribute!r}.{hint}") from None
     expected = f"{reference} to be a search space, its class, or a function without arguments that returns one"
     if isinstance(found, SearchSpace):
+        found.check_declared()
         return found
     if not callable(found) or (isinstance(found, type) and not issubclass(found, SearchSpace)):
         raise ConfigurationError(f"space: expected {expected}; it is {_kind(found)}.")
@@ -47,17 +51,27 @@ def imported_space(reference: str) -> SearchSpace:
     try:
         space = found()
     except Exception as error:
+        if "choose" in inspect.signature(found).parameters:
+            raise ConfigurationError(
+                f"space: {attribute} of {module_name} builds a module; write space = ModuleSpace({attribute}, example_inputs) "
+                f"into the module and name that, {PREFIX}{module_name}:space."
+            ) from error
         raise ConfigurationError(
             f"space: {attribute}() failed ({type(error).__name__}: {message_in_one_line(error, 300)}). If the class takes "
             f"arguments, write a space with these arguments into the module and name it instead."
         ) from error
     if not isinstance(space, SearchSpace):
         raise ConfigurationError(f"space: expected {expected}; it returned {_kind(space)}.")
+    space.check_declared()
     return space
 
 
-def module_of(reference: str) -> str:
+def module_of(reference: str, argument: str = "space") -> str:
     """Return the module of a reference.
+
+    Args:
+        reference: Such as `python:my_spaces:Chain`.
+        argument: What it is given as, for error messages: `space`, or `evaluator` for a function that trains a model.
 
     Raises:
         ConfigurationError: The reference has another form.
@@ -66,16 +80,21 @@ def module_of(reference: str) -> str:
     fits = reference.startswith(PREFIX) and colon and attribute.isidentifier() and not module.endswith(".py")
     if not fits or not all(part.isidentifier() for part in module.split(".")):
         hint = " Write the module as in an import statement, without folder and .py." if ".py" in module or "/" in module else ""
-        raise ConfigurationError(f"space: expected {_FORM}; got {reference!r}.{hint}")
+        raise ConfigurationError(f"{argument}: expected {_FORMS[argument]}; got {reference!r}.{hint}")
     return module
 
 
 def reference_to(space: SearchSpace) -> str | None:
     """Return the reference from which `imported_space` makes an equal space in another process, or None if there is none.
 
-    Classes of notebooks and of scripts, and spaces that were made with arguments, have none.
+    A space made with arguments has one if a module holds it under a name, such as `space = ModuleSpace(build, ...)` in the module
+    of `build`. Classes and spaces of notebooks and of scripts have none.
     """
     kind = type(space)
+    home = sys.modules.get(space.home)
+    for name, value in vars(home).items() if home is not None and space.home != "__main__" else ():
+        if value is space or (type(value) is kind and value.name == space.name and repr(value) == repr(space)):
+            return f"{PREFIX}{space.home}:{name}"
     if kind.__module__ == "__main__" or "." in kind.__qualname__ or "<" in kind.__qualname__:
         return None
     reference = f"{PREFIX}{kind.__module__}:{kind.__qualname__}"
@@ -87,7 +106,16 @@ def reference_to(space: SearchSpace) -> str | None:
     return reference if same and repr(other) == repr(space) else None
 
 
-def _module(name: str) -> object:
+def imported_module(name: str, argument: str = "space") -> object:
+    """Return a module, which is looked for in the current folder, then where Python finds modules.
+
+    Args:
+        name: Dotted name of the module.
+        argument: What its reference is given as, for error messages.
+
+    Raises:
+        ConfigurationError: It is not there or cannot be imported.
+    """
     here = os.getcwd()  # noqa: PTH109 - an entry of sys.path is a string
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -95,15 +123,15 @@ def _module(name: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name not in (name, name.partition(".")[0]):
-            raise ConfigurationError(f"space: the module {name} needs {error.name!r}, which is not installed.") from error
+            raise ConfigurationError(f"{argument}: the module {name} needs {error.name!r}, which is not installed.") from error
         near = did_you_mean(name, [path.stem for path in Path(here).glob("*.py")])
         raise ConfigurationError(
-            f"space: there is no module {name!r} in {here}, nor where Python finds modules.{near} Change to its folder."
+            f"{argument}: there is no module {name!r} in {here}, nor where Python finds modules.{near} Change to its folder."
         ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {message_in_one_line(error, 300)}"
         raise ConfigurationError(
-            f"space: the module {name} cannot be imported ({reason}). Try: python -c 'import {name}'"
+            f"{argument}: the module {name} cannot be imported ({reason}). Try: python -c 'import {name}'"
         ) from error
 
 

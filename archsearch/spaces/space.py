@@ -49,6 +49,31 @@ class SearchSpace(ABC):
     scale_defaults: ClassVar[Mapping[str, int]] = {}
     # Whether some genotypes are invalid or give the same architecture; a mutation may then change several genes.
     constrained: ClassVar[bool] = False
+    # Whether the text of an architecture names its genes, so that tables show it instead of the number of its operators.
+    names_genes: ClassVar[bool] = False
+
+    @property
+    def home(self) -> str:
+        """Name of the Python module in which the space is defined."""
+        return type(self).__module__
+
+    def check_declared(self) -> None:
+        """Raise ConfigurationError unless the class declares its `name` and `operators`, which a search needs to its end.
+
+        Raises:
+            ConfigurationError: One of them is missing, or of another kind.
+        """
+        name, operators = getattr(self, "name", None), getattr(self, "operators", None)
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f"space: expected a name in the class {type(self).__name__}, such as name = 'chain'; got {name!r}."
+            )
+        listed = isinstance(operators, tuple | list) and all(isinstance(each, str) for each in operators)
+        if not listed or not operators:
+            raise ConfigurationError(
+                f"space: expected the names of all operators of its graphs in the class {type(self).__name__}, such as "
+                f"operators = ('conv3x3', 'maxpool3x3'); got {operators!r}."
+            )
 
     @property
     @abstractmethod
@@ -143,6 +168,10 @@ class SearchSpace(ABC):
     def graphs(self, architecture: Architecture) -> list[Graph]:
         """Return the graph form of each cell."""
         return [lower(cell, self.num_inputs) for cell in architecture.cells]
+
+    def drawing(self, architecture: Architecture) -> list[Graph]:
+        """Return the graphs that pictures and tables show: those of `graphs`, unless some of them are for surrogates alone."""
+        return self.graphs(architecture)
 
     def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
         """Return a population as integer arrays."""
@@ -243,6 +272,10 @@ class SearchSpace(ABC):
         """Return the alternative of each gene by name; the inverse of `from_params`."""
         genotype = self.genotype(architecture)
         return {name: values[index] for (name, values), index in zip(self.choices.items(), genotype, strict=True)}
+
+    def active(self, architecture: Architecture) -> dict[str, Any]:
+        """Return the alternative of each gene that counts for an architecture: all, unless genes depend on each other."""
+        return self.params(architecture)
 
     def genotypes(self, architectures: Sequence[Architecture]) -> NDArray[np.int16]:
         """Return genotypes as one int16 array `[batch, genes]`."""

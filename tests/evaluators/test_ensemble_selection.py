@@ -76,3 +76,14 @@ def test_each_step_is_the_best_of_all_models() -> None:
 def test_what_cannot_be_selected_from_is_refused(probabilities: Any, size: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         select_ensemble(probabilities, LABELS, size)
+
+
+def test_balanced_selection_prefers_the_model_that_knows_the_small_class() -> None:
+    labels = np.array([0] * 6 + [1] * 2)
+    majority = table(*([0.9] * 8))  # always answers class 0
+    careful = table(0.9, 0.9, 0.9, 0.4, 0.4, 0.4, 0.1, 0.1)
+    plain, balanced = (select_ensemble([majority, careful], labels, size=1, balanced=flag) for flag in (False, True))
+    assert (plain.counts, plain.accuracy) == ({0: 1}, 0.75)
+    assert (balanced.counts, balanced.accuracy, balanced.balanced) == ({1: 1}, pytest.approx((3 / 6 + 2 / 2) / 2), True)
+    losses = -np.log([0.9] * 3 + [0.4] * 3), -np.log([0.9] * 2)
+    assert balanced.loss == pytest.approx((losses[0].mean() + losses[1].mean()) / 2)

@@ -57,7 +57,11 @@ def test_a_table_that_lacks_structures_confines_the_space_to_what_it_holds(path:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("digits", ConfigurationError, "evaluator: expected train:DATASET, table:NAME or table:PATH#COLUMN; got 'digits'"),
+        ("digits", ConfigurationError, "evaluator: expected train:DATASET, .* or python:MODULE:FUNCTION; got 'digits'"),
+        ("python:archsearch.errors", ConfigurationError, "evaluator: expected python:MODULE:FUNCTION, such as"),
+        ("python:archsearch.no_such:train", ConfigurationError, "evaluator: there is no module 'archsearch.no_such'"),
+        ("python:archsearch.errors:trian", ConfigurationError, "evaluator: the module archsearch.errors has no 'trian'"),
+        ("python:archsearch.errors:RunError", ConfigurationError, "function: expected .* got the class RunError"),
         ("train:", ConfigurationError, "evaluator: expected train:DATASET"),
         ("", ConfigurationError, "evaluator: expected train:DATASET"),
         ("trian:digits", ConfigurationError, r"got 'trian:digits'. Did you mean 'train'\?"),
@@ -98,3 +102,24 @@ def test_unknown_options_of_tables_are_refused(path: Path) -> None:
 def test_missing_column_is_refused(path: Path) -> None:
     with pytest.raises(TableError, match=r"score: column of scores: expected one of score; got 'scor'. Did you mean 'score'\?"):
         from_text(f"table:{path}#scor", SPACE)
+
+
+def test_training_free_scores_are_named_in_order() -> None:
+    evaluator = from_text("proxy:nwot, params", SPACE, options={"batch_size": 8})
+    assert evaluator.score_name == "nwot"
+    assert evaluator.metric_names == ("params",)
+    assert evaluator.task == "digits"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("proxy:naswot", {}, "proxy: .*'naswot'.*nwot"),
+        ("proxy:nwot,nwot", {}, "proxies: expected different names"),
+        ("proxy:nwot", {"batchsize": 8}, r"training-free scores has no option 'batchsize'. Did you mean 'batch_size'\?"),
+        ("proxy:nwot", {"batch_size": 1}, "batch_size: expected a whole number of at least 2; got 1"),
+    ],
+)
+def test_wrong_training_free_scores_are_refused(text: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        from_text(text, SPACE, options=options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from archsearch import searchers, spaces
@@ -16,7 +18,7 @@ SPACE = spaces.get("nasbench201")
 TRAINING = TrainingEvaluator(SPACE, "digits")
 
 
-def made(name: str, **options: float) -> ArchitectureSearcher:
+def made(name: str, **options: Any) -> ArchitectureSearcher:
     return searchers.get(name)(SPACE, 0, num_candidates=20, **options)
 
 
@@ -39,6 +41,20 @@ def test_trials_get_what_actors_leave(
 
 def test_look_ups_have_one_worker() -> None:
     assert allocate(SearchConfiguration(), made("random"), TabularEvaluator.embedded("digits201")).workers == 1
+
+
+@pytest.mark.parametrize("searcher", ["gates", "ngae", "ghn"])
+def test_a_gpu_as_the_device_is_refused_where_there_is_none(searcher: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="searcher_options.device: the surrogate is to use cuda, but Ray knows no GPU on"
+    ):
+        allocate(SearchConfiguration(), made(searcher, device="cuda"), TRAINING)
+    assert allocate(SearchConfiguration(), made(searcher, device="auto"), TRAINING).actors == 1
+    with pytest.raises(ConfigurationError, match="device: expected auto, cpu, cuda or cuda:N; got 'gpu9'"):
+        made(searcher, device="gpu9")
+    training = TrainingEvaluator(SPACE, "digits", device="cuda:1")
+    with pytest.raises(ConfigurationError, match="evaluator_options.device: a training is to use cuda:1, but Ray knows no GPU"):
+        allocate(SearchConfiguration(), made(searcher), training)
 
 
 @pytest.mark.parametrize(

@@ -45,3 +45,18 @@ def test_a_search_that_did_all_needs_no_words() -> None:
 def test_only_the_time_budget_may_find_nothing() -> None:
     assert [Ending(reason, 0, 6).found_nothing for reason in ("time", "stopped", "failed")] == [True, False, False]
     assert not Ending("time", 1, 6).found_nothing
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        (Ending("complete", 5, 5), "The search did all it was to do: 5 of 5 candidates are evaluated."),
+        (
+            Ending("stopped", 2, 6, 3),
+            "The search was stopped: 2 of 6 candidates are evaluated. Given up: 3 evaluations that had begun or came next.",
+        ),
+        (Ending("failed", 0, 6), "An error ended the search: 0 of 6 candidates are evaluated."),
+    ],
+)
+def test_reports_say_every_reason(ending: Ending, text: str) -> None:
+    assert ending.sentences() == text

@@ -77,10 +77,11 @@ def test_the_best_of_a_run_with_a_scheduler_were_evaluated_to_the_end(make_run: 
     assert start_texts([f"{run}#3"], SPACE) == [CELLS[1], CELLS[0], CELLS[11]]
 
 
-def test_files_are_read_before_a_search_is_sent_to_another_machine(tmp_path: Path) -> None:
+def test_files_are_read_before_a_search_is_sent_to_another_machine(make_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "cells.txt").write_text(f"{CELLS[0]}\n{CELLS[1]}\n")
     given = [str(tmp_path / "cells.txt"), "/shared/runs/there", CELLS[2], "x" * 5000]
     assert with_files_read(given, SPACE) == [CELLS[0], CELLS[1], *given[1:]]
+    assert with_files_read([f"{make_run()}#2"], SPACE) == [CELLS[11], CELLS[10]], "a run of this machine too"
 
 
 def test_what_names_no_architecture_is_refused(make_run: MakeRun, tmp_path: Path) -> None:

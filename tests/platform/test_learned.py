@@ -14,8 +14,19 @@ from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError, RunError, TableError
 from archsearch.evaluators import Evaluation, TabularEvaluator
 from archsearch.platform.configuration import SearchConfiguration
-from archsearch.platform.learned import Learned, learn, read_learned, stored_learned, texts_of, write_learned
+from archsearch.platform.learned import (
+    Learned,
+    evaluations_among,
+    given_evaluations,
+    learn,
+    read_learned,
+    stored_learned,
+    texts_of,
+    write_learned,
+)
+from archsearch.platform.result import Found
 from archsearch.platform.run_folder import RunFolder
+from archsearch.searchers import Observation
 from archsearch.searchers.goals import goals_for
 
 SPACE = spaces.get("nasbench201")
@@ -67,6 +78,7 @@ def test_a_table_is_read(name: str) -> None:
         ("mine.csv", "arch,valid_accuracy\n{0},50\n{1},60\n{2},-1\n", ""),
         ("mine.csv", "arch;seed;acc\n{0};1;49,5\n{0};2;50,5\n{1};1;60,0\n{2};1;-\n", ""),
         ("mine.csv", "arch,loss,acc\n{0},1,50 %\n{1},2,60 %\n{2},3,NA\n", ""),
+        ("mine.csv", "arch,loss,score\n{0},9,0.5\n{1},8,0.6\n{2},7,\n", ""),
         ("mine.tsv", "\tarchitecture\tmy\n0\t{0}\t0.5\n1\t{1}\t0.6\n2\t{2}\tnan\n", "#my"),
     ],
 )
@@ -145,4 +157,34 @@ def test_python_objects_become_texts(tmp_path: Path) -> None:
     ):
         texts_of("start", [3])
     with pytest.raises(ConfigurationError, match="got one of type Evaluation"):
-        texts_of("learn_from", Evaluation(cell, "key", 0.5))
+        texts_of("start", Evaluation(cell, "key", 0.5))
+    for wrong in (cell, 0.9, {"a": 1}, None):
+        with pytest.raises(
+            ConfigurationError, match="learn_from: expected paths, tables, evaluations or results of searches; got"
+        ):
+            texts_of("learn_from", [wrong])
+
+
+def test_evaluations_are_learned_from(tmp_path: Path) -> None:
+    cells = [SPACE.parse(text) for text in CELLS]
+    rows = [Evaluation(cell, "any", score) for cell, score in zip(cells, (0.5, 0.6), strict=False)]
+    failed = Evaluation(cells[2], "any", float("nan"), {}, 1.0, "lost")
+    found = Found(cells[3], 0.7, {"params": 3.0}, SPACE, {})
+    given = [str(a_run(tmp_path)), *rows, Observation(0, 0, failed, False), found]
+    assert texts_of("learn_from", given) == given[:1] and evaluations_among(rows[0]) == rows[:1] and evaluations_among(None) == []
+    learned = given_evaluations(evaluations_among(given), SPACE, TABLE)
+    assert scores(learned) == [(CELLS[0], 0.5), (CELLS[1], 0.6), (CELLS[3], 0.7)] and learned.left_out == 1
+    assert [each.key for each in learned.evaluations] == [SPACE.key(cells[number]) for number in (0, 1, 3)]
+    [counted] = learn(searchers.RegularizedEvolution(SPACE, 0), TABLE, [learned])
+    assert counted.sentence.startswith("Learned from 3 of the 4 outcomes of the evaluations given in Python, 1 of them failed")
+    with pytest.raises(ConfigurationError, match="learn_from: expected scores from 0 to 1, .* reach from 93.1 to 93.1"):
+        given_evaluations([Evaluation(cells[0], "key", 93.1)], SPACE, TABLE)
+    with pytest.raises(ConfigurationError, match="learn_from: evaluation 1 is not one of enas"):
+        given_evaluations(rows, spaces.get("enas"), TABLE)
+
+
+@pytest.mark.parametrize("searcher", ["random", "ghn"])
+def test_searchers_that_learn_from_no_outcomes_say_so(searcher: str, tmp_path: Path) -> None:
+    [counted] = learn(searchers.get(searcher)(SPACE, 0), TABLE, read_learned([str(a_run(tmp_path))], SPACE, TABLE))
+    known = f"the 3 architectures of {tmp_path}/earlier"
+    assert counted.sentence == f"The searcher learns from no outcomes: it only leaves out {known}."

@@ -189,6 +189,9 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
     assert GHNRandomSearch.options_for(evaluator, {"dataset": "cifar10"}) == {"dataset": "cifar10"}
     table = TabularEvaluator.embedded("digits201")
     assert GHNRandomSearch.options_for(table, {"steps": 7}) == {"steps": 7}
+    chosen = TrainingEvaluator(CELLS, "digits", flip=False, class_weights=True, epochs=1)
+    assert GHNRandomSearch.options_for(chosen, {})["model"] == {"flip": False, "class_weights": True}
+    assert "model" not in GHNRandomSearch.options_for(TrainingEvaluator(CELLS, "digits", epochs=1), {})
 
 
 def test_images_in_memory_are_refused() -> None:

@@ -27,6 +27,15 @@ SOURCE = """
         def __init__(self, width):
             self.width = width
 
+    class Nameless(NASBench201):
+        name = ""
+
+    class Bare(NASBench201):
+        operators = ()
+
+    class Letters(NASBench201):
+        operators = "conv"
+
     class Half(GeneSpace):
         name = "half"
 
@@ -86,6 +95,9 @@ def test_a_class_a_function_and_a_space_of_a_module(reference: str, name: str) -
         ("python:my_spaces:number", "to be a search space, its class, or a function .* it is 3"),
         ("python:my_spaces:Half", "Half of my_spaces is not complete, it lacks cells, choices, genes"),
         ("python:my_spaces:Wide", r"Wide\(\) failed .TypeError.*write a space with these arguments into the module"),
+        ("python:my_spaces:Nameless", "expected a name in the class Nameless, such as name = 'chain'; got ''"),
+        ("python:my_spaces:Bare", "expected the names of all operators of its graphs in the class Bare, such as .* got ()"),
+        ("python:my_spaces:Letters", "expected the names of all operators of its graphs in the class Letters, .* got 'conv'"),
         ("python:my_spaces:broken", r"broken\(\) failed .OSError: no disk"),
         ("python:my_spaces:nothing", "it returned None"),
         ("python:my_spaces", "expected python:MODULE:CLASS, such as python:my_spaces:Chain; got 'python:my_spaces'"),

@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 from archsearch.cluster.authentication import TOKEN_HINT, authentication_error, use_token
 from archsearch.cluster.jobs.upload import Upload
+from archsearch.cluster.placement import Node, adds_nodes
 from archsearch.credentials import has_credentials
 from archsearch.errors import ConfigurationError, RunError, first_line
 from archsearch.logger_levels import raised_level
@@ -73,16 +74,34 @@ class JobServer:
         self._client = _client(self.address)
 
     @cached_property
-    def is_here(self) -> bool:
-        """Whether the cluster's head is this machine; with a local address it may still be the other end of a tunnel."""
+    def _nodes(self) -> list[Any]:
+        """The living nodes, as Ray describes them; empty if the server does not say."""
         from ray.util.state import list_nodes
 
         try:
             with _without_environment():
-                heads = [node for node in list_nodes(self.address) if node.is_head_node]
+                return [node for node in list_nodes(self.address) if node.state == "ALIVE"]
         except Exception:  # a server without this interface
-            return False
+            return []
+
+    @cached_property
+    def is_here(self) -> bool:
+        """Whether the cluster's head is this machine; with a local address it may still be the other end of a tunnel."""
+        heads = [node for node in self._nodes if node.is_head_node]
         return _is_own(urlsplit(self.address).hostname or "") and any(_is_own(head.node_ip) for head in heads)
+
+    def machines(self) -> list[Node]:
+        """Return the living machines of the cluster with all that they have; an empty list if the server does not say."""
+        return [Node.of(node.node_ip, *(node.resources_total.get(name, 0.0) for name in ("CPU", "GPU"))) for node in self._nodes]
+
+    def adds_nodes(self) -> bool | None:
+        """Return whether the cluster adds nodes itself; None if the server does not say."""
+        try:
+            answer = self._client._do_request("GET", "/api/cluster_status").json()
+            kinds = answer["data"]["clusterStatus"]["autoscalerReport"]["nodeTypeMapping"]
+        except Exception:  # a server without this interface, or a monitor that has not begun yet
+            return None
+        return adds_nodes(kinds) if kinds else None
 
     def submit(self, command: str, upload: Upload, name: str) -> str:
         """Start a job and return its id.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import archsearch
@@ -26,15 +26,17 @@ class Upload:
     Args:
         package: Files of the package by their names in the upload, such as `archsearch/errors.py`.
         texts: Small text files for the job's working directory, content by name.
+        files: Further files for the job's working directory, by their names there.
     """
 
     package: Mapping[str, Path]
     texts: Mapping[str, str]
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes in bytes by name."""
-        package = {name: path.stat().st_size for name, path in self.package.items()}
+        package = {name: path.stat().st_size for name, path in {**self.package, **self.files}.items()}
         return package | {name: len(text.encode()) for name, text in self.texts.items()}
 
     def check(self, limit: int = LIMIT) -> None:
@@ -50,7 +52,7 @@ class Upload:
             named = ", ".join(f"{name} ({sizes[name] / _MB:.1f} MB)" for name in largest)
             raise ConfigurationError(
                 f"upload: expected at most {limit / _MB:.0f} MB; got {total / _MB:.1f} MB in {len(sizes)} files, the largest "
-                f"being {named}. Move data out of the package's folder, to storage that the nodes share."
+                f"being {named}. Move data to storage that the nodes share."
             )
 
     def listing(self) -> str:
@@ -58,7 +60,7 @@ class Upload:
         sizes = self.sizes
         of_package = sum(sizes[name] for name in self.package)
         lines = [f"  archsearch/ {archsearch.__version__}: {len(self.package)} files, {of_package / _MB:.1f} MB"]
-        lines += [f"  {name}: {sizes[name]} bytes" for name in self.texts]
+        lines += [f"  {name}: {sizes[name]} bytes" for name in [*self.texts, *self.files]]
         return "\n".join(lines)
 
     def stage(self, folder: Path) -> tuple[Path, Path]:
@@ -75,7 +77,10 @@ class Upload:
         working.mkdir(parents=True)
         for name, text in self.texts.items():
             (working / name).parent.mkdir(parents=True, exist_ok=True)
-            (working / name).write_text(text)
+            (working / name).write_text(text, encoding="utf-8")
+        for name, path in self.files.items():
+            (working / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, working / name)
         return package, working
 
 

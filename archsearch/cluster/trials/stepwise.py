@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -17,6 +16,7 @@ from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers.milestones import milestones
 from archsearch.cluster.trials.attempts import forget_attempts, processes_of
 from archsearch.cluster.trials.retries import LostNodes, RetryingSearcher
+from archsearch.cluster.trials.sending import sent
 from archsearch.cluster.trials.step_queue import StepQueue
 from archsearch.cluster.trials.step_trial import StepTask, StepTrial
 from archsearch.cluster.trials.tuning import Broken, TrialResources, run_tuner
@@ -81,7 +81,7 @@ def run_stepwise(
         on_rung: Called with each new event: a start, a decision after a score, the end of a candidate.
 
     Raises:
-        ConfigurationError: The evaluator cannot report after steps, or a suggestion has several candidates.
+        ConfigurationError: The evaluator cannot report after steps or cannot be pickled, or a suggestion has several candidates.
         LedgerError: The ledger cannot be read or written, here or in a worker.
         RunError: The scheduler raised an error; what was paid until then is in the ledger.
         ArchSearchError: A worker raised it; it would fail all candidates.
@@ -111,7 +111,7 @@ def run_stepwise(
     guarded = _Guarded(queue, broken.give_up)
     retrying = RetryingSearcher(guarded, partial(processes_of, records, run), broken.give_up)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is logged without Tune's tracebacks
-    trainable = tune.with_parameters(StepTrial, task=[ray.put(task)])
+    trainable = tune.with_parameters(StepTrial, task=[sent(task, evaluator)])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
     told = [*callbacks, LostNodes(retrying.node_lost)]
     try:

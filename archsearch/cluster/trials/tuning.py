@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -18,6 +17,7 @@ from archsearch import errors
 from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.cluster.trials.attempts import forget_attempts, processes_of
 from archsearch.cluster.trials.retries import LostNodes, RetryingSearcher
+from archsearch.cluster.trials.sending import sent
 from archsearch.cluster.trials.trial import BatchTrial
 from archsearch.evaluators.evaluator import Evaluator
 
@@ -61,6 +61,7 @@ def run_trials(
         callbacks: Tune callbacks.
 
     Raises:
+        ConfigurationError: The evaluator cannot be pickled.
         LedgerError: The ledger cannot be read or written, here or in a worker.
         ArchSearchError: A worker raised it; it would fail all candidates.
     """
@@ -71,7 +72,7 @@ def run_trials(
     broken = Broken()
     retrying = RetryingSearcher(searcher, partial(processes_of, records, run), broken.give_up)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a death is logged without Tune's tracebacks
-    task = ray.put((evaluator, ledger, run))
+    task = sent((evaluator, ledger, run), evaluator)
     trainable = tune.with_parameters(BatchTrial, task=[task])
     trainable = tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus})
     told = [*callbacks, LostNodes(retrying.node_lost)]

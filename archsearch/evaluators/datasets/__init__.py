@@ -1,7 +1,8 @@
 """Image datasets with a fixed split into training, validation and test."""
 
+from archsearch.evaluators.dataset_names import check_name, names
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
-from archsearch.evaluators.datasets.registry import check_name, load, names
+from archsearch.evaluators.datasets.registry import load
 from archsearch.evaluators.datasets.resident import Resident, batches, resident
 from archsearch.evaluators.datasets.split import stratified_split
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import check_kind
+from archsearch.evaluators.dataset_names import check_name
 from archsearch.evaluators.datasets.dataset import Splits
-from archsearch.evaluators.datasets.registry import check_name, load
+from archsearch.evaluators.datasets.registry import load
 from archsearch.evaluators.datasets.resident import Resident, resident
 from archsearch.spaces.operators import Shape
 

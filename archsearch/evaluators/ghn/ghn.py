@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from archsearch.evaluators.ghn.graph_tensors import GraphTensors
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.ghn.settings import settings_of
+from archsearch.evaluators.ghn.settings import Settings, settings_of
 from archsearch.evaluators.ghn.step_loop import Pace, Progress, Report, print_line, run_steps
 from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
 from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
 from archsearch.evaluators.score_names import ACCURACY
+from archsearch.evaluators.training.fitted_recipe import flips
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -90,12 +92,12 @@ class GHN(ImageEvaluator):
         **changes: Any,
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"
-        self.ghn_settings = settings_of(preset, name).with_changes(**changes)
+        asked = settings_of(preset, name).with_changes(**changes)
         super().__init__(
             space,
             dataset,
             seed,
-            spec=EvaluationSpec(images=self.ghn_settings.evaluation_images, batch=self.ghn_settings.evaluation_batch),
+            spec=EvaluationSpec(images=asked.evaluation_images, batch=asked.evaluation_batch),
             device=device,
             threads=threads,
             root=root,
@@ -103,10 +105,21 @@ class GHN(ImageEvaluator):
             objective=objective,
             max_budget=max_budget,
         )
-        self.training_space = training_space(space, self.ghn_settings.training_nodes)
+        self._asked, self._chosen = asked, frozenset(changes)
+        self._settings: Settings | None = None
+        self.training_space = training_space(space, asked.training_nodes)
         self._learned: Learned | None = None
         self._origin: dict[str, Any] = {}
         self._digest: str | None = None
+
+    @property
+    def ghn_settings(self) -> Settings:
+        """Settings of the hypernetwork; the images are loaded if mirroring depends on them, see `flips`."""
+        if self._settings is None:
+            asked, images = self._asked, self.images
+            flip = flips(asked.flip, images.recipe_name, lambda: images.splits.train, self._chosen)
+            self._settings = replace(asked, flip=flip)
+        return self._settings
 
     @property
     def steps_done(self) -> int:
@@ -256,7 +269,8 @@ class GHN(ImageEvaluator):
         architectures = drawn_architectures(self.training_space, settings.meta_batch, self.seed, number, rank)
         layouts = [self._layout(self.training_space, architecture) for architecture in architectures]
         batch = drawn_images(self.training_images(), settings, self.seed, number, rank)
-        loss = loss_of(generate, layouts, tensors_for(learned.model, layouts), batch, learned.device.type == "cuda")
+        tensors, classes = tensors_for(learned.model, layouts), self.class_weights(settings.class_weights)
+        loss = loss_of(generate, layouts, tensors, batch, learned.device.type == "cuda", classes)
         rate = learning_rate(settings, number, steps)
         value = take_step(learned.model, learned.optimizer, loss, rate, settings.clip)
         learned.steps += 1

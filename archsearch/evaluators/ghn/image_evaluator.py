@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from torch import Tensor
+
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
@@ -19,6 +21,8 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import ACCURACY, BALANCED
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.training.class_weights import class_weights
+from archsearch.evaluators.training.description import guessing_accuracy
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
@@ -91,7 +95,14 @@ class ImageEvaluator(Evaluator):
 
     @property
     def chance(self) -> float:
+        if self.objective.name == ACCURACY:
+            return guessing_accuracy(self.images.splits.validation)
         return 1.0 / self.images.num_classes
+
+    @property
+    def score_images(self) -> float:
+        part = len(self.images.splits.validation)
+        return float(min(self.spec.images or part, part))
 
     @property
     def cost_arguments(self) -> Mapping[str, Any]:
@@ -118,6 +129,10 @@ class ImageEvaluator(Evaluator):
     def training_images(self) -> Resident:
         """Return the training images on the device."""
         return self.images.resident(device_named(self.device))[0]
+
+    def class_weights(self, used: bool) -> Tensor | None:
+        """Return the weights of the classes of the training images on the device, if they are used."""
+        return class_weights(self.training_images().labels) if used else None
 
     def batches(self) -> Sequence[Resident]:
         """Return the validation images on the device, in the batches that score a candidate."""

@@ -156,7 +156,8 @@ class OneShot(RecipeEvaluator):
         keys = weights.grow(plan)
         for key in keys:
             weights.values[key].requires_grad_()
-        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda)
+        classes = self.class_weights(self.recipe.class_weights)
+        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda, classes)
         gradients = torch.autograd.grad(loss, [weights.values[key] for key in keys], materialize_grads=True)
         for key in keys:
             weights.values[key].requires_grad_(False)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.augmentation import augment
+from archsearch.evaluators.training.fitted_recipe import flips
 from archsearch.evaluators.training.recipe import Recipe, default_recipe
 from archsearch.spaces import SearchSpace
+
+_USED = ("batch_size", "learning_rate", "momentum", "weight_decay", "crop", "flip", "class_weights")
+"""Settings of a recipe that a training by steps has."""
+_SETTINGS = frozenset(field.name for field in fields(Recipe))
 
 
 class RecipeEvaluator(ImageEvaluator):
@@ -25,7 +32,8 @@ class RecipeEvaluator(ImageEvaluator):
         space: Space of the candidates.
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
-        recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images.
+        recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images, and does not
+            mirror classes that are mirror images of each other.
         spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
@@ -36,7 +44,7 @@ class RecipeEvaluator(ImageEvaluator):
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range.
+        ConfigurationError: A setting is unknown, not used or out of range.
         DatasetError: The dataset is unknown.
     """
 
@@ -68,7 +76,20 @@ class RecipeEvaluator(ImageEvaluator):
             objective=objective,
             max_budget=max_budget,
         )
-        self.recipe = (recipe or default_recipe(self.images.recipe_name).with_changes(batch_size=64)).with_changes(**changes)
+        if unused := [name for name in changes if name not in _USED and name in _SETTINGS]:
+            raise ConfigurationError(f"{unused[0]}: {type(self).__name__} does not use it; it has {', '.join(_USED)}.")
+        usual = default_recipe(self.images.recipe_name).with_changes(batch_size=64)
+        self._asked = (recipe or usual).with_changes(**changes)
+        self._chosen = frozenset(changes) | ({"flip"} if recipe else set())
+        self._recipe: Recipe | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """Settings of the training; the images are loaded if mirroring depends on them, see `flips`."""
+        if self._recipe is None:
+            asked, images = self._asked, self.images
+            self._recipe = replace(asked, flip=flips(asked.flip, images.recipe_name, lambda: images.splits.train, self._chosen))
+        return self._recipe
 
     def recipe_settings(self) -> dict[str, Any]:
         """Return the settings of the recipe without its epochs, for fingerprints and saved states."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.training.class_weights import cross_entropy
 from archsearch.spaces.plan import Parameters, Plan
 
 _ORDER_SEED = 0
@@ -60,7 +61,9 @@ def logits_of(plan: Plan, parameters: Parameters, images: Tensor, mixed_precisio
         return tuple(logits.float() for logits in plan.apply(images, complete))
 
 
-def training_loss(plan: Plan, parameters: Parameters, batch: Resident, mixed_precision: bool = False) -> Tensor:
-    """Return the mean over exits of the cross-entropy, in nats."""
+def training_loss(
+    plan: Plan, parameters: Parameters, batch: Resident, mixed_precision: bool = False, weights: Tensor | None = None
+) -> Tensor:
+    """Return the mean over exits of the cross-entropy, in nats; `weights` are those of the classes, see `class_weights`."""
     exits = logits_of(plan, parameters, batch.images, mixed_precision)
-    return torch.stack([F.cross_entropy(logits, batch.labels) for logits in exits]).mean()
+    return torch.stack([cross_entropy(logits, batch.labels, weights) for logits in exits]).mean()

@@ -48,6 +48,8 @@ class Settings:
         max_skips: Largest number of consecutive steps with an infinite or NaN loss or gradient; these are skipped.
         crop: Random crops after padding by this many pixels; 0 is off.
         flip: Random horizontal flips.
+        class_weights: Whether the loss of an image counts by the inverse share of its class among the training images, so that
+            all classes count the same: n / (classes * n_of_the_class).
         evaluation_images: Validation images that score a candidate; 0 takes all.
         evaluation_batch: Largest number of them in one batch, whose statistics normalise it.
 
@@ -84,6 +86,7 @@ class Settings:
     flip: bool = False
     evaluation_images: Annotated[int, Between(0, 1_000_000_000)] = 0
     evaluation_batch: Annotated[int, Between(1, 1_000_000)] = 500
+    class_weights: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -84,10 +84,11 @@ class SGDSteps(RecipeEvaluator):
         optimizer = torch.optim.SGD(
             tensors, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, weight_decay=recipe.weight_decay
         )
+        classes = self.class_weights(recipe.class_weights)
         for step in range(self.steps):
             batch = self.batch(images, generator)
             optimizer.param_groups[0]["lr"] = self.learning_rate(step, self.steps)
             optimizer.zero_grad()
-            training_loss(plan, parameters, batch, mixed).backward()
+            training_loss(plan, parameters, batch, mixed, classes).backward()
             optimizer.step()
         return [(float(right), float(loss)) for right, loss in score(plan, parameters, batches, mixed).tolist()]

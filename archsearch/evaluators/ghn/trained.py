@@ -81,6 +81,8 @@ TRAINING = (
     "flip",
 )
 """Settings that a state does not depend on once it is there."""
+_LATER = ("class_weights",)
+"""Further ones, which came later: they are left out while they have their defaults, so that older states can be continued."""
 
 
 def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
@@ -92,15 +94,16 @@ def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int],
         "classes": images.num_classes,
         "image_shape": list(images.input_shape),
         "scale": dict(scale),
-        "sizes": {name: value for name, value in asdict(settings).items() if name not in EVALUATION + TRAINING},
+        "sizes": {name: value for name, value in asdict(settings).items() if name not in EVALUATION + TRAINING + _LATER},
     }
 
 
 def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
     """Return the further plain data that must be equal to continue a training; `space` is the one trained on."""
+    changed = [name for name in _LATER if getattr(settings, name) != getattr(Settings(), name)]
     return {
         "training_space": repr(space),
         "dataset": images.digest,
-        "training": {name: getattr(settings, name) for name in TRAINING},
+        "training": {name: getattr(settings, name) for name in (*TRAINING, *changed)},
         "seed": seed,
     }

@@ -62,11 +62,12 @@ def loss_of(
     tensors: GraphTensors,
     batch: Resident,
     mixed_precision: bool = False,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Return the mean over architectures of the cross-entropy of their generated networks, in nats."""
     weights = views(model(tensors), tensors)
     losses = [
-        training_loss(layout.plan, parameters, batch, mixed_precision)
+        training_loss(layout.plan, parameters, batch, mixed_precision, class_weights)
         for layout, parameters in zip(layouts, weights.candidates, strict=True)
     ]
     return torch.stack(losses).mean()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.grammar import Grammar
 from archsearch.evaluators.ngae.latent_space import Architectures, LatentSpace, Vector, graphs_of
@@ -41,7 +42,7 @@ class NGAE(FixedOptions):
         space: Space of the architectures.
         seed: Seed of weights, order and noise.
         preset: `default` or `paper`; see `settings`.
-        device: `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
 
     Raises:
@@ -62,7 +63,7 @@ class NGAE(FixedOptions):
         self, space: SearchSpace, seed: int = 0, *, preset: str = "default", device: str = "cpu", **changes: Any
     ) -> None:
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
-        self.space, self.seed, self.device = space, seed, torch.device(device)
+        self.space, self.seed, self.device = space, seed, device_named(device)
         self.settings: Settings = settings_of(preset).with_changes(**changes)
         self.history: list[Epoch] = []
         self._latent: LatentSpace | None = None

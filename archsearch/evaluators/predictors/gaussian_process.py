@@ -1,8 +1,8 @@
-"""A Gaussian process over the path counts of architectures, a baseline of the predictors."""
+"""A Gaussian process over graph features or path counts of architectures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number
+from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.matern import matern_kernel, most_likely
-from archsearch.evaluators.predictors.paths import COLUMNS, path_counts
+from archsearch.evaluators.predictors.graf import graph_features
+from archsearch.evaluators.predictors.paths import path_counts
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.fixed_options import FixedOptions
@@ -21,43 +22,55 @@ from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 Vector = NDArray[np.float64]
 Features = NDArray[np.float32]
 
-_VERSION = 1
+FEATURES: Mapping[str, Callable[[GraphBatch, int], Vector]] = {
+    "graf": lambda batch, inputs: graph_features(batch),
+    "paths": lambda batch, inputs: np.log1p(path_counts(batch, inputs)),
+}
+"""Features by name, as functions of graphs and the number of inputs of a cell."""
+
+_VERSION = 2
 _AT_ONCE = 2048  # architectures that are predicted at once
 _TUNING_ROWS = 200  # a likelihood takes time in proportion to their cube, and three parameters need no more
 _RESTARTS = 1
-_KERNEL = matern_kernel(2.0, variance=(0.05, 50.0), lengths=(0.1, 100.0), noise=(1e-3, 3.0))
+_KERNEL = matern_kernel(10.0, variance=(0.05, 50.0), lengths=(0.1, 1000.0), noise=(1e-3, 3.0))
 
 
 class GaussianProcess(FixedOptions):
-    """Ranks architectures by a Gaussian process over their paths.
+    """Ranks architectures by a Gaussian process over features of their graphs.
 
-    C. White, W. Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, has the path encoding, and a Gaussian process
-    among its baselines. Here the features are `log(1 + count)` of the counts of `path_counts`; the kernel is a Matérn kernel
-    (smoothness 5/2, one length; see `matern_kernel`) with white noise. Its three parameters maximise the likelihood of at most
-    200 rows, drawn by the seed. The targets are the ranks of the scores, shifted and scaled to mean 0 and variance 1.
+    The features are those of `graph_features` (GRAF, G. Kadlecová et al., ICML 2024, arXiv 2404.16551) or, as in C. White, W.
+    Neiswanger, Y. Savani, "BANANAS", AAAI 2021, arXiv 1910.11858, `log(1 + count)` of the counts of `path_counts`. The kernel is
+    a Matérn kernel (smoothness 5/2, one length; see `matern_kernel`) with white noise. Its three parameters maximise the
+    likelihood of at most 200 rows, drawn by the seed. The target of the score with rank r of n, 1 being the lowest, is the
+    standard normal quantile of (r - 1/2) / n.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
     Args:
         space: Space of the architectures.
         seed: Seed of the restarts of the optimizer, and of the rows that are drawn from many.
+        features: `graf` or `paths`.
         optimism: Number of standard deviations that a prediction lies above the mean: the upper confidence bound of N. Srinivas
             et al., ICML 2010, arXiv 0912.3995. With 0 it is the mean.
         most_rows: Largest number of rows to learn from. Of more, the best `most_rows / 2` and as many others at random are kept,
             because time and memory grow with the cube and the square of the rows.
 
     Raises:
-        ConfigurationError: `most_rows` is out of range.
+        ConfigurationError: The features are unknown, or `most_rows` is out of range.
     """
 
-    def __init__(self, space: SearchSpace, seed: int = 0, *, optimism: float = 0.0, most_rows: int = 2000) -> None:
+    def __init__(
+        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 0.0, most_rows: int = 2000
+    ) -> None:
         check_whole_number("most_rows", most_rows, 2)
-        self.space, self.seed, self.optimism, self.most_rows = space, seed, optimism, most_rows
+        if features not in FEATURES:
+            raise ConfigurationError(unknown_name("features", features, FEATURES))
+        self.space, self.seed, self.features, self.optimism, self.most_rows = space, seed, features, optimism, most_rows
         self._learned: dict[str, Any] | None = None
         self._regressor: Any = None
 
     def prepare(self, architectures: Sequence[Architecture] | GraphBatch) -> Features:
-        """Return the features that `fit` and `predict` read, `[architectures, cells * COLUMNS]`, to be used again and again.
+        """Return the features that `fit` and `predict` read, `[architectures, features]`, to be used again and again.
 
         Raises:
             ArchitectureError: One is not of the space.
@@ -68,7 +81,7 @@ class GaussianProcess(FixedOptions):
                 f"architectures: expected graphs with the operators of {self.space.name}; got {', '.join(batch.vocabulary)}. "
                 "Encode them with the space of the process."
             )
-        return np.log1p(path_counts(batch, self.space.num_inputs)).astype(np.float32)
+        return FEATURES[self.features](batch, self.space.num_inputs).astype(np.float32)
 
     def fit(self, architectures: Sequence[Architecture] | GraphBatch | Features, scores: ArrayLike) -> GaussianProcess:
         """Learn from scored architectures, and return the process.
@@ -88,14 +101,15 @@ class GaussianProcess(FixedOptions):
         rng = np.random.default_rng(self.seed)
         kept = _kept(vector, self.most_rows, rng)
         columns = np.flatnonzero(features[kept].any(axis=0))
-        points, targets = _points(features[kept], columns), _standardised_ranks(vector[kept])
+        points, targets = _points(features[kept], columns), _normal_quantiles(vector[kept])
         drawn = rng.permutation(len(kept))[:_TUNING_ROWS]
         theta = most_likely(_KERNEL, points[drawn], targets[drawn], seed=self.seed, restarts=_RESTARTS).kernel_.theta
-        self._settle({"columns": columns, "points": points, "targets": targets, "theta": theta})
+        width = features.shape[1]
+        self._settle({"columns": columns, "width": width, "points": points, "targets": targets, "theta": theta})
         return self
 
     def predict(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Vector:
-        """Return a score for each architecture, `[architectures]`, higher is better, in standard deviations of the ranks.
+        """Return a score for each architecture, `[architectures]`, higher is better, in the normal quantiles of the ranks.
 
         Raises:
             ArchitectureError: An architecture is not of the space.
@@ -135,7 +149,7 @@ class GaussianProcess(FixedOptions):
         """
         with taking_over("process"):
             check_identity(state, self._identity(), "Make the process with the space of the saved one.")
-            self._settle({name: state[name] for name in ("columns", "points", "targets", "theta")})
+            self._settle({name: state[name] for name in ("columns", "width", "points", "targets", "theta")})
         return self
 
     def _settle(self, learned: dict[str, Any]) -> None:
@@ -151,13 +165,19 @@ class GaussianProcess(FixedOptions):
         return self._learned
 
     def _identity(self) -> dict[str, Any]:
-        names = list(self.space.vocabulary)
-        return {"version": _VERSION, "space": self.space.name, "vocabulary": names, "inputs": self.space.num_inputs}
+        return {
+            "version": _VERSION,
+            "space": self.space.name,
+            "vocabulary": list(self.space.vocabulary),
+            "inputs": self.space.num_inputs,
+            "features": self.features,
+        }
 
     def _features(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Features:
         if not isinstance(architectures, np.ndarray):
             return self.prepare(architectures)
-        if architectures.ndim != 2 or architectures.shape[1] % COLUMNS:
+        width = None if self._learned is None else self._learned["width"]
+        if architectures.ndim != 2 or (width is not None and architectures.shape[1] != width):
             raise ConfigurationError(
                 f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
             )
@@ -173,10 +193,9 @@ def _kept(scores: Vector, most: int, rng: np.random.Generator) -> NDArray[np.int
     return np.sort(np.concatenate([best, rng.choice(others, most - len(best), replace=False)]))
 
 
-def _standardised_ranks(scores: Vector) -> Vector:
-    ranks = stats.rankdata(scores)
-    standardised: Vector = (ranks - ranks.mean()) / ranks.std()
-    return standardised
+def _normal_quantiles(scores: Vector) -> Vector:
+    quantiles: Vector = stats.norm.ppf((stats.rankdata(scores) - 0.5) / len(scores))
+    return quantiles
 
 
 def _points(features: Features, columns: NDArray[np.int64]) -> Vector:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
 from archsearch.evaluators.predictors.encoders.gates_cells import CellsGATES
@@ -61,7 +62,7 @@ class Predictor(FixedOptions):
         seed: Seed of weights, order, pairs and dropout.
         preset: `default` or `paper`; see `settings_of`.
         members: Models that are trained side by side; their mean is the prediction. Member k is the same in any number of them.
-        device: `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
 
     Raises:
@@ -96,7 +97,7 @@ class Predictor(FixedOptions):
         check_whole_number("members", members)
         Settings().with_changes(**changes)
         self.space, self.encoder, self.loss, self.seed = space, encoder, loss, seed
-        self.preset, self.members, self.device, self._changes = preset, members, torch.device(device), changes
+        self.preset, self.members, self.device, self._changes = preset, members, device_named(device), changes
         self._trained: Trained | None = None
 
     @property

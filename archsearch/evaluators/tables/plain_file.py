@@ -17,6 +17,7 @@ from archsearch.evaluators.tables.parquet_file import read_parquet
 from archsearch.evaluators.tables.written_numbers import read_numbers
 
 _PREFERRED = "valid_accuracy"
+_SCORE = "score"
 _ARCHITECTURES = ("architecture", "arch", "arch_str", "cell", "genotype", "model", "network")
 
 
@@ -40,7 +41,8 @@ def read_plain_file(
         path: The file, ending in `.csv`, `.tsv`, `.txt` or `.parquet`.
         space: Name of the space of its architectures.
         architecture: Column of the architectures' texts.
-        score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data.
+        score: Column to score by. None takes `valid_accuracy`, or else the first column of accuracies not measured on test data,
+            or else the column `score`.
         seconds: Column of the cost of each evaluation when it was made, if it is not called `seconds`.
         rename: New names of columns, by the old ones; `score` may be named by either.
         decimal: Decimal separator of numbers that are written as texts, `.` or `,`; None finds it.
@@ -150,8 +152,13 @@ def _default_score(rows: pa.Table, path: Path) -> str:
     for field in rows.schema:
         if _is_numeric(field.type) and is_accuracy(field.name) and not is_report_only(field.name):
             return str(field.name)
+    if _SCORE in rows.column_names and _is_numeric(rows.schema.field(_SCORE).type):
+        return _SCORE
     columns = ", ".join(name for name in rows.column_names if name not in (ARCHITECTURE, SECONDS))
-    raise TableError(f"score: which column of {path.name} scores? Name one with --score; it has {columns}.")
+    raise TableError(
+        f"score: which column of {path.name} scores? Name one with --score, or as {path.name}#COLUMN after --learn-from; it has "
+        f"{columns}."
+    )
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

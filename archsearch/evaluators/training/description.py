@@ -73,8 +73,8 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
             f"{len(splits.validation):,} validation images{smallest}: one is {worth:.1f} points, and a score near 50 % has a "
             f"standard error of {error:.1f} points, so smaller differences may be chance.{means}"
         )
-    counts = torch.bincount(splits.train.labels, minlength=splits.train.num_classes)
-    if not balanced and int(counts.max()) > _SKEW * int(counts.min()):
+    if not balanced and is_skewed(splits.train):
+        counts = torch.bincount(splits.train.labels, minlength=splits.train.num_classes)
         share, name = largest_class(splits.validation)
         found.append(
             f"The classes have {int(counts.min()):,} to {int(counts.max()):,} training images: always answering {name} scores "
@@ -90,6 +90,12 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float, balanced: bool
     if steps < _LEAST_STEPS:
         found.append(f"An epoch has {steps} {'step' if steps == 1 else 'steps'} of {size} images: give a smaller batch_size.")
     return tuple(found)
+
+
+def is_skewed(images: ImageDataset) -> bool:
+    """Return whether the largest class has more than three times the images of the smallest one."""
+    counts = torch.bincount(images.labels, minlength=images.num_classes)
+    return int(counts.max()) > _SKEW * int(counts.min())
 
 
 def _smallest(images: ImageDataset, balanced: bool) -> tuple[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from archsearch.errors import ConfigurationError, check_whole_number
@@ -66,6 +67,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         **changes: Changes to the recipe, such as `epochs=30`.
 
     Attributes:
+        chosen: Settings of the recipe that the user gave, by name.
         warns: Whether `evaluate` logs what `cautions` and `remark` return, once each; `begin` logs the former.
 
     Raises:
@@ -108,6 +110,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         fitted = recipe is None and is_own(self.images.recipe_name) and not {"batch_size", "flip"} <= changes.keys()
         self._recipe = None if fitted else self._asked
         self._chosen = frozenset(changes)
+        self.chosen = {**({} if recipe is None else asdict(recipe)), **changes}
         default = default_scale(self.images.recipe_name, space.scale_defaults)
         self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 from archsearch.evaluators.datasets.dataset import ImageDataset
@@ -31,9 +31,21 @@ def fitted_recipe(recipe: Recipe, name: str, images: ImageDataset, given: Contai
     changes: dict[str, Any] = {}
     if "batch_size" not in given:
         changes["batch_size"] = max(fitting_batch_size(recipe.batch_size, len(images)), recipe.accumulate)
-    if recipe.flip and "flip" not in given and mirrored_classes(images):
+    if flips(recipe.flip, name, lambda: images, given) != recipe.flip:
         changes["flip"] = False
     return recipe.with_changes(**changes) if changes else recipe
+
+
+def flips(flip: bool, name: str, images: Callable[[], ImageDataset], given: Container[str] = ()) -> bool:
+    """Return whether images are mirrored in training: as the default says, but not if two classes mirror each other.
+
+    Args:
+        flip: What the default of the dataset, or the user, says.
+        name: As for `fitted_recipe`.
+        images: Returns the training images; it is called only if the answer depends on them.
+        given: As for `fitted_recipe`.
+    """
+    return flip and ("flip" in given or not is_own(name) or mirrored_classes(images()) is None)
 
 
 def fitting_batch_size(most: int, images: int) -> int:

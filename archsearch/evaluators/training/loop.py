@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets.resident import batches
 from archsearch.evaluators.training.augmentation import augment, cutout, resized_crop
+from archsearch.evaluators.training.class_weights import class_weights, cross_entropy
 from archsearch.evaluators.training.compiled import compiled
 from archsearch.evaluators.training.plan import TrainingPlan
 from archsearch.evaluators.training.processes import Processes, without_gradient_sync
@@ -252,24 +252,8 @@ def _augmented(images: Tensor, generator: torch.Generator, recipe: Recipe) -> Te
     return cutout(images, generator, recipe.cutout)
 
 
-def class_weights(labels: Tensor) -> Tensor:
-    """Return n / (k n_c) for each class c of n labels, `[largest label + 1]`, where k classes have labels; 1 for the others.
-
-    Their mean over the images is 1.
-    """
-    counts = torch.bincount(labels)
-    return torch.where(counts > 0, len(labels) / (int((counts > 0).sum()) * counts.clamp_min(1)), 1.0)
-
-
 def _loss(logits: Tensor, labels: Tensor, label_smoothing: float, weights: Tensor | None = None) -> Tensor:
-    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone.
-
-    With weights of the classes, the mean is that of weighted losses over the images, not over their weights: so the parts of a
-    batch add up to the batch.
-    """
+    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone."""
     batch, replicas = labels.shape
     flat, truth = logits.float().view(batch * replicas, -1), labels.reshape(-1)
-    if weights is None:
-        return F.cross_entropy(flat, truth, label_smoothing=label_smoothing) * replicas
-    losses = F.cross_entropy(flat, truth, label_smoothing=label_smoothing, reduction="none")
-    return (losses * weights.to(losses)[truth]).mean() * replicas
+    return cross_entropy(flat, truth, weights, label_smoothing) * replicas

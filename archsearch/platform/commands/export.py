@@ -319,8 +319,7 @@ def _channels(
 def _figures(model: TrainedModel) -> str:
     from archsearch.platform import units
 
-    names = {"test_accuracy": "test accuracy", "valid_accuracy": "validation accuracy"}
-    parts = [f"{text} {units.score(model.metrics[name], True)} %" for name, text in names.items() if name in model.metrics]
+    parts = [f"{words} {percent} %" for words, percent in units.accuracies(model.metrics).items()]
     parts.append(f"{units.quantity(model.metrics['params'])} parameters, {units.quantity(model.metrics['macs'])} MACs")
     return ", ".join(parts)
 

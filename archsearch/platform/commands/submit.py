@@ -18,14 +18,20 @@ import yaml
 
 from archsearch.cluster.jobs.job_server import JobServer
 from archsearch.cluster.jobs.upload import Upload, module_texts, package_files
+from archsearch.cluster.placement import require_room
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.credentials import MASK
-from archsearch.errors import ConfigurationError, DatasetError, TableError
+from archsearch.errors import ArchSearchError, ConfigurationError, DatasetError, TableError
+from archsearch.evaluators import Evaluator
+from archsearch.platform.allocation import allocate, trial_request
 from archsearch.platform.configuration import SearchConfiguration
+from archsearch.platform.known_starts import with_files_read
 from archsearch.platform.preparation import make_parts, make_scheduler
-from archsearch.platform.run_folder import run_name
+from archsearch.platform.run_folder import RunFolder, run_name
 from archsearch.platform.tracking.store import default_uri, shown_uri
+from archsearch.searchers import ArchitectureSearcher
 from archsearch.searchers import get as get_searcher
+from archsearch.spaces import get as get_space
 from archsearch.spaces.imported import PREFIX, module_of
 
 _SETTINGS = "search.yaml"
@@ -56,14 +62,14 @@ def submit_search(
         ConfigurationError: The settings, the address or the upload cannot be used.
         RunError: The connection to the job server is lost while waiting.
     """
-    _check(configuration)
+    parts = _check(configuration)
     server = JobServer(address)
-    settings = for_cluster(configuration, server.is_here)
+    settings, files = _with_inputs(for_cluster(configuration, server.is_here), server.is_here)
+    _check_room(configuration, parts, server)
     stamp = "" if configuration.name is None else time.strftime("-%Y%m%d-%H%M%S")
     texts = {_SETTINGS: yaml.safe_dump(settings.as_dict(), sort_keys=False, allow_unicode=True)}
-    if settings.space.startswith(PREFIX):
-        texts |= module_texts(module_of(settings.space))
-    upload = Upload(package_files(), texts)
+    texts |= _modules_of(settings.space, settings.evaluator)
+    upload = Upload(package_files(), texts, files)
     _say(f"Storage:   {settings.storage}\nTracking:  {shown_uri(settings.tracking)}")
     if MASK in settings.tracking:
         _say(
@@ -80,6 +86,7 @@ def submit_resume(
     address: str,
     *,
     options: Sequence[str] = (),
+    space: str | None = None,
     wait: bool = True,
     python: str | None = None,
     stream: TextIO | None = None,
@@ -90,6 +97,8 @@ def submit_resume(
         run: Folder of the run, as the cluster's head sees it.
         address: Address of the job server, such as `http://HEAD:8265`.
         options: Options of `archsearch resume`, such as `["--candidates", "80"]`.
+        space: `python:MODULE:CLASS` of a run in a space of one's own, whose module is sent along; None takes the space that the
+            run names, if this machine sees the run and the module.
         wait: As for `submit_search`.
         python: As for `submit_search`.
         stream: As for `submit_search`.
@@ -102,17 +111,83 @@ def submit_resume(
     server = JobServer(address)
     folder = _placed("resume", run, server.is_here, "the folder of the run as the cluster's head sees it")
     name = f"{StoragePlace.of(folder).name}-resume-{time.strftime('%Y%m%d-%H%M%S')}"
-    return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), {}), name, wait, python, stream)
+    texts: dict[str, str] = {}
+    if space is not None:
+        options = [*options, "--space", space]
+        texts = _modules_of(space)
+    else:
+        with suppress(ArchSearchError):  # the cluster may see the run, or the module, where this machine does not
+            before = RunFolder.open(folder).configuration()
+            texts = _modules_of(before.space, before.evaluator)
+    return _start(server, shlex.join(["resume", folder, *options]), Upload(package_files(), texts), name, wait, python, stream)
 
 
-def _check(configuration: SearchConfiguration) -> None:
-    """Raise the errors that the job would raise on the cluster."""
+def _modules_of(space: str, evaluator: str = "") -> dict[str, str]:
+    """Return the sources of the modules that `python:MODULE:NAME` names and that lie in the current folder."""
+    texts: dict[str, str] = {}
+    if space.startswith(PREFIX):
+        get_space(space)
+        texts |= module_texts(module_of(space))
+    if evaluator.startswith(PREFIX):
+        texts |= module_texts(module_of(evaluator, "evaluator"))
+    return texts
+
+
+def _check(configuration: SearchConfiguration) -> tuple[ArchitectureSearcher, Evaluator] | None:
+    """Raise the errors that the job would raise on the cluster, and return searcher and evaluator if they can be made here."""
     get_searcher(configuration.searcher)
     # A table, a dataset or a run to start from may be where only the cluster can read it.
     with suppress(TableError, DatasetError):
-        parts = replace(configuration, start=[])
-        _, _, evaluator = make_parts(parts, configuration.space, configuration.searcher, configuration.evaluator)
+        without = replace(configuration, start=[])
+        _, searcher, evaluator = make_parts(without, configuration.space, configuration.searcher, configuration.evaluator)
         make_scheduler(configuration, evaluator)
+        return searcher, evaluator
+    return None
+
+
+def _check_room(
+    configuration: SearchConfiguration, parts: tuple[ArchitectureSearcher, Evaluator] | None, server: JobServer
+) -> None:
+    """Raise ConfigurationError if the search asks for processes that can never run on the cluster; say so if it is not known."""
+    machines = server.machines()
+    if not machines or server.adds_nodes() is not False:
+        _say("Room:      the job checks whether the nodes of the cluster have what the search asks for.")
+    elif parts is None:
+        require_room([trial_request(configuration)], machines, lambda: None)
+    else:
+        allocate(configuration, *parts, machines=server.machines, limits=lambda: None)
+
+
+def _with_inputs(configuration: SearchConfiguration, is_here: bool) -> tuple[SearchConfiguration, dict[str, Path]]:
+    """Return the settings with what lies on this machine of `start` and `learn_from`, and the files that go along for it.
+
+    Architectures to start with are read here. A file or a run to learn from is sent, unless the job runs on this machine.
+    """
+    sources, files = list[str](), dict[str, Path]()
+    for number, source in enumerate(configuration.learn_from, 1):
+        path, mark, column = source.removeprefix("table:").partition("#")
+        given = Path(path).expanduser()
+        parts = _parts_of(given)
+        if parts and is_here:
+            path = str(given.absolute())
+        elif parts:
+            path = f"learned/{number}/{given.name}"
+            files |= {f"{path}/{part}".rstrip("/"): given / part for part in parts}
+        elif _is_file(path) and not given.is_absolute():
+            raise ConfigurationError(
+                f"learn_from: there is no file and no run {path!r} in this folder; give a path of this machine, which is sent "
+                "along, or an absolute one that the cluster's head sees."
+            )
+        sources.append(("table:" if source.startswith("table:") else "") + path + mark + column)
+    start = with_files_read(configuration.start, get_space(configuration.space)) if configuration.start else []
+    return replace(configuration, start=start, learn_from=sources), files
+
+
+def _parts_of(path: Path) -> list[str]:
+    """Return what is read of a path of this machine to learn from it: a file itself, or files of a run; none of other paths."""
+    if (path / "run.yaml").is_file():
+        return [name for name in ("run.yaml", "report/evaluations.parquet") if (path / name).is_file()]
+    return [""] if path.is_file() else []
 
 
 def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConfiguration:

@@ -126,16 +126,17 @@ def _members(facts: ModelFacts) -> Iterator[str]:
     if not facts.members:
         return
     total = sum(member.count for member in facts.members)
+    names = list(units.accuracies(facts.members[0].metrics))
     lines = [
-        "| member | weight | rank in the search | validation accuracy (%) | test accuracy (%) |",
-        "| --- | --- | --- | --- | --- |",
+        f"| member | weight | rank in the search | {' | '.join(f'{name} (%)' for name in names)} |",
+        "| --- " * (3 + len(names)) + "|",
     ]
     for number, member in enumerate(facts.members, start=1):
-        shown = [units.score(member.metrics[name], True) for name in ("valid_accuracy", "test_accuracy")]
+        shown = units.accuracies(member.metrics).values()
         lines.append(f"| {number} | {member.count} / {total} | {member.rank} | {' | '.join(shown)} |")
     yield (
         "Its answer is the logarithm of the weighted mean of the members' class probabilities. Members and weights were selected "
-        "greedily on the validation images (R. Caruana et al., ICML 2004), so the accuracy there is somewhat too high:"
+        "greedily on the validation images (R. Caruana et al., ICML 2004), so accuracies there are somewhat too high:"
     )
     yield "\n".join(lines)
 
@@ -148,11 +149,10 @@ def _table(rows: Mapping[str, str]) -> str:
 def _accuracies(training: TrainingFacts | None) -> dict[str, str]:
     if training is None:
         return {"accuracy": "not trained"}
-    names = {"test_accuracy": "accuracy on test images", "valid_accuracy": "accuracy on validation images"}
-    rows = {text: f"{units.score(training.metrics[name], True)} %" for name, text in names.items() if name in training.metrics}
+    rows = {words: f"{percent} %" for words, percent in units.accuracies(training.metrics).items()}
     if len(training.exit_accuracies) > 1:
         exits = ", ".join(units.score(accuracy, True) for accuracy in training.exit_accuracies)
-        rows["accuracy on test images, each exit"] = f"{exits} %"
+        rows["test accuracy, each exit"] = f"{exits} %"
     return rows
 
 

@@ -55,7 +55,7 @@ def draw_architecture(space: SearchSpace, architecture: Architecture, title: str
     """
     from matplotlib.figure import Figure
 
-    groups, graphs, genes = distinct_cells(space, architecture), space.graphs(architecture), gene_labels(space, architecture)
+    groups, graphs, genes = distinct_cells(space, architecture), space.drawing(architecture), gene_labels(space, architecture)
     layouts = [lay_out(graphs[cells[0]], genes[cells[0]]) for cells in groups]
     headings = [_heading(cells, len(graphs), layout) for cells, layout in zip(groups, layouts, strict=True)]
     widths = [max(layout.width, 0.078 * len(heading), 1.4) for layout, heading in zip(layouts, headings, strict=True)]
@@ -103,7 +103,7 @@ def is_skip(operator: str) -> bool:
 def distinct_cells(space: SearchSpace, architecture: Architecture) -> list[list[int]]:
     """Return the cells of an architecture in groups of equal ones, by their indices; each group is drawn once."""
     groups: dict[tuple[tuple[str, ...], bytes], list[int]] = {}
-    for index, graph in enumerate(space.graphs(architecture)):
+    for index, graph in enumerate(space.drawing(architecture)):
         groups.setdefault((graph.operators, graph.adjacency.tobytes()), []).append(index)
     return list(groups.values())
 

@@ -60,20 +60,21 @@ def _section(figures: Mapping[str, Any]) -> Html:
     members = [
         [str(each["rank"]), f"{each['count']} / {total}", *_figures(each["metrics"]), each["architecture"]] for each in selected
     ]
-    names = ["validation accuracy (%)", "test accuracy (%)", "parameters", "MACs"]
+    accuracies = units.accuracies(figures["metrics"])
+    names = [*(f"{words} (%)" for words in accuracies), "parameters", "MACs"]
+    by = " by balanced accuracy" if figures.get("balanced") else ""
     parts = [
         html.heading("Ensemble, and the best single network"),
         html.paragraph(
             f"The {figures['candidates']} best architectures were trained from new weights on {figures['dataset']}, "
             f"{figures['epochs']} epochs each (recipe {figures['recipe']}). The ensemble was selected greedily on the validation "
-            "images, where its accuracy is therefore somewhat too high; the test images were not used for the selection."
+            f"images{by}, where its accuracy is therefore somewhat too high; the test images were not used for the selection."
         ),
         html.table(["", *names], rows),
-        html.table(["rank", "weight", *names, "member"], members, code_column=6),
+        html.table(["rank", "weight", *names, "member"], members, code_column=2 + len(names)),
     ]
     return Html("\n".join(parts))
 
 
 def _figures(metrics: Mapping[str, float]) -> list[str]:
-    accuracies = [units.score(metrics[name], True) for name in ("valid_accuracy", "test_accuracy")]
-    return [*accuracies, f"{metrics['params']:,.0f}", f"{metrics['macs']:,.0f}"]
+    return [*units.accuracies(metrics).values(), f"{metrics['params']:,.0f}", f"{metrics['macs']:,.0f}"]

@@ -22,7 +22,7 @@ def gene_labels(space: SearchSpace, architecture: Architecture) -> Labels:
         space: The space of the architecture.
         architecture: The architecture.
     """
-    graphs = space.graphs(architecture)
+    graphs = space.drawing(architecture)
     found: list[dict[int, str]] = [{} for _ in graphs]
     if not isinstance(space, GeneSpace):
         return tuple(found)

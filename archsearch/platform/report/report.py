@@ -162,6 +162,11 @@ def _sections(
     ensemble: Html,
 ) -> Iterator[Html]:
     yield _opening(summary)
+    if summary.ending is not None and summary.ending.reason != "complete":
+        yield html.paragraph(summary.ending.sentences())
+        if summary.ending.reason != "exhausted":
+            yield html.paragraph("This goes on with it; nothing that is evaluated is paid again:")
+            yield html.code(summary.command)
     yield from _images_and_training(summary)
     yield html.heading("Best architecture")
     yield from _answer(summary, space, rows)

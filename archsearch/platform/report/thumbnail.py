@@ -26,7 +26,7 @@ def thumbnail(space: SearchSpace, architecture: Architecture, height: int = _HEI
         architecture: The architecture.
         height: Height in pixels.
     """
-    layouts = [lay_out(space.graphs(architecture)[cells[0]]) for cells in distinct_cells(space, architecture)]
+    layouts = [lay_out(space.drawing(architecture)[cells[0]]) for cells in distinct_cells(space, architecture)]
     left, parts = float(_MARGIN), []
     for layout in layouts:
         parts += [_line(route, left) for route in layout.routes] + _boxes(layout, left)

@@ -57,7 +57,7 @@ def operator_table(scored: Scored, space: SearchSpace, percent: bool) -> list[li
     lack, are left out.
     """
     found = [
-        {name for graph in space.graphs(each) for name in live_graph(graph).operators if name in space.operators}
+        {name for graph in space.drawing(each) for name in live_graph(graph).operators if name in space.operators}
         for each in scored.architectures
     ]
     rows: list[tuple[float, list[str]]] = []
@@ -79,14 +79,14 @@ def gene_table(scored: Scored, space: SearchSpace, percent: bool) -> list[list[s
 
     At most twelve genes are shown. Values that fewer than three candidates have, and genes with one such value, are left out.
     """
-    params = [space.params(each) for each in scored.architectures]
+    params = [space.active(each) for each in scored.architectures]
     genes: list[tuple[float, list[list[str]]]] = []
     for gene, alternatives in space.choices.items():
-        groups = {value: scored.scores[[each[gene] == value for each in params]] for value in alternatives}
+        groups = {value: scored.scores[[gene in each and each[gene] == value for each in params]] for value in alternatives}
         groups = {value: scores for value, scores in groups.items() if len(scores) >= _LEAST}
         if len(groups) < 2:
             continue
-        best = params[scored.best][gene]
+        best = params[scored.best].get(gene)
         rows = [
             [
                 gene,

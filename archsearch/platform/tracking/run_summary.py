@@ -94,6 +94,14 @@ def note(summary: SearchSummary, top: int = 3) -> str:
     return "\n".join([*lines, "", f"`{summary.command}`"])
 
 
+def ending_tags(summary: SearchSummary) -> dict[str, str]:
+    """Return how a search ended as tags: the reason, a sentence with what was given up, and the command that goes on."""
+    ending = summary.ending
+    if ending is None:
+        return {}
+    return {"ending": ending.reason, "ending.text": ending.sentences(), "ending.resume": summary.command}
+
+
 def split_table(rows: Sequence[RankedRow], report: Path | None = None) -> str:
     """Return the ranking as JSON in MLflow's table format: `{"columns": [...], "data": [[...], ...]}`.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from archsearch import __version__
 from archsearch.evaluators import Evaluator
+from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.tracking.run_summary import searcher_settings
@@ -40,7 +41,7 @@ def open_tracker(
         params={**configuration.as_dict(), "searcher_options": options},
         run_id=folder.tracking_id,
         directory=folder.path,
-        address=folder.address,
+        command=advice(folder.address, configuration, evaluator.space).resume,
         gpus_per_worker=configuration.gpus_per_worker,
         system_metrics=configuration.system_metrics,
         on_run=lambda run_id: setattr(folder, "tracking_id", run_id),

@@ -27,7 +27,7 @@ from archsearch.platform.tracking.curves import (
     rung_points,
 )
 from archsearch.platform.tracking.run import MlflowRun
-from archsearch.platform.tracking.run_summary import final_metrics, note, split_table
+from archsearch.platform.tracking.run_summary import ending_tags, final_metrics, note, split_table
 from archsearch.platform.tracking.saved_view import study_tag, view_of
 from archsearch.platform.tracking.store import shown_uri, tracking_uri
 from archsearch.platform.tracking.system_metrics import SystemMonitor
@@ -57,7 +57,7 @@ class Tracker:
         params: Settings, nested ones with dotted names, each truncated to 6,000 characters.
         run_id: Run to resume; None creates a new one.
         directory: Folder of `mlflow-unsent.jsonl`; None takes the current folder.
-        address: What `archsearch resume` takes for this run; None takes the directory.
+        command: Command, or line of Python, that resumes the search; None takes `archsearch resume` with the directory.
         gpus_per_worker: GPUs that an evaluation occupies.
         system_metrics: Whether to log the load of this machine; see `SystemMonitor`.
         interval: Seconds between two writes.
@@ -81,7 +81,7 @@ class Tracker:
         run_id: str | None = None,
         *,
         directory: Path | None = None,
-        address: str | None = None,
+        command: str | None = None,
         gpus_per_worker: float = 0.0,
         system_metrics: bool = False,
         interval: float = 5.0,
@@ -91,7 +91,7 @@ class Tracker:
         uri = uri or tracking_uri("auto")
         self._run = MlflowRun(uri, experiment, run_name, tags, dict(flat(params)), run_id)
         self._directory, self._on_run = directory or Path.cwd(), on_run
-        self._address = address or str(self._directory)
+        self._command = command or f"archsearch resume {shlex.quote(str(self._directory))}"
         self._gpus_per_worker, self._interval, self._patience = gpus_per_worker, interval, patience
         self._system = SystemMonitor(uri) if system_metrics else None
         self._curve = SearchCurve()
@@ -169,7 +169,7 @@ class Tracker:
                 self._points += self._final_points(summary, status)
         if summary is not None:
             rows = ranked_rows(summary.evaluations, top)
-            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT}
+            tags = {"mlflow.note.content": note(summary), "anytime.unit": ANYTIME_UNIT, **ending_tags(summary)}
             self._add("note", lambda run: run.log_tags(tags))
             if status == "FINISHED":
                 view = view_of(summary, milliseconds_now())
@@ -265,6 +265,7 @@ class Tracker:
         path = write_unsent(self._directory, self._run, status, points, tasks)
         if path is not None:
             where = shown_uri(self._run.uri)
-            again = f"archsearch resume {shlex.quote(self._address)}"
-            logger.warning("some data could not be sent to MLflow at %s; it is in %s; send it with: %s", where, path, again)
+            logger.warning(
+                "some data could not be sent to MLflow at %s; it is in %s; send it with: %s", where, path, self._command
+            )
         return path

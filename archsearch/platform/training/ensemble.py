@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_whole_number
@@ -18,6 +19,8 @@ from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.ensemble_selection import Selection, select_ensemble
+from archsearch.evaluators.score_names import BALANCED_SCORE
+from archsearch.evaluators.training.class_weights import class_weights
 from archsearch.evaluators.training.scoring import class_probabilities
 from archsearch.platform import units
 from archsearch.platform.export.facts import ModelFacts, ModelMember, TrainingFacts
@@ -68,11 +71,11 @@ class Ensemble:
 
     Args:
         members: The networks with their counts, in the order of selection.
-        single: The trained candidate that is best alone, by validation accuracy, to compare with.
+        single: The trained candidate that is best alone, by the accuracy of the selection, to compare with.
         candidates: Number of architectures that were trained to select from.
         selection: The selection, with the validation accuracy after each step.
-        metrics: `valid_accuracy`, `valid_loss`, `test_accuracy`, `test_loss` of the ensemble, `params` and `macs` of all members
-            together, and `seconds` of all trainings.
+        metrics: `valid_accuracy`, `valid_loss`, `test_accuracy`, `test_loss` of the ensemble, where a single network has it also
+            the balanced accuracies, `params` and `macs` of all members together, and `seconds` of all trainings.
         origin: How the architectures were found, as plain data.
     """
 
@@ -149,6 +152,7 @@ class Ensemble:
                 for member in self.members
             ],
             "course": list(self.selection.accuracies),
+            "balanced": self.selection.balanced,
             "metrics": dict(self.metrics),
             "single": {
                 "rank": self.single.origin.get("rank"),
@@ -182,6 +186,8 @@ def train_ensemble(
     **changes: Any,
 ) -> Ensemble:
     """Train candidates on the training images, select an ensemble on the validation images, and measure it on the test images.
+
+    It is selected by balanced accuracy if the search was scored by that (`score_name` of the origins).
 
     Args:
         space: Space of the architectures.
@@ -245,22 +251,21 @@ def _selected(
         network = model.network.to(where)
         probabilities.append(class_probabilities(network, parts.validation.images).numpy())
         network.to("cpu")
-    selection = select_ensemble(probabilities, parts.validation.labels.cpu().numpy(), size)
+    balanced = candidates[0].origin.get("score_name") == BALANCED_SCORE
+    selection = select_ensemble(probabilities, parts.validation.labels.cpu().numpy(), size, balanced=balanced)
     members = tuple(Member(models[place], candidates[place].rank, count) for place, count in selection.counts.items())
-    alone = max(range(len(models)), key=lambda place: (_alone(models[place]), -place))
+    alone = max(range(len(models)), key=lambda place: (_alone(models[place], balanced), -place))
     total = sum(member.count for member in members)
     mean = torch.zeros(len(splits.test), len(models[0].data.classes), dtype=torch.float64)
     for member in members:
         network = member.model.network.to(where)
         mean += class_probabilities(network, parts.test.images).double() * (member.count / total)
         network.to("cpu")
-    labels = parts.test.labels.cpu()
-    right = mean[torch.arange(len(labels)), labels].clamp_min(1e-12)
+    chosen = sum(torch.from_numpy(probabilities[place]).double() * count for place, count in selection.counts.items())
+    known = models[0].metrics
     metrics = {
-        "valid_accuracy": selection.accuracy,
-        "valid_loss": selection.loss,
-        "test_accuracy": float((mean.argmax(1) == labels).double().mean()),
-        "test_loss": -float(right.log().mean()),
+        **_measured("valid", torch.as_tensor(chosen) / total, parts.validation.labels.cpu(), known),
+        **_measured("test", mean, parts.test.labels.cpu(), known),
         "params": sum(member.model.metrics["params"] for member in members),
         "macs": sum(member.model.metrics["macs"] for member in members),
         "epochs": models[0].metrics["epochs"],
@@ -270,8 +275,18 @@ def _selected(
     return Ensemble(members, models[alone], len(models), selection, metrics, origin)
 
 
-def _alone(model: TrainedModel) -> tuple[float, float]:
-    return model.metrics["valid_accuracy"], -model.metrics["valid_loss"]
+def _measured(part: str, probabilities: Tensor, labels: Tensor, known: Mapping[str, float]) -> dict[str, float]:
+    """Return accuracy, cross-entropy, and balanced accuracy if it is known of single networks, of class probabilities."""
+    hits = (probabilities.argmax(1) == labels).double()
+    right = probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12)
+    found = {f"{part}_accuracy": float(hits.mean()), f"{part}_loss": -float(right.log().mean())}
+    if (name := f"{part}_balanced_accuracy") in known:
+        found[name] = float((hits * class_weights(labels)[labels]).mean())
+    return found
+
+
+def _alone(model: TrainedModel, balanced: bool) -> tuple[float, float]:
+    return model.metrics[BALANCED_SCORE if balanced else "valid_accuracy"], -model.metrics["valid_loss"]
 
 
 def _plan_of_work(candidates: Sequence[Candidate], first: TrainedModel) -> str:
@@ -295,9 +310,7 @@ def _checkpoint(folder: Path | None, space: SearchSpace, architecture: Architect
 
 
 def _accuracies(metrics: Mapping[str, float]) -> str:
-    names = {"valid_accuracy": "validation", "test_accuracy": "test"}
-    shown = [f"{text} {units.score(metrics[name], True)} %" for name, text in names.items() if name in metrics]
-    return ", ".join(shown)
+    return ", ".join(f"{words} {percent} %" for words, percent in units.accuracies(metrics).items())
 
 
 def write_figures(figures: Mapping[str, Any], path: Path) -> None:

@@ -145,12 +145,20 @@ class FinalTraining:
         return network, Training(network.to(device), self.recipe, [batches], mixed_precision=mixed, processes=processes)
 
 
-def measured(network: Network, parts: Parts) -> tuple[dict[str, float], tuple[float, ...]]:
-    """Return accuracy and loss of the last exit on validation and test images, and the test accuracy of each exit."""
+def measured(network: Network, parts: Parts, balanced: bool = False) -> tuple[dict[str, float], tuple[float, ...]]:
+    """Return accuracy and loss of the last exit on validation and test images, and the test accuracy of each exit.
+
+    Args:
+        network: The trained network.
+        parts: The images.
+        balanced: Whether to measure the balanced accuracy too, the mean over the classes of the fraction classified right.
+    """
     figures: dict[str, float] = {}
     exits: list[Score] = []
     for name, part in (("valid", parts.validation), ("test", parts.test)):
         if part is not None:
             exits = exit_scores(network, part.images, part.labels)
             figures |= {f"{name}_accuracy": float(exits[-1].accuracy), f"{name}_loss": float(exits[-1].loss)}
+            if balanced:
+                figures[f"{name}_balanced_accuracy"] = float(exits[-1].balanced_accuracy)
     return figures, tuple(float(found.accuracy) for found in exits)

@@ -14,7 +14,8 @@ from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
-from archsearch.evaluators.training.description import facts
+from archsearch.evaluators.score_names import BALANCED_SCORE
+from archsearch.evaluators.training.description import facts, is_skewed
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe
 from archsearch.evaluators.training.recipe import default_scale, recipe_named
 from archsearch.platform.export.facts import TrainingData
@@ -49,6 +50,9 @@ def retrain(
 
     With a checkpoint, the same call after Ctrl-C or the death of the process continues the training; on one device it ends with
     the same weights as an uninterrupted one. At most one epoch is lost.
+
+    The balanced accuracy is measured too where the largest class has more than three times the training images of the smallest,
+    or where the search was scored by it (`score_name` of `origin`).
 
     Args:
         space: Search space of the architecture.
@@ -108,7 +112,8 @@ def retrain(
     network, figures = training.run(parts, shown)
     cost = space.cost(architecture, data.shape, len(data.classes), **size)
     figures |= {"params": float(cost.params), "macs": float(cost.macs), "epochs": float(made.epochs)}
-    accuracies, exits = measured(network, parts)
+    scored_so = (origin or {}).get("score_name") == BALANCED_SCORE
+    accuracies, exits = measured(network, parts, balanced=scored_so or is_skewed(splits.train))
     label = _label(recipe, changes, workers)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
     return TrainedModel(

@@ -28,7 +28,8 @@ class TrainedModel:
         recipe_name: Human-readable name of the recipe, with changes.
         seed: Seed of weights, order and augmentation.
         metrics: `test_accuracy`, `test_loss`, `valid_accuracy`, `valid_loss` (unless validation images were trained on too),
-            `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`.
+            `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`; for classes of unequal size also
+            `test_balanced_accuracy` and `valid_balanced_accuracy`.
         exit_accuracies: Test accuracy of each exit, in the order of the logits.
         origin: How the architecture was found, as plain data.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from abc import abstractmethod
 from collections import deque
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 # Proposals of a stage for each one that it evaluates: the next-best keep workers busy during the next fit.
 _SURPLUS = 3
 _FEWEST_ROWS = 2
+_USUAL_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
 class SurrogateSearcher(ArchitectureSearcher):
@@ -71,6 +73,9 @@ class SurrogateSearcher(ArchitectureSearcher):
         0
     """
 
+    device: str = "auto"
+    """Device of the surrogate."""
+
     def __init__(
         self,
         space: SearchSpace,
@@ -112,6 +117,18 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rejoins = self._simulated = False
         if budget is not None and (warning := self.budget_warning(budget)):
             logger.warning("%s", warning)
+
+    def use_device(self, device: str) -> None:
+        """Note the device of the surrogate, which a search needs on some node; subclasses that have one call it.
+
+        Raises:
+            ConfigurationError: The name is none that torch knows.
+        """
+        if not isinstance(device, str) or not _USUAL_DEVICE.fullmatch(device):
+            from archsearch.evaluators.devices import device_named  # it loads torch, which the usual names need not
+
+            device_named(device)
+        self.device = device
 
     @classmethod
     def first_stage(cls, num_candidates: int | None) -> int:

@@ -66,3 +66,12 @@ def test_what_is_staged_is_what_was_listed_and_runs(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=working, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(package / "__init__.py"), "15625"]
+
+
+def test_further_files_lie_in_the_working_directory(tmp_path: Path) -> None:
+    make(tmp_path, "scores.parquet", size=5)
+    upload = Upload({}, {"search.yaml": "x"}, {"learned/1/scores.parquet": tmp_path / "scores.parquet"})
+    assert upload.sizes == {"learned/1/scores.parquet": 5, "search.yaml": 1}
+    assert "learned/1/scores.parquet: 5 bytes" in upload.listing()
+    _, working = upload.stage(tmp_path / "staged")
+    assert (working / "learned/1/scores.parquet").read_bytes() == b"xxxxx"

@@ -22,6 +22,12 @@ def plain() -> ModuleType:
     return _loaded("plain")
 
 
+@pytest.fixture(scope="session")
+def skewed() -> ModuleType:
+    """Images of skewed or mirrored classes."""
+    return _loaded("skewed")
+
+
 def _loaded(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"ghn_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec and spec.loader

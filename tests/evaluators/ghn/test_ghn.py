@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -279,3 +280,16 @@ def test_untrained_and_wrong_arguments_are_refused() -> None:
         ghn(passing=1)
     with pytest.raises(DatasetError, match="digits"):
         GHN(SPACE, "digit")
+
+
+def test_mirror_images_are_not_mirrored_and_class_weights_change_what_is_learned(skewed: ModuleType) -> None:
+    splits = skewed.arrows(train=(40, 6))
+    plain, mirrored = (GHN(SPACE, splits, scale=TINY, **SMALL, **changes) for changes in ({}, {"flip": True}))
+    assert not plain.ghn_settings.flip and mirrored.ghn_settings.flip
+    assert plain.recipe() != mirrored.recipe()
+    assert GHN(SPACE, "cifar10").ghn_settings.flip, "known without its images"
+    weighted = GHN(SPACE, splits, scale=TINY, **SMALL, class_weights=True)
+    assert weighted.fit(2).fingerprint() != plain.fit(2).fingerprint()
+    assert plain.chance == 0.5 and plain.score_images == 24
+    restored = GHN(SPACE, splits, scale=TINY, **SMALL).load(weighted.state())
+    assert restored.fingerprint() == weighted.fingerprint(), "the weights score the same, however they were learned"

@@ -33,3 +33,6 @@ def test_accuracy_and_loss_are_means_over_the_images() -> None:
     [logits] = plan.apply(batch.images, dict.fromkeys(plan.operators, ()) | dict(parameters))
     assert accuracy == pytest.approx(float((logits.argmax(1) == batch.labels).float().mean()))
     assert loss == pytest.approx(float(training_loss(plan, parameters, batch)), rel=1e-5)
+    weights = torch.linspace(0.0, 2.0, 10)
+    weighted = (torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none") * weights[batch.labels]).mean()
+    assert float(training_loss(plan, parameters, batch, False, weights)) == pytest.approx(float(weighted), rel=1e-5)

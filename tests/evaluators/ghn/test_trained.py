@@ -29,4 +29,7 @@ def test_training_settings_may_differ_in_a_state_that_only_scores(worlds: Module
     assert usable_with(space, images, {}, one) == usable_with(space, images, {}, other)
     assert usable_with(space, images, {}, one) != usable_with(space, images, {}, Settings(hidden=8))
     assert trained_by(space, images, one, 0) != trained_by(space, images, other, 0)
-    assert set(trained_by(space, images, one, 0)["training"]) == set(TRAINING)
+    assert set(trained_by(space, images, one, 0)["training"]) == set(TRAINING), "as in states of earlier versions"
+    weighted = Settings(class_weights=True)
+    assert trained_by(space, images, weighted, 0)["training"]["class_weights"] is True
+    assert usable_with(space, images, {}, weighted) == usable_with(space, images, {}, one)

@@ -104,7 +104,7 @@ def test_a_table_without_an_accuracy_needs_a_score(tmp_path: Path) -> None:
         pa.table({"cell": CELLS, "loss": [0.1, 0.2], "test_acc": [0.1, 0.2], "seconds": [1, 2]}), tmp_path / "t.parquet"
     )
     with pytest.raises(
-        TableError, match="score: which column of t.parquet scores.* Name one with --score; it has loss, test_acc"
+        TableError, match="score: which column of t.parquet scores.* --score, or as t.parquet#COLUMN .* has loss, test_acc"
     ):
         read_plain_file(tmp_path / "t.parquet", "nasbench101", "cell")
 

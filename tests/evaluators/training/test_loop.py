@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Recipe
-from archsearch.evaluators.training.loop import Training, TrainingDiverged, class_weights, train
+from archsearch.evaluators.training.loop import Training, TrainingDiverged, train
 from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.evaluators.training.scoring import score
 from archsearch.spaces.nasbench201 import NASBench201
@@ -305,13 +305,6 @@ def test_a_recipe_may_forbid_mixed_precision() -> None:
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     torch.testing.assert_close(weights[0], weights[2], rtol=0.1, atol=0.01)
-
-
-def test_class_weights_are_inverse_shares_with_mean_one() -> None:
-    labels = torch.tensor([0] * 6 + [1] * 2 + [3] * 4)
-    weights = class_weights(labels)
-    assert weights.tolist() == pytest.approx([12 / 18, 12 / 6, 1.0, 12 / 12])
-    assert float(weights[labels].mean()) == pytest.approx(1.0)
 
 
 def test_a_weighted_epoch_has_the_gradient_of_weighted_losses_in_any_number_of_parts() -> None:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.platform.commands.submit import for_cluster, submit_search
+from archsearch.platform.commands.submit import _with_inputs, for_cluster, submit_search
 from archsearch.platform.configuration import SearchConfiguration
 
 pytestmark = pytest.mark.timeout(1800)
@@ -145,6 +145,72 @@ def test_a_search_is_sent_runs_and_leaves_its_results(cluster: Cluster, tmp_path
     [report] = (tmp_path / "runs").glob("random-nasbench201-digits201-s0-*/report/report.html")
     assert report.stat().st_size > 10_000
     assert len(set(paid(tmp_path))) == 30
+
+
+# The head of these tests is this machine, so that nothing would have to be sent.
+_FROM_ELSEWHERE = """
+import sys
+from archsearch.cluster.jobs.job_server import JobServer
+from archsearch.platform.command_line import main
+JobServer.is_here = False
+sys.exit(main(sys.argv[1:]))
+"""
+_SPACE = """
+from archsearch.spaces import Cell, GeneSpace
+from archsearch.spaces.operators import GlobalAveragePool, Linear, MaxPool, conv_bn_relu
+
+
+class Pair(GeneSpace):
+    name = "pair"
+    operators = ("conv1x1", "conv3x3", "maxpool3x3")
+    choices = {"first": ("conv1x1", "conv3x3", "maxpool3x3"), "second": ("conv1x1", "conv3x3", "maxpool3x3")}
+
+    def cells(self, genes):
+        return (Cell(4, ((0, 1), (1, 2), (2, 3)), ("input", genes["first"], genes["second"], "output")),)
+
+    def genes(self, graphs):
+        return dict(zip(self.choices, graphs[0].operators[1:3]))
+
+    def network(self, build, architecture, num_classes):
+        x = build.add("stem", conv_bn_relu(build.in_channels, 4, 3), build.input)
+        for gene, name in self.params(architecture).items():
+            x = build.add(gene, MaxPool(3) if name == "maxpool3x3" else conv_bn_relu(4, 4, int(name[-1])), x)
+        return build.add("classifier", Linear(4, num_classes), build.add("pool", GlobalAveragePool(), x))
+"""
+
+
+@pytest.mark.slow
+def test_a_space_of_ones_own_and_what_is_known_already_go_along(cluster: Cluster, tmp_path: Path) -> None:
+    here = tmp_path / "laptop"
+    here.mkdir()
+    (here / "pairs.py").write_text(_SPACE)
+    (here / "known.csv").write_text('architecture,score\n"conv1x1 conv1x1",0.5\n"conv1x1 conv3x3",0.6\n')
+    (here / "good.txt").write_text("conv3x3 conv3x3\n")
+    texts = ["--start", "good.txt", "--learn-from", "known.csv", "--storage", str(tmp_path / "shared"), "--tracking", "off"]
+    where = ["submit", "--address", cluster.server, "--python", sys.executable]
+    sent = [*where, "--space", "python:pairs:Pair", "--train", "epochs=1", "--searcher", "random", *texts, "--name", "pair"]
+    run = [sys.executable, "-c", _FROM_ELSEWHERE]
+    done = cluster.run(*run, *sent, "--candidates", "2", folder=here)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pairs.py: " in done.stderr and "learned/1/known.csv: 63 bytes" in done.stderr
+    assert "Learned from 2 of the 2 outcomes of learned/1/known.csv" in done.stdout
+    found = pq.read_table(tmp_path / "shared/pair/report/evaluations.parquet")["architecture"].to_pylist()
+    assert found[0] == "conv3x3 conv3x3" and not {"conv1x1 conv1x1", "conv1x1 conv3x3"} & set(found)
+    again = [*where, "--resume", str(tmp_path / "shared/pair"), "--candidates", "3"]
+    more = cluster.run(*run, *again, folder=here)
+    assert more.returncode == 0, more.stdout + more.stderr
+    assert "3 candidates, 0 of them from the ledger." in more.stdout
+
+
+@pytest.mark.slow
+def test_requests_that_can_never_be_met_are_not_sent(cluster: Cluster, tmp_path: Path) -> None:
+    for option, message in (
+        ("--gpus-per-worker=1", "gpus_per_worker: a trial asks for 1 CPU and 1 GPU, but the only node of the cluster, 127.0.0.1"),
+        ("--cpus-per-worker=4096", "cpus_per_worker: a trial asks for 4096 CPUs, but the only node of the cluster"),
+    ):
+        done = cluster.archsearch("submit", "--address", cluster.server, option, "--tracking", "off", folder=tmp_path)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long
@@ -307,6 +373,27 @@ def test_a_table_that_only_the_cluster_sees_is_no_reason_to_refuse() -> None:
     settings = SearchConfiguration(evaluator="table:/shared/scores.parquet#x")
     with pytest.raises(ConfigurationError, match="address: .*127.0.0.1:9"):
         submit_search(settings, "http://127.0.0.1:9")
+
+
+def test_what_is_learned_from_is_sent_or_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scores.csv").write_text("architecture,score\n")
+    (tmp_path / "runs/old/report").mkdir(parents=True)
+    for name in ("run.yaml", "report/evaluations.parquet", "report/report.html"):
+        (tmp_path / "runs/old" / name).write_text("x")
+    given = ["scores.csv#score", "table:scores.csv", "runs/old", "digits201#valid_accuracy", "/shared/there.csv"]
+    configuration = SearchConfiguration(learn_from=given)
+    here, files = _with_inputs(configuration, is_here=True)
+    whole = [f"{tmp_path}/scores.csv#score", f"table:{tmp_path}/scores.csv", f"{tmp_path}/runs/old", *given[3:]]
+    assert (here.learn_from, files) == (whole, {})
+    sent, files = _with_inputs(configuration, is_here=False)
+    assert sent.learn_from == ["learned/1/scores.csv#score", "table:learned/2/scores.csv", "learned/3/old", *given[3:]]
+    assert sorted(files) == [
+        *("learned/1/scores.csv", "learned/2/scores.csv", "learned/3/old/report/evaluations.parquet", "learned/3/old/run.yaml")
+    ]
+    for wrong in ("scors.csv", "runs/nothing", "table:scors.parquet#x"):
+        with pytest.raises(ConfigurationError, match="learn_from: there is no file and no run"):
+            _with_inputs(SearchConfiguration(learn_from=[wrong]), is_here=False)
 
 
 def test_the_server_that_the_environment_names_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:

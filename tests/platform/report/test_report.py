@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from archsearch import spaces
+from archsearch.platform.ending import Ending
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.report import write_report
 
@@ -106,6 +108,18 @@ def test_the_report_tells_how_to_go_on(make_summary: Any, tmp_path: Path, read: 
     }
     page = read(write_report(make_summary([0.5], **changes), SPACE, tmp_path)).words
     assert all(line in page for line in changes.values()) and "this is Python" in page and "--register" not in page
+
+
+def test_the_report_says_what_ended_the_search_and_how_it_goes_on(make_summary: Any, tmp_path: Path, read: Read) -> None:
+    summary = make_summary([0.5], num_candidates=6)
+    for ending, expected in (
+        (Ending("time", 1, 6, 2, 29.2, 20.0), "The time budget of 20 s ended the search after 29 s: 1 of 6"),
+        (Ending("stopped", 1, 6, 2), "The search was stopped: 1 of 6 candidates are evaluated. Given up: 2 evaluations"),
+    ):
+        page = read(write_report(replace(summary, ending=ending), SPACE, tmp_path)).words
+        assert expected in page and page.count(summary.command) == 2
+    page = read(write_report(replace(summary, ending=Ending("complete", 6, 6)), SPACE, tmp_path)).words
+    assert "ended" not in page and page.count(summary.command) == 1
 
 
 def test_the_predicted_cost_is_beside_the_actual_cost(make_summary: Any, tmp_path: Path, read: Read) -> None:

@@ -35,3 +35,16 @@ def test_a_search_is_tracked_unless_tracking_is_off(tracking: str, mlflow_store:
     assert run.data.tags["study"] == "mine"
     assert run.data.params["searcher_options.tournament_size"] == "10"  # a default
     assert folder.tracking_id == run_id
+
+
+def test_what_resumes_a_search_names_its_own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from archsearch.spaces.nasbench201 import NASBench201\n\n\nclass Mine(NASBench201):\n    name = 'mine'\n"
+    (tmp_path / "my_space_of_the_tracker.py").write_text(text)
+    space = spaces.get("python:my_space_of_the_tracker:Mine")
+    configuration = SearchConfiguration(name="r", space="mine", tracking="sqlite:////none/m.db", storage=str(tmp_path))
+    folder = RunFolder.create(configuration, "r")
+    evaluator = evaluators.TrainingEvaluator(space, "digits")
+    tracker = open_tracker(configuration, space.name, searchers.get("random")(space, 0), evaluator, folder)
+    assert tracker is not None
+    assert tracker._command == f"archsearch resume {tmp_path}/r --space python:my_space_of_the_tracker:Mine"

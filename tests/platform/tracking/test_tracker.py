@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mlflow import MlflowClient
 
 from archsearch import spaces
 from archsearch.evaluators import AnytimeCurve, Evaluation
+from archsearch.platform.ending import Ending
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.tracking import store as store_module
 from archsearch.platform.tracking.curves import ANYTIME_STEPS
@@ -54,6 +56,7 @@ def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path, 
     columns = {"test_accuracy": [0.4, 0.7, NAN], "params": [1e3, 2e3, 3e3], "macs": [1e5, 2e6, 3e6]}
     columns["reused"] = [True, False, False]
     summary = make_summary([0.5, 0.8, NAN], [None, None, "lost"], columns=columns, costs={"evaluating": 86400.0, "total": 9.5})
+    summary = replace(summary, ending=Ending("time", 3, 6, 2, 29.2, 20.0))
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("the report")
     tags = {"space": "nasbench201", "seed": 3, "study": "first"}
@@ -74,6 +77,9 @@ def test_a_search_can_be_read_back(uri: str, make_summary: Any, tmp_path: Path, 
     assert run.data.params == {"num_candidates": "3", "searcher_options.population_size": "10"}
     assert tags.items() <= {**run.data.tags, "seed": int(run.data.tags["seed"])}.items()
     assert run.data.tags["anytime.unit"] == "thousands of MACs"
+    assert (run.data.tags["ending"], run.data.tags["ending.resume"]) == ("time", summary.command)
+    assert run.data.tags["ending.text"].startswith("The time budget of 20 s ended the search after 29 s: 3 of 6")
+    assert run.data.tags["ending.text"].endswith("Given up: 2 evaluations that had begun or came next.")
     assert "best validation accuracy **80.00 %** among 3 candidates" in run.data.tags["mlflow.note.content"]
     expected = {"best_score": 0.8, "best_test_accuracy": 0.7, "best_macs": 2e6, "best_params": 2e3, "num_candidates": 3}
     expected |= {"num_failed": 1, "num_reused": 1, "costs/total_seconds": 9.5, "costs/evaluating_gpu_days": 0.5}

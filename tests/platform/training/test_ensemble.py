@@ -65,7 +65,7 @@ def test_what_is_trained_is_said_and_trained_once(tmp_path: Path, capsys: pytest
     first = trained(tmp_path, progress=True)
     said = capsys.readouterr().err
     assert "Training 3 architectures of the search from new weights, ranks 1 to 3, 2 epochs each on digits" in said
-    assert "3/3 trained, rank 3: validation " in said and "the others take about" in said
+    assert "3/3 trained, rank 3: test accuracy " in said and "the others take about" in said
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     again = trained(tmp_path, size=1)
     assert len(before) == 3 and {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
@@ -100,6 +100,20 @@ def test_onnx_computes_the_same(ensemble: Ensemble, tmp_path: Path) -> None:
     [found] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     with torch.inference_mode():
         np.testing.assert_allclose(found, ensemble.network(images).numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_search_by_balanced_accuracy_gets_an_ensemble_by_it() -> None:
+    origin = {"run": "r", "score_name": "valid_balanced_accuracy"}
+    candidates = [Candidate(each.architecture, each.rank, origin) for each in CANDIDATES[:2]]
+    recipe = Recipe(epochs=1, batch_size=64)
+    found = train_ensemble(SPACE, candidates, 2, "digits", recipe=recipe, scale=SIZE, device="cpu", progress=False)
+    assert found.selection.balanced and found.figures()["balanced"]
+    assert found.metrics["valid_balanced_accuracy"] == pytest.approx(found.selection.accuracy)
+    answers = probabilities(found.network, "test").argmax(1)
+    labels = datasets.load("digits").test.labels
+    shares = [float((answers[labels == digit] == digit).double().mean()) for digit in range(10)]
+    assert found.metrics["test_balanced_accuracy"] == pytest.approx(np.mean(shares))
+    assert "balanced test accuracy" in str(found)
 
 
 def test_what_cannot_be_an_ensemble_is_refused() -> None:

@@ -161,3 +161,26 @@ def test_few_images_of_the_user_get_a_batch_size_that_fits_and_that_is_said(caps
     chosen = retrain(SPACE, CELL, few, epochs=1, device="cpu", scale=SIZE, batch_size=120, progress=False)
     assert chosen.recipe.batch_size == 120
     assert capsys.readouterr().err == ""
+
+
+def skewed() -> Splits:
+    """Digits 0 and 1, with few images of 1."""
+    parts = []
+    for name, part in zip(("train", "validation", "test"), datasets.load("digits"), strict=True):
+        zeros, ones = (torch.nonzero(part.labels == digit)[:, 0].tolist() for digit in (0, 1))
+        rows = [*zeros, *ones[: len(zeros) // 6]]
+        parts.append(datasets.ImageDataset(f"skewed/{name}", part.images[rows], part.labels[rows], ("0", "1")))
+    return Splits(*parts)
+
+
+def test_balanced_accuracy_is_reported_where_classes_are_skewed_or_the_search_was_scored_by_it(model: TrainedModel) -> None:
+    assert not any("balanced" in name for name in model.metrics), "the classes of digits are even"
+    splits = skewed()
+    found = retrain(SPACE, CELL, splits, recipe=RECIPE, epochs=1, scale=SIZE, device="cpu", progress=False)
+    part = datasets.resident(splits.test, torch.tensor(found.data.mean), torch.tensor(found.data.std))
+    answers = found.network(part.images).argmax(1)
+    shares = [float((answers[part.labels == digit] == digit).float().mean()) for digit in (0, 1)]
+    assert found.metrics["test_balanced_accuracy"] == pytest.approx(sum(shares) / 2)
+    assert "valid_balanced_accuracy" in found.metrics
+    asked = trained(epochs=1, origin={"score_name": "valid_balanced_accuracy"})
+    assert 0.0 <= asked.metrics["test_balanced_accuracy"] <= 1.0

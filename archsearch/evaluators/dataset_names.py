@@ -1,0 +1,139 @@
+"""Names of datasets, such as `digits` or `imagefolder:PATH?size=32`, read and checked without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from archsearch.errors import DatasetError, check_kind, unknown_name
+
+NAMED = ("digits", "cifar10", "cifar100")
+"""Datasets that have a name of their own."""
+OPTIONS = {"imagefolder": ("size", "white", "background"), "parquet": ("image", "label", "white", "background")}
+"""Options that may follow the path, for the kinds of datasets that have one."""
+
+
+@dataclass(frozen=True)
+class DatasetName:
+    """The parts of a name.
+
+    Args:
+        kind: One of `NAMED`, `imagefolder` or `parquet`.
+        path: File or folder of the user; empty for a dataset with a name of its own.
+        columns: Names of the columns `image` and `label`, as far as they are given.
+        size: Height and width that images are brought to, in pixels.
+        white: Value of full brightness; None takes that of the files.
+        background: Red, green and blue below transparent pixels, 0 to 255.
+    """
+
+    kind: str
+    path: str
+    columns: dict[str, str]
+    size: tuple[int, int] = (32, 32)
+    white: float | None = None
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    @classmethod
+    def parse(cls, name: str) -> DatasetName:
+        """Return the parts of a name that `datasets.load` takes; no images are read.
+
+        Raises:
+            DatasetError: The name or an option is unknown, or the path is missing.
+
+        Example:
+            >>> from archsearch.evaluators.dataset_names import DatasetName
+            >>> DatasetName.parse("imagefolder:photos?size=24x96").size
+            (24, 96)
+        """
+        check_kind("dataset", name, str, f"one of {', '.join(names())}")
+        if name in NAMED:
+            return cls(name, "", {})
+        kind, _, location = str(name).partition(":")
+        if kind not in OPTIONS:
+            raise DatasetError(
+                unknown_name("dataset", kind if location and kind not in NAMED else name, names()) + _as_path(name)
+            )
+        path, _, query = location.partition("?")
+        if not path:
+            raise DatasetError(f"dataset: expected a path after the colon, as in {kind}:PATH; got {name!r}.")
+        options = _options(kind, query)
+        columns = {option: value for option, value in options.items() if option in ("image", "label")}
+        return cls(kind, path, columns, _size(options), _white(options), _background(options))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `datasets.load` takes; `PATH` stands for a file or folder of the user."""
+    return (*NAMED, *(f"{kind}:PATH" for kind in OPTIONS))
+
+
+def check_name(name: str) -> None:
+    """Raise DatasetError unless the name has a form that `datasets.load` accepts; no images are read.
+
+    Raises:
+        DatasetError: The name or an option is unknown, or the path is missing.
+    """
+    DatasetName.parse(name)
+
+
+def _as_path(name: str) -> str:
+    """Return a sentence on how to name a folder or file of the user, if there is one of that name."""
+    path = Path(name.partition("?")[0]).expanduser()
+    if path.is_dir():
+        kind = "parquet" if next(path.glob("*.parquet"), None) else "imagefolder"
+    elif path.is_file() and path.suffix == ".parquet":
+        kind = "parquet"
+    else:
+        return ""
+    return f" {name} is a {'folder' if path.is_dir() else 'file'}: write {kind}:{name} to read it."
+
+
+def _options(kind: str, query: str) -> dict[str, str]:
+    """Return the options of `key=value&key=value`."""
+    options: dict[str, str] = {}
+    for item in filter(None, query.split("&")):
+        key, _, value = item.partition("=")
+        if key not in OPTIONS[kind]:
+            raise DatasetError(unknown_name(f"option of {kind}", key, OPTIONS[kind]))
+        if not value:
+            raise DatasetError(f"option {key} of {kind}: expected {key}=VALUE; got {item!r}.")
+        options[key] = value
+    return options
+
+
+def _size(options: dict[str, str]) -> tuple[int, int]:
+    """Return the height and width asked for, in pixels."""
+    text = options.get("size", "32")
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
+        raise DatasetError(
+            "option size of imagefolder: expected a number of pixels, as in size=32, or height and width, as in size=24x96; got "
+            f"{text!r}."
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _white(options: dict[str, str]) -> float | None:
+    """Return the value of full brightness that is asked for."""
+    white = options.get("white")
+    try:
+        value = None if white is None else float(white)
+    except ValueError:
+        value = math.nan
+    if value is not None and not 0.0 < value < math.inf:
+        raise DatasetError(f"option white: expected the value of full brightness, as in white=4095; got {white!r}.")
+    return value
+
+
+def _background(options: dict[str, str]) -> tuple[int, int, int]:
+    """Return the colour below transparent pixels that is asked for."""
+    from PIL import ImageColor
+
+    background = options.get("background", "white")
+    try:
+        red, green, blue, *_ = ImageColor.getrgb(background)
+    except ValueError as error:
+        raise DatasetError(
+            f"option background: expected a colour, as in background=black or background=#808080; got {background!r}."
+        ) from error
+    return red, green, blue

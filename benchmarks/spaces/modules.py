@@ -1,0 +1,215 @@
+"""NAS-Bench-201 and NAS-Bench-101 written as module spaces, beside the native spaces: keys, ranking, search and speed.
+
+    python -m benchmarks.spaces.modules --only keys speed                                # about ten minutes
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.spaces.modules --only ranking search     # hours on one core
+
+The folder holds nasbench201.parquet. `keys` traces all 15,625 cells and keeps their keys and graphs in a file beside that of the
+rows, which `ranking` and `search` read. `ranking` is Kendall's tau of GATES on the other half of the cells, with the split of
+gates/kendall.py. `search` is the number of distinct structures until `gates` finds the best cell, as in gates/search.py; a
+structure is one of the native space in both, so that scores are the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from archsearch.spaces import Architecture, GraphBatch, ModuleSpace
+from archsearch.spaces.module import Choose
+from archsearch.spaces.nasbench201 import NASBench201
+from benchmarks.comparisons.known_searches import Table, nasbench201
+from benchmarks.frame import Row, Rows, Script, average, data, quartiles, table
+from benchmarks.gates import kendall
+from benchmarks.gates import search as gates_search
+from benchmarks.spaces import module_nasbench101, module_nasbench201
+
+AIMS = {"sample": 1000, "key": 200, "key, cached": 50_000, "encode": 200, "cost": 100}
+NATIVE_KEYS = 6466
+PARTS = ("keys", "ranking", "search", "speed")
+SIZES = {78: 10, 390: 5}  # number of random subsets
+CHUNK = 125
+
+
+def hundred(choose: Choose) -> nn.Module:
+    """A network of 100 layers with a choice for every ten of them."""
+    width = choose.one("width", [16, 24, 32])
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1)]
+    for part in range(11):
+        for place in range(3):
+            convs = {str(size): lambda size=size: nn.Conv2d(width, width, size, padding=size // 2) for size in (1, 3, 5)}
+            layers += [choose.layer(f"conv{part}_{place}", convs), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+SPACES: dict[str, ModuleSpace] = {
+    "nasbench201": module_nasbench201.space,
+    "nasbench101": module_nasbench101.space,
+    "100 layers": ModuleSpace(hundred, torch.zeros(1, 3, 32, 32)),
+}
+
+
+def translated(space: ModuleSpace) -> list[Architecture]:
+    """Return the architecture of a module space for each row of genotypes of the native space, in their order."""
+    return [space.from_genotype(genotype) for genotype in NASBench201().all_genotypes()]
+
+
+def traced(path: Path) -> dict[str, np.ndarray]:
+    """Return keys and graphs of all cells of NAS-Bench-201, from the file if it holds them."""
+    if not path.exists():
+        space, found = module_nasbench201.space, []
+        cells = translated(space)
+        _ = space.vocabulary
+        for start in range(0, len(cells), CHUNK):
+            chunk = cells[start : start + CHUNK]
+            batch = space.encode(chunk)
+            found.append((batch, [space.key(cell) for cell in chunk]))
+            print(f"{start + len(chunk):,} of {len(cells):,} cells", flush=True)
+        nodes = max(batch.operators.shape[2] for batch, _ in found)
+        operators = np.full((len(cells), 2, nodes), -1, dtype=np.int8)
+        adjacency = np.zeros((len(cells), 2, nodes, nodes), dtype=bool)
+        for place, (batch, _) in enumerate(found):
+            rows, size = slice(place * CHUNK, place * CHUNK + len(batch)), batch.operators.shape[2]
+            operators[rows, :, :size], adjacency[rows, :, :size, :size] = batch.operators, batch.adjacency
+        keys = np.array([key for _, names in found for key in names])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, keys=keys, operators=operators, adjacency=adjacency)
+    with np.load(path) as held:
+        return dict(held)
+
+
+def counted(path: Path) -> dict[str, Any]:
+    """Return how many keys the cells have, and how many the native space gives."""
+    keys, space = traced(path)["keys"], NASBench201()
+    native = [space.key(space.from_genotype(genotype)) for genotype in space.all_genotypes()]
+    pairs = len(set(zip(keys.tolist(), native, strict=True)))
+    return {"cells": len(keys), "keys": len(set(keys.tolist())), "native": len(set(native)), "both": pairs}
+
+
+def batches(path: Path, form: str) -> kendall.Data:
+    """Return the table of NAS-Bench-201 in its rows' order, with graphs of the native or of the module space."""
+    native = kendall.load("nasbench201")
+    if form == "native":
+        return native
+    held, space = traced(path), module_nasbench201.space
+    order = np.ravel_multi_index(tuple((native.batch.operators[:, 0, 1:-1] - 2).T), (5,) * 6)
+    cells = slice(0, 1) if form == "module, network alone" else slice(0, 2)
+    batch = GraphBatch(space.vocabulary, held["operators"][order][:, cells], held["adjacency"][order][:, cells])
+    return replace(native, space=space, batch=batch)
+
+
+def speeds(space: ModuleSpace, count: int) -> dict[str, float]:
+    """Return how often in a second each operation is done, in CPU time of this process."""
+    rng, clock = np.random.default_rng(0), time.process_time
+    cells = [space.sample(rng) for _ in range(count)]
+    space.key(cells[0]), space.encode(cells[:1])  # what is computed once for a space is not measured
+
+    def each(work: Callable[[Architecture], object], found: list[Architecture], fresh: bool = True) -> float:
+        if fresh:
+            space._keys.clear(), space._facts.clear()
+        started = clock()
+        for cell in found:
+            work(cell)
+        return len(found) / (clock() - started)
+
+    return {
+        "sample": each(lambda _: space.sample(rng), cells * 20),
+        "key": each(space.key, cells),
+        "key, cached": each(space.key, cells * 200, fresh=False),
+        "encode": each(lambda cell: space.encode([cell]), cells),
+        "cost": each(space.cost, cells),
+    }
+
+
+def known(path: Path, form: str) -> Table:
+    """Return the scores of the native space, by its texts or by those of the module space."""
+    held = nasbench201(data("nasbench201.parquet"), "cifar10_test")
+    if form == "native":
+        return held
+    space, native = module_nasbench201.space, NASBench201()
+    texts = {str(cell): str(native.from_genotype(space.genotype(cell))) for cell in translated(space)}
+    warm(space, path)
+    values: list[Mapping[str, Any]] = [
+        {ours: each[theirs] for ours, theirs in texts.items()} for each in (held.scores, held.reported, held.ranks)
+    ]
+    return Table(space, *values)
+
+
+def warm(space: ModuleSpace, path: Path) -> None:
+    """Give a space the keys that were traced before."""
+    space._keys.update(zip(map(str, translated(space)), traced(path)["keys"].tolist(), strict=True))
+
+
+def main() -> None:
+    script = Script(__file__, __doc__, seeds=10)
+    script.argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
+    script.argument("--count", type=int, default=100, help="architectures a measurement of speed (default: 100)")
+    arguments = script.parse()
+    torch.set_num_threads(1)
+    held = arguments.out.with_suffix(".npz")
+
+    def measure(rows: Rows) -> None:
+        if "speed" in arguments.only:
+            for name, space in SPACES.items():
+                rows.get(lambda space=space: speeds(space, arguments.count), figure="speed", space=name)
+        if "keys" in arguments.only:
+            rows.get(lambda: counted(held), figure="keys")
+        if "ranking" in arguments.only:
+            forms = cache(lambda form: batches(held, form))
+            for form in ("native", "module", "module, network alone"):
+                for size, subsets in SIZES.items():
+                    for subset in range(1, subsets + 1):
+                        cell = kendall.Cell("nasbench201", "default", "gates", "hinge", size, subset)
+                        rows.get(
+                            lambda cell=cell, form=form: kendall.measure(cell, forms(form)),
+                            figure="ranking",
+                            form=form,
+                            size=size,
+                            subset=subset,
+                        )
+        if "search" in arguments.only:
+            tables = cache(lambda form: known(held, form))
+            for form in ("native", "module"):
+                for seed in script.seeds:
+                    rows.get(lambda form=form, seed=seed: searched(tables(form), seed), figure="search", form=form, seed=seed)
+
+    script.run(measure, report)
+
+
+def searched(table_of: Table, seed: int) -> dict[str, Any]:
+    return gates_search.run(("gates", {}), "nasbench201", table_of, seed)
+
+
+def report(rows: Rows) -> None:
+    """Print the tables, with the aims beside what was measured."""
+    for row in rows.select(figure="keys"):
+        print(f"\n{row['keys']:,} keys on {row['cells']:,} cells; the native space has {row['native']:,}.")
+    speed = [
+        [row["space"], name, f"{row[name]:,.0f}", f"{aim:,}"] for row in rows.select(figure="speed") for name, aim in AIMS.items()
+    ]
+    table(["space", "operation", "a second", "aim"], speed, title="Speed on one core")
+    taus = [
+        [form, size, average([row["tau"] for row in found], 3, deviation=True)]
+        for form in ("native", "module", "module, network alone")
+        for size in SIZES
+        if (found := rows.select(figure="ranking", form=form, size=size))
+    ]
+    table(["space", "cells", "tau"], taus, title="GATES on NAS-Bench-201")
+    found = {form: rows.select(figure="search", form=form) for form in ("native", "module")}
+    table(["space", "seeds", "evaluations to the best"], [[form, len(each), until(each)] for form, each in found.items() if each])
+
+
+def until(rows: list[Row]) -> str:
+    """Return the median and quartiles of the evaluations until the best cell."""
+    return quartiles([row["found"]["1"] or np.inf for row in rows], most=gates_search.LENGTHS["nasbench201"])
+
+
+if __name__ == "__main__":
+    main()
