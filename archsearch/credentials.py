@@ -11,7 +11,7 @@ MASK = "***"
 
 # Everything between `://` and the last `@`: a password may hold a `/` or `?`, which should have been written %2F or %3F.
 _USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/].*)@", re.DOTALL)
-_QUERY = re.compile(r"(?P<before>[?&;](?P<name>[^?&;=#]+)=)(?P<value>[^&;#]+)")
+_QUERY = re.compile(r"(?P<before>[?&;#](?P<name>[^?&;=#]+)=)(?P<value>[^&;#]+)")
 _URI = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://\S+")
 # Parameters whose values are no secrets; all others are hidden, since every service names its own.
 _HARMLESS = re.compile(

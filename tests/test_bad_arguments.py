@@ -14,6 +14,7 @@ import pytest
 from ray.tune.search.optuna import OptunaSearch
 
 from archsearch import cluster, evaluators, platform, searchers, spaces
+from archsearch.cluster.schedulers import registry as schedulers
 from archsearch.errors import ArchSearchError, ConfigurationError, wrong_kind
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.result import Found, SearchResult
@@ -85,6 +86,13 @@ def trials(searcher: Any, evaluator: Any) -> None:
     cluster.run_trials(searcher, evaluator, ledger="l", run="r", folder=Path("f"), workers=1, resources=resources)
 
 
+def steps(searcher: Any, evaluator: Any, scheduler: Any = None, workers: Any = 1) -> None:
+    given = schedulers.get("asha", max_fidelity=9) if scheduler is None else scheduler
+    resources = cluster.TrialResources()
+    settings = {"ledger": "l", "run": "r", "folder": Path("f"), "workers": workers, "resources": resources}
+    cluster.run_stepwise(searcher, evaluator, scheduler=given, **settings)
+
+
 ENTRIES: dict[str, Entry] = {
     # platform
     "run_search space": Entry("space", lambda bad: platform.run_search(bad, "random", "table:digits201"), ("None",)),
@@ -149,6 +157,9 @@ ENTRIES: dict[str, Entry] = {
     "Ledger": Entry("space", lambda bad: cluster.Ledger("ledger", bad, "fingerprint")),
     "Ledger evaluator": Entry("evaluator", lambda bad: cluster.Ledger("ledger", SPACE, bad)),
     "Records": Entry("space", lambda bad: cluster.Records(bad, pa.table({}))),
+    "run_stepwise searcher": Entry("searcher", lambda bad: steps(bad, table())),
+    "run_stepwise evaluator": Entry("evaluator", lambda bad: steps(searchers.RandomSearch(SPACE), bad)),
+    "run_stepwise scheduler": Entry("scheduler", lambda bad: steps(searchers.RandomSearch(SPACE), table(), bad), ("None",)),
     "run_trials searcher": Entry("searcher", lambda bad: trials(bad, table())),
     "run_trials evaluator": Entry("evaluator", lambda bad: trials(searchers.RandomSearch(SPACE), bad)),
     "evaluate_batch": Entry("evaluator", lambda bad: cluster.evaluate_batch(bad, None, "run", 0, [])),  # type: ignore[arg-type]

@@ -10,12 +10,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from archsearch import spaces
+from archsearch import evaluators, spaces
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(
@@ -338,3 +338,51 @@ def test_the_course_of_a_search(frame: ModuleType, known: Any) -> None:
     assert [module.best_after(rows[0], count) for count in (1, 2, 3, 50)] == [1.0, 1.0, 3.0, 3.0]
     assert module.until(rows, 3, 50) == "4 (4 to > 50); 2 of 3"
     assert module.line("name", rows, 50, [2, 3])[:2] == ["name", "3"] and "1.000, 3.000" in module.line("name", rows, 50, [2, 3])
+
+
+def test_seconds_until_the_mean_accuracy_of_full_trainings() -> None:
+    module = importlib.import_module("benchmarks.fidelity.tables")
+    rows = [{"improvements": [[10.0, 90.0], [30.0, 94.0]]}, {"improvements": [[20.0, 92.0], [25.0, 91.0], [40.0, 93.0]]}]
+    assert [module.at(rows[1], second) for second in (5.0, 20.0, 39.0, 40.0)] == [10.0, 92.0, 91.0, 93.0]
+    # The means are 50 at 10, 91 at 20, 90.5 at 25, 92.5 at 30 and 93.5 at 40.
+    assert [module.seconds_until(rows, accuracy) for accuracy in (50.0, 90.6, 91.5, 93.5, 93.6)] == [10, 20, 30, 40, float("inf")]
+
+
+def test_what_a_search_has_found_is_the_candidate_that_came_furthest() -> None:
+    module = importlib.import_module("benchmarks.fidelity.tables")
+    clock = importlib.import_module("archsearch.cluster.schedulers.clock")
+    told = [(1.0, 0, 4, 0.9, "PAUSE"), (2.0, 1, 12, 0.8, "CONTINUE"), (3.0, 2, 12, 0.7, "STOP"), (4.0, 1, 108, 0.5, "COMPLETE")]
+    course = [clock.ClockEvent(*event, "", 0.0) for event in told]
+    found = module.figures(course, SimpleNamespace(reported=lambda event: 90.0 + event.number), end=5.0)
+    assert found["improvements"] == [(1.0, 90.0), (2.0, 91.0), (4.0, 91.0)]
+    assert (found["started"], found["complete"], found["end"]) == (3, 1, 5.0)
+
+
+def test_another_platform_proposes_and_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The conversation of tables.py, with a program that stops what scores below .3 in place of Syne Tune's driver."""
+    module = importlib.import_module("benchmarks.fidelity.tables")
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        "import json, sys\n"
+        "given = json.loads(sys.stdin.readline())\n"
+        "for line in sys.stdin:\n"
+        "    event = json.loads(line)\n"
+        "    if 'suggest' in event:\n"
+        "        number = event['suggest']\n"
+        "        choices = enumerate(given['choices'].items())\n"
+        "        genes = {name: each[(number + place) % len(each)] for place, (name, each) in choices}\n"
+        "        print(json.dumps(genes), flush=True)\n"
+        "    else:\n"
+        "        print(json.dumps('STOP' if event['score'] < 0.3 and not event['last'] else 'CONTINUE'), flush=True)\n"
+    )
+    monkeypatch.setattr(module, "DRIVERS", tmp_path)
+    monkeypatch.setattr(module, "python_of", lambda peer, environments: sys.executable)
+    monkeypatch.setattr(module, "version", lambda python, package: "1.0")
+    evaluator = evaluators.CurveTable.embedded("digits201")
+    known = SimpleNamespace(space=evaluator.space, evaluator=evaluator, reported=lambda event: 100.0 * event.score)
+    peer = module.PEERS["syne tune asha"]._replace(driver="driver.py")
+    found = module.run_peer(peer, tmp_path, known, seed=0, seconds=5.0)
+    assert found["started"] > found["complete"] > 0 and found["version"] == "1.0"
+    broken = peer._replace(driver="nowhere.py")
+    with pytest.raises(RuntimeError, match=r"nowhere.py: it ended at .*suggest"):
+        module.run_peer(broken, tmp_path, known, seed=0, seconds=5.0)

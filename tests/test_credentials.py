@@ -21,6 +21,7 @@ WITH_SECRETS = {
     "mssql+pyodbc://me:pa%2F55word@host/db?driver=ODBC": "mssql+pyodbc://me:***@host/db?driver=ODBC",
     "redis://:pa55word@host": "redis://:***@host",
     "http://host/?api_key=pa55word": "http://host/?api_key=***",
+    "https://host/mlflow#access_token=pa55word": "https://host/mlflow#access_token=***",
     "http://host/?X-Amz-Signature=pa55word;token=pa55word": "http://host/?X-Amz-Signature=***;token=***",
     "s3://KEY:pa55/word@bucket/runs?region=eu": "s3://KEY:***@bucket/runs?region=eu",
     "http://me:pa@55/wo?rd@host": "http://***@host",

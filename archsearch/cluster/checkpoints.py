@@ -7,12 +7,14 @@ import io
 import logging
 import math
 import time
+import zlib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
@@ -27,17 +29,19 @@ _GIGABYTE = 1e9
 # After this time a file that is not finished is one whose writer was killed.
 _ABANDONED_SECONDS = 3600.0
 _VERSION = 1
+# Bytes of the number that a file begins with: how many bytes of plain data follow, before those of the tensors.
+_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A checkpoint file. Its name, `FIDELITY~SCORE~DIGEST.pt`, says what is chosen by; its folder is that of the candidate."""
+    """A checkpoint file. Its name, `FIDELITY~SCORE~CHECKSUM.pt`, says what is chosen by; its folder is that of the candidate."""
 
     path: str
     folder: str
     fidelity: int
     score: float
-    digest: str
+    checksum: str
     size: int
     written: float
 
@@ -59,7 +63,7 @@ class CheckpointStore:
     """The newest checkpoint of each candidate of one evaluator and seed.
 
     Checkpoints are a help, not a record: what cannot be written or read is logged, and the evaluation pays its steps again. Files
-    are written atomically, checked by a digest in their name, and read without running code. Several processes may use
+    are written atomically, checked by a checksum in their name, and read without running code. Several processes may use
     the folder at once; for one candidate the checkpoint with the highest fidelity counts. It can be pickled.
 
     Args:
@@ -120,7 +124,7 @@ class CheckpointStore:
             if key not in self._made:
                 self.files.create_dir(folder, recursive=True)
                 self._made.add(key)
-            path = f"{folder}/{fidelity:08d}~{float(score)!r}~{_digest(content)}{_SUFFIX}"
+            path = f"{folder}/{fidelity:08d}~{float(score)!r}~{_checksum(content)}{_SUFFIX}"
             write_atomically(self.files, path, content, durable=durable)
         except (OSError, pa.ArrowException, RunError) as error:
             self._made.discard(key)  # another process may have removed the folder
@@ -225,14 +229,16 @@ class CheckpointStore:
 
         stream = io.BytesIO()
         try:
-            torch.save({**self._identity(key), "fidelity": fidelity, "state": packed(state)}, stream)
+            plain, tensors = packed(state)
+            torch.save({**self._identity(key), "fidelity": fidelity, "state": plain}, stream)
             if not self._is_plain:  # whether it can be read again is found out once
                 stream.seek(0)
                 torch.load(stream, map_location="cpu", weights_only=True)
                 self._is_plain = True
         except Exception as error:  # pickle and torch raise whatever the objects lead them to
             raise RunError(f"the state is not one of tensors and plain data alone: {first_line(error)}") from error
-        return stream.getvalue()
+        head = stream.getvalue()
+        return b"".join([len(head).to_bytes(_LENGTH, "little"), head, *tensors])
 
     def _read(self, key: str, file: _File) -> dict[str, Any]:
         """Return the state in a file.
@@ -246,10 +252,11 @@ class CheckpointStore:
 
         with self.files.open_input_file(file.path) as stream:
             content = stream.read()
-        if _digest(content) != file.digest:
-            raise ValueError("it is corrupt: its content does not match the digest in its name")
+        if _checksum(content) != file.checksum:
+            raise ValueError("it is corrupt: its content does not match the checksum in its name")
         try:
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+            found = torch.load(io.BytesIO(content[_LENGTH:end]), map_location="cpu", weights_only=True)
         except Exception as error:  # it was written by another program
             raise ValueError(f"it is no checkpoint: {first_line(error)}") from error
         expected = {**self._identity(key), "fidelity": file.fidelity}
@@ -259,7 +266,7 @@ class CheckpointStore:
             if found.get(name) != value:
                 raise ValueError(f"it is foreign: expected the {name} {value!r}; got {found.get(name)!r}")
         try:
-            return unpacked(found["state"])
+            return unpacked(found["state"], np.frombuffer(content, np.uint8)[end:])
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ValueError(f"it is no checkpoint: {first_line(error)}") from error
 
@@ -307,5 +314,6 @@ def _name(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
+def _checksum(content: bytes) -> str:
+    """Return the CRC-32 of a file's content, which differs for each single wrong bit; a longer digest takes six times as long."""
+    return f"{zlib.crc32(content):08x}"

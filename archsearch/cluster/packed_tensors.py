@@ -1,4 +1,4 @@
-"""Many small tensors as one, because each costs `torch.save` and `torch.load` as much as a large one."""
+"""Tensors as one run of bytes, because each costs `torch.save` and `torch.load` as much as a large one."""
 
 from __future__ import annotations
 
@@ -12,43 +12,36 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ALIGNED = 16
 
+def packed(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+    """Return a state without its tensors, and the memory of each tensor.
 
-def packed(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state whose tensors lie in one, as tensors and plain data.
-
-    Tensors are packed that are reached through lists and through dictionaries with strings or whole numbers as keys. Others, and
-    those with gradients, stay where they are. The state is not changed, and shares no memory with what is returned apart from
-    tensors that stay.
+    Tensors are taken that are reached through lists and through dictionaries with strings or whole numbers as keys. Others, and
+    those with gradients, stay where they are. The state is not changed.
 
     Args:
         state: Nested tensors and plain data.
-    """
-    import torch
 
+    Returns:
+        Plain data (and the tensors that stay), for `unpacked`; and for each tensor that was taken its bytes, not copied if they
+        are dense.
+    """
     found: list[Tensor] = []
     places: list[list[Any]] = []
     plain = _without_tensors(state, [], found, places)
-    starts, end = [], 0
-    for tensor in found:
-        starts.append(end)
-        end += -(-tensor.numel() * tensor.element_size() // _ALIGNED) * _ALIGNED
-    content = np.zeros(end, np.uint8)
-    for start, tensor in zip(starts, found, strict=True):
-        if tensor.numel():
-            flat = _bytes_of(tensor)
-            content[start : start + len(flat)] = flat
     entries = [
-        (place, str(tensor.dtype), list(tensor.shape), list(tensor.stride()), start)
-        for place, tensor, start in zip(places, found, starts, strict=True)
+        (place, str(tensor.dtype), list(tensor.shape), list(tensor.stride())) for place, tensor in zip(places, found, strict=True)
     ]
     # As a text, because pickling asks about each object of nested lists whether it is a tensor.
-    return {"plain": plain, "tensors": json.dumps(entries), "content": torch.from_numpy(content)}
+    return {"plain": plain, "tensors": json.dumps(entries)}, [_bytes_of(tensor) for tensor in found]
 
 
-def unpacked(given: Mapping[str, Any]) -> dict[str, Any]:
+def unpacked(given: Mapping[str, Any], content: NDArray[np.uint8]) -> dict[str, Any]:
     """Return the state that `packed` was given; tensors are on the CPU, with the strides that they had.
+
+    Args:
+        given: The plain data.
+        content: `[bytes]`, those of all tensors in order.
 
     Raises:
         LookupError, TypeError, ValueError, RuntimeError, AttributeError: It is not what `packed` returned.
@@ -56,17 +49,19 @@ def unpacked(given: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     state: dict[str, Any] = given["plain"]
-    content = given["content"].numpy()
-    for place, dtype, shape, stride, start in json.loads(given["tensors"]):
+    start = 0
+    for place, dtype, shape, stride in json.loads(given["tensors"]):
         kind = getattr(torch, dtype.removeprefix("torch."))
         tensor = torch.empty_strided(shape, stride, dtype=kind)
-        if tensor.numel():
-            flat = _bytes_of(tensor)
-            flat[:] = content[start : start + len(flat)]
+        flat = _bytes_of(tensor)
+        flat[:] = content[start : start + len(flat)]
+        start += len(flat)
         holder: Any = state
         for step in place[:-1]:
             holder = holder[step]
         holder[place[-1]] = tensor
+    if start != len(content):
+        raise ValueError(f"its tensors have {start} bytes; got {len(content)}")
     return state
 
 

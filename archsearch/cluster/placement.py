@@ -181,7 +181,10 @@ def require_device(setting: str, what: str, device: str, nodes: Sequence[Node], 
 
 
 def check_amounts(request: Request) -> None:
-    """Raise ConfigurationError for numbers of GPUs that Ray does not place: more than one, but no whole number."""
+    """Raise ConfigurationError for amounts that Ray does not place: no finite number of at least 0, 1.5 GPUs, and the like."""
+    for setting, amount in ((request.cpu_setting, request.cpus), (request.gpu_setting, request.gpus)):
+        if not 0.0 <= amount < math.inf:
+            raise ConfigurationError(f"{setting}: expected a finite number of at least 0 for {request.what}; got {amount:g}.")
     if request.gpus > 1.0 and abs(request.gpus - round(request.gpus)) > _ROUNDING:
         raise ConfigurationError(
             f"{request.gpu_setting}: expected a fraction up to 1 or a whole number, because {request.what} can have a share of "
@@ -206,6 +209,8 @@ def autoscaling_limits() -> list[Node] | None:
     if configuration is not None and configuration.node_group_configs:
         groups = [group for group in configuration.node_group_configs if group.max_count != 0]
         return [Node.of(group.name, group.resources.get("CPU", 0), group.resources.get("GPU", 0)) for group in groups]
+    if (kinds := _kinds_by_second_autoscaler()) is not None:
+        return [] if adds_nodes(kinds) else None
     deadline = time.monotonic() + _MONITOR_SECONDS
     ask: Any = _internal_kv_get  # it returns None where there is no such key
     while (status := ask("__autoscaling_status")) is None and time.monotonic() < deadline:
@@ -214,6 +219,18 @@ def autoscaling_limits() -> list[Node] | None:
         return None
     report = json.loads(status).get("autoscaler_report") or {}
     return [] if adds_nodes(report.get("node_type_mapping") or {}) else None
+
+
+def _kinds_by_second_autoscaler() -> dict[str, str] | None:
+    """Return the kind of each node if the cluster has version 2 of Ray's autoscaler, which writes no status of version 1."""
+    import ray
+    from ray.autoscaler.v2.sdk import get_cluster_status
+    from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+    if not is_autoscaler_v2(fetch_from_server=True):
+        return None
+    status = get_cluster_status(ray.get_runtime_context().gcs_address)
+    return {str(node.node_id): str(node.ray_node_type_name) for node in [*status.active_nodes, *status.idle_nodes]}
 
 
 def adds_nodes(kinds: Mapping[str, str]) -> bool:

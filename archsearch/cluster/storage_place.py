@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import uuid
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 # Schemes as people write them, also with a slash too few, as in the `Path` of a URI. Other words before a colon are names.
+_OF_WINDOWS = re.compile(r"[A-Za-z]:\\|\\\\")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>/*)(?P<rest>.*)", re.DOTALL)
 _KNOWN = {"file", "s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs", "adl", "hdfs", "viewfs", "dbfs"}
 _KNOWN |= {"memory", "mock", "http", "https", "ftp", "sftp", "ssh", "webdav", "r2", "oss", "cos", "sqlite"}
@@ -53,6 +55,11 @@ class StoragePlace:
             ConfigurationError: It is a URI of another kind, has credentials in it, or names no folder.
         """
         text = str(storage)
+        if os.name != "nt" and _OF_WINDOWS.match(text):
+            raise ConfigurationError(
+                f"{argument}: expected the path of a folder of this machine; got {text!r}, a path of Windows. "
+                "Mount other storage as a folder, such as /mnt/c/runs."
+            )
         match = _SCHEME.fullmatch(text)
         if match is None or not (match["slashes"] or match["scheme"].lower() in _KNOWN):
             return cls._of_path(text, argument)

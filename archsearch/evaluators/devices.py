@@ -16,6 +16,8 @@ def device_named(name: str) -> torch.device:
     Raises:
         ConfigurationError: The name is none that torch knows.
     """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"device: expected auto, cpu, cuda or cuda:N; got {name!r}.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -191,12 +191,12 @@ def _from_run(source: str, folder: RunFolder, space: SearchSpace, evaluator: Eva
         _check_same(source, before, evaluator)
     fixed = ("candidate", "architecture", "key", "score", "seconds", "error", "reused", FIDELITY)
     evaluations = []
-    for row in rows.filter(np.isinf(fidelities(rows))).to_pylist():  # scores after fewer epochs are on another scale
+    whole = np.isinf(fidelities(rows))  # scores after fewer epochs are on another scale
+    for row in rows.filter(whole).to_pylist():
         architecture = space.parse(row["architecture"])
         metrics = {name: value for name, value in row.items() if name not in fixed and value is not None}
         evaluations.append(Evaluation(architecture, space.key(architecture), row["score"], metrics, row["seconds"]))
-    total = _rows_of(folder)
-    return Learned(source, tuple(evaluations), total - len(evaluations))
+    return Learned(source, tuple(evaluations), _rows_of(folder) - len(rows))
 
 
 def _rows_of(folder: RunFolder) -> int:

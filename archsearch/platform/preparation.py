@@ -16,7 +16,7 @@ from archsearch.cluster.ledger.function_sources import note_source
 from archsearch.cluster.ledger.rungs import RungEvent
 from archsearch.cluster.schedulers import registry
 from archsearch.cluster.storage_place import StoragePlace
-from archsearch.errors import ArchSearchError, ConfigurationError, check_kind, wrong_kind
+from archsearch.errors import ArchSearchError, ConfigurationError, TableError, check_kind, wrong_kind
 from archsearch.evaluators import Evaluation, Evaluator, StepwiseEvaluator, from_text
 from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.evaluators.function.signature import check_function
@@ -243,7 +243,7 @@ def make_parts(
     space = get_space(space) if isinstance(space, str) else space
     space.check_declared()
     if isinstance(evaluator, str):
-        evaluator = from_text(evaluator, space, configuration.seed, configuration.score_options)
+        evaluator = _evaluator(evaluator, space, configuration)
         space = evaluator.space
     elif not isinstance(evaluator, Evaluator):
         evaluator = of_function(evaluator, space, {"seed": configuration.seed, **configuration.score_options})
@@ -261,6 +261,15 @@ def make_parts(
     if evaluator.is_lookup:
         made.sizer.assume(_LOOKUP_SECONDS)
     return space, made, evaluator
+
+
+def _evaluator(text: str, space: SearchSpace, configuration: SearchConfiguration) -> Evaluator:
+    try:
+        return from_text(text, space, configuration.seed, configuration.score_options)
+    except TableError as error:
+        if configuration.scheduler is None or "_eN" not in str(error):
+            raise
+        raise TableError(f"scheduler: {configuration.scheduler} needs a table with learning curves. {error}") from error
 
 
 def _make_searcher(

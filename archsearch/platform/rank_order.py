@@ -48,10 +48,12 @@ def best_first(table: pa.Table) -> NDArray[np.int64]:
     """Return the indices of the rows with a score, best first; of equal ones the earlier candidate is first.
 
     Args:
-        table: Evaluations with the columns `candidate`, `score`, `error`, and `fidelity` if there was a scheduler.
+        table: Evaluations with the columns `score`, `error`, `candidate` unless the rows are in order of proposal, and `fidelity`
+            if there was a scheduler.
     """
+    proposed = table.column("candidate").to_numpy() if "candidate" in table.column_names else np.arange(len(table))
     fine = has_score(table)
     scores = np.where(fine, table.column("score").to_numpy(), 0.0)
-    order = np.lexsort((table.column("candidate").to_numpy(), -scores, -fidelities(table)))
+    order = np.lexsort((proposed, -scores, -fidelities(table)))
     chosen: NDArray[np.int64] = order[fine[order]]
     return chosen

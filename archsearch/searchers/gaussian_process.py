@@ -65,7 +65,7 @@ class GaussianProcessSearch(GuidedEvolution):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 0.5, **settings: Any
+        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 1.0, **settings: Any
     ) -> None:
         super().__init__(space, seed, **settings)
         if features not in FEATURES:

@@ -406,6 +406,7 @@ class StepSearch(Search):
 
     def __init__(self, nodes: Nodes, folder: Path, seed: int, held: bool, how: str = "") -> None:
         self._how = how
+        self.is_free = "deterministic" not in how
         super().__init__(nodes, folder, seed, held)
 
     def _start(self, how: str) -> subprocess.Popen[bytes]:
@@ -440,7 +441,9 @@ def check_steps(search: StepSearch, killed: set[int]) -> None:
     counts = f"{len(begun)} steps, {sum(map(len, begun.values()))} begun, {len(again)} again, {len(killed)} killed"
     print(f"\nseed {search.seed}: {counts}")
     assert len(told) == CANDIDATES and "errors: []" in search.output, counts + search.output
-    assert set(begun) == {f"{step}@{text}" for text, fidelity in told.items() for step in range(1, fidelity + 1)}
+    expected = {f"{step}@{text}" for text, fidelity in told.items() for step in range(1, fidelity + 1)}
+    # Decisions of the last second may be lost with the driver; taken again, one may stop a candidate earlier than before.
+    assert set(begun) == expected or (search.is_free and set(begun) > expected)
     for name, pids in again.items():
         assert all(pid in killed for pid in pids[:-1]), f"{name} was paid again: {pids}, {killed}"
     lost = Counter((pid, name.partition("@")[2]) for name, pids in again.items() for pid in pids[:-1])

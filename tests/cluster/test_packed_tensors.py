@@ -7,6 +7,7 @@ import json
 from collections import OrderedDict
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,9 +16,10 @@ from archsearch.cluster.packed_tensors import packed, unpacked
 
 def through_file(state: dict[str, Any]) -> dict[str, Any]:
     stream = io.BytesIO()
-    torch.save(packed(state), stream)
+    plain, tensors = packed(state)
+    torch.save(plain, stream)
     stream.seek(0)
-    return unpacked(torch.load(stream, weights_only=True))
+    return unpacked(torch.load(stream, weights_only=True), np.frombuffer(b"".join(tensors), np.uint8))
 
 
 TENSORS = [
@@ -61,9 +63,10 @@ def test_tensors_in_tuples_and_parameters_stay_where_they_are() -> None:
 def test_memory_is_not_shared_and_the_state_not_changed() -> None:
     weights = torch.ones(3)
     state = {"weights": weights, "list": [weights]}
-    content = packed(state)
+    plain, tensors = packed(state)
+    content = np.frombuffer(b"".join(tensors), np.uint8)
     weights.zero_()
-    found = unpacked(content)
+    found = unpacked(plain, content)
     assert found["weights"].tolist() == found["list"][0].tolist() == [1.0, 1.0, 1.0]
     assert state["weights"] is state["list"][0] is weights
     found["weights"].zero_()
@@ -74,15 +77,14 @@ def test_memory_is_not_shared_and_the_state_not_changed() -> None:
     "harm",
     [
         {"plain": None},
-        {"tensors": json.dumps([[["weights"], "torch.float32", [300], [1], 0]])},
-        {"tensors": json.dumps([[["weights"], "torch.nothing", [3], [1], 0]])},
-        {"tensors": json.dumps([[["other", "place"], "torch.float32", [3], [1], 0]])},
-        {"tensors": json.dumps([[["weights"], "torch.float32", [3], [-1], 0]])},
-        {"content": None},
+        {"tensors": json.dumps([[["weights"], "torch.float32", [300], [1]]])},
+        {"tensors": json.dumps([[["weights"], "torch.nothing", [3], [1]]])},
+        {"tensors": json.dumps([[["other", "place"], "torch.float32", [3], [1]]])},
+        {"tensors": json.dumps([[["weights"], "torch.float32", [3], [-1]]])},
         {"tensors": "{"},
     ],
 )
 def test_what_is_no_packed_state_is_an_error(harm: dict[str, Any]) -> None:
-    content = {**packed({"weights": torch.ones(3)}), **harm}
+    plain, [content] = packed({"weights": torch.ones(3)})
     with pytest.raises((LookupError, TypeError, ValueError, RuntimeError, AttributeError)):
-        unpacked(content)
+        unpacked({**plain, **harm}, content)

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +26,7 @@ from archsearch.errors import ConfigurationError
 
 @pytest.fixture
 def static(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cluster that adds no nodes; what Ray itself says of that is tested with a real one below."""
+    """A cluster that adds no nodes. What Ray itself says is tested with a cluster of one node and with an autoscaler below."""
     monkeypatch.setattr(placement, "autoscaling_limits", lambda: None)
 
 
@@ -55,6 +66,9 @@ def test_processes_that_are_spread_may_leave_no_room() -> None:
             "cpus_per_worker, gpus_per_worker: 2 times a trial .* do not fit at once",
         ),
         ([(1, 1.5)], [(8, 4)], "gpus_per_worker: expected a fraction up to 1 or a whole number"),
+        ([(1, math.nan)], [(8, 4)], "gpus_per_worker: expected a finite number of at least 0 for a trial; got nan"),
+        ([(-1, 0)], [(8, 4)], "cpus_per_worker: expected a finite number of at least 0 for a trial; got -1"),
+        ([(math.inf, 0)], [(8, 4)], "cpus_per_worker: expected a finite number of at least 0 for a trial; got inf"),
     ],
 )
 def test_what_can_never_run_is_refused(
@@ -71,6 +85,7 @@ def test_what_fits_is_not_refused(cpus: float, gpus: float) -> None:
 
 
 def test_a_cluster_that_grows_is_waited_for_unless_no_kind_of_node_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kinds are made up here: Ray's own autoscalers do not tell them, those of managed clusters may."""
     here, trial = [Node.of("head", 2, 0)], Request("a trial", 1.0, 1.0)
     monkeypatch.setattr(placement, "autoscaling_limits", lambda: [])  # it grows, in an unknown way
     assert require_room([trial], here) == "a trial (1 CPU and 1 GPU)"
@@ -91,3 +106,75 @@ def test_actors_and_groups_are_refused_at_once(tmp_path: Path) -> None:
         run_group(print, {}, "group", tmp_path, workers=3)
     with pytest.raises(ConfigurationError, match="gpus_per_worker: a process of the training asks for 1 CPU and 1 GPU"):
         run_group(print, {}, "group", tmp_path, workers=2, gpus_per_worker=1.0)
+
+
+# Ray's provider of nodes that are processes of this machine. `ray.cluster_utils.AutoscalingCluster` starts it too, but ends all
+# clusters of the machine first, and needs a file that Ray's wheel lacks.
+_PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+_HEAD = "f" * 51 + "00000"
+_ASK = """
+import sys
+import ray
+from archsearch.cluster import connect
+from archsearch.cluster.placement import Request, autoscaling_limits, cluster_nodes, require_room
+connect(sys.argv[1])
+print("limits", autoscaling_limits())
+print("lacking", require_room([Request("a trial", 2.0)]))
+print("ran", ray.get(ray.remote(num_cpus=2)(lambda: "there").remote(), timeout=200))
+print("nodes", sorted(node.cpus for node in cluster_nodes()))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_autoscaling_cluster_is_waited_for(version: int) -> None:
+    """A head of one CPU adds a node of two for a task that needs them, with either version of Ray's autoscaler."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    head = {"resources": {"CPU": 1}, "node_config": {}, "max_workers": 0}
+    larger = {"resources": {"CPU": 2, "object_store_memory": 100_000_000}, "node_config": {}, "min_workers": 0, "max_workers": 1}
+    provider = {"type": "external", "module": _PROVIDER, "gcs_address": f"127.0.0.1:{ports[0]}", "head_node_id": _HEAD}
+    cluster = {
+        "cluster_name": "growing",
+        "max_workers": 1,
+        "provider": {**provider, "launch_multiple": version == 2},
+        "available_node_types": {"ray.head.default": head, "larger": larger},
+        "head_node_type": "ray.head.default",
+        "idle_timeout_minutes": 5,
+    }
+    folder = Path(tempfile.mkdtemp(prefix="ray"))  # Ray's sockets need a short path
+    (folder / "cluster.yaml").write_text(json.dumps(cluster))
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_AUTH_MODE": "disabled"}
+    environment |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_NODE_TYPE_NAME": "ray.head.default"}
+    if version == 2:
+        environment |= {
+            "RAY_enable_autoscaler_v2": "1",
+            "RAY_CLOUD_INSTANCE_ID": _HEAD,
+            "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD,
+        }
+    names = ["port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port"]
+    command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--num-cpus", "1"]
+    command += ["--autoscaling-config", str(folder / "cluster.yaml"), "--temp-dir", str(folder), "--include-dashboard", "false"]
+    command += ["--node-ip-address", "127.0.0.1", "--object-store-memory", "100000000"]
+    command += [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+    try:
+        assert started.stdout is not None
+        assert any("Ray runtime started" in line for line in started.stdout)
+        ask = [sys.executable, "-c", _ASK, f"127.0.0.1:{ports[0]}"]
+        asked = {**environment, "RAY_enable_autoscaler_v2": ""}  # a driver elsewhere does not know the version
+        done = subprocess.run(ask, env={k: v for k, v in asked.items() if v}, timeout=400, check=False, **pipes)
+    finally:
+        started.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+    for line in ("limits []", "lacking a trial (2 CPUs)", "ran there", "nodes [1.0, 2.0]"):
+        assert line in done.stdout, done.stdout

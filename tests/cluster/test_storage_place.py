@@ -62,6 +62,8 @@ def test_buckets(given: str | Path, address: str) -> None:
         "hdfs://host/runs",
         "memory://runs",
         "mock:///runs",
+        "C:\\runs",
+        "\\\\server\\share",
         "abfs://c@account/runs",
         "http://host/runs",
         "s3://bucket/../runs",

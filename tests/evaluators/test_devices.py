@@ -16,6 +16,9 @@ def test_names() -> None:
 def test_an_unknown_name() -> None:
     with pytest.raises(ConfigurationError, match="device: expected auto, cpu, cuda or cuda:N; got 'gpu'"):
         device_named("gpu")
+    for name in (None, 0, 1.5):
+        with pytest.raises(ConfigurationError, match="device: expected auto, cpu, cuda or cuda:N; got"):
+            device_named(name)  # type: ignore[arg-type]
 
 
 def test_threads_are_restored_whatever_happens() -> None:

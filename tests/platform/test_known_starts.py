@@ -72,6 +72,11 @@ def test_a_run_gives_its_best(make_run: MakeRun) -> None:
     assert len(start_texts([f"{run}#50"], SPACE)) == 12, "the failed one is none to start with"
 
 
+def test_the_best_of_a_run_with_a_scheduler_were_evaluated_to_the_end(make_run: MakeRun) -> None:
+    run = make_run(fidelity=pa.array([None, None, *[3] * 10, None], pa.int64()))
+    assert start_texts([f"{run}#3"], SPACE) == [CELLS[1], CELLS[0], CELLS[11]]
+
+
 def test_files_are_read_before_a_search_is_sent_to_another_machine(make_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "cells.txt").write_text(f"{CELLS[0]}\n{CELLS[1]}\n")
     given = [str(tmp_path / "cells.txt"), "/shared/runs/there", CELLS[2], "x" * 5000]

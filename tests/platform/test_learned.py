@@ -59,6 +59,12 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     assert learned.left_out == 1
 
 
+def test_candidates_of_a_run_that_were_stopped_early_are_left_out(tmp_path: Path) -> None:
+    [learned] = read_learned([str(a_run(tmp_path, fidelity=pa.array([3, None, None, None], pa.int64())))], SPACE, TABLE)
+    assert scores(learned) == [(CELLS[1], 0.6), (CELLS[2], 0.7)]
+    assert learned.left_out == 1, "the one that failed"
+
+
 @pytest.mark.parametrize("name", ["digits201", "table:digits201", "table:digits201#valid_accuracy"])
 def test_a_table_is_read(name: str) -> None:
     [learned] = read_learned([name], SPACE, TABLE)

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from ray.tune.schedulers import AsyncHyperBandScheduler, PopulationBasedTraining
 
 from archsearch import spaces
-from archsearch.errors import ConfigurationError, RunError
+from archsearch.errors import ConfigurationError, RunError, TableError
 from archsearch.evaluators import Evaluation, EvaluationSteps, Evaluator, StepwiseEvaluator, TrainingEvaluator
 from archsearch.platform import compare, finished_run, resume_search, run_search
 from archsearch.platform.command_line import main
@@ -171,6 +171,13 @@ def test_an_evaluator_that_does_not_report_is_refused(tmp_path: Path) -> None:
         ConfigurationError, match="asha needs an evaluator that reports a score as it goes.* Derive it from Stepwise"
     ):
         run_search(space, "random", AtOnce(space), 4, storage=tmp_path / "runs", scheduler="asha", tracking="off")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_without_learning_curves_is_refused(table: Path, tmp_path: Path) -> None:
+    for column, words in (("valid_accuracy", "asha needs a table with learning curves. score: "), ("no_such", "no_such")):
+        with pytest.raises(TableError, match=words):
+            run_search(evaluator=f"table:{table}#{column}", storage=tmp_path / "runs", scheduler="asha", tracking="off")
     assert not (tmp_path / "runs").exists()
 
 

@@ -9,6 +9,7 @@ import pytest
 from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
+from archsearch.evaluators.metrics import kendall_tau
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
@@ -120,3 +121,20 @@ def test_it_has_a_name_and_refuses_pessimism() -> None:
     assert searchers.get("gp") is GaussianProcessSearch
     with pytest.raises(ConfigurationError, match=r"optimism: expected a number from 0 to 100; got -1"):
         GaussianProcessSearch(spaces.get("nasbench201"), optimism=-1)
+
+
+def test_stopped_candidates_are_learned_below_complete_ones() -> None:
+    """The worse half was stopped, at scores above those of the better one."""
+    space = spaces.get("nasbench201")
+    rng = np.random.default_rng(0)
+    architectures = [space.sample(rng) for _ in range(40)]
+    truth = np.array([float(str(each).count("nor_conv_3x3")) for each in architectures])
+    stopped = truth < np.median(truth)
+    surrogate = GaussianProcessSurrogate(space)
+    rows = {
+        "architectures": [str(each) for each in architectures],
+        "values": np.where(stopped, truth + 10.0, truth)[:, None],
+        "fidelities": [4 if each else None for each in stopped],
+    }
+    surrogate.fit(rows, seed=0, learned={"score": 0})
+    assert kendall_tau(truth, surrogate.score(rows["architectures"])) > 0.5

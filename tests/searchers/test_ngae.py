@@ -137,3 +137,11 @@ def test_wrong_settings(table: TabularEvaluator) -> None:
         NGAEAscent(table.space, 0, unlabelled=1)
     with pytest.raises(ConfigurationError, match="acquisition"):
         NGAEAscent(table.space, 0, acquisition="luck")
+
+
+def test_stopped_candidates_are_learned_below_complete_ones(table: TabularEvaluator) -> None:
+    texts = [str(table.space.sample(np.random.default_rng(seed))) for seed in range(4)]
+    rows = {"architectures": texts, "values": np.array([[0.9], [0.2], [0.8], [0.1]]), "fidelities": [4, None, 12, None]}
+    surrogate = NGAESurrogate(table.space, 0, unlabelled=30, warm_epochs=1, epochs=1)
+    surrogate.fit(rows, seed=0, column=0, goals=goals_for(table), complexity=None)
+    assert surrogate._fitted[1].tolist() == pytest.approx([0.0, 1.0, 1 / 3, 2 / 3])

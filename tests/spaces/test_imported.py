@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -50,6 +51,15 @@ SOURCE = """
 
     twelve = ENAS(12)
     number = 3
+
+    import torch
+    from torch import nn
+    from archsearch.spaces import ModuleSpace
+
+    def built(choose):
+        return nn.Linear(3, choose.one("out", [1, 2]))
+
+    modules = ModuleSpace(built, torch.zeros(1, 3), "modules")
 """
 
 
@@ -76,6 +86,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("python:my_spaces:made", "mine"),
         ("python:my_spaces:twelve", "enas12"),
         ("python:my_package.inner:Mine", "mine"),
+        ("python:my_package.inner:modules", "modules"),
         ("python:archsearch.spaces.nasbench201:NASBench201", "nasbench201"),
     ],
 )
@@ -100,6 +111,7 @@ def test_a_class_a_function_and_a_space_of_a_module(reference: str, name: str) -
         ("python:my_spaces:Letters", "expected the names of all operators of its graphs in the class Letters, .* got 'conv'"),
         ("python:my_spaces:broken", r"broken\(\) failed .OSError: no disk"),
         ("python:my_spaces:nothing", "it returned None"),
+        ("python:my_spaces:built", r"builds a module; write space = ModuleSpace\(built, .*python:my_spaces:space"),
         ("python:my_spaces", "expected python:MODULE:CLASS, such as python:my_spaces:Chain; got 'python:my_spaces'"),
         ("python:my_spaces.py:Mine", "without folder and .py"),
         ("python:folder/my_spaces:Mine", "without folder and .py"),
@@ -116,6 +128,9 @@ def test_only_a_space_that_another_process_can_make_has_a_reference() -> None:
     assert reference_to(imported_space("python:my_spaces:Mine")) == "python:my_spaces:Mine"
     assert reference_to(NASBench201()) == "python:archsearch.spaces.nasbench201:NASBench201"
     assert reference_to(sys.modules["my_spaces"].Wide(3)) is None  # it takes an argument
+
+    assert reference_to(imported_space("python:my_spaces:modules")) == "python:my_spaces:modules"
+    assert reference_to(pickle.loads(pickle.dumps(imported_space("python:my_spaces:modules")))) == "python:my_spaces:modules"
 
     class Local(NASBench201):
         name = "local"

@@ -26,6 +26,7 @@ from archsearch.spaces import Architecture
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_TRIMS = 10.0
+_KNOWN = "its complete evaluation was known before"
 
 
 class StepSearcher(Protocol):
@@ -392,10 +393,11 @@ class StepQueue(Searcher):
         action, reason = decision.action, decision.reason
         evaluation = candidate.after(fidelity, self._fidelities)
         if action != "CONTINUE" and candidate.whole is not None and candidate.whole.ok and not self._ordered:
+            self._note(candidate, fidelity, candidate.scores[fidelity], "CONTINUE", _KNOWN)
             if action == "PAUSE":
                 self._trials.ended(candidate.number)
             candidate.reported = candidate.reached
-            self._finish(candidate, candidate.whole, "COMPLETE", "known before")
+            self._finish(candidate, candidate.whole, "COMPLETE", _KNOWN)
         elif action == "STOP":
             self._record(candidate, evaluation)
             self._finish(candidate, evaluation, "STOP", reason)
@@ -514,11 +516,11 @@ class StepQueue(Searcher):
                 if self._trials.runnable(new=True) != number:
                     self._trials.runnable()
                 self._trials.resume(number)
-            elif event.action == "FAIL" or not event.has_score:
+            elif event.action == "FAIL" or not event.has_score or (event.action == "COMPLETE" and event.reason == _KNOWN):
                 self._trials.ended(number)
             else:
                 decided = self._trials.result(number, event.fidelity, event.score, last=event.action == "COMPLETE").action
-                differs += decided != event.action and event.action != "COMPLETE"
+                differs += decided != event.action and event.action != "COMPLETE" and event.reason != _KNOWN
                 if decided == "STOP":
                     ended.add(number)
                 elif event.action in ENDED:

@@ -98,7 +98,7 @@ _NAMED_AS_PART = re.compile(
 _WRAPPERS = frozenset(("images", "imgs", "img", "jpegimages"))
 _ANNOTATIONS = frozenset(("masks", "labels", "annotations", "segmentationclass", "segmentationobject", "ground_truth", "gt"))
 _NEVER = _ANNOTATIONS - {"masks", "labels"}
-_COPY = re.compile(r"(?P<name>.+?)(?: ?\(\d+\)| - copy.*| copy(?: \d+)?|_copy)", re.IGNORECASE)
+_COPY = re.compile(r"(?P<name>.+?)(?: ?\(\d+\)| - copy.*| copy(?: \d+)?|[_-]copy|[ _-]aug(?:mented)?)", re.IGNORECASE)
 _TABLES = ("*.csv", "*.tsv", "*.json", "*.xlsx", "*.txt")
 _HOW = "imagefolder expects one folder of images a class, such as photos/cat/1.jpg, or train/cat/1.jpg"
 

@@ -83,7 +83,11 @@ def _read(name: str, folder: Path, reader: _Reader, classes: tuple[str, ...] | N
             f"{unread[0]}. Convert or remove them."
         )
     if not files:
-        raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got no images.")
+        loose = [] if folders else list(pictures(folder))
+        got = "no images"
+        if loose:
+            got = f"{len(loose):,} images in no class folder, such as {loose[0].name}. Sort them into folders"
+        raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got {got}.")
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(lambda item: reader.read(item[0]), files))
     pixels = torch.from_numpy(np.stack([array for array, _ in read]))

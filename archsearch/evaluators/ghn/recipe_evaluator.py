@@ -17,7 +17,7 @@ from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.augmentation import augment
 from archsearch.evaluators.training.fitted_recipe import flips
-from archsearch.evaluators.training.recipe import Recipe, default_recipe
+from archsearch.evaluators.training.recipe import Recipe, default_recipe, recipe_named
 from archsearch.spaces import SearchSpace
 
 _USED = ("batch_size", "learning_rate", "momentum", "weight_decay", "crop", "flip", "class_weights")
@@ -32,8 +32,8 @@ class RecipeEvaluator(ImageEvaluator):
         space: Space of the candidates.
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
         seed: Seed of everything random.
-        recipe: Training recipe without its epochs; None takes the one for the dataset, with batches of 64 images, and does not
-            mirror classes that are mirror images of each other.
+        recipe: Training recipe without its epochs, or the name of one; None takes the one for the dataset, with batches of 64
+            images, and does not mirror classes that are mirror images of each other.
         spec: Validation images that score a candidate, and their batches; None takes all images.
         device: `auto`, `cpu`, `cuda`, ...
         threads: CPU threads of a call.
@@ -54,7 +54,7 @@ class RecipeEvaluator(ImageEvaluator):
         dataset: str | Splits,
         seed: int = 0,
         *,
-        recipe: Recipe | None = None,
+        recipe: Recipe | str | None = None,
         spec: EvaluationSpec | None = None,
         device: str = "auto",
         threads: int = 1,
@@ -78,9 +78,10 @@ class RecipeEvaluator(ImageEvaluator):
         )
         if unused := [name for name in changes if name not in _USED and name in _SETTINGS]:
             raise ConfigurationError(f"{unused[0]}: {type(self).__name__} does not use it; it has {', '.join(_USED)}.")
-        usual = default_recipe(self.images.recipe_name).with_changes(batch_size=64)
-        self._asked = (recipe or usual).with_changes(**changes)
-        self._chosen = frozenset(changes) | ({"flip"} if recipe else set())
+        name = self.images.recipe_name
+        usual = default_recipe(name).with_changes(batch_size=64)
+        self._asked = (usual if recipe is None else recipe_named(recipe, name)).with_changes(**changes)
+        self._chosen = frozenset(changes) | (set() if recipe is None else {"flip"})
         self._recipe: Recipe | None = None
 
     @property

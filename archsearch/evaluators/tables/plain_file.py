@@ -68,7 +68,12 @@ def read_plain_file(
         name for name in ([names.get(score, score)] if score else []) + ([SECONDS] if seconds else []) if name in names.values()
     }
     draft = _with_numbers(draft, path, wanted, decimal, semicolons, missing)
-    score = _default_score(draft.rows, path) if score is None else names.get(score, score)
+    if score is None:
+        if texts := _accuracies_as_texts(draft.rows):  # what is written there is no number, which this names with its row
+            draft = _with_numbers(draft, path, texts, decimal, semicolons, missing)
+        score = _default_score(draft.rows, path)
+    else:
+        score = names.get(score, score)
     order = [ARCHITECTURE, *(name for name in rows.column_names if name != ARCHITECTURE)]
     return replace(draft, rows=draft.rows.select(order), score=score)
 
@@ -144,6 +149,15 @@ def _renamed(rows: pa.Table, names: Mapping[str, str], path: Path) -> pa.Table:
                 "--rename OLD=NEW."
             )
     return rows.rename_columns(new)
+
+
+def _accuracies_as_texts(rows: pa.Table) -> set[str]:
+    """Return the first column that is named as an accuracy but holds texts, if no column can be the score."""
+    numbers = {field.name for field in rows.schema if _is_numeric(field.type)}
+    named = [name for name in rows.column_names if is_accuracy(name) and not is_report_only(name)]
+    if {*named, _PREFERRED, _SCORE} & numbers:
+        return set()
+    return set(named[:1])
 
 
 def _default_score(rows: pa.Table, path: Path) -> str:

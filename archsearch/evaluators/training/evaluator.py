@@ -20,7 +20,7 @@ from archsearch.evaluators.stepwise import StepwiseEvaluator
 from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
 from archsearch.evaluators.training.guessing import FIRST, Guess
-from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale
+from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale, recipe_named
 from archsearch.evaluators.training.steps import TrainingSteps
 from archsearch.evaluators.training.task import TrainingTask
 from archsearch.spaces import Architecture, SearchSpace
@@ -46,8 +46,8 @@ class TrainingEvaluator(StepwiseEvaluator):
     Args:
         space: Space of the candidates.
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
-        recipe: Settings of the training; None takes those for the dataset. For images of the user, these are fitted to the
-            images: see `fitted_recipe`.
+        recipe: Settings of the training, or the name of a recipe; None takes those for the dataset. For images of the user,
+            these are fitted to the images: see `fitted_recipe`.
         seed: Seed of all candidates' trainings.
         objective: Kind of score, `accuracy`, `balanced_accuracy` or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
@@ -90,7 +90,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         space: SearchSpace,
         dataset: str | Splits,
         *,
-        recipe: Recipe | None = None,
+        recipe: Recipe | str | None = None,
         seed: int = 0,
         objective: str = ACCURACY,
         max_budget: float | None = None,
@@ -106,11 +106,12 @@ class TrainingEvaluator(StepwiseEvaluator):
     ) -> None:
         super().__init__(space, seed)
         self.images, self.objective = ImageTask(dataset, root), ScoreObjective(objective, max_budget)
-        self._asked = (recipe or default_recipe(self.images.recipe_name)).with_changes(**changes)
-        fitted = recipe is None and is_own(self.images.recipe_name) and not {"batch_size", "flip"} <= changes.keys()
+        name = self.images.recipe_name
+        self._asked = (default_recipe(name) if recipe is None else recipe_named(recipe, name)).with_changes(**changes)
+        fitted = recipe is None and is_own(name) and not {"batch_size", "flip"} <= changes.keys()
         self._recipe = None if fitted else self._asked
         self._chosen = frozenset(changes)
-        self.chosen = {**({} if recipe is None else asdict(recipe)), **changes}
+        self.chosen = {**({} if recipe is None else asdict(self._asked)), **changes}
         default = default_scale(self.images.recipe_name, space.scale_defaults)
         self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:

@@ -128,7 +128,7 @@ class DryRun:
         if calibration.epochs:
             shortened = f" (trainings of {calibration.epochs[0]} epochs, extrapolated to {calibration.epochs[1]})"
         lines = [
-            f"Dry run:   {configuration.space} with {configuration.searcher}, {what}",
+            f"Dry run:   {configuration.space} with {configuration.method}, {what}",
             f"Storage:   {self.storage}",
             f"Tracking:  {self.tracking}",
             f"Workers:   {self.workers}, each with {each} ({machines.name}: {machines.cpus:g} CPUs, {machines.gpus:g} GPUs)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from archsearch.platform.export.formats import write_formats
 from archsearch.platform.export.model_card import architecture_json, model_card
 from archsearch.platform.export.preprocessing import preprocessing_source
 from archsearch.platform.report.drawing import save_drawing
+from archsearch.spaces.module import ModuleNetwork
 from archsearch.spaces.network import Network
 from archsearch.spaces.source_code.writer import source_code
 
@@ -76,17 +78,26 @@ def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: d
     path, weights = folder / "model.py", folder / "weights.safetensors"
     path.unlink(missing_ok=True)
     try:
-        code = source_code(network.plan, _title(facts), preprocessing_source(facts.training.data) if facts.training else "")
+        extra = preprocessing_source(facts.training.data) if facts.training else ""
+        if isinstance(network, ModuleNetwork):
+            text, state = network.source(_title(facts), extra), _contiguous(network.module.state_dict())
+        else:
+            code = source_code(network.plan, _title(facts), extra)
+            text, state = code.text, code.state(network.plan.operators, network)
     except ConfigurationError as error:
         left_out["model.py"] = str(error)
-        tensors = {name: tensor.detach().contiguous().clone() for name, tensor in network.state_dict().items()}
-        _write(weights, save(tensors))
+        held = network.module if isinstance(network, ModuleNetwork) else network
+        _write(weights, save(_contiguous(held.state_dict())))
         return network
-    _write(path, code.text)
-    _write(weights, save(code.state(network.plan.operators, network)))
+    _write(path, text)
+    _write(weights, save(state))
     module = _imported(path)
     _check(module, network, facts.input_shape)
     return module
+
+
+def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous().clone() for name, tensor in state.items()}
 
 
 def _write(path: Path, content: str | bytes) -> None:

@@ -24,12 +24,14 @@ class ModuleOperator(Operator):
         make: Function of a generator that returns the module with initial weights; None returns it on the meta device.
         output: Function from the shape of an image to that of its output.
         count: Function from the shape of an image to the multiply-accumulates.
+        source: Function from a title and further source to the module as a Python file.
     """
 
     text: str
     make: Callable[[torch.Generator | None], nn.Module] = field(compare=False, repr=False)
     output: Callable[[Shape], Shape] = field(compare=False, repr=False)
     count: Callable[[Shape], int] = field(compare=False, repr=False)
+    source: Callable[[str, str], str] = field(compare=False, repr=False)
 
     @cached_property
     def _skeleton(self) -> nn.Module:
@@ -90,6 +92,12 @@ class ModuleNetwork(Network):
         self.plan = Plan(in_channels, (Step(self.name, operator, (0,)),), (1,))
         self._own_plan = self.plan
         self.steps = nn.ModuleDict({self.name: _Held(operator, module)})
+
+    def source(self, title: str, extra: str = "") -> str:
+        """Return the module as a Python file; see `module_source`."""
+        operator = self._own_plan.steps[0].operator
+        assert isinstance(operator, ModuleOperator)
+        return operator.source(title, extra)
 
     @property
     def module(self) -> nn.Module:

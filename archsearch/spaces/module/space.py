@@ -8,7 +8,7 @@ import inspect
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -31,6 +31,7 @@ from archsearch.spaces.module.choose import Choice
 from archsearch.spaces.module.conditions import Answers, Conditions
 from archsearch.spaces.module.discovery import Discovery
 from archsearch.spaces.module.network import ModuleNetwork, ModuleOperator
+from archsearch.spaces.module.source import module_source
 from archsearch.spaces.module.surrogate_graph import GraphForm, graph_form
 from archsearch.spaces.module.tracing import Trace, Untraceable, addmm_flops, called, on_meta, trace
 from archsearch.spaces.module.variations import Variations
@@ -180,8 +181,12 @@ class ModuleSpace(ChoiceSpace):
         self._keys: OrderedDict[str, str] = OrderedDict()
         self._facts: OrderedDict[Any, _Facts | None] = OrderedDict()
         self._said: set[str] = set()
+        self._checked = False
 
     def __getstate__(self) -> dict[str, Any]:
+        if not self._checked:
+            _check_sent(self._build)
+            self._checked = True
         state = {name: value for name, value in self.__dict__.items() if name not in ("_keys", "_facts", "_inputs")}
         return state | {"_conditions": self._conditions, "_hidden_choices": self._hidden_choices}
 
@@ -292,6 +297,7 @@ class ModuleSpace(ChoiceSpace):
             make=partial(self._made, text, arguments),
             output=partial(self._output_shape, text, arguments),
             count=partial(self._macs_of_image, text, arguments),
+            source=partial(self._source, text, arguments),
         )
 
     def _made(self, text: str, arguments: tuple[tuple[str, int], ...], generator: torch.Generator | None) -> nn.Module:
@@ -299,6 +305,10 @@ class ModuleSpace(ChoiceSpace):
         if generator is None:
             return self._run(self._answers(architecture), dict(arguments)).module
         return self._built(architecture, generator, dict(arguments)).module
+
+    def _source(self, text: str, arguments: tuple[tuple[str, int], ...], title: str, extra: str) -> str:
+        words = dict(part.split("=", 1) for part in text.split(" "))
+        return module_source(self._build, words, dict(arguments), title, extra)
 
     def _output_shape(self, text: str, arguments: tuple[tuple[str, int], ...], shape: tuple[int, ...]) -> tuple[int, ...]:
         answers = self._answers(Architecture(self.name, text, ()))
@@ -519,6 +529,37 @@ class ModuleSpace(ChoiceSpace):
         if topic not in self._said:
             self._said.add(topic)
             _log.warning(message)
+
+
+def _check_sent(build: Build) -> None:
+    """Raise ConfigurationError if a function cannot be sent to other processes, with the names of what it refers to.
+
+    Functions of modules are sent by name. Those of notebooks, and functions in functions, are sent with all that they refer to,
+    by cloudpickle, which Ray uses; without it nothing is checked.
+    """
+    if not inspect.isfunction(build) or (build.__module__ != "__main__" and "<locals>" not in build.__qualname__):
+        return
+    try:
+        import cloudpickle
+    except ImportError:
+        return
+    try:
+        cloudpickle.dumps(build)
+    except Exception as error:
+        used = inspect.getclosurevars(build)
+        blamed = [name for name, value in {**used.nonlocals, **used.globals}.items() if not _is_sent(value, cloudpickle.dumps)]
+        raise ConfigurationError(
+            f"build: {build.__qualname__} cannot be sent to other processes: {', '.join(blamed) or 'what it refers to'} "
+            f"cannot be pickled ({message_in_one_line(error, 200)}). Create that within build, or in a module that build imports."
+        ) from error
+
+
+def _is_sent(value: object, dumps: Callable[[object], bytes]) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
 
 
 @contextmanager

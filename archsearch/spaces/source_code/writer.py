@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 """
 
-_LOAD = '''\
+LOAD = '''\
 def load(path: str | Path = Path(__file__).with_name("weights.safetensors")) -> Network:
     """Return the network with the weights of a safetensors file, ready for inference."""
     content = Path(path).read_bytes()
@@ -127,7 +127,7 @@ def source_code(plan: Plan, title: str = "A network.", extra: str = "") -> Sourc
         *functions.sources.values(),
         *(_block_class(found) for found in classes),
         body.source(),
-        _LOAD,
+        LOAD,
         *([extra] if extra else []),
     ]
     text = "\n\n".join(parts)

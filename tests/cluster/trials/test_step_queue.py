@@ -176,7 +176,7 @@ def test_kills_cost_one_step_of_each_candidate_in_hand(
     make_steps: Callable[..., Any], tmp_path: Path, scheduler: str, deterministic: bool, seed: int
 ) -> None:
     evaluator = make_steps()
-    chance, again, kills = random.Random(seed), 0, 0
+    chance, kills = random.Random(seed), 0
     while True:
         search = Search(
             *(evaluator, tmp_path / "ledger"),
@@ -189,14 +189,16 @@ def test_kills_cost_one_step_of_each_candidate_in_hand(
             break
         except Killed:
             kills += 1
-            again += len(search.running)
     steps = Counter(evaluator.noted())
-    assert kills > 1
+    print(f"\nseed {seed}: {len(steps)} steps, {sum(steps.values())} paid, the driver killed {kills} times")
+    assert kills
     assert max(steps.values()) == 1, "a step whose checkpoint was written is never paid again"
     assert search.searcher.complete and len(search.searcher.history) == 24
     told = outcomes(search.searcher)
     paid = Counter(evaluator.space.key(evaluator.space.parse(text)) for text, _ in steps)
-    assert paid == {key: fidelity or 9 for key, (_, fidelity) in told.items()}
+    reached = {key: fidelity or 9 for key, (_, fidelity) in told.items()}
+    # Decisions of the last second before a kill may be lost. Taken again, one may stop a candidate earlier than before.
+    assert paid == reached or (not deterministic and all(paid[key] >= count for key, count in reached.items()))
     events = RungLog(search.ledger, "run").read()
     assert [event.order for event in events] == list(range(len(events)))
     assert Counter(event.action for event in events)["START"] == 24
@@ -259,7 +261,7 @@ def test_candidate_of_another_run_that_is_stopped_earlier_costs_nothing(make_ste
 @pytest.mark.parametrize("curves", [True, False])
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_complete_evaluations_of_other_runs(
-    make_steps: Callable[..., Any], tmp_path: Path, curves: bool, deterministic: bool
+    make_steps: Callable[..., Any], tmp_path: Path, curves: bool, deterministic: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluator = make_steps()
     ledger = Ledger(tmp_path / "ledger", evaluator.space, evaluator.fingerprint())
@@ -275,6 +277,10 @@ def test_complete_evaluations_of_other_runs(
     scored = [event for event in search.events if event.architecture in texts and event.has_score]
     assert {event.fidelity for event in scored} == ({1, 3, 9} if curves else {9})
     assert all(event.seconds == 0.0 for event in scored)
+    assert caplog.text == ""
+    if not deterministic:  # the scheduler gets the same rungs back
+        again = Search(evaluator, tmp_path / "ledger", scheduler="asha", candidates=14).go()
+        assert len(again.searcher.history) == 14 and "decides otherwise" not in caplog.text
     if deterministic and curves:
         plain = Search(make_steps(), tmp_path / "plain", scheduler="asha", deterministic=True, candidates=12).go()
         assert decisions(search.events) == decisions(plain.events), "what is known changes no decision"

@@ -185,6 +185,7 @@ def test_error_that_all_candidates_would_meet(make_steps: Callable[..., Any], te
     assert made.ledger().entries("run") == [], "nothing is recorded as failed for it"
 
 
+@pytest.mark.slow
 def test_training_goes_on_bit_equal(space: SearchSpace, tmp_path: Path) -> None:
     evaluator = TrainingEvaluator(space, "digits", epochs=3, scale={"channels": 2, "cells_per_stage": 1}, report_test=True)
     architecture = space.sample(np.random.default_rng(4))

@@ -79,6 +79,7 @@ class Raising(FIFOScheduler):
         return self.CONTINUE
 
 
+@pytest.mark.slow
 def test_scheduler_that_raises(make_steps: Callable[..., Any], tmp_path: Path) -> None:
     evaluator = make_steps()
     searcher = RandomSearch(evaluator.space, 3, num_candidates=12, batch_size=1)
@@ -124,6 +125,7 @@ def proposals(evaluator: Any, count: int) -> list[str]:
     return [searcher.suggest(str(number))["candidates"][0] for number in range(count)]  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_error_that_all_candidates_would_meet(make_steps: Callable[..., Any], tmp_path: Path) -> None:
     [first] = proposals(make_steps(), 1)
     evaluator = make_steps(breaks=(first, 1))
@@ -159,3 +161,16 @@ def test_trainings_under_a_scheduler(space: SearchSpace, tmp_path: Path) -> None
         assert evaluation.curves["step_score"] == straight.curves["step_score"][: evaluation.fidelity]
         assert told[evaluation.key] == (evaluation.score, evaluation.fidelity)
     assert all(event.seconds > 0 for event in events if event.has_score)
+
+
+@pytest.mark.slow
+def test_run_whose_scores_are_all_known(make_steps: Callable[..., Any], tmp_path: Path) -> None:
+    evaluator, found = make_steps(), []
+    for _ in range(2):
+        searcher = RandomSearch(evaluator.space, 3, num_candidates=4, batch_size=1, deterministic=True)
+        ledger = Ledger(tmp_path / "ledger", evaluator.space, evaluator.fingerprint())
+        _, events = run(searcher, evaluator, tmp_path, "asha", 1, deterministic=True, known=ledger.read().known("run"))
+        found.append([(row.evaluation.key, row.evaluation.score, row.evaluation.fidelity) for row in searcher.history])
+    assert found[0] == found[1] and len(found[0]) == 4
+    assert not events, "no decision is new"
+    assert max(Counter(evaluator.noted()).values()) == 1

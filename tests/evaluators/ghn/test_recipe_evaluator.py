@@ -58,3 +58,10 @@ def test_class_weights_give_the_small_class_its_share(skewed: ModuleType) -> Non
     assert scores[True][1] != scores[False][1]
     shared = [OneShot(SPACE, splits, scale=TINY, class_weights=weighted).fit(2, report=print) for weighted in (False, True)]
     assert len({evaluator.fingerprint() for evaluator in shared}) == 2, "they learned other weights"
+
+
+def test_recipes_have_names() -> None:
+    assert OneShot(SPACE, "digits", recipe="cifar", batch_size=8).recipe.learning_rate == 0.025
+    for wrong in ("shrot", 3, {"epochs": 2}):
+        with pytest.raises(ConfigurationError, match="recipe: expected one of cifar, imagenet-mobile, short; got"):
+            OneShot(SPACE, "digits", recipe=wrong)

@@ -15,7 +15,7 @@ class Recorder(nn.Module):
         super().__init__()
         self.value, self.sizes, self.rows = nn.Parameter(torch.ones(1)), [], []  # type: ignore[var-annotated]
 
-    def batch(self, tensors: list[torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(self, tensors: list[torch.Tensor], targets: torch.Tensor, rungs: None = None) -> tuple[torch.Tensor, torch.Tensor]:
         return tensors[0], targets
 
     def loss(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:

@@ -145,3 +145,10 @@ def test_files_of_other_kinds_are_refused(name: str, content: bytes, message: st
 def test_a_missing_file_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=f"there is none at .*{name}"):
         read_plain_file(tmp_path / name, "nasbench101", "cell")
+
+
+@pytest.mark.parametrize("written", ["$0.5", "0.5 (0.01)", "good"])
+def test_an_accuracy_that_is_no_number_is_named_with_its_row(written: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"cell,note,acc\na,x,0.9\nb,y,{written}\n")
+    with pytest.raises(TableError, match=r"row 3 \(the header is row 1\) of t.csv, column 'acc': expected a number"):
+        read_plain_file(tmp_path / "t.csv", "nasbench101", "cell")

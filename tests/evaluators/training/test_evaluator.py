@@ -336,3 +336,11 @@ def test_every_space_trains_on_images_that_are_not_square(name: str) -> None:
     scale = default_scale("digits", space.scale_defaults)
     row = TrainingEvaluator(space, wide, epochs=1, scale=scale).evaluate([architecture])[0]
     assert row.ok, row.error
+
+
+def test_a_recipe_may_be_given_by_its_name() -> None:
+    named = TrainingEvaluator(SPACE, "digits", recipe="cifar", epochs=2)
+    assert (named.recipe.epochs, named.recipe.cutout, named.chosen["flip"]) == (2, 16, True)
+    for wrong in ("shrot", 3, {"epochs": 2}):
+        with pytest.raises(ConfigurationError, match="recipe: expected one of cifar, imagenet-mobile, short; got"):
+            TrainingEvaluator(SPACE, "digits", recipe=wrong)  # type: ignore[arg-type]

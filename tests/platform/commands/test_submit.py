@@ -194,7 +194,7 @@ def test_a_space_of_ones_own_and_what_is_known_already_go_along(cluster: Cluster
     done = cluster.run(*run, *sent, "--candidates", "2", folder=here)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pairs.py: " in done.stderr and "learned/1/known.csv: 63 bytes" in done.stderr
-    assert "Learned from 2 of the 2 outcomes of learned/1/known.csv" in done.stdout
+    assert "it only leaves out the 2 architectures of learned/1/known.csv." in done.stdout
     found = pq.read_table(tmp_path / "shared/pair/report/evaluations.parquet")["architecture"].to_pylist()
     assert found[0] == "conv3x3 conv3x3" and not {"conv1x1 conv1x1", "conv1x1 conv3x3"} & set(found)
     again = [*where, "--resume", str(tmp_path / "shared/pair"), "--candidates", "3"]

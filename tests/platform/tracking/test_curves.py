@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch import spaces
 from archsearch.evaluators import Evaluation
+from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.tracking.curves import (
     ANYTIME_STEPS,
     BEST_BY_SECONDS,
@@ -18,8 +21,10 @@ from archsearch.platform.tracking.curves import (
     SearchCurve,
     anytime_curve,
     exit_curve,
+    rung_points,
 )
 from archsearch.searchers import Observation
+from archsearch.searchers.funnel import Rung
 
 NAN = float("nan")
 ARCHITECTURE = spaces.get("nasbench201").parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
@@ -45,6 +50,29 @@ def test_the_curve_does_not_depend_on_how_outcomes_arrive(scores: list[float], s
     assert whole.end(0) == []
     assert all(math.isfinite(point.value) for point in expected)
     assert not scores or max(point.step for point in expected if point.key == SECONDS_PAID) == len(scores)
+
+
+def test_the_best_score_is_that_of_the_highest_fidelity() -> None:
+    early, late, whole = (
+        replace(row, evaluation=replace(row.evaluation, fidelity=fidelity))
+        for row, fidelity in zip(outcomes([0.9, 0.5, 0.4]), (1, 3, None), strict=True)
+    )
+    curve = SearchCurve()
+    points = curve.extend([early, late, early, whole, late], 0)
+    assert [point.value for point in points if point.key == BEST_SCORE] == [0.9, 0.5, 0.5, 0.4, 0.4]
+
+
+def test_rungs_are_points_at_their_fidelities(make_summary: Any) -> None:
+    table = make_summary([0.5, 0.7], columns={"fidelity": pa.array([3, None], pa.int64())}).evaluations
+    rungs = [Rung(3, 8, 6, 2, 24.0, 6, 0.6), Rung(None, 2, 0, 0, 130.0, 0, None)]
+    early = replace(EarlyStopping.of("asha", "epochs", 9, table), rungs=rungs)
+    assert [(point.key, point.value, point.step) for point in rung_points(early, 0)] == [
+        ("rungs/candidates", 8, 3),
+        ("rungs/seconds", 24.0, 3),
+        ("rungs/tau_with_next", 0.6, 3),
+        ("rungs/candidates", 2, 9),
+        ("rungs/seconds", 130.0, 9),
+    ]
 
 
 def test_a_hundred_thousand_candidates_stay_within_a_chart() -> None:
