@@ -49,7 +49,8 @@ def main(folder="tiles", searcher="gates", candidates=30, steps=9, **settings):
     classes = sum(each.is_dir() for each in Path(folder).iterdir())
     model = mobilenet_v3_small(num_classes=classes)
     space = ModuleSpace.around(model, torch.zeros(1, 3, SIDE, SIDE), part="features", widths=(0.5, 1.0), kernels=(3, 5))
-    options = {"steps": steps, "dataset": f"imagefolder:{Path(folder).absolute()}?size={SIDE}", "percent": True}
+    images = f"imagefolder:{Path(folder).absolute()}?size={SIDE}"
+    options = {"steps": steps, "dataset": images, "score_name": "accuracy", "percent": True}
     result = platform.run_search(space, searcher, train, candidates, scheduler="asha", evaluator_options=options, **settings)
     print(result.best, f"accuracy {result.best.score:.4f}")
 

@@ -145,6 +145,7 @@ def total(model: torch.nn.Module, context: TrainingContext) -> dict[str, float]:
     return {"score": float(values[0].sum()), "size": sum(each.numel() for each in values), "params": context.cost["params"]}
 
 
+@pytest.mark.slow
 class TestModules(EvaluatorConformance):
     def make_space(self) -> SearchSpace:
         return ModuleSpace(perceptron, torch.zeros(1, 4))
