@@ -108,7 +108,7 @@ class ModuleSpace(ChoiceSpace):
         >>> space.size, str(space.sample(np.random.default_rng(0)))
         (4, 'width=16 depth=2')
         >>> space.cost(space.parse("width=8 depth=1"))
-        Cost(params=130, macs=122)
+        Cost(params=130, macs=130)
     """
 
     enumerable = 1000

@@ -32,7 +32,8 @@ SOURCE = '''
         width = choose.one("width", [4, 8])
         act = choose.one("act", {{"relu": nn.ReLU, "gelu": nn.GELU}})
         sizes = choose.subset("sizes", [1, 3], least=1)
-        item = lambda i: choose.layer("op", {{"conv": lambda: nn.Conv2d(width, width, choose.one("k", [1, 3])), "skip": nn.Identity}})
+        ops = {{"conv": lambda: nn.Conv2d(width, width, choose.one("k", [1, 3])), "skip": nn.Identity}}
+        item = lambda i: choose.layer("op", ops)
         first = [nn.Conv2d(in_channels if i == 0 else width, width, size) for i, size in enumerate(sizes)]
         return nn.Sequential(*first, *choose.repeat("depth", 0, 2, item), act(), Squeeze(), nn.Linear(width, num_classes))
 
@@ -77,9 +78,7 @@ def test_the_file_stands_alone_and_computes_the_same(tmp_path: Path, monkeypatch
     assert exported.CLASSES == 5
 
 
-def test_a_module_that_imports_others_of_the_user_is_imported_and_its_place_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_that_imports_others_of_the_user_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, path = written(tmp_path, monkeypatch, "user_needy", "import sibling_of_user")
     text = path.read_text()
     assert f"# user_needy imports sibling_of_user; it is taken from {tmp_path.resolve() / 'user_needy.py'}" in text
