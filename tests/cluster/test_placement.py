@@ -137,7 +137,13 @@ def test_an_autoscaling_cluster_is_waited_for(version: int) -> None:
     head = {"resources": {"CPU": 1}, "node_config": {}, "max_workers": 0}
     larger = {"resources": {"CPU": 2, "object_store_memory": 100_000_000}, "node_config": {}, "min_workers": 0, "max_workers": 1}
     provider = {"type": "external", "module": _PROVIDER, "gcs_address": f"127.0.0.1:{ports[0]}", "head_node_id": _HEAD}
+    lists = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
     cluster = {
+        **{f"{name}_commands": [] for name in lists},
+        **{name: {} for name in ("auth", "file_mounts", "docker", "head_node", "worker_nodes")},
+        **{name: [] for name in ("cluster_synced_files", "rsync_exclude", "rsync_filter")},
+        "file_mounts_sync_continuously": False,
+        "upscaling_speed": 1.0,
         "cluster_name": "growing",
         "max_workers": 1,
         "provider": {**provider, "launch_multiple": version == 2},
@@ -176,5 +182,6 @@ def test_an_autoscaling_cluster_is_waited_for(version: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
+    rest = started.stdout.read()
     for line in ("limits []", "lacking a trial (2 CPUs)", "ran there", "nodes [1.0, 2.0]"):
-        assert line in done.stdout, done.stdout
+        assert line in done.stdout, done.stdout + rest
