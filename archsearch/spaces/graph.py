@@ -95,6 +95,14 @@ class GraphBatch:
         edges = None if self.edges is None else self.edges[rows]
         return GraphBatch(self.vocabulary, self.operators[rows], self.adjacency[rows], edges)
 
+    def first_cells(self, count: int | None) -> GraphBatch:
+        """Return the batch with the first cells of each architecture only; None keeps all."""
+        if count is None or count >= self.operators.shape[1]:
+            return self
+        nodes = int((self.operators[:, :count] >= 0).sum(axis=-1).max(initial=0))
+        operators, adjacency = self.operators[:, :count, :nodes], self.adjacency[:, :count, :nodes, :nodes]
+        return GraphBatch(self.vocabulary, operators, adjacency, None if self.edges is None else self.edges[:, :count])
+
     def graph(self, row: int, cell: int = 0) -> Graph:
         """Return one cell of one architecture, without padding.
 

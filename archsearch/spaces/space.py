@@ -51,6 +51,8 @@ class SearchSpace(ABC):
     constrained: ClassVar[bool] = False
     # Up to this size all architectures can be listed in seconds, with their keys and graphs.
     enumerable: ClassVar[int] = 20_000
+    # Number of cells that predictors read; None is all. The others tell what the architecture is read back from.
+    ranked_cells: ClassVar[int | None] = None
     # Whether the text of an architecture names its genes, so that tables show it instead of the number of its operators.
     names_genes: ClassVar[bool] = False
 

@@ -11,6 +11,8 @@ as in gates/search.py.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,6 +35,7 @@ from benchmarks.spaces import module_nasbench101, module_nasbench201
 
 AIMS = {"sample": 1000, "key": 200, "key, cached": 50_000, "encode": 200, "cost": 100}
 NATIVE_KEYS = 6466
+FORMS = ("native", "module", "module, with choices")
 PARTS = ("keys", "ranking", "search", "speed")
 SIZES = {78: 10, 390: 5}  # number of random subsets
 CHUNK = 125
@@ -102,8 +105,10 @@ def batches(path: Path, form: str) -> kendall.Data:
         return native
     held, space = traced(path), ONE_CELL
     order = np.ravel_multi_index(tuple((native.batch.operators[:, 0, 1:-1] - 2).T), (5,) * 6)
-    cells = slice(0, 1) if form == "module, network alone" else slice(0, 2)
-    batch = GraphBatch(space.vocabulary, held["operators"][order][:, cells], held["adjacency"][order][:, cells])
+    if form == "module, with choices":
+        space = copy.copy(space)
+        space.ranked_cells = None  # type: ignore[misc]  # all cells: the network and the choices
+    batch = GraphBatch(space.vocabulary, held["operators"][order], held["adjacency"][order])
     return replace(native, space=space, batch=batch)
 
 
@@ -165,17 +170,11 @@ def main() -> None:
             rows.get(lambda: counted(held), figure="keys")
         if "ranking" in arguments.only:
             forms = cache(lambda form: batches(held, form))
-            for form in ("native", "module", "module, network alone"):
-                for size, subsets in SIZES.items():
-                    for subset in range(1, subsets + 1):
-                        cell = kendall.Cell("nasbench201", "default", "gates", "hinge", size, subset)
-                        rows.get(
-                            lambda cell=cell, form=form: kendall.measure(cell, forms(form)),
-                            figure="ranking",
-                            form=form,
-                            size=size,
-                            subset=subset,
-                        )
+            for size, subsets in SIZES.items():
+                for subset, form in itertools.product(range(1, subsets + 1), FORMS):
+                    cell = kendall.Cell("nasbench201", "default", "gates", "hinge", size, subset)
+                    identity = {"figure": "ranking", "form": form, "size": size, "subset": subset}
+                    rows.get(lambda cell=cell, form=form: kendall.measure(cell, forms(form)), **identity)
         if "search" in arguments.only:
             tables = cache(lambda form: known(held, form))
             for form in ("native", "module"):
@@ -199,7 +198,7 @@ def report(rows: Rows) -> None:
     table(["space", "operation", "a second", "aim"], speed, title="Speed on one core")
     taus = [
         [form, size, average([row["tau"] for row in found], 3, deviation=True)]
-        for form in ("native", "module", "module, network alone")
+        for form in FORMS
         for size in SIZES
         if (found := rows.select(figure="ranking", form=form, size=size))
     ]

@@ -113,3 +113,13 @@ def test_operators_outside_the_vocabulary_are_refused() -> None:
 
 def test_nothing_packs_to_an_empty_batch() -> None:
     assert len(pack([], VOCABULARY)) == 0
+
+
+def test_the_first_cells_of_a_batch_keep_their_graphs() -> None:
+    small = lower(Cell(3, ((0, 1), (1, 2)), node_operators=(INPUT, "conv", OUTPUT)))
+    large = lower(Cell(4, ((0, 1), (1, 2), (2, 3)), node_operators=(INPUT, "conv", "pool", OUTPUT)))
+    batch = pack([[small, large], [small, large]], VOCABULARY)
+    first = batch.first_cells(1)
+    assert first.operators.shape == (2, 1, 3)
+    assert first.graph(1).operators == small.operators
+    assert batch.first_cells(None) is batch.first_cells(2) is batch

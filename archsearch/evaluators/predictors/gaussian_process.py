@@ -76,6 +76,7 @@ class GaussianProcess(FixedOptions):
             ArchitectureError: One is not of the space.
         """
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
+        batch = batch.first_cells(self.space.ranked_cells)
         if batch.vocabulary != self.space.vocabulary:
             raise ArchitectureError(
                 f"architectures: expected graphs with the operators of {self.space.name}; got {', '.join(batch.vocabulary)}. "

@@ -274,6 +274,7 @@ class Predictor(FixedOptions):
 
     def _encoded(self, architectures: Sequence[Architecture] | GraphBatch, trained: Trained | None) -> Population:
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
+        batch = batch.first_cells(self.space.ranked_cells)
         form = Form.of(batch, self.space.num_inputs)
         _check_vocabulary(form, self.space)
         encoder, structured = ENCODERS[self.encoder](form), self._settings(form, trained).structure

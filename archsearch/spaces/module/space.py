@@ -112,6 +112,7 @@ class ModuleSpace(ChoiceSpace):
     """
 
     enumerable = 1000
+    ranked_cells = 1  # the network: on NAS-Bench-201 the choices beside it cost GATES .07 of Kendall's tau at 78 cells
 
     def __init__(self, build: Build, example_inputs: Any, name: str | None = None) -> None:
         if not callable(build) or isinstance(build, nn.Module):

@@ -101,6 +101,7 @@ def space_of(build: Callable[..., nn.Module]) -> ModuleSpace:
 
 
 class TestConvolutional(SpaceConformance):
+    num_samples: ClassVar[int] = 16
     num_networks: ClassVar[int] = 2
 
     def make_space(self) -> ModuleSpace:
@@ -108,6 +109,7 @@ class TestConvolutional(SpaceConformance):
 
 
 class TestBranched(SpaceConformance):
+    num_samples: ClassVar[int] = 16
     num_networks: ClassVar[int] = 2
 
     def make_space(self) -> ModuleSpace:
@@ -115,6 +117,7 @@ class TestBranched(SpaceConformance):
 
 
 class TestUntraceable(SpaceConformance):
+    num_samples: ClassVar[int] = 16
     num_networks: ClassVar[int] = 2
 
     def make_space(self) -> ModuleSpace:
