@@ -71,7 +71,7 @@ def test_every_searcher_names_its_options(name: str) -> None:
         ("train:digits", {"threads": "two"}, "threads: expected a whole number; got 'two'"),
         ("train:digits", {"scale": {"chanels": 3}}, "nasbench201 has no setting 'chanels'. .* Settings: channels, "),
         ("train:digits", {"learning_rates": 3}, "Did you mean 'learning_rate'. Options: learning_rate, "),
-        ("table:digits201", {"epochs": 3}, "a table has no option 'epochs'. Options: percent"),
+        ("table:digits201", {"epochs": 3}, "a table has no option 'epochs'. Options: curves, percent"),
     ],
 )
 def test_evaluators_name_their_options(text: str, options: dict[str, Any], message: str) -> None:
