@@ -10,6 +10,7 @@ from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.evaluators.metrics import kendall_tau
+from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
@@ -109,12 +110,15 @@ def test_each_measured_objective_has_a_process_of_its_own() -> None:
 
 def test_more_optimism_prefers_what_is_less_known() -> None:
     space = spaces.get("nasbench201")
-    chosen = []
+    known = rows(space)
+    process = GaussianProcess(space).fit([space.parse(text) for text in known["architectures"]], known["values"][:, 0])
+    deviations = []
     for optimism in (0.0, 20.0):
         surrogate = GaussianProcessSurrogate(space, optimism=optimism)
-        surrogate.fit(rows(space), seed=0, learned={"score": 0})
-        chosen.append(surrogate.propose(10, seed=0, exclude=[], best=[], goals=Goals(), **INNER)["architectures"])
-    assert not set(chosen[0]) & set(chosen[1])
+        surrogate.fit(known, seed=0, learned={"score": 0})
+        chosen = surrogate.propose(10, seed=0, exclude=[], best=[], goals=Goals(), **INNER)["architectures"]
+        deviations.append(process.predict_moments([space.parse(text) for text in chosen])[1].mean())
+    assert deviations[1] > deviations[0]
 
 
 def test_it_has_a_name_and_refuses_pessimism() -> None:
