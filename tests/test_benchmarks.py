@@ -253,6 +253,12 @@ def test_the_pages_have_the_same_figures_of_searchers() -> None:
         ("nasbench201", "evolution", "evolution 20/10", 0, "1", 100),
         ("nasbench101", "optuna", "optuna", 2, "3", 150),
         ("nasbench101", "random", "random", 2, "3", 150),
+        ("nasbench201", "gates", "gates", 0, "1", 100),
+        ("nasbench101", "gates", "gates", 2, "3", 150),
+        ("nasbench201", "gp", "gp", 0, "1", 100),
+        ("nasbench101", "gp", "gp", 2, "3", 150),
+        ("nasbench201", "ngae", "ngae", 0, "1", 100),
+        ("nasbench101", "ngae", "ngae", 2, "3", 150),
     ],
 )
 def test_figures_are_those_of_the_rows(
@@ -260,7 +266,8 @@ def test_figures_are_those_of_the_rows(
 ) -> None:
     row = cells(ROOT / "benchmarks/RESULTS.md", "Searchers side by side")[f"`{searcher}`"]
     seeds = int(row[column + 1])
-    rows = frame.Rows(ROOT / "benchmarks/results/gates_search.jsonl").select(bench=bench, method=method)
+    file = "ngae_search" if searcher == "ngae" else "gates_search"
+    rows = frame.Rows(ROOT / f"benchmarks/results/{file}.jsonl").select(bench=bench, method=method)
     found = [each["found"][rank] or float("inf") for each in rows if each["seed"] < seeds]
     assert len(found) == seeds
     median = frame.quartiles(found, most=most).split(" (")[0]
