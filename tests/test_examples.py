@@ -76,10 +76,10 @@ def test_own_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "searcher", "measure"),
     [
         ("row_transformer", "evolution", "accuracy"),
-        ("time_series", "optuna", "mean squared error"),
         ("diabetes", "gates", "R2"),
-        ("segmentation", "evolution", "intersection over union"),
-        ("around_mobilenet", "optuna", "accuracy"),
+        pytest.param("time_series", "optuna", "mean squared error", marks=pytest.mark.long),
+        pytest.param("segmentation", "evolution", "intersection over union", marks=pytest.mark.long),
+        pytest.param("around_mobilenet", "optuna", "accuracy", marks=pytest.mark.long),
     ],
 )
 def test_modules_that_functions_train(name: str, searcher: str, measure: str, capsys: pytest.CaptureFixture[str]) -> None:

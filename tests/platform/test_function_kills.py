@@ -46,7 +46,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_search_goes_on_from_the_checkpoints_of_its_function(tmp_path: Path) -> None:
     (tmp_path / "my_training.py").write_text(TRAINING)
     (tmp_path / "search.py").write_text(SEARCH)
