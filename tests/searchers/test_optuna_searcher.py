@@ -61,7 +61,10 @@ class TestSamplers(SearcherConformance):
     # `gp` fits after each outcome, so that proposing a whole space takes minutes; its own tests are below.
     restores_exactly, alternatives = False, 2
 
-    @pytest.fixture(autouse=True, params=["cmaes", "nsgaii", "nsgaiii", "qmc", "random"])
+    @pytest.fixture(
+        autouse=True,
+        params=["cmaes", "nsgaii", "qmc", *(pytest.param(name, marks=pytest.mark.long) for name in ("nsgaiii", "random"))],
+    )
     def choose_sampler(self, request: pytest.FixtureRequest) -> None:
         self.sampler: str = request.param
 

@@ -180,7 +180,7 @@ class Pair(GeneSpace):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_space_of_ones_own_and_what_is_known_already_go_along(cluster: Cluster, tmp_path: Path) -> None:
     here = tmp_path / "laptop"
     here.mkdir()
