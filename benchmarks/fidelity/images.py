@@ -1,7 +1,7 @@
 """Searches by real trainings on CIFAR-10 images, with and without a scheduler, each for the same CPU seconds.
 
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.fidelity.images --part length     # how well two seeds agree; a few minutes
-    ARCHSEARCH_DATA=FOLDER python -m benchmarks.fidelity.images --part searches   # 3 seeds of all methods; half an hour on a core
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.fidelity.images --part searches   # 3 seeds of all methods; minutes on a core
     python -m benchmarks.fidelity.images --print
 
 The folder holds cifar10_train.parquet and cifar10_test.parquet. Images are averaged to `--side` pixels. The first `--images` of
@@ -11,14 +11,14 @@ are those of NAS-Bench-201, with `--channels` and one cell a stage.
 `--part length` trains the same random cells with two seeds: the rank correlation of their validation accuracies says whether
 trainings of this size and length can order cells at all. Size and length are chosen by it.
 
-`--part searches` runs each search in this process, with one worker, for `--seconds` on a clock of CPU seconds: all that the process
-spends between the ends of two epochs, which is the training, its validation, the proposals and fits of the searcher, the training
-of its hypernetwork and the scheduler's decisions. Reading the images is left out. What a search has found is the candidate that
-came furthest and has the best validation accuracy there. It is trained again, to the end, with other seeds, after the search and
-off its clock; reported is the mean test accuracy of these trainings.
+`--part searches` runs each search in this process, with one worker, for `--seconds` on a clock of CPU seconds. It counts all that
+the process spends between the ends of two steps: the trainings and their validation, proposals and fits of the searcher, the
+training of its hypernetwork, and the scheduler's decisions. Reading the images is left out. What a search has found is the
+candidate that came furthest and has the best validation accuracy there. It is trained again, to the end, with other seeds, after
+the search and off its clock; reported is the mean test accuracy of these trainings.
 
-Methods: a searcher, and a scheduler with its defaults. The funnel is the searcher `ghn` with `asha`: a hypernetwork, trained in the
-search, ranks random cells; the best are trained for an epoch, fewer for three, fewer to the end.
+Methods are a searcher, and a scheduler with its defaults. The funnel is the searcher `ghn` with `asha`: a hypernetwork, trained
+in the search, ranks random cells; the best are trained for an epoch, fewer for three, fewer to the end.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class TimedSteps(EvaluationSteps):
     Args:
         steps: The training.
         clock: The clock of the search.
-        spent: CPU seconds of the trainings alone, by the number of epochs that are done; steps are added.
+        spent: CPU seconds of each training step alone, to which those of this training are added.
     """
 
     def __init__(self, steps: EvaluationSteps, clock: CpuClock, spent: list[float]) -> None:
@@ -171,7 +171,13 @@ class Bench:
     def training(self, kind: type[TrainingEvaluator], seed: int, **options: Any) -> Any:
         """Return an evaluator of these trainings, whose images are loaded."""
         scale = {"channels": self.arguments.channels, "cells_per_stage": 1}
-        common = {"epochs": self.arguments.epochs, "crop": 2, "flip": True, "device": "cpu", "scale": scale}
+        common = {
+            "epochs": self.arguments.epochs,
+            "crop": self.arguments.side // 8,
+            "flip": True,
+            "device": "cpu",
+            "scale": scale,
+        }
         made = kind(self.space, f"parquet:{self.folder}", seed=seed, **common, **options)
         made.warns = False
         for part in ("train", "validation", "test"):
@@ -190,7 +196,7 @@ def smaller(rows: pa.Table, side: int) -> pa.Table:
 
 
 def searcher_of(name: str, bench: Bench, evaluator: TimedTraining, seed: int, cache: str) -> ArchitectureSearcher:
-    """Return a searcher with its defaults, but for the size of the hypernetwork's training; it proposes one candidate at a time."""
+    """Return a searcher with its defaults, but for the length of a hypernetwork's training; it proposes one cell at a time."""
     kind = searchers.get(name)
     options: dict[str, Any] = {"batch_size": 1}
     if issubclass(kind, GHNRandomSearch):
@@ -317,7 +323,12 @@ def report(rows: Rows) -> None:
     """Print the tables of both parts, for each of the settings in the file."""
     lengths = rows.select(part="length")
     columns = ["images, validation", "pixels", "channels", "epochs", "CPU s of a training", "cells", "validation %: mean, range"]
-    columns += ["tau of two seeds (95 %)", "Spearman's rho", "tau with the other seed's end, by epoch", "tau with its test images"]
+    columns += [
+        "tau of two seeds (95 %)",
+        "Spearman's rho",
+        "tau with the other seed's end, by epoch",
+        "tau with its test images",
+    ]
     table(columns, (length_line(found) for found in grouped(lengths, settings)), "Agreement of two seeds")
     for own in grouped(rows.select(part="searches"), budget):
         title = ", ".join(f"{name} {value}" for name, value in own[0]["settings"].items() if name != "ghn")
@@ -397,16 +408,16 @@ def main() -> None:
     script = Script(__file__, __doc__, seeds=3)
     script.argument("--part", choices=("length", "searches"), default="searches", help="what to measure (default: searches)")
     script.argument("--only", nargs="+", choices=list(METHODS), default=list(METHODS), help="methods (default: all)")
-    script.argument("--seconds", type=float, default=60.0, help="CPU seconds of a search (default: 60)")
+    script.argument("--seconds", type=float, default=30.0, help="CPU seconds of a search (default: 30)")
     script.argument("--images", type=int, default=2000, help="training images (default: 2000)")
     script.argument("--validation", type=int, default=1000, help="validation images (default: 1000)")
-    script.argument("--side", type=int, choices=(8, 16, 32), default=16, help="pixels a side (default: 16)")
+    script.argument("--side", type=int, choices=(8, 16, 32), default=8, help="pixels a side (default: 8)")
     script.argument("--channels", type=int, default=4, help="of the first stage (default: 4)")
     script.argument("--epochs", type=int, default=9, help="of a whole training (default: 9)")
     script.argument("--cells", type=int, default=12, help="random cells of --part length (default: 12)")
-    script.argument("--again", type=int, default=2, help="trainings for the report of what a search has found (default: 2)")
-    script.argument("--ghn-steps", type=int, default=100, help="training steps of the hypernetwork (default: 100)")
-    script.argument("--ghn-rank", type=int, default=100, help="cells that it ranks (default: 100)")
+    script.argument("--again", type=int, default=1, help="trainings for the report of what a search has found (default: 1)")
+    script.argument("--ghn-steps", type=int, default=60, help="training steps of the hypernetwork (default: 60)")
+    script.argument("--ghn-rank", type=int, default=60, help="cells that it ranks (default: 60)")
     script.parse()
     torch.set_num_threads(1)
     script.run(lambda rows: measure(script, rows), report)
