@@ -378,7 +378,7 @@ def few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHSEARCH_DATA", str(tmp_path))
 
 
-FEW = ("--images", 12, "--validation", 6, "--side", 8, "--channels", 2, "--epochs", 3, "--again", 1)
+FEW = ("--images", 12, "--validation", 6, "--side", 8, "--channels", 2, "--batch", 4, "--epochs", 3, "--again", 1)
 
 
 @pytest.mark.usefixtures("few_images")
@@ -390,7 +390,7 @@ def test_seeds_of_trainings_are_compared(
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [(row["cell"], row["seed"]) for row in rows] == [(cell, seed) for cell in range(3) for seed in (0, 1)]
     assert all(len(row["curve"]) == 3 for row in rows)
-    assert re.search(r"\| 12, 6 \| 8 \| 2 \| 3 \| [\d.]+ \| 3 \|", capsys.readouterr().out)
+    assert re.search(r"\| 12, 6 \| 8 \| 2 \| 4 \| 3 \| [\d.]+ \| 3 \|", capsys.readouterr().out)
 
 
 @pytest.mark.usefixtures("few_images")

@@ -171,8 +171,9 @@ class Bench:
     def training(self, kind: type[TrainingEvaluator], seed: int, **options: Any) -> Any:
         """Return an evaluator of these trainings, whose images are loaded."""
         scale = {"channels": self.arguments.channels, "cells_per_stage": 1}
-        common = {
+        common: dict[str, Any] = {
             "epochs": self.arguments.epochs,
+            "batch_size": self.arguments.batch,
             "crop": self.arguments.side // 8,
             "flip": True,
             "device": "cpu",
@@ -282,7 +283,7 @@ def cells(number: int) -> list[Architecture]:
 
 def settings_of(arguments: Any) -> dict[str, Any]:
     """Return what the trainings depend on, for the identity of rows."""
-    return {name: getattr(arguments, name) for name in ("images", "validation", "side", "channels", "epochs")}
+    return {name: getattr(arguments, name) for name in ("images", "validation", "side", "channels", "batch", "epochs")}
 
 
 @contextmanager
@@ -322,7 +323,16 @@ def measure(script: Script, rows: Rows) -> None:
 def report(rows: Rows) -> None:
     """Print the tables of both parts, for each of the settings in the file."""
     lengths = rows.select(part="length")
-    columns = ["images, validation", "pixels", "channels", "epochs", "CPU s of a training", "cells", "validation %: mean, range"]
+    columns = [
+        "images, validation",
+        "pixels",
+        "channels",
+        "batch",
+        "epochs",
+        "CPU s of a training",
+        "cells",
+        "validation %: mean, range",
+    ]
     columns += [
         "tau of two seeds (95 %)",
         "Spearman's rho",
@@ -358,7 +368,11 @@ def length_line(rows: Sequence[Row]) -> list[object]:
     by_seed = [{row["cell"]: row for row in rows if row["seed"] == seed} for seed in LENGTH_SEEDS]
     common = sorted(by_seed[0].keys() & by_seed[1].keys())
     asked = rows[0]["settings"]
-    shown: list[object] = [f"{asked['images']}, {asked['validation']}", asked["side"], asked["channels"], asked["epochs"]]
+    shown: list[object] = [
+        f"{asked['images']}, {asked['validation']}",
+        asked["side"],
+        *(asked[name] for name in ("channels", "batch", "epochs")),
+    ]
     seconds = np.mean([row["seconds"] for row in rows])
     if len(common) < 3:
         return [*shown, f"{seconds:.1f}", len(common), *[None] * 5]
@@ -413,6 +427,7 @@ def main() -> None:
     script.argument("--validation", type=int, default=1000, help="validation images (default: 1000)")
     script.argument("--side", type=int, choices=(8, 16, 32), default=8, help="pixels a side (default: 8)")
     script.argument("--channels", type=int, default=4, help="of the first stage (default: 4)")
+    script.argument("--batch", type=int, default=32, help="images in a step (default: 32)")
     script.argument("--epochs", type=int, default=9, help="of a whole training (default: 9)")
     script.argument("--cells", type=int, default=12, help="random cells of --part length (default: 12)")
     script.argument("--again", type=int, default=1, help="trainings for the report of what a search has found (default: 1)")
