@@ -422,7 +422,7 @@ def main() -> None:
     script = Script(__file__, __doc__, seeds=3)
     script.argument("--part", choices=("length", "searches"), default="searches", help="what to measure (default: searches)")
     script.argument("--only", nargs="+", choices=list(METHODS), default=list(METHODS), help="methods (default: all)")
-    script.argument("--seconds", type=float, default=40.0, help="CPU seconds of a search (default: 40)")
+    script.argument("--seconds", type=float, default=60.0, help="CPU seconds of a search (default: 60)")
     script.argument("--images", type=int, default=2000, help="training images (default: 2000)")
     script.argument("--validation", type=int, default=3000, help="validation images (default: 3000)")
     script.argument("--side", type=int, choices=(8, 16, 32), default=8, help="pixels a side (default: 8)")
