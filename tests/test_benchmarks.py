@@ -405,7 +405,7 @@ def test_searches_by_real_trainings_get_the_same_cpu_seconds(
     for row in rows:
         assert 0 < row["clock_seconds"] <= 0.5
         assert row["started"] >= row["complete"] > 0 and row["fidelity"] == 3
-        assert row["test"] == row["again"][0]
+        assert row["test"] == row["again"][0] and row["other_seconds"] > 0
     assert re.search(r"\| funnel \| 1 \| .* \| [+-]\d+\.\d+ \|", capsys.readouterr().out)
 
 
