@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import re
 import runpy
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from archsearch import evaluators, spaces
 
@@ -363,6 +369,68 @@ def test_what_a_search_has_found_is_the_candidate_that_came_furthest() -> None:
     found = module.figures(course, SimpleNamespace(reported=lambda event: 90.0 + event.number), end=5.0)
     assert found["improvements"] == [(1.0, 90.0), (2.0, 91.0), (4.0, 91.0)]
     assert (found["started"], found["complete"], found["end"]) == (3, 1, 5.0)
+
+
+@pytest.fixture
+def few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folder of real data with a few random images in the form of CIFAR-10."""
+    rng = np.random.default_rng(0)
+    for name, count in (("cifar10_train.parquet", 24), ("cifar10_test.parquet", 6)):
+        encoded = []
+        for _ in range(count):
+            buffer = io.BytesIO()
+            Image.fromarray(rng.integers(256, size=(32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
+            encoded.append(buffer.getvalue())
+        pq.write_table(pa.table({"image": encoded, "label": [number % 2 for number in range(count)]}), tmp_path / name)
+    monkeypatch.setenv("ARCHSEARCH_DATA", str(tmp_path))
+
+
+FEW = ("--images", 12, "--validation", 6, "--side", 8, "--channels", 2, "--batch", 4, "--epochs", 3, "--again", 1)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_seeds_of_trainings_are_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    run("benchmarks.fidelity.images", monkeypatch, *FEW, "--part", "length", "--cells", 3, "--out", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["cell"], row["seed"]) for row in rows] == [(cell, seed) for cell in range(3) for seed in (0, 1)]
+    assert all(len(row["curve"]) == 3 for row in rows)
+    assert re.search(r"\| 12, 6 \| 8 \| 2 \| 4 \| 3 \| [\d.]+ \| 3 \|", capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_searches_by_real_trainings_get_the_same_cpu_seconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, only = tmp_path / "rows.jsonl", ("random", "funnel")
+    sizes = ("--ghn-steps", 1, "--ghn-rank", 2, "--seconds", 0.5, "--seeds", 1)
+    run("benchmarks.fidelity.images", monkeypatch, *FEW, *sizes, "--only", *only, "--out", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["method"] for row in rows] == list(only)
+    for row in rows:
+        assert 0 < row["clock_seconds"] <= 0.5
+        assert row["started"] >= row["complete"] > 0 and row["fidelity"] == 3
+        assert row["test"] == row["again"][0] and row["other_seconds"] > 0
+    assert re.search(r"\| funnel \| 1 \| .* \| [+-]\d+\.\d+ \|", capsys.readouterr().out)
+
+
+def test_the_clock_counts_what_a_searcher_does_between_steps() -> None:
+    module = importlib.import_module("benchmarks.fidelity.images")
+    table = evaluators.CurveTable.embedded("digits201")
+    clock, spent = module.CpuClock(), []
+    steps = module.TimedSteps(table.begin(table.space.sample(np.random.default_rng(0))), clock, spent)
+    busy_until(time.process_time() + 0.02)
+    first = steps.step()
+    assert first.seconds >= 0.02 > spent[0]
+    assert steps.step().seconds > first.seconds
+
+
+def busy_until(second: float) -> None:
+    """Work until the process has spent this many CPU seconds."""
+    while time.process_time() < second:
+        pass
 
 
 def test_another_platform_proposes_and_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
