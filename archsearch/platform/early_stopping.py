@@ -1,4 +1,4 @@
-"""What the scheduler of a search stopped early: numbers, seconds that were saved, learning curves and rungs."""
+"""Effect of the scheduler of a search: candidates stopped, seconds saved, learning curves and rungs."""
 
 from __future__ import annotations
 

@@ -479,13 +479,18 @@ def unfinished_run(run: str | Path, space: SearchSpace | str | None = None) -> S
         ConfigurationError: Its space or evaluator is unknown.
         LedgerError: The ledger cannot be read.
     """
-    folder = RunFolder.open(run)
-    configuration = replace(folder.configuration(), storage=folder.storage)
-    evaluator = _evaluator_of(configuration, space)
+    folder, configuration, evaluator = _opened(run, space)
     observations, paid = _outcomes(folder, configuration, evaluator)
     recorded, scheduled = {row.evaluation.key: row.evaluation for row in observations}, configuration.scheduler is not None
     evaluations = evaluations_table(observations, recorded, paid, evaluator, scheduled=scheduled)
     return _result_of(folder, configuration, evaluator, evaluations)
+
+
+def _opened(run: str | Path, space: SearchSpace | str | None) -> tuple[RunFolder, SearchConfiguration, Evaluator]:
+    """Return the folder, the settings and the evaluator of a run."""
+    folder = RunFolder.open(run)
+    configuration = replace(folder.configuration(), storage=folder.storage)
+    return folder, configuration, _evaluator_of(configuration, space)
 
 
 def recorded_evaluations(
@@ -502,9 +507,7 @@ def recorded_evaluations(
         ConfigurationError: Its space or evaluator is unknown.
         LedgerError: The ledger cannot be read.
     """
-    folder = RunFolder.open(run)
-    configuration = replace(folder.configuration(), storage=folder.storage)
-    evaluator = _evaluator_of(configuration, space)
+    folder, configuration, evaluator = _opened(run, space)
     observations, _ = _outcomes(folder, configuration, evaluator)
     ordered = sorted(observations, key=lambda observation: (observation.batch, observation.position))
     return configuration, evaluator, [row.evaluation for row in ordered]

@@ -1,4 +1,4 @@
-"""What a search with a scheduler has beside another one: its run step by step, decisions, and evaluations in part."""
+"""Searches with a scheduler: the run step by step, the decisions, and the partial evaluations."""
 
 from __future__ import annotations
 

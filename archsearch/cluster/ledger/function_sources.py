@@ -1,4 +1,4 @@
-"""Which source a function had when it last scored candidates, kept beside the ledger: a changed one is noticed."""
+"""Sources of functions that score candidates, kept beside the ledger, so that a changed one is noticed."""
 
 from __future__ import annotations
 

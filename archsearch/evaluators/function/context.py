@@ -1,4 +1,4 @@
-"""What a function that trains a candidate is given beside the model."""
+"""The context of a training function: seed, device, reports and the checkpoint of its candidate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function returned, as a score and metrics."""
+"""Score and metrics of a candidate from the return value of its training function."""
 
 from __future__ import annotations
 

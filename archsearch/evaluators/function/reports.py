@@ -1,4 +1,4 @@
-"""What a function has reported of one candidate: a score after each step, with metrics."""
+"""Reports of a training function on one candidate: a score after each step, with metrics."""
 
 from __future__ import annotations
 

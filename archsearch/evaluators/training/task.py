@@ -1,4 +1,4 @@
-"""What the training of any candidate of an evaluator depends on: images, recipe, sizes, seeds, device."""
+"""Settings that the trainings of all candidates share: images, recipe, sizes, seeds, device."""
 
 from __future__ import annotations
 

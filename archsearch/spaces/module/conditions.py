@@ -1,4 +1,4 @@
-"""Which choices a space has, and for which answers each of them is asked."""
+"""Choices of a space, each with the answers to earlier ones under which it is asked."""
 
 from __future__ import annotations
 
