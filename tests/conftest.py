@@ -6,6 +6,7 @@ import atexit
 import faulthandler
 import itertools
 import os
+import subprocess
 import sys
 import time
 import uuid
@@ -213,3 +214,16 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("table") / "made-up.parquet"
     pq.write_table(pa.table(columns), path)
     return path
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    folder = tmp_path / "a disk ü"
+    folder.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small file system cannot be mounted here; that takes Linux and the rights of root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -7,10 +7,8 @@ import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -259,19 +257,6 @@ def test_a_limit_that_is_no_amount_is_refused(limit: Any, tmp_path: Path) -> Non
 
 
 # Disks and deaths
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small file system cannot be mounted here; that takes Linux and the rights of root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_told_once_and_the_former_checkpoint_stays(disk: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +20,6 @@ from archsearch.platform.run_folder import RunFolder
 from archsearch.searchers import Observation
 
 SPACE = spaces.get("nasbench201")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    folder = tmp_path / "a disk ü"
-    folder.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small file system cannot be mounted here; that takes Linux and the rights of root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def rows(count: int) -> list[tuple[int, Evaluation]]:
