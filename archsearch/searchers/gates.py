@@ -95,6 +95,7 @@ class GATESEvolution(GuidedEvolution):
         **settings: Any,
     ) -> None:
         chosen = preset_named(preset, GATES)
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
         super().__init__(space, seed, **chosen.options(space.name, settings))
         given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}

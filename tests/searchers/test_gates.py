@@ -18,11 +18,12 @@ from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSea
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gates import PredictorSurrogate
 from archsearch.searchers.goals import Constraint, Goals, Objective
+from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.spaces import Architecture, SearchSpace
 
 EPOCHS = 30
-INNER = {"population": 60, "generations": 8}
+INNER = {"inner": Generations(60, 8)}
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0, "epochs": 3}
 
 
