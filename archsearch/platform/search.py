@@ -333,10 +333,10 @@ def _reason(search: Search, costs: Mapping[str, float]) -> Reason:
 
 
 def _known_before(search: Search) -> tuple[str, ...]:
-    """Return a sentence on each thing that the search knew before."""
+    """Return sentences on how its method was set up, and on each thing that the search knew before."""
     starts = len(search.searcher.starts)
     first = (f"Started with {starts:,} given architecture{'s' if starts > 1 else ''}, counted as candidates.",) if starts else ()
-    return (*first, *(each.sentence for each in search.learned))
+    return (*search.searcher.notes, *first, *(each.sentence for each in search.learned))
 
 
 def _check_budget(search: Search, before: Sequence[Observation], changes: Mapping[str, Any]) -> None:

@@ -72,8 +72,7 @@ class RankingSurrogate(ABC):
 
     def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
         """Return a ranking that has learned one objective, from stopped candidates in the order of steps and then values."""
-        values = rows["values"][:, column]
-        return self._made(seed).fit(architectures, places(values, rows["fidelities"]) if "fidelities" in rows else values)
+        return self._made(seed).fit(architectures, targets(rows, column))
 
     def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
         """Return the predictions of the first ranking for architectures given as texts, `[batch]`."""
@@ -141,3 +140,9 @@ class RankingSurrogate(ABC):
     @cached_property
     def _whole_prepared(self) -> Any:
         return self._made(0).prepare(list(self._whole.values()))
+
+
+def targets(rows: Mapping[str, Any], column: int) -> NDArray[np.float64]:
+    """Return what to learn of one objective, `[rows]`: its values; under a scheduler places, in the order of steps first."""
+    values: NDArray[np.float64] = rows["values"][:, column]
+    return np.asarray(places(values, rows["fidelities"]), dtype=np.float64) if "fidelities" in rows else values

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from abc import abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -391,11 +391,25 @@ class SurrogateSearcher(ArchitectureSearcher):
             rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
         return rows
 
+    def _proposed_in(self) -> list[int]:
+        """Return for each row of `_data` the stage in which its candidate was proposed; what was learned of others is of stage 0.
+
+        The first stage is 0. Beyond the end of a stage, proposals that kept workers busy count for the next one.
+        """
+        sizes = Counter(row.batch for row in self._history if row.batch >= 0)
+        sizes.update({number: len(batch.candidates) for number, batch in (*self._batches.items(), *self._paused.items())})
+        before, starts = 0, {}
+        for number in sorted(sizes):
+            starts[number], before = before, before + sizes[number]
+        batches = {row.evaluation.key: row.batch for row in (*(row for _, row in self._partial), *self._rows)}
+        proposals = [starts.get(batches[evaluation.key], 0) - self.initial for evaluation in self._newest()]
+        return [min(max(0, 1 + place // self.stage_size), max(0, self._stages - 1)) for place in proposals]
+
     def _wanted(self) -> int:
         return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
 
-    def _seed(self, part: int) -> int:
-        return int(np.random.default_rng([self.seed, self._stages, part]).integers(2**31))
+    def _seed(self, part: int, stage: int | None = None) -> int:
+        return int(np.random.default_rng([self.seed, self._stages if stage is None else stage, part]).integers(2**31))
 
     def _deliver(self) -> bool:
         """If deterministic, observe all outcomes of the earlier stages; return whether they have arrived."""
