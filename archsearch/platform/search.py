@@ -96,7 +96,8 @@ def run_search(
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
             `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
-            a search found, or a list of these.
+            a search found, or a list of these. `preset="paper"` is short for `searcher_options={"preset": "paper"}`: model and
+            search of the searcher as published; options that are given replace those of the preset.
 
     Raises:
         ConfigurationError: An argument cannot be used.

@@ -20,9 +20,11 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.observation import Observation
+from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.surrogate.ranking_stage import RankingStage
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.surrogate.stage import Proposal, Stage
+from archsearch.searchers.training_length import TrainingLength
 from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -38,6 +40,10 @@ class GHNRandomSearch(SurrogateSearcher):
     candidates by networks with the weights that it generates. The candidates are evaluated, best first, up to `num_candidates`;
     when all of them are evaluated, as many new ones are ranked.
 
+    In the paper the ten first of 1,000 are trained, and nothing else is: `preset="paper"`. Its training of 200 epochs of the
+    images is scaled by `training_scale`, by default so that the hypernetwork sees as many images as the trainings of the
+    candidates have together, and at most all 200 epochs.
+
     The first `initial` candidates are random and not ranked. They are evaluated while the hypernetwork is being trained, as a
     baseline: the report compares their mean score with that of the ranked ones, and the rank correlation between generated and
     real accuracy is over both.
@@ -47,18 +53,25 @@ class GHNRandomSearch(SurrogateSearcher):
         seed: Seed of the candidates and of the training.
         dataset: Name of the dataset that the hypernetwork learns from, for `datasets.load`; the one that candidates train on.
         root: Folder of downloaded datasets.
-        rank_candidates: Number of random candidates to rank.
+        preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. The other options
+            replace what it says.
+        rank_candidates: Number of random candidates to rank; None takes the preset's, 300 or 1,000.
         rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
-            networks with generated weights agreed better with real training. None takes `loss`, or `score` if that is the area
-            under an anytime curve.
+            networks with generated weights agreed better with real training. None takes the preset's: `loss`, or `score` for the
+            paper and where the score is the area under an anytime curve.
         mutants: Number of mutations of the best tenth that are ranked too (not in the paper).
-        steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
+        steps: Training steps of the hypernetwork; None takes the preset's. The default, 500, takes about a minute on one CPU core
+            with networks for `digits`.
+        epochs: Passes over the training images instead of `steps`, before they are scaled; None takes the preset's.
+        training_scale: Factor on `epochs`, above 0; None takes the trainings of the candidates together, at most 1: the number
+            of candidates times `candidate_epochs`, over `epochs`.
+        candidate_epochs: Epochs for which a candidate is trained; a search whose evaluator trains knows them. None takes 1.
+        budget: Number of candidates from which the default of `training_scale` follows; None takes `num_candidates`.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
-        initial: Number of random candidates before the ranked ones; None takes 5, but at most half of
-            `num_candidates`.
-        explore: Fraction of the later candidates that is drawn at random.
-        preset: Settings of the hypernetwork: `default` or `paper`.
+        initial: Number of random candidates before the ranked ones, which may be 0; None takes 5, but at most half of
+            `num_candidates`, or for the paper none.
+        explore: Fraction of the later candidates that is drawn at random; None takes the preset's.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
         device: Device of the hypernetwork: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
         cache: Folder of trained hypernetworks, preferably shared by all nodes; None takes the cache folder of each node.
@@ -78,6 +91,7 @@ class GHNRandomSearch(SurrogateSearcher):
     """
 
     usual_initial = 5
+    least_initial = 0
     fixed_options = (*SurrogateSearcher.fixed_options, "stage_size")
 
     def __init__(
@@ -87,14 +101,18 @@ class GHNRandomSearch(SurrogateSearcher):
         *,
         dataset: str = "digits",
         root: str | None = None,
-        rank_candidates: int = 300,
+        preset: str = "default",
+        rank_candidates: int | None = None,
         rank_by: str | None = None,
         mutants: int = 0,
-        steps: int = 500,
+        steps: int | None = None,
+        epochs: int | None = None,
+        training_scale: float | None = None,
+        candidate_epochs: int | None = None,
+        budget: int | None = None,
         trainers: int = 1,
         initial: int | None = None,
-        explore: float = 0.1,
-        preset: str = "default",
+        explore: float | None = None,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
@@ -102,8 +120,18 @@ class GHNRandomSearch(SurrogateSearcher):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        least_one = {"rank_candidates": rank_candidates, "steps": steps, "trainers": trainers, "chunk_size": chunk_size}
-        for name, value in least_one.items():
+        chosen = preset_named(preset, GHN)
+        given = {"rank_candidates": rank_candidates, "rank_by": rank_by, "steps": steps, "epochs": epochs}
+        options, _ = chosen.options(getattr(space, "name", ""), {**given, "initial": initial, "explore": explore, **settings})
+        rank_candidates, rank_by = options.pop("rank_candidates"), options.pop("rank_by", None)
+        length = TrainingLength.chosen(
+            {name: options.pop(name) for name in ("steps", "epochs") if name in options},
+            {name: value for name, value in given.items() if value is not None},
+            training_scale,
+            candidate_epochs,
+            next((each for each in (budget, settings.get("num_candidates"), chosen.candidates) if each is not None), 1),
+        )
+        for name, value in {"rank_candidates": rank_candidates, "trainers": trainers, "chunk_size": chunk_size}.items():
             check_whole_number(name, value)
         check_whole_number("mutants", mutants, 0)
         if rank_by is None:
@@ -112,15 +140,16 @@ class GHNRandomSearch(SurrogateSearcher):
             raise ConfigurationError(unknown_name("rank_by", rank_by, _FIGURES))
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
-        super().__init__(space, seed, initial=initial, stage_size=rank_candidates + mutants, explore=explore, **settings)
-        self.steps, self.trainers, self.chunk_size = steps, trainers, chunk_size
+        super().__init__(space, seed, **{**options, "stage_size": rank_candidates + mutants})
+        self.training_length, self.steps, self.trainers, self.chunk_size = length, length.steps, trainers, chunk_size
+        self.notes = (note,) if (note := length.note(preset)) else ()
         self.rank_candidates, self.rank_by, self.mutants = rank_candidates, rank_by, mutants
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
             "dataset": dataset,
             # Actors run in other folders: relative paths start from the folder of this process.
             "root": root or (str(Path.cwd()) if ":" in dataset else None),
-            "preset": preset,
+            **chosen.model,
             "scale": scale,
             "device": device,
             "threads": self.threads,
@@ -146,6 +175,8 @@ class GHNRandomSearch(SurrogateSearcher):
             )
         images = evaluator.images
         found: dict[str, Any] = {"dataset": images.dataset, "root": images.root, "scale": evaluator.scale, **options}
+        if "steps" not in options:
+            found = {"candidate_epochs": evaluator.max_fidelity, **found}
         # The hypernetwork learns from the images as the trainings of the candidates do.
         model: dict[str, Any] = {name: evaluator.chosen[name] for name in _RULES if name in evaluator.chosen}
         if evaluator.objective.is_anytime:
@@ -153,6 +184,13 @@ class GHNRandomSearch(SurrogateSearcher):
         if model:
             found["model"] = {**model, **(options.get("model") or {})}
         return found
+
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        search = preset_named(options.get("preset", "default"), GHN).search
+        first = {"initial": search["initial"]} if "initial" in search else {}
+        length = {"budget": num_candidates} if "epochs" in search or "epochs" in options else {}
+        return super().settled_options({**first, **length, **options}, num_candidates)
 
     def _check(self) -> None:
         """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
@@ -192,8 +230,8 @@ class GHNRandomSearch(SurrogateSearcher):
     def _trained_by(self, pool: ModelPool) -> Future[Reply]:
         """Return the training; start it if there is none yet, or if it failed."""
         if self._training is None or (self._training.done() and self._training.exception() is not None):
-            together = self.trainers > 1
-            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, steps=self.steps)
+            together, length = self.trainers > 1, self.training_length.arguments()
+            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, **length)
         return self._training
 
     def _trained_together(self) -> Future[Reply]:
@@ -201,7 +239,8 @@ class GHNRandomSearch(SurrogateSearcher):
         from archsearch.searchers.cached_ghn import train_together  # it needs torch, other searchers do not
 
         resources = {"cpus_per_worker": float(self.threads), "gpus_per_worker": 1.0 if self.gpus else 0.0}
-        train = partial(train_together, self.space, self.cache, self.seed, self.steps, self.trainers, resources, **self.ghn)
+        length = self.training_length.arguments()
+        train = partial(train_together, self.space, self.cache, self.seed, length, self.trainers, resources, **self.ghn)
         training: Future[Reply] = Future()
 
         def run() -> None:

@@ -118,6 +118,27 @@ GATES: Presets = _registry(
 """Presets of `GATESEvolution`. The model is a `Predictor`: encoder, loss, members and epochs may be set too."""
 
 
+GHN: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 500 steps, and the first of 300 candidates by validation loss, beside random ones.",
+        search={"rank_candidates": 300, "steps": 500, "explore": 0.1},
+    ),
+    Preset(
+        "paper",
+        "C. Zhang et al., ICLR 2019: 200 epochs of the images, and the ten first of 1,000 random candidates by accuracy; no "
+        "others are evaluated. The epochs are scaled by one factor, which the log and the report tell.",
+        model={"preset": "paper"},
+        search={"rank_candidates": 1000, "rank_by": "score", "epochs": 200, "initial": 0, "explore": 0.0},
+        candidates=10,
+    ),
+)
+"""Presets of `GHNRandomSearch`. The authors have published no program, so there is none for it. The model is a `GHN`."""
+
+PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN}
+"""Presets by the name of the searcher."""
+
+
 def preset_named(name: object, presets: Presets) -> Preset:
     """Return a preset.
 

@@ -249,6 +249,7 @@ def test_a_fit_of_the_paper_continues_the_one_before() -> None:
     assert not np.allclose(cold.predict(architectures), predictor.predict(architectures))
 
 
+@pytest.mark.slow
 def test_a_search_of_the_paper_continues_exactly_after_a_restart(table: TabularEvaluator, shared_ray: None) -> None:
     """A new searcher with a new pool, which replays what was evaluated, proposes what the one that was stopped would have."""
     settings: dict[str, Any] = {**PAPER, "num_candidates": 15, "deterministic": True}

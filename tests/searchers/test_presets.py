@@ -8,8 +8,8 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import GATESEvolution
-from archsearch.searchers.presets import GATES, Preset, preset_named
+from archsearch.searchers import GATESEvolution, GHNRandomSearch, get
+from archsearch.searchers.presets import GATES, GHN, PRESETS, Preset, preset_named
 from archsearch.searchers.surrogate.inner_search import Annealing
 
 SPACE = spaces.get("nasbench201")
@@ -20,6 +20,21 @@ def test_each_preset_of_gates_makes_a_searcher(preset: Preset) -> None:
     searcher = GATESEvolution(SPACE, preset=preset.name)
     assert preset.description.endswith(".")
     assert preset.model.items() <= searcher.predictor.items()
+
+
+@pytest.mark.parametrize("preset", GHN.values(), ids=list(GHN))
+def test_each_preset_of_ghn_makes_a_searcher(preset: Preset) -> None:
+    searcher = GHNRandomSearch(SPACE, preset=preset.name)
+    assert preset.model.items() <= searcher.ghn.items()
+
+
+def test_presets_are_found_by_the_name_of_the_searcher() -> None:
+    for name, presets in PRESETS.items():
+        assert next(iter(presets)) == "default" and "paper" in presets
+        assert {preset.name for preset in presets.values()} == set(presets)
+        assert "preset" in get(name).constructor_options
+        with pytest.raises(ConfigurationError, match="preset: expected one of"):
+            get(name)(SPACE, preset="papers")  # type: ignore[call-arg]
 
 
 def test_options_that_are_given_win_over_those_of_the_preset() -> None:

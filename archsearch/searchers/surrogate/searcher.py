@@ -93,7 +93,8 @@ class SurrogateSearcher(ArchitectureSearcher):
         given = settings.get("num_candidates")
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
         initial = self.first_stage(budget) if initial is None else initial
-        for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
+        check_whole_number("initial", initial, self.least_initial)
+        for name, value in (("stage_size", stage_size), ("actors", actors), ("threads", threads)):
             check_whole_number(name, value)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
         if not 0.0 <= explore < 1.0:
@@ -156,6 +157,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     usual_initial: ClassVar[int] = 20
     """Number of random candidates before the first fit in a search that is long enough."""
+    least_initial: ClassVar[int] = 1
+    """Smallest `initial`; 0 for a surrogate that learns from something else than outcomes."""
     chunk_size: int | None = None
     """Number of candidates that an actor scores together, for reproducible rounding errors; None lets the pool choose it."""
 
