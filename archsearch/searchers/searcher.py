@@ -101,6 +101,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     holds_back: bool
     """Whether outcomes that arrive before those of earlier batches wait for them, if deterministic; a runner whose outcomes come
     in an order that does not depend on the speed of workers sets it to False."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the method was set up, for the log and the report."""
     seconds: float
     """Seconds spent on proposing and learning."""
     costs: dict[str, float]

@@ -131,6 +131,14 @@ class GHN(ImageEvaluator):
             self._digest = self._learned.digest() if self._learned else "untrained"
         return {**super().settings(), "weights": self._digest}
 
+    def steps_for(self, epochs: float) -> int:
+        """Return the number of steps, at least 1, that take as many images as this number of passes over the training images.
+
+        Raises:
+            DatasetError: The images cannot be loaded.
+        """
+        return max(1, round(epochs * len(self.images.splits.train) / self.ghn_settings.batch_size))
+
     def recipe(self) -> dict[str, Any]:
         """Return all that a fit depends on but the number of its steps, as plain data: the key of a cache of trained states."""
         return {**self._usable_with(), **trained_by(self.training_space, self.images, self.ghn_settings, self.seed)}
@@ -262,7 +270,7 @@ class GHN(ImageEvaluator):
 
     def _layout(self, space: SearchSpace, architecture: Architecture) -> Layout:
         pattern = self.ghn_settings.module_pattern or MODULE_PATTERNS.get(space.name, "")
-        return lay_out(self.plan(space, architecture), self.images.input_shape, pattern)
+        return lay_out(self.plan(space, architecture), self.images.input_shape, pattern, self.ghn_settings.output_node)
 
     def _step(self, learned: Learned, generate: Callable[[GraphTensors], Tensor], number: int, steps: int, rank: int) -> float:
         settings = self.ghn_settings

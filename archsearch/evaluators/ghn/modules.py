@@ -32,7 +32,7 @@ _LARGEST_LOG = 7
 class Module:
     """A part of a network as a graph, in topological order.
 
-    A node is an operator, however often it is applied. The last node is the output: it reads whatever leaves the module, so
+    A node is an operator, however often it is applied. The last node may be the output: it reads whatever leaves the module, so
     that each graph has one last node, whatever the order of the others.
 
     Args:
@@ -62,19 +62,21 @@ class Layout:
         plan: The network.
         modules: Its parts, in order.
         owners: For each name of live parameters the node that they belong to.
+        first_block: Number of the first module that repeats, after the stem; 0 where no module is told from others.
     """
 
     plan: Plan
     modules: tuple[Module, ...]
     owners: dict[str, Owner]
+    first_block: int = 0
 
     @property
     def num_nodes(self) -> int:
         """Nodes of the largest module, its output not included."""
-        return max(len(module.kinds) for module in self.modules) - 1
+        return max(len(module.kinds) - (module.kinds[-1] == OUTPUT) for module in self.modules)
 
 
-def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
+def lay_out(plan: Plan, input_shape: Shape, pattern: str = "", output_node: bool = True) -> Layout:
     """Return a network as the graphs that a hypernetwork reads.
 
     The nodes are the names of the plan whose operators have parameters or compute something. Operators that only join, resize,
@@ -84,6 +86,7 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
         plan: The network.
         input_shape: `(channels, height, width)` of an image.
         pattern: Regular expression for `module_numbers`; an empty one makes a single module.
+        output_node: Whether each module ends in a node for its output.
     """
     nodes, edges, leaving = _nodes_and_edges(plan)
     positions = _positions(plan, input_shape, nodes)
@@ -102,13 +105,15 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
     modules = []
     for number, group in enumerate(members):
         kinds = [nodes[at].type.kind for at in group]
-        modules.append(_module(kinds, inner[number], [places[at] for at in group if at in leaving], positions[:, group]))
+        ends = [places[at] for at in group if at in leaving] if output_node else None
+        modules.append(_module(kinds, inner[number], ends, positions[:, group]))
     owners = {
         node.name: Owner(number, place, node.type)
         for node, number, place in zip(nodes, numbers, places, strict=True)
         if node.type.own
     }
-    return Layout(plan, tuple(modules), owners)
+    blocks = [number for node, number in zip(nodes, numbers, strict=True) if pattern and re.match(pattern, node.name)]
+    return Layout(plan, tuple(modules), owners, min(blocks, default=0))
 
 
 def module_numbers(names: Iterable[str], pattern: str) -> list[int]:
@@ -173,11 +178,14 @@ def _log2(ratio: float) -> int:
     return min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
 
 
-def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int], positions: NDArray[np.int64]) -> Module:
-    size = len(kinds) + 1
+def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int] | None, positions: NDArray[np.int64]) -> Module:
+    """Return a module; `leaving` are the nodes that its output reads, None for a module without an output."""
+    size = len(kinds) + (leaving is not None)
     adjacency = np.zeros((size, size), dtype=bool)
     for source, target in edges:
         adjacency[source, target] = True
+    if leaving is None:
+        return Module(tuple(kinds), adjacency, positions)
     adjacency[leaving, size - 1] = True
     padded = np.zeros((2, size), dtype=np.int64)
     padded[:, :-1] = positions

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from abc import abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -93,7 +93,8 @@ class SurrogateSearcher(ArchitectureSearcher):
         given = settings.get("num_candidates")
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
         initial = self.first_stage(budget) if initial is None else initial
-        for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
+        check_whole_number("initial", initial, self.least_initial)
+        for name, value in (("stage_size", stage_size), ("actors", actors), ("threads", threads)):
             check_whole_number(name, value)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
         if not 0.0 <= explore < 1.0:
@@ -156,6 +157,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     usual_initial: ClassVar[int] = 20
     """Number of random candidates before the first fit in a search that is long enough."""
+    least_initial: ClassVar[int] = 1
+    """Smallest `initial`; 0 for a surrogate that learns from something else than outcomes."""
     chunk_size: int | None = None
     """Number of candidates that an actor scores together, for reproducible rounding errors; None lets the pool choose it."""
 
@@ -391,11 +394,25 @@ class SurrogateSearcher(ArchitectureSearcher):
             rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
         return rows
 
+    def _proposed_in(self) -> list[int]:
+        """Return for each row of `_data` the stage in which its candidate was proposed; what was learned of others is of stage 0.
+
+        The first stage is 0. Beyond the end of a stage, proposals that kept workers busy count for the next one.
+        """
+        sizes = Counter(row.batch for row in self._history if row.batch >= 0)
+        sizes.update({number: len(batch.candidates) for number, batch in (*self._batches.items(), *self._paused.items())})
+        before, starts = 0, {}
+        for number in sorted(sizes):
+            starts[number], before = before, before + sizes[number]
+        batches = {row.evaluation.key: row.batch for row in (*(row for _, row in self._partial), *self._rows)}
+        proposals = [starts.get(batches[evaluation.key], 0) - self.initial for evaluation in self._newest()]
+        return [min(max(0, 1 + place // self.stage_size), max(0, self._stages - 1)) for place in proposals]
+
     def _wanted(self) -> int:
         return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
 
-    def _seed(self, part: int) -> int:
-        return int(np.random.default_rng([self.seed, self._stages, part]).integers(2**31))
+    def _seed(self, part: int, stage: int | None = None) -> int:
+        return int(np.random.default_rng([self.seed, self._stages if stage is None else stage, part]).integers(2**31))
 
     def _deliver(self) -> bool:
         """If deterministic, observe all outcomes of the earlier stages; return whether they have arrived."""
