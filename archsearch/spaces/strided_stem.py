@@ -113,6 +113,15 @@ class StridedStem(SearchSpace):
     def keys(self, batch: GraphBatch) -> list[str]:
         return self.space.keys(batch)
 
+    def representative(self, architecture: Architecture) -> Architecture:
+        return self.space.representative(architecture)
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.space.representative_graphs(batch)
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.space.canonical_graphs(batch)
+
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self.space.sample(rng)
 

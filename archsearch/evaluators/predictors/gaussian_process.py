@@ -76,12 +76,12 @@ class GaussianProcess(FixedOptions):
             ArchitectureError: One is not of the space.
         """
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-        batch = batch.first_cells(self.space.ranked_cells)
         if batch.vocabulary != self.space.vocabulary:
             raise ArchitectureError(
                 f"architectures: expected graphs with the operators of {self.space.name}; got {', '.join(batch.vocabulary)}. "
                 "Encode them with the space of the process."
             )
+        batch = self.space.canonical_graphs(batch).first_cells(self.space.ranked_cells)
         return FEATURES[self.features](batch, self.space.num_inputs).astype(np.float32)
 
     def fit(self, architectures: Sequence[Architecture] | GraphBatch | Features, scores: ArrayLike) -> GaussianProcess:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from archsearch.searchers.fitness import fitness, places
 from archsearch.searchers.goals import Goals
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.representatives import representatives
 
 
 class Ranking(Protocol):
@@ -108,7 +109,7 @@ class RankingSurrogate(ABC):
 
     def _enumerated(self, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
         """Return all new feasible architectures of a small space, and the predictions for each."""
-        everything = list(self._whole.items())
+        everything = list(representatives(self.space).items())
         rows = [at for at, (key, each) in enumerate(everything) if key not in known and goals.excess(each) == 0.0]
         architectures = [everything[at][1] for at in rows]
         return architectures, self._expected(architectures, self._whole_prepared, goals, rows)
@@ -153,17 +154,8 @@ class RankingSurrogate(ABC):
         return goals.with_predicted(architectures, predicted)
 
     @cached_property
-    def _whole(self) -> dict[str, Architecture]:
-        """One architecture for each key of a small space."""
-        found: dict[str, Architecture] = {}
-        for genotype in self.space.all_genotypes():
-            architecture = self.space.from_genotype(genotype)
-            found.setdefault(self.space.key(architecture), architecture)
-        return found
-
-    @cached_property
     def _whole_prepared(self) -> Any:
-        return self._made(0).prepare(list(self._whole.values()))
+        return self._made(0).prepare(list(representatives(self.space).values()))
 
 
 def _best_first(values: NDArray[np.float64]) -> list[int]:

@@ -146,6 +146,16 @@ class NASBench101(SearchSpace):
     def keys(self, batch: GraphBatch) -> list[str]:
         return [_written(code) for code in canonical(codes_of(batch)).tolist()]
 
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the cell of the benchmark's record, which each architecture of this space is already."""
+        return self._own(architecture)
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return graphs_of(canonical(codes_of(batch)))
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.representative_graphs(batch)
+
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return a random architecture from the distribution chosen by `sampler`."""
         return self.sample_uniform(rng) if self.sampler == "uniform" else self.sample_raw(rng)
