@@ -9,6 +9,8 @@ from archsearch.errors import ConfigurationError
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
+_MOST_OPTIMISM = 100.0
+
 
 class GuidedEvolution(SurrogateSearcher):
     """After a random first stage, an inner evolution in the pool searches in each stage for the architectures that rank highest.
@@ -66,3 +68,15 @@ class GuidedEvolution(SurrogateSearcher):
 
     def propose_options(self) -> Mapping[str, Any]:
         return {"goals": self.goals, **self.inner}
+
+
+def check_optimism(optimism: object) -> float:
+    """Return the number of standard deviations that are added to predicted means.
+
+    Raises:
+        ConfigurationError: It is no number from 0 to 100.
+    """
+    number = isinstance(optimism, int | float) and not isinstance(optimism, bool)
+    if not number or not 0.0 <= optimism <= _MOST_OPTIMISM:  # type: ignore[operator]
+        raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
+    return float(optimism)  # type: ignore[arg-type]
