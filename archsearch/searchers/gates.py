@@ -27,11 +27,11 @@ class PredictorSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
         **predictor: Arguments of `Predictor`, without space and seed.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, **predictor: Any) -> None:
         super().__init__(space, enumerable=enumerable)
         self.arguments = predictor
         _predictor_class()  # importing torch takes seconds: now, not in the first fit

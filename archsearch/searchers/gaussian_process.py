@@ -22,12 +22,12 @@ class GaussianProcessSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
         features: `graf` or `paths`.
         optimism: Number of standard deviations that are added to the mean.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, features: str = "graf", optimism: float = 0.0) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, features: str = "graf", optimism: float = 0.0) -> None:
         super().__init__(space, enumerable=enumerable)
         self.features, self.optimism = features, optimism
 

@@ -125,8 +125,9 @@ class SearchSpace(ABC):
     def representative(self, architecture: Architecture) -> Architecture:
         """Return the architecture that stands for all with the same key, so that one key has one prediction.
 
-        In a space of at most `enumerable` genotypes it is that of the first genotype with the key. In others its graphs are
-        those of `canonical_graph`; where these are no architecture of the space, each architecture stands for itself.
+        In a space of at most `enumerable` genotypes it is that of the first genotype with the key, unless the space says
+        otherwise. In others its graphs are those of `canonical_graph`; where these are no architecture of the space, each
+        architecture stands for itself.
         """
         own = self._own(architecture)
         key = self.key(own)
@@ -168,6 +169,15 @@ class SearchSpace(ABC):
             np.pad(packed.adjacency, ((0, 0), (0, 0), (0, missing), (0, missing))),
         )
 
+    def spellings(self, batch: GraphBatch) -> tuple[GraphBatch, NDArray[np.int64]]:
+        """Return graphs of architectures with the keys of a population, whose mean features are those of a key.
+
+        Returns:
+            Graphs, and for each the row of `batch` whose key it has, `[graphs]`, in rising order; each row has at least one. By
+            default these are the `canonical_graphs`, one for each row.
+        """
+        return self.canonical_graphs(batch), np.arange(len(batch))
+
     @abstractmethod
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int | tuple[int, ...]:
         """Add the operators of an architecture's network to `build`, for execution and for counting costs.
@@ -194,6 +204,21 @@ class SearchSpace(ABC):
     def num_unique(self) -> int | None:
         """Number of distinct keys, or None if it is not known."""
         return None
+
+    @property
+    def num_listed(self) -> int | None:
+        """Number of architectures at most that `listed_graphs` returns; None where they cannot be listed in seconds."""
+        return self.size if self.size <= self.enumerable else None
+
+    def listed_graphs(self) -> GraphBatch:
+        """Return the graphs of the representatives of all architectures, one for each key, in an order that is always the same.
+
+        Raises:
+            ConfigurationError: They cannot be listed; see `num_listed`.
+        """
+        if self.num_listed is None:
+            raise ConfigurationError(f"space: {self!r} has {self.size:.3g} genotypes, too many to list; draw some with `sample`.")
+        return self.encode(list(representatives(self).values()))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ FEATURES: Mapping[str, Callable[[GraphBatch, int], Vector]] = {
 def features_of(space: SearchSpace, architectures: Sequence[Architecture] | GraphBatch, kind: str) -> Features:
     """Return the features of architectures of a space, `[architectures, features]`; those with the same key have the same.
 
+    They are the mean over the spellings of a key that the space knows (`SearchSpace.spellings`).
+
     Args:
         space: Space of the architectures.
         architectures: A sequence of them, or graphs as `space.encode` gives them.
@@ -40,8 +42,23 @@ def features_of(space: SearchSpace, architectures: Sequence[Architecture] | Grap
             f"architectures: expected graphs with the operators of {space.name}; got {', '.join(batch.vocabulary)}. "
             "Encode them with the space of the process."
         )
-    batch = space.canonical_graphs(batch).first_cells(space.ranked_cells)
-    return FEATURES[kind](batch, space.num_inputs).astype(np.float32)
+    first, inverse = _distinct(space.canonical_graphs(batch))
+    graphs, rows = space.spellings(batch[first])
+    features = FEATURES[kind](graphs.first_cells(space.ranked_cells), space.num_inputs)
+    if len(features) > len(first):
+        starts = np.searchsorted(rows, np.arange(len(first)))
+        features = np.add.reduceat(features, starts, axis=0) / np.bincount(rows, minlength=len(first))[:, np.newaxis]
+    return features.astype(np.float32)[inverse]
+
+
+def _distinct(batch: GraphBatch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each distinct graph, and for each row its place among these: a key can have many spellings."""
+    if not len(batch):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    edges = np.packbits(batch.adjacency.reshape(len(batch), -1), axis=1)
+    rows = np.ascontiguousarray(np.concatenate([batch.operators.reshape(len(batch), -1).view(np.uint8), edges], axis=1))
+    _, first, inverse = np.unique(rows.view(f"V{rows.shape[1]}").ravel(), return_index=True, return_inverse=True)
+    return first, inverse
 
 
 def normal_quantiles(scores: Vector) -> Vector:

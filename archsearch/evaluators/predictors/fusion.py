@@ -179,14 +179,17 @@ class Fusion(FixedOptions):
         values = np.stack(each)
         return values.mean(axis=0), np.sqrt(deviation**2 + values.var(axis=0))
 
-    def screen(self, architectures: Architectures) -> Vector:
+    def prepare_to_screen(self, graphs: GraphBatch) -> Features:
+        """Return the features that `screen` reads, `[architectures, features]`."""
+        return self._process.prepare(graphs)
+
+    def screen(self, prepared: Features) -> Vector:
         """Return a rough score for each architecture, `[architectures]`, at a small part of the cost: that of the process alone.
 
         Raises:
-            ArchitectureError: An architecture is not of the space.
             ConfigurationError: There was no fit before.
         """
-        mean, deviation = self._process.predict_moments(self._prepared(architectures).features)
+        mean, deviation = self._process.predict_moments(prepared)
         return mean + self.optimism * deviation
 
     def state(self) -> dict[str, Any]:

@@ -116,6 +116,14 @@ class GaussianProcess(FixedOptions):
             mean[part], deviation[part] = self._regressor.predict(_points(features, learned["columns"]), return_std=True)
         return mean, deviation
 
+    def prepare_to_screen(self, graphs: GraphBatch) -> Features:
+        """Return what `screen` reads: what `prepare` returns."""
+        return self.prepare(graphs)
+
+    def screen(self, prepared: Features) -> Vector:
+        """Return what `predict` returns, which costs little."""
+        return self.predict(prepared)
+
     def state(self) -> dict[str, Any]:
         """Return the training rows and the parameters of the kernel, as numpy arrays and strings.
 

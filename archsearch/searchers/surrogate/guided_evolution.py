@@ -27,7 +27,7 @@ class GuidedEvolution(SurrogateSearcher):
         explore: Fraction of each later stage that is drawn at random.
         population: Number of children in a generation of the inner evolution.
         generations: Number of generations.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked instead.
+        enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed.
         islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
             number of actors.
         **settings: As for `SurrogateSearcher`.
@@ -45,7 +45,7 @@ class GuidedEvolution(SurrogateSearcher):
         explore: float = 0.1,
         population: int = 200,
         generations: int = 20,
-        enumerable: int = 20_000,
+        enumerable: int = 500_000,
         islands: int | None = None,
         **settings: Any,
     ) -> None:
@@ -58,7 +58,8 @@ class GuidedEvolution(SurrogateSearcher):
 
     @property
     def islands(self) -> int:
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
+        listed = self.space.num_listed
+        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 

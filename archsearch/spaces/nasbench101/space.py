@@ -94,6 +94,14 @@ class NASBench101(SearchSpace):
         """The published number of distinct cells, 423,624."""
         return 423_624
 
+    @property
+    def num_listed(self) -> int:
+        """All distinct cells, which the first call enumerates."""
+        return self.num_unique
+
+    def listed_graphs(self) -> GraphBatch:
+        return graphs_of(all_codes())
+
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         genes = tuple(int(gene) for gene in genotype)
         if len(genes) != len(_SIZES) or not all(0 <= gene < size for gene, size in zip(genes, _SIZES, strict=True)):
