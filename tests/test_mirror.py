@@ -39,6 +39,7 @@ CROSS_CUTTING = {
     "evaluators/ghn/test_conformance.py",
     "evaluators/ghn/test_own_space.py",
     "evaluators/test_fuzz_checkpoints.py",
+    "evaluators/test_one_prediction.py",
     "platform/test_anytime_objective.py",
     "platform/test_browser.py",
     "platform/test_bucket.py",

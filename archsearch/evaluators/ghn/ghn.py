@@ -286,9 +286,12 @@ class GHN(ImageEvaluator):
         return value
 
     def _laid_out(self, learned: Learned, architecture: Architecture) -> Layout | str:
-        """Return the layout of a candidate, or why it cannot be scored."""
+        """Return the layout of the representative of a candidate, or why it cannot be scored.
+
+        Architectures with the same key get the same weights and so the same score.
+        """
         try:
-            layout = self._layout(self.space, architecture)
+            layout = self._layout(self.space, self.space.representative(architecture))
             learned.vocabulary.check(layout)
         except ArchSearchError as error:
             return str(error)

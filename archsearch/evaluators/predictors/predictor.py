@@ -261,7 +261,7 @@ class Predictor(FixedOptions):
         if not isinstance(architectures, Population):
             architectures = self._encoded(architectures, trained)
         form = architectures.form
-        _check_vocabulary(form, self.space)
+        _check_vocabulary(form.vocabulary, self.space)
         expected = ENCODERS[self.encoder](form), self._settings(form, trained).structure
         if (architectures.encoder, architectures.structured) != expected:
             raise ConfigurationError(
@@ -274,9 +274,9 @@ class Predictor(FixedOptions):
 
     def _encoded(self, architectures: Sequence[Architecture] | GraphBatch, trained: Trained | None) -> Population:
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-        batch = batch.first_cells(self.space.ranked_cells)
+        _check_vocabulary(batch.vocabulary, self.space)
+        batch = self.space.canonical_graphs(batch).first_cells(self.space.ranked_cells)
         form = Form.of(batch, self.space.num_inputs)
-        _check_vocabulary(form, self.space)
         encoder, structured = ENCODERS[self.encoder](form), self._settings(form, trained).structure
         if trained and encoder.fixed_size:
             form = replace(form, nodes=max(form.nodes, trained.form.nodes))
@@ -321,10 +321,10 @@ class Predictor(FixedOptions):
         return torch.tensor(targets, dtype=torch.float32, device=self.device)
 
 
-def _check_vocabulary(form: Form, space: SearchSpace) -> None:
-    if form.vocabulary != space.vocabulary:
+def _check_vocabulary(vocabulary: Sequence[str], space: SearchSpace) -> None:
+    if vocabulary != space.vocabulary:
         raise ArchitectureError(
-            f"architectures: expected graphs with the operators of {space.name}; got {', '.join(form.vocabulary)}. "
+            f"architectures: expected graphs with the operators of {space.name}; got {', '.join(vocabulary)}. "
             "Encode them with the space of the predictor."
         )
 

@@ -12,8 +12,9 @@ from archsearch.searchers.surrogate.inner_search import Annealing, Generations, 
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
-ENUMERABLE = 20_000
-"""Largest number of genotypes at which all architectures of a space are ranked, unless the user says otherwise."""
+ENUMERABLE = 500_000
+"""Largest number of architectures at which all of a space are ranked, where they can be listed; a user may say otherwise."""
+_MOST_OPTIMISM = 100.0
 
 
 class GuidedEvolution(SurrogateSearcher):
@@ -33,8 +34,8 @@ class GuidedEvolution(SurrogateSearcher):
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
         population: Number of children in a generation, for `generations` alone; None takes 200.
         generations: Number of generations, for `generations` alone; None takes 20.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked instead; None takes 20,000 for
-            `generations` and 0 for the others.
+        enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed; None
+            takes 500,000 for `generations` and 0 for the others.
         islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
             number of actors.
         **settings: As for `SurrogateSearcher`.
@@ -79,7 +80,8 @@ class GuidedEvolution(SurrogateSearcher):
 
     @property
     def islands(self) -> int:
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
+        listed = self.space.num_listed
+        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 
@@ -89,6 +91,18 @@ class GuidedEvolution(SurrogateSearcher):
 
     def propose_options(self) -> Mapping[str, Any]:
         return {"goals": self.goals, "inner": self.inner}
+
+
+def check_optimism(optimism: object) -> float:
+    """Return the number of standard deviations that are added to predicted means.
+
+    Raises:
+        ConfigurationError: It is no number from 0 to 100.
+    """
+    number = isinstance(optimism, int | float) and not isinstance(optimism, bool)
+    if not number or not 0.0 <= optimism <= _MOST_OPTIMISM:  # type: ignore[operator]
+        raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
+    return float(optimism)  # type: ignore[arg-type]
 
 
 def _with_sizes(inner: InnerSearch, **sizes: int | None) -> InnerSearch:

@@ -429,6 +429,14 @@ class ModuleSpace(ChoiceSpace):
 
     # Identity
 
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        """Return the graphs of the representatives of a small space, and of a large one the graphs as they are."""
+        return self.representative_graphs(batch) if self.size <= self.enumerable else batch
+
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the first architecture with the same key of a small space; in a large one each stands for itself."""
+        return super().representative(architecture) if self.size <= self.enumerable else self._own(architecture)
+
     def key(self, architecture: Architecture) -> str:
         text = self._own(architecture).text
         known = self._keys.get(text)
