@@ -53,6 +53,7 @@ CROSS_CUTTING = {
     "platform/test_surrogate_search.py",
     "platform/test_tracking_server.py",
     "searchers/test_ghn_trainers.py",
+    "searchers/test_plain_tune.py",
     "spaces/test_fuzz.py",
     "test_bad_arguments.py",
     "test_benchmarks.py",

@@ -63,7 +63,8 @@ class RetryingSearcher(Searcher):
             return
         first, suggestion = self._running.pop(trial_id)
         if not error:
-            self._searcher.on_trial_complete(trial_id=first, result=result)
+            # A trial that all others would follow into its error has no outcome, and ends the search.
+            self._searcher.on_trial_complete(trial_id=first, result=None if result and "broken" in result else result)
             return
         batch = self._batches[trial_id] = suggestion["batch"]
         self._deaths[batch] += 1

@@ -51,7 +51,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: Space to search.
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes `usual_initial`, but at most half of
-            `num_candidates`.
+            `num_candidates`, or else of Tune's `num_samples`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
         actors: Number of actors of the pool; a shared pool that exists keeps its number.
@@ -92,6 +92,7 @@ class SurrogateSearcher(ArchitectureSearcher):
     ) -> None:
         given = settings.get("num_candidates")
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
+        self._chooses_initial = initial is None
         initial = self.first_stage(budget) if initial is None else initial
         for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
             check_whole_number(name, value)
@@ -254,6 +255,15 @@ class SurrogateSearcher(ArchitectureSearcher):
         used = super().learned(observations)
         self._begin_with(max(len(self.starts), self.initial - used))
         return used
+
+    def _take_samples(self, samples: int) -> None:
+        unknown = self.num_candidates is None
+        super()._take_samples(samples)
+        if unknown and self.num_candidates is not None:
+            if self._chooses_initial and not self._num_learned and not self._stages:
+                self._begin_with(max(self.first_stage(self.num_candidates), len(self.starts)))
+            if warning := self.budget_warning(self.num_candidates):
+                logger.warning("%s", warning)
 
     def _begin_with(self, initial: int) -> None:
         """Set the number of candidates before the first fit."""
