@@ -32,10 +32,8 @@ def main(storage: str | None = None, samples: int = 20, epochs: int = 8) -> None
     searcher = searchers.GATESEvolution(spaces.get("nasbench201"), seed=0)
     asha = ASHAScheduler(max_t=epochs, grace_period=2)  # stops poor candidates early
     config = tune.TuneConfig(metric="accuracy", mode="max", search_alg=searcher, scheduler=asha, num_samples=samples)
-    run = tune.RunConfig(storage_path=storage)
-    best = (
-        tune.Tuner(train, param_space={"lr": 0.05, "epochs": epochs}, tune_config=config, run_config=run).fit().get_best_result()
-    )
+    run, constants = tune.RunConfig(storage_path=storage), {"lr": 0.05, "epochs": epochs}
+    best = tune.Tuner(train, param_space=constants, tune_config=config, run_config=run).fit().get_best_result()
     print(best.config["architecture"], f"accuracy {best.metrics['accuracy']:.4f}")
 
 

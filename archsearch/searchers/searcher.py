@@ -538,8 +538,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             self.num_candidates = samples * size
         elif samples * size < self.num_candidates:
             raise ConfigurationError(
-                f"num_samples: Tune ends the experiment after {samples} trials of {size}, before the {self.num_candidates} candidates "
-                "of num_candidates. Give TuneConfig(num_samples=-1), and the searcher ends it; or leave num_candidates out."
+                f"num_samples: Tune ends the experiment after {samples} trials of {size}, and num_candidates is "
+                f"{self.num_candidates}. Give TuneConfig(num_samples=-1), and the searcher ends it; or leave num_candidates out."
             )
 
     def save(self, checkpoint_path: str) -> None:

@@ -52,7 +52,9 @@ def test_a_function_that_reports_a_score_is_enough(tmp_path: Path) -> None:
 
 
 def test_fewer_samples_than_candidates_are_refused_before_any_trial(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="num_samples: Tune ends the experiment after 1 trials of 1, before the 40"):
+    with pytest.raises(
+        ConfigurationError, match="num_samples: Tune ends the experiment after 1 trials of 1, and num_candidates is 40"
+    ):
         fit(convolutions, RandomSearch(SPACE, num_candidates=40), tmp_path)
 
 
