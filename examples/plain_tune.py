@@ -17,15 +17,14 @@ def train(config: dict[str, Any]) -> None:
     space = spaces.get("nasbench201")
     model = space.build(space.parse(config["architecture"]), num_classes=10, in_channels=1, channels=4, cells_per_stage=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=config["lr"], momentum=0.9)
-    digits = load_digits()
-    images, labels = torch.tensor(digits.images).float().unsqueeze(1) / 16, torch.tensor(digits.target)
+    pixels, labels = map(torch.tensor, load_digits(return_X_y=True))
+    images = pixels.float().reshape(-1, 1, 8, 8) / 16
     for _ in range(config["epochs"]):
         for batch in torch.randperm(1200).split(64):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model.train()(images[batch]), labels[batch]).backward()
             optimizer.step()
-        right = model.eval()(images[1200:]).argmax(dim=1) == labels[1200:]
-        tune.report({"accuracy": right.float().mean().item()})
+        tune.report({"accuracy": (model.eval()(images[1200:]).argmax(dim=1) == labels[1200:]).float().mean().item()})
 
 
 def main(storage: str | None = None, samples: int = 20, epochs: int = 8) -> None:

@@ -561,10 +561,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self.load_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
-        goals = replace(self.goals, costs=None, latency=None)
+        # Tune pickles the searcher, for `Tuner.restore`; the caller's hooks and the ledger's content are not part of it.
         fresh: dict[str, Any] = {"_experiment": None, "_scheduler": None, "_refusal": None, "_shown": {}}
-        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals, **fresh}
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, **fresh}
 
     # State as plain data
 

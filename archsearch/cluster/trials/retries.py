@@ -83,6 +83,10 @@ class RetryingSearcher(Searcher):
         if trial_id in self._batches:
             self._lost_nodes.add(self._batches.pop(trial_id))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles it for `Tuner.restore`. A search goes on from the ledger instead, and evaluators may be large.
+        return {**self.__dict__, "_searcher": None, "_begun": None, "_give_up": None}
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Pass Tune's properties to the searcher."""
         return self._searcher.set_search_properties(metric, mode, config, **spec)
