@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from archsearch.errors import check_kind
+from archsearch.searchers.presets import GATES, preset_named
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
 from archsearch.searchers.surrogate.ranking_surrogate import Ranking, RankingSurrogate
 from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.predictors.predictor import Predictor
+
+_USUAL = {"encoder": "gates", "loss": "hinge", "preset": "default", "members": 1, "device": "cpu"}
 
 
 class PredictorSurrogate(RankingSurrogate):
@@ -58,12 +62,15 @@ class GATESEvolution(GuidedEvolution):
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
-        encoder: Encoder of architectures, `gates` or another one of `archsearch.evaluators.Predictor`.
-        loss: Loss of the fit: `hinge`, `bce`, `comparator`, `listmle` or `mse`.
-        preset: Settings of the predictor: `default` or `paper`.
-        members: Number of predictors whose mean prediction ranks.
+        preset: Settings of predictor and search together, by name: see `archsearch.searchers.presets.GATES`. The options below,
+            and those of the search, replace what it says.
+        encoder: Encoder of architectures, `gates` or another one of `archsearch.evaluators.Predictor`; None takes the preset's.
+        loss: Loss of the fit: `hinge`, `bce`, `comparator`, `listmle` or `mse`; None takes the preset's.
+        members: Number of predictors whose mean prediction ranks; None takes the preset's.
         epochs: Passes over the outcomes in a fit; None takes the preset's.
         device: Device of the predictor: `auto`, `cpu` or `cuda`.
+        model: Further changes to the settings of the predictor, such as `{"layers": 4}`; see
+            `archsearch.evaluators.predictors.settings`.
         **settings: As for `GuidedEvolution`.
 
     Example:
@@ -78,31 +85,27 @@ class GATESEvolution(GuidedEvolution):
         space: SearchSpace,
         seed: int = 0,
         *,
-        encoder: str = "gates",
-        loss: str = "hinge",
         preset: str = "default",
-        members: int = 1,
+        encoder: str | None = None,
+        loss: str | None = None,
+        members: int | None = None,
         epochs: int | None = None,
         device: str = "cpu",
+        model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(space, seed, **settings)
-        self.predictor: dict[str, Any] = {
-            "encoder": encoder,
-            "loss": loss,
-            "preset": preset,
-            "members": members,
-            "device": device,
-        }
-        if epochs is not None:
-            self.predictor["epochs"] = epochs
+        chosen = preset_named(preset, GATES)
+        check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
+        super().__init__(space, seed, **chosen.options(space.name, settings))
+        given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
+        explicit = {name: value for name, value in given.items() if value is not None}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
         self.use_device(device)
         self._check()
 
     def _check(self) -> None:
         """Raise ConfigurationError for bad settings here, not in the actors; the usual ones need no check, which takes torch."""
-        usual = {"encoder": "gates", "loss": "hinge", "preset": "default", "members": 1, "device": "cpu"}
-        if self.predictor != usual:
+        if self.predictor != _USUAL:
             _predictor_class()(self.space, **self.predictor)
 
     def surrogate(self) -> Callable[[], Any]:
