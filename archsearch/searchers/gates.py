@@ -94,6 +94,7 @@ class GATESEvolution(GuidedEvolution):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         chosen = preset_named(preset, GATES)
         check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
         super().__init__(space, seed, **chosen.options(space.name, settings))

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any
 
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
@@ -74,18 +76,17 @@ class GHNRandomSearch(RankedRandomSearch):
         dataset: str = "digits",
         root: str | None = None,
         rank_by: str | None = None,
-        steps: int = 500,
-        trainers: int = 1,
+        steps: Annotated[int, AtLeast(1)] = 500,
+        trainers: Annotated[int, AtLeast(1)] = 1,
         preset: str = "default",
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
-        chunk_size: int = 16,
+        chunk_size: Annotated[int, AtLeast(1)] = 16,
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        for name, value in {"steps": steps, "trainers": trainers, "chunk_size": chunk_size}.items():
-            check_whole_number(name, value)
+        check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         parts = rank_parts(rank_by, _FIGURES)

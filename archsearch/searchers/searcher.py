@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from ray.tune.schedulers import TrialScheduler
@@ -22,7 +23,8 @@ from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.trials.batch_size import BatchSizer
 from archsearch.cluster.trials.running_experiment import STEPS, running_experiment, steps_if_stopped
-from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number, first_line, one_line
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError, RunError, check_kind, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
@@ -128,24 +130,22 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def __init__(
         self,
         space: SearchSpace,
-        seed: int = 0,
+        seed: Annotated[int, AtLeast(0)] = 0,
         *,
-        num_candidates: int | None = None,
-        batch_size: int | None = None,
+        num_candidates: Annotated[int, AtLeast(1)] | None = None,
+        batch_size: Annotated[int, AtLeast(1)] | None = None,
         deterministic: bool = False,
-        lag: int = 4,
+        lag: Annotated[int, AtLeast(1)] = 4,
         goals: Goals | None = None,
         metric: str | None = None,
-        mode: str | None = None,
-        workers: int | None = None,
+        mode: Literal["max", "min"] | None = None,
+        workers: Annotated[int, AtLeast(1)] | None = None,
     ) -> None:
-        _check_metric(metric, mode)
+        if metric == "":
+            raise ConfigurationError("metric: expected the name of what trials report, such as 'score'; got an empty string.")
         super().__init__(metric=metric, mode=mode)
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
-        for name, value in {"num_candidates": num_candidates, "batch_size": batch_size, "lag": lag, "workers": workers}.items():
-            if value is not None:
-                check_whole_number(name, value)
-        check_whole_number("seed", seed, 0)
+        check_kind("goals", goals, (Goals, NoneType), "Goals, such as those of goals_for(evaluator)")
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
         self._goals = goals or Goals()
@@ -821,13 +821,6 @@ def _batch_seconds(outcome: Mapping[str, Any]) -> float:
     """Return the duration of a batch, or where it is not told the sum of those of its candidates."""
     told = plain_number(outcome.get("batch_seconds"))
     return sum(plain_number(each) or 0.0 for each in outcome.get("seconds", [])) if told is None else told
-
-
-def _check_metric(metric: object, mode: object) -> None:
-    if metric is not None and not (isinstance(metric, str) and metric):
-        raise ConfigurationError(f"metric: expected the name of what trials report, such as 'score'; got {one_line(metric)}.")
-    if mode is not None and mode not in ("max", "min"):
-        raise ConfigurationError(f"mode: expected 'max' or 'min'; got {one_line(mode)}.")
 
 
 def _ignore(observations: Sequence[Observation]) -> None:

@@ -34,6 +34,7 @@ OPTIONS = {
     "gates": {"epochs": 5, "population": 20, "generations": 2},
     "gp": {"population": 20, "generations": 2},
     "ngae": {"unlabelled": 20, "epochs": 1, "warm_epochs": 1, "starts": 10, "steps": 3},
+    "proxies": {"dataset": "digits", "rank_candidates": 30, "scale": {"channels": 4, "cells_per_stage": 1}},
     "ghn": {"steps": 2, "rank_candidates": 30, "scale": {"channels": 4, "cells_per_stage": 1}},
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from archsearch.errors import ConfigurationError
+from archsearch.declarations import AtLeast
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
@@ -38,20 +38,18 @@ class GuidedEvolution(SurrogateSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 5,
+        initial: Annotated[int, AtLeast(1)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 5,
         explore: float = 0.1,
-        population: int = 200,
-        generations: int = 20,
-        enumerable: int = 20_000,
-        islands: int | None = None,
+        population: Annotated[int, AtLeast(1)] = 200,
+        generations: Annotated[int, AtLeast(0)] = 20,
+        enumerable: Annotated[int, AtLeast(0)] = 20_000,
+        islands: Annotated[int, AtLeast(1)] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.inner = {"population": population, "generations": generations}
         self.enumerable = enumerable
-        if islands is not None and (isinstance(islands, bool) or not isinstance(islands, int) or islands < 1):
-            raise ConfigurationError(f"islands: expected a whole number of at least 1, or None; got {islands!r}.")
         self._wanted_islands = islands
 
     @property

@@ -8,14 +8,16 @@ import uuid
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from archsearch.cluster.placement import Request
+from archsearch.cluster.placement import Request, check_amounts
 from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.layout import check_pool_name
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError, check_kind, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -81,12 +83,12 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 10,
+        initial: Annotated[int, AtLeast(1)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 10,
         explore: float = 0.0,
-        actors: int = 1,
-        threads: int = 1,
-        gpus: float = 0.0,
+        actors: Annotated[int, AtLeast(1)] = 1,
+        threads: Annotated[int, AtLeast(1)] = 1,
+        gpus: Annotated[float, AtLeast(0)] = 0.0,
         pool: str | None = None,
         **settings: Any,
     ) -> None:
@@ -94,9 +96,10 @@ class SurrogateSearcher(ArchitectureSearcher):
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
         self._chooses_initial = initial is None
         initial = self.first_stage(budget) if initial is None else initial
-        for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
-            check_whole_number(name, value)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
+        if pool is not None:
+            check_pool_name("pool", pool)
+        check_amounts(Request("an actor of the searcher", float(threads), gpus, "threads", "gpus"))
         if not 0.0 <= explore < 1.0:
             raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
         self.largest_batch = max(initial, stage_size)
