@@ -55,6 +55,8 @@ CROSS_CUTTING = {
     "platform/test_surrogate_search.py",
     "platform/test_tracking_server.py",
     "searchers/test_ghn_trainers.py",
+    "searchers/test_plain_tune.py",
+    "searchers/test_tune_restore.py",
     "spaces/test_fuzz.py",
     "test_bad_arguments.py",
     "test_benchmarks.py",

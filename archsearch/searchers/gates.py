@@ -196,6 +196,7 @@ class GATESEvolution(GuidedEvolution):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         chosen = preset_named(preset, GATES)
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         check_kind("fusion", fusion, (str, type(None)), "names of models joined by +, such as 'gp+forest'")

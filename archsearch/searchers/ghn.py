@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any
 
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast, MoreThan
+from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
@@ -93,20 +95,20 @@ class GHNRandomSearch(RankedRandomSearch):
         dataset: str = "digits",
         root: str | None = None,
         preset: str = "default",
-        rank_candidates: int | None = None,
+        rank_candidates: Annotated[int, AtLeast(1)] | None = None,
         rank_by: str | None = None,
-        steps: int | None = None,
-        epochs: int | None = None,
-        training_scale: float | None = None,
-        candidate_epochs: int | None = None,
-        budget: int | None = None,
-        trainers: int = 1,
-        initial: int | None = None,
+        steps: Annotated[int, AtLeast(1)] | None = None,
+        epochs: Annotated[int, AtLeast(1)] | None = None,
+        training_scale: Annotated[float, MoreThan(0)] | None = None,
+        candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
+        budget: Annotated[int, AtLeast(1)] | None = None,
+        trainers: Annotated[int, AtLeast(1)] = 1,
+        initial: Annotated[int, AtLeast(0)] | None = None,
         explore: float | None = None,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
-        chunk_size: int = 16,
+        chunk_size: Annotated[int, AtLeast(1)] = 16,
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
@@ -121,8 +123,7 @@ class GHNRandomSearch(RankedRandomSearch):
             candidate_epochs,
             next((each for each in (budget, settings.get("num_candidates"), chosen.candidates) if each is not None), 1),
         )
-        for name, value in {"trainers": trainers, "chunk_size": chunk_size}.items():
-            check_whole_number(name, value)
+        check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         parts = rank_parts(rank_by, _FIGURES)

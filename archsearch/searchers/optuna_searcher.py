@@ -140,6 +140,7 @@ class OptunaSearcher(TuneAlgorithm):
         goals: Goals | None = None,
         **settings: Any,
     ) -> None:
+        check_kind("goals", goals, (Goals, type(None)), "Goals, such as those of goals_for(evaluator)")
         check_kind("sampler_options", sampler_options, (Mapping, type(None)), "arguments of the sampler's class by name")
         if encoding not in _ENCODINGS:
             raise ConfigurationError(f"encoding: expected one of {', '.join(_ENCODINGS)}; got {encoding!r}.")

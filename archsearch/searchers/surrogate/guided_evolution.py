@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.surrogate.inner_search import Annealing, Generations, InnerSearch, inner_search
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
@@ -48,22 +49,19 @@ class GuidedEvolution(SurrogateSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 5,
+        initial: Annotated[int, AtLeast(1)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 5,
         explore: float = 0.1,
         inner: str | Mapping[str, Any] = "generations",
-        population: int | None = None,
-        generations: int | None = None,
-        enumerable: int | None = None,
-        islands: int | None = None,
+        population: Annotated[int, AtLeast(1)] | None = None,
+        generations: Annotated[int, AtLeast(0)] | None = None,
+        enumerable: Annotated[int, AtLeast(0)] | None = None,
+        islands: Annotated[int, AtLeast(1)] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.inner = _with_sizes(inner_search(inner), population=population, generations=generations)
         self.enumerable = (ENUMERABLE if self.inner.ranks_small_spaces else 0) if enumerable is None else enumerable
-        check_whole_number("enumerable", self.enumerable, 0)
-        if islands is not None and (isinstance(islands, bool) or not isinstance(islands, int) or islands < 1):
-            raise ConfigurationError(f"islands: expected a whole number of at least 1, or None; got {islands!r}.")
         self._wanted_islands = islands
         self._check_goals(self.goals)
 
