@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.ghn.operator_kind import NodeType, node_type
 from archsearch.spaces.operators import Shape
-from archsearch.spaces.plan import Plan
+from archsearch.spaces.plan import Parameters, Plan
 
 MODULE_PATTERNS = {
     "anytime": r"(cell\d+)_",
@@ -73,6 +73,10 @@ class Layout:
         """Nodes of the largest module, its output not included."""
         return max(len(module.kinds) for module in self.modules) - 1
 
+    def parameters(self, made: Parameters) -> Parameters:
+        """Return the parameters that the plan takes, by step, from those that were generated for the owners."""
+        return made
+
 
 def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
     """Return a network as the graphs that a hypernetwork reads.
@@ -86,8 +90,35 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
         pattern: Regular expression for `module_numbers`; an empty one makes a single module.
     """
     nodes, edges, leaving = _nodes_and_edges(plan)
-    positions = _positions(plan, input_shape, nodes)
-    numbers = module_numbers((node.name for node in nodes), pattern)
+    names, kinds = [node.name for node in nodes], [node.type.kind for node in nodes]
+    numbers, places, modules = in_modules(names, kinds, edges, leaving, _positions(plan, input_shape, nodes), pattern)
+    owners = {
+        node.name: Owner(number, place, node.type)
+        for node, number, place in zip(nodes, numbers, places, strict=True)
+        if node.type.own
+    }
+    return Layout(plan, modules, owners)
+
+
+def in_modules(
+    names: Sequence[str],
+    kinds: Sequence[str],
+    edges: Iterable[tuple[int, int]],
+    outputs: Iterable[int],
+    positions: NDArray[np.int64],
+    pattern: str,
+) -> tuple[list[int], list[int], tuple[Module, ...]]:
+    """Return the number of the module of each node, its place in it, and the modules.
+
+    Args:
+        names: Name of each node.
+        kinds: Type of each node.
+        edges: Pairs of nodes.
+        outputs: Nodes that outputs of the network read.
+        positions: `[2, nodes]`; see `Module`.
+        pattern: See `module_numbers`.
+    """
+    numbers, leaving = module_numbers(names, pattern), set(outputs)
     members: list[list[int]] = [[] for _ in range(max(numbers) + 1)]
     places = []
     for at, number in enumerate(numbers):
@@ -101,14 +132,9 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
             leaving.add(source)
     modules = []
     for number, group in enumerate(members):
-        kinds = [nodes[at].type.kind for at in group]
-        modules.append(_module(kinds, inner[number], [places[at] for at in group if at in leaving], positions[:, group]))
-    owners = {
-        node.name: Owner(number, place, node.type)
-        for node, number, place in zip(nodes, numbers, places, strict=True)
-        if node.type.own
-    }
-    return Layout(plan, tuple(modules), owners)
+        inside = [places[at] for at in group if at in leaving]
+        modules.append(_module([kinds[at] for at in group], inner[number], inside, positions[:, group]))
+    return numbers, places, tuple(modules)
 
 
 def module_numbers(names: Iterable[str], pattern: str) -> list[int]:
@@ -164,13 +190,14 @@ def _positions(plan: Plan, input_shape: Shape, nodes: Sequence[_Node]) -> NDArra
     rows = []
     for node in nodes:
         shape = shapes[node.slot]
-        halvings = _log2(input_shape[1] / shape[1]) if len(shape) == 3 else _LARGEST_LOG
-        rows.append((halvings, _log2(node.type.stride)))
+        halvings = log2_place(input_shape[1] / shape[1]) if len(shape) == 3 else _LARGEST_LOG
+        rows.append((halvings, log2_place(node.type.stride)))
     return np.array(rows, dtype=np.int64).reshape(-1, 2).T
 
 
-def _log2(ratio: float) -> int:
-    return min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
+def log2_place(ratio: float) -> int:
+    """Return the logarithm to base 2 of a ratio of sizes, as a whole number from 0 to 7."""
+    return _LARGEST_LOG if ratio == math.inf else min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
 
 
 def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int], positions: NDArray[np.int64]) -> Module:
