@@ -150,9 +150,22 @@ class GHNRandomSearch(RankedRandomSearch):
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options."""
-        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options.
 
+        Raises:
+            ConfigurationError: The evaluator has no images, or has them in memory only, and the options name none.
+        """
+        from archsearch.evaluators.function.evaluator import FunctionEvaluator
+        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
+
+        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator):
+            if evaluator.images is None or not isinstance(evaluator.images.dataset, str):
+                raise ConfigurationError(
+                    f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
+                    "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
+                    "dataset, such as digits or folder:PATH."
+                )
+            return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
         found = {**images_of(evaluator, options), **options}
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return found

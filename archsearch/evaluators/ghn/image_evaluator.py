@@ -21,6 +21,7 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import ACCURACY, BALANCED
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.training.class_weights import class_weights
 from archsearch.evaluators.training.description import guessing_accuracy
 from archsearch.evaluators.training.recipe import default_scale
@@ -112,6 +113,7 @@ class ImageEvaluator(Evaluator):
         # Device and threads are left out: they change the seconds, not the scores.
         return {
             "space": self.space.name,
+            **space_source(self.space),
             "dataset": self.images.digest,
             "scale": self.scale,
             "evaluation": self.spec.settings(),

@@ -16,6 +16,7 @@ from archsearch.evaluators.latency import LATENCIES
 from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
 from archsearch.evaluators.score_names import ACCURACY, BALANCED
 from archsearch.evaluators.score_objective import ScoreObjective
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.stepwise import StepwiseEvaluator
 from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
@@ -204,6 +205,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         # Device and threads are left out: they change the seconds, not what is measured.
         return {
             "space": self.space.name,
+            **space_source(self.space),
             "dataset": self.images.full_digest,
             "recipe": self.recipe.settings(),
             "scale": self.scale,

@@ -475,6 +475,11 @@ class ModuleSpace(ChoiceSpace):
         except (Untraceable, ArchitectureError):
             return None
 
+    @property
+    def traceable(self) -> bool:
+        """Whether modules can be traced; if not, their choices are their keys, and what surrogates see."""
+        return self._can_trace
+
     @cached_property
     def _can_trace(self) -> bool:
         """Whether modules can be traced: tried with a few architectures, each of which must run on the example inputs."""
