@@ -48,12 +48,11 @@ class GHNRandomSearch(RankedRandomSearch):
         seed: Seed of the candidates and of the training.
         dataset: Name of the dataset that the hypernetwork learns from, for `datasets.load`; the one that candidates train on.
         root: Folder of downloaded datasets.
-        preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. The other options
-            replace what it says.
-        rank_candidates: Number of random candidates to rank; None takes the preset's, 300 or 1,000.
+        preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. Other options
+            replace what it says: `rank_candidates`, `initial` (which may be 0) and `explore` among them.
         rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
             networks with generated weights agreed better with real training. None takes the preset's: `loss`, or `score` for the
-            paper and where the score is the area under an anytime curve. Training-free scores can be added, such as
+            paper and where that is the area under an anytime curve. Training-free scores can be added, such as
             `loss+params+nwot`, which ranks by the sum of the ranks; see `archsearch.evaluators.proxies.names`.
         steps: Training steps of the hypernetwork; None takes the preset's. The default, 500, takes about a minute on one CPU core
             with networks for `digits`.
@@ -64,9 +63,6 @@ class GHNRandomSearch(RankedRandomSearch):
         budget: Number of candidates from which the default of `training_scale` follows; None takes `num_candidates`.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
-        initial: Number of random candidates before the ranked ones, which may be 0; None takes 5, but at most half of
-            `num_candidates`, or for the paper none.
-        explore: Fraction of the later candidates that is drawn at random; None takes the preset's.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
         device: Device of the hypernetwork: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
         cache: Folder of trained hypernetworks, preferably shared by all nodes; None takes the cache folder of each node.
@@ -95,7 +91,6 @@ class GHNRandomSearch(RankedRandomSearch):
         dataset: str = "digits",
         root: str | None = None,
         preset: str = "default",
-        rank_candidates: Annotated[int, AtLeast(1)] | None = None,
         rank_by: str | None = None,
         steps: Annotated[int, AtLeast(1)] | None = None,
         epochs: Annotated[int, AtLeast(1)] | None = None,
@@ -103,8 +98,6 @@ class GHNRandomSearch(RankedRandomSearch):
         candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
         budget: Annotated[int, AtLeast(1)] | None = None,
         trainers: Annotated[int, AtLeast(1)] = 1,
-        initial: Annotated[int, AtLeast(0)] | None = None,
-        explore: float | None = None,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
@@ -113,17 +106,18 @@ class GHNRandomSearch(RankedRandomSearch):
         **settings: Any,
     ) -> None:
         chosen = preset_named(preset, GHN)
-        given = {"rank_candidates": rank_candidates, "rank_by": rank_by, "steps": steps, "epochs": epochs}
-        options, _ = chosen.options(getattr(space, "name", ""), {**given, "initial": initial, "explore": explore, **settings})
-        rank_by = options.pop("rank_by", None)
+        given = {"rank_by": rank_by, "steps": steps, "epochs": epochs}
+        options, _ = chosen.options(getattr(space, "name", ""), {**settings, **given})
+        candidates = (budget, settings.get("num_candidates"), chosen.candidates)
         length = TrainingLength.chosen(
             {name: options.pop(name) for name in ("steps", "epochs") if name in options},
             {name: value for name, value in given.items() if value is not None},
             training_scale,
             candidate_epochs,
-            next((each for each in (budget, settings.get("num_candidates"), chosen.candidates) if each is not None), 1),
+            next((each for each in candidates if each is not None), 1),
         )
         check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
+        rank_by = options.pop("rank_by", None)
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         parts = rank_parts(rank_by, _FIGURES)
