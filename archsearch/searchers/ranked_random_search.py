@@ -80,7 +80,7 @@ class RankedRandomSearch(SurrogateSearcher):
         *,
         rank_candidates: Annotated[int, AtLeast(1)] = 300,
         mutants: Annotated[int, AtLeast(0)] = 0,
-        initial: Annotated[int, AtLeast(1)] | None = None,
+        initial: Annotated[int, AtLeast(0)] | None = None,
         explore: float = 0.1,
         **settings: Any,
     ) -> None:

@@ -269,6 +269,7 @@ def _score_name(name: str) -> str:
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
+    check_kind("metrics", names, Iterable, "names of metrics, such as ['f1', 'loss']")
     found = (names,) if isinstance(names, str) else tuple(names)
     if not all(isinstance(name, str) and name for name in found):
         raise ConfigurationError(f"metrics: expected names that are strings; got {list(found)!r}.")

@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import NoneType
 from typing import Any
 
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
@@ -67,6 +68,8 @@ class ImageEvaluator(Evaluator):
         max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
+        check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")
+        device_named(device)
         self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
         if self.objective.name == BALANCED:
             raise ConfigurationError("objective: expected accuracy or anytime; only trainings are scored by balanced_accuracy.")

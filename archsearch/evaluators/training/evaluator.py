@@ -11,6 +11,7 @@ from typing import Any
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.latency import LATENCIES
 from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
@@ -122,6 +123,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         self.repeats, self.report_test, self.latency = repeats, report_test, latency is True
+        device_named(device)
         self.device, self.threads = device, threads
         asked = None if isinstance(latency, bool) else latency
         self._conditions = LatencyConditions(device, threads, latency_batch, asked)
