@@ -8,8 +8,8 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import GATESEvolution
-from archsearch.searchers.presets import GATES, Preset, preset_named
+from archsearch.searchers import GATESEvolution, NGAEAscent
+from archsearch.searchers.presets import GATES, NGAE, Preset, preset_named
 
 SPACE = spaces.get("nasbench201")
 
@@ -19,6 +19,25 @@ def test_each_preset_of_gates_makes_a_searcher(preset: Preset) -> None:
     searcher = GATESEvolution(SPACE, preset=preset.name)
     assert preset.description.endswith(".")
     assert preset.model.items() <= searcher.predictor.items()
+
+
+@pytest.mark.parametrize("preset", NGAE.values(), ids=list(NGAE))
+def test_each_preset_of_ngae_makes_a_searcher(preset: Preset) -> None:
+    searcher = NGAEAscent(SPACE, preset=preset.name)
+    assert preset.description.endswith(".")
+    staged = {name: getattr(searcher, name) for name in ("weight", "stage_size", "explore")}
+    used = {**searcher.model, **searcher.ascent, **staged}
+    assert {**preset.model, **preset.search}.items() <= used.items()
+    given = NGAEAscent(SPACE, preset=preset.name, weight=0.25, region="prior", unlabelled=7, model={"width": 9}, initial=3)
+    assert (given.weight, given.ascent["region"], given.initial) == (0.25, "prior", 3)
+    assert (given.model["unlabelled"], given.model["width"]) == (7, 9)
+
+
+def test_the_papers_ngae_is_the_paper() -> None:
+    paper = NGAE["paper"].search
+    assert (paper["weight"], paper["predictor"], paper["targets"], paper["region"]) == (1.0, "heads", "scores", "plain")
+    assert (paper["unlabelled"], paper["best_share"], paper["explore"]) == (0, 0.0, 0.0)
+    assert paper["sample"] and not paper["rerank"]
 
 
 def test_options_that_are_given_win_over_those_of_the_preset() -> None:

@@ -31,7 +31,15 @@ def stay(points: torch.Tensor, weight: float, recorded_starts: int) -> Path:
 
 
 def proposed(latent: LatentSpace, n: int, **changes: object) -> Proposals:
-    arguments = {"weight": 0.0, "budget": None, "starts": 20, "best": None, "exclude": (), "recorded_starts": 2}
+    arguments = {
+        "region": latent.data_region(),
+        "weight": 0.0,
+        "budget": None,
+        "starts": 20,
+        "best": None,
+        "exclude": (),
+        "recorded_starts": 2,
+    }
     return propose(latent, stay, n, rng=np.random.default_rng(0), **{**arguments, **changes})  # type: ignore[arg-type]
 
 
