@@ -17,6 +17,7 @@ from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
 from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
+from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells
@@ -87,6 +88,19 @@ def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
     expected = [each.score for each in ghn.evaluate([CELLS.parse(text) for text in candidates[3:]])]
     # An image in a hundred may be classified otherwise.
     assert np.diff(expected).max() < 0.011
+
+
+def test_ranks_of_training_free_scores_can_be_added(cache: Path) -> None:
+    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="loss+params", pool=None)
+    searcher.open(1.0)
+    candidates = [CELLS.parse(text) for text in Loop(searcher, score).run().candidates]
+    searcher.close()
+    ghn = GHN(CELLS, "digits", 0, scale=CELLS_SCALE, **MODEL).fit(STEPS)
+    losses = np.array([-each.metrics["valid_loss"] for each in ghn.evaluate(candidates)])
+    sizes = np.array([float(CELLS.cost(each, (1, 8, 8), 10, **CELLS_SCALE).params) for each in candidates])
+    ranks = rank_sum([losses, sizes])[3:]
+    assert np.diff(ranks).max() < 0.05, "equal but for rounding errors of the losses"
+    assert set(searcher.agreement) == {"loss", "params"}
 
 
 def test_mutations_of_the_best_are_ranked_with_the_others(cache: Path) -> None:
@@ -206,7 +220,7 @@ def test_images_in_memory_are_refused() -> None:
         ({"rank_candidates": 0}, "rank_candidates: expected a whole number"),
         ({"steps": 2.5}, "steps: expected a whole number"),
         ({"mutants": -1}, "mutants: expected a whole number"),
-        ({"rank_by": "los"}, "rank_by: expected one of loss, score; got 'los'. Did you mean 'loss'"),
+        ({"rank_by": "los"}, "rank_by: expected one of .*, loss, .*, score.*; got 'los'. Did you mean 'loss'"),
         ({"chunk_size": True}, "chunk_size: expected a whole number"),
         ({"dataset": np.zeros(3)}, "dataset: expected a string"),
         ({"preset": "papr"}, "preset: expected one of"),
