@@ -108,12 +108,14 @@ class LatentProcess:
     def _factor(self) -> Tensor:
         """Cholesky factor of K."""
         noise = self.noise * torch.eye(len(self.known), dtype=self.known.dtype, device=self.known.device)
-        return torch.linalg.cholesky(self._kernel(self.known)[0] + noise)
+        factor: Tensor = torch.linalg.cholesky(self._kernel(self.known)[0] + noise)
+        return factor
 
     @cached_property
     def _weights(self) -> Tensor:
         """`K^-1 y`, `[rows]`."""
-        return torch.cholesky_solve(self.targets[:, None], self._factor)[:, 0]
+        weights: Tensor = torch.cholesky_solve(self.targets[:, None], self._factor)[:, 0]
+        return weights
 
 
 _SAVED = ("known", "targets", "variance", "length", "noise", "optimism")
