@@ -21,10 +21,11 @@ from archsearch.spaces import Architecture, SearchSpace
 if TYPE_CHECKING:
     from archsearch.evaluators.ngae.ascent import Path
     from archsearch.evaluators.ngae.ngae import NGAE
+    from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 
 REGIONS = ("ball", "prior", "free", "plain")
 ACQUISITIONS = ("ascent", "improvement")
-PREDICTORS = ("process", "heads")
+PREDICTORS = ("ensemble", "process", "heads")
 TARGETS = ("ranks", "scores")
 Vector = NDArray[np.float64]
 SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity if it is an objective
@@ -32,6 +33,7 @@ _SHOWN = 500  # architectures of which details are kept for figures
 _RECORDED_STARTS = 20  # starts of which the trajectory is kept for figures
 _MOST_OPTIMISM = 100.0
 _POINTS = 10_000  # latent points at which the expected improvement is computed
+_RANKED = 100  # decoded architectures that the features of their graphs help to rank
 _REHEARSED = 256  # random architectures that are fitted with the evaluated ones, so that graphs are not forgotten
 
 
@@ -45,7 +47,7 @@ class NGAESurrogate:
         warm_epochs: Epochs of a fit with `heads`, over the n evaluated architectures and the first max(256, n) random ones; the
             first fit of all, to the random ones alone, takes `epochs` of the model.
         acquisition: `ascent`, or `improvement`: the points of the highest expected improvement of a Gaussian process.
-        predictor: `process` or `heads`; see `NGAEAscent`.
+        predictor: `ensemble`, `process` or `heads`; see `NGAEAscent`.
         optimism: Number of standard deviations that a prediction of the process lies above the mean.
         targets: `ranks` or `scores`; see `NGAEAscent`.
         **model: Further arguments of `NGAE`.
@@ -59,7 +61,7 @@ class NGAESurrogate:
         unlabelled: int = 1000,
         warm_epochs: int = 10,
         acquisition: str = "ascent",
-        predictor: str = "process",
+        predictor: str = "ensemble",
         optimism: float = 1.0,
         targets: str = "ranks",
         **model: Any,
@@ -71,10 +73,12 @@ class NGAESurrogate:
         self._complexities: dict[str, float] = {}
         self._first: dict[str, Any] | None = None
         self._model = self._made()
+        self._features: GaussianProcess | None = None
         self._fitted: tuple[list[Architecture], Vector] = [], np.empty(0)
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self._model = self._made().load(state)
+        self._model = self._made().load(state["model"])
+        self._features = None if state["features"] is None else self._made_features().load(state["features"])
 
     def fit(self, rows: Mapping[str, Any], *, seed: int, column: int, goals: Goals, complexity: str | None) -> dict[str, Any]:
         """Return the state of a model fitted to the rows, starting from the one that has learned graphs only.
@@ -100,7 +104,9 @@ class NGAESurrogate:
         self._model = self._made(seed)
         if self._first is not None:
             self._model.load(self._first)
-        if self.predictor == "process":
+        if self.predictor == "ensemble":
+            self._features = self._made_features(seed).fit(known, order)
+        if self.predictor != "heads":
             learned = normal_quantiles(order) if self.targets == "ranks" else targets
             self._model.condition(known, learned, optimism=self.optimism, seed=seed)
         elif self._first is None:
@@ -111,11 +117,12 @@ class NGAESurrogate:
             unknown = np.full(len(rehearsed), np.nan)
             self._model.fit(everything, np.concatenate([targets, unknown]), costs(everything), warm=True, epochs=self.warm_epochs)
         self._fitted = known, order
-        return self._model.state()
+        return {"model": self._model.state(), "features": None if self._features is None else self._features.state()}
 
     def score(self, batch: Sequence[str], **options: Any) -> Vector:
-        """Return the predicted ranks of architectures given as texts, `[batch]`."""
-        return self._model.predict([self.space.parse(text) for text in batch])
+        """Return the predictions for architectures given as texts, `[batch]`, larger is better."""
+        architectures = [self.space.parse(text) for text in batch]
+        return self._ensemble(architectures, self._model.predict(architectures))
 
     def propose(
         self,
@@ -148,7 +155,7 @@ class NGAESurrogate:
         proposals = []
         for number, weight in enumerate(weights if budget is None else (0.0,)):
             made = self._model.ascend(
-                max(n, 3 * n // len(weights)),
+                max(n, 3 * n // len(weights), 0 if self._features is None else _RANKED),
                 weight=weight,
                 budget=budget,
                 best=known,
@@ -159,7 +166,12 @@ class NGAESurrogate:
             )
             proposals.append(made)
             counts = {name: count + getattr(made, name) for name, count in counts.items()}
-            kept.append([row for row in zip(made.architectures, made.accuracy, strict=True) if goals.excess(row[0]) == 0.0])
+            predicted = self._ensemble(made.architectures, made.accuracy)
+            ranked = zip(made.architectures, predicted, strict=True)
+            if self._features is not None:
+                objective = self._model.objective(predicted, made.complexity, made.weight)
+                ranked = [(made.architectures[at], predicted[at]) for at in np.argsort(-objective, kind="stable")]
+            kept.append([row for row in ranked if goals.excess(row[0]) == 0.0])
         chosen: dict[str, float] = {}
         for place in range(max(map(len, kept), default=0)):
             for rows in kept:
@@ -170,6 +182,12 @@ class NGAESurrogate:
             "predictions": list(chosen.values()),
             "details": {**counts, "weight": proposals[0].weight, **self._details(proposals[0].path)},
         }
+
+    def _ensemble(self, architectures: Sequence[Architecture], predicted: Vector) -> Vector:
+        """Return the means of predictions at latent points and those of the features of the graphs, if these were learned."""
+        if self._features is None or not architectures:
+            return predicted
+        return (predicted + self._features.predict(architectures)) / 2
 
     def _improving(self, n: int, seed: int, exclude: set[str], goals: Goals) -> dict[str, Any]:
         """Return the new feasible architectures at the latent points z of the highest expected improvement.
@@ -211,6 +229,11 @@ class NGAESurrogate:
             "objectives": np.quantile(path.objectives.numpy(), (0.1, 0.5, 0.9), axis=1),
         }
 
+    def _made_features(self, seed: int = 0) -> GaussianProcess:
+        from archsearch.evaluators.predictors.gaussian_process import GaussianProcess  # scikit-learn takes a second to load
+
+        return GaussianProcess(self.space, seed, features="graf", optimism=self.optimism)
+
     def _made(self, seed: int | None = None) -> NGAE:
         return _ngae_class()(self.space, self.seed if seed is None else seed, **self.arguments)
 
@@ -247,8 +270,9 @@ class NGAEAscent(SurrogateSearcher):
             evaluated ones alone, in each stage anew, with `predictor="heads"`.
         epochs: Passes of the auto-encoder over what it learns from.
         warm_epochs: Passes of each later fit with `predictor="heads"`.
-        predictor: `process`: a Gaussian process on the latent space; `heads`: the perceptrons that are trained with encoder and
-            decoder.
+        predictor: `process`: a Gaussian process on the latent space; `ensemble`: the same, and what is decoded is ranked by the
+            mean of it and of a Gaussian process on the features of the graphs, as in `gp`; `heads`: the perceptrons that are
+            trained with encoder and decoder.
         optimism: Number of standard deviations that a prediction of the process lies above the mean, from 0 to 100.
         targets: What is learned: `ranks` of the scores, or `scores` as they are if all are from 0 to 1, else scaled to that.
         acquisition: `ascent`, or `improvement`: the highest expected improvement of a Gaussian process in the latent space, as in

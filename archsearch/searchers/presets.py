@@ -69,15 +69,15 @@ GATES: Presets = _registry(
 _NGAE_SEARCH: Mapping[str, Any] = {
     "weight": 0.0,
     "stage_size": 5,
-    "explore": 0.1,
+    "explore": 0.0,
     "unlabelled": 1000,
     "warm_epochs": 10,
-    "predictor": "process",
+    "predictor": "ensemble",
     "optimism": 1.0,
     "targets": "ranks",
     "acquisition": "ascent",
-    "starts": 1000,
-    "steps": 100,
+    "starts": 500,
+    "steps": 60,
     "step": 0.1,
     "region": "ball",
     "best_share": 0.5,
@@ -87,10 +87,11 @@ _NGAE_SEARCH: Mapping[str, Any] = {
 _NGAE_PUBLISHED: Mapping[str, Any] = {
     "weight": 1.0,
     "stage_size": 10,
-    "explore": 0.0,
     "unlabelled": 0,
     "predictor": "heads",
     "targets": "scores",
+    "starts": 100,
+    "steps": 100,
     "region": "plain",
     "best_share": 0.0,
     "sample": True,
@@ -101,7 +102,8 @@ NGAE: Presets = _registry(
         "default",
         "The auto-encoder learns graphs from random architectures that are not evaluated, with a hundredth of the steps. A "
         "Gaussian process on its latent space predicts ranks; steps are taken in standard deviations of the data and stay near "
-        "them, half of the starts are the best known, and what is decoded is ranked again. The complexity has no weight.",
+        "them, half of the starts are the best known, and another process on the features of graphs helps to rank what is "
+        "decoded. The complexity has no weight.",
         model={"preset": "default"},
         search=_NGAE_SEARCH,
     ),
@@ -113,7 +115,7 @@ NGAE: Presets = _registry(
         "sizes: they are those of the authors' programs, but for the step of the descent. What is ours: the fit is repeated in "
         "each stage, and a decoder cannot leave the space.",
         model={"preset": "paper"},
-        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "starts": 100, "step": 10.0},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 10.0},
     ),
     Preset(
         "authors",
@@ -121,7 +123,7 @@ NGAE: Presets = _registry(
         "predictors with one hidden layer read the mean, the encoder reads the graph in both directions, and Adam trains it. The "
         "ascent starts from the best known architectures, with steps of 1,000.",
         model={"preset": "authors"},
-        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "starts": 100, "step": 1000.0, "best_share": 1.0},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 1000.0, "best_share": 1.0},
     ),
 )
 """Presets of `NGAEAscent`. The model is an `NGAE`: its settings may be set too."""

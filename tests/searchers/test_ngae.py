@@ -99,8 +99,8 @@ def test_a_fit_starts_from_the_graphs_learned_first_and_repeats_exactly(table: T
     options: dict[str, Any] = {"seed": 1, "column": 0, "goals": goals_for(table), "complexity": "macs"}
     made = [NGAESurrogate(table.space, 0, unlabelled=30, warm_epochs=1, epochs=1) for _ in range(2)]
     made[0].fit({"architectures": texts[:10], "values": values[:10]}, **options)
-    states = [surrogate.fit(rows, **options) for surrogate in made]
-    assert all((states[0]["model"][name] == states[1]["model"][name]).all() for name in states[0]["model"])
+    states = [surrogate.fit(rows, **options)["model"]["model"] for surrogate in made]
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
     assert (made[0].score(texts) == made[1].score(texts)).all()
 
 
@@ -134,7 +134,7 @@ def test_as_published_the_evaluated_architectures_alone_are_learned(table: Tabul
     surrogate = searcher.surrogate()()
     fitted = {"seed": 1, **searcher.fit_options()}
     rows = {"architectures": texts, "values": values}
-    state = surrogate.fit(rows, **fitted)
+    state = surrogate.fit(rows, **fitted)["model"]
     assert state["process"] is None and len(state["history"]) == 2
     assert state["accuracy"] == {"center": 0.0, "spread": 1.0}, "equation 4 is on the scores as they are"
     assert state["complexity"] == {"center": 0.0, "spread": max(table.costs(table.space.parse(text))["macs"] for text in texts)}
@@ -143,19 +143,21 @@ def test_as_published_the_evaluated_architectures_alone_are_learned(table: Tabul
     assert made["details"]["weight"] == 1.0
 
 
-def test_the_process_learns_without_another_fit_of_the_model(table: TabularEvaluator) -> None:
+@pytest.mark.parametrize("predictor", ["process", "ensemble"])
+def test_a_process_learns_without_another_fit_of_the_model(table: TabularEvaluator, predictor: str) -> None:
     rng = np.random.default_rng(0)
     texts = [str(table.space.sample(rng)) for _ in range(25)]
     values = np.array([[text.count("nor_conv_3x3")] for text in texts], dtype=np.float64)
-    surrogate = NGAESurrogate(table.space, 0, unlabelled=60, epochs=2, width=32)
+    made = [NGAESurrogate(table.space, seed, unlabelled=60, epochs=2, width=32, predictor=predictor) for seed in (0, 3)]
     options: dict[str, Any] = {"seed": 1, "column": 0, "goals": goals_for(table), "complexity": "macs"}
-    states = [surrogate.fit({"architectures": texts[:n], "values": values[:n]}, **options) for n in (15, 25)]
-    assert all((states[0]["model"][name] == states[1]["model"][name]).all() for name in states[0]["model"])
-    assert [len(state["process"]["targets"]) for state in states] == [15, 25]
-    other = NGAESurrogate(table.space, 3, unlabelled=60, epochs=2, width=32)
-    other.load(states[1])
-    assert (other.score(texts) == surrogate.score(texts)).all()
-    assert np.corrcoef(surrogate.score(texts), values[:, 0])[0, 1] > 0.5
+    states = [made[0].fit({"architectures": texts[:n], "values": values[:n]}, **options) for n in (15, 25)]
+    models = [state["model"]["model"] for state in states]
+    assert all((models[0][name] == models[1][name]).all() for name in models[0])
+    assert [len(state["model"]["process"]["targets"]) for state in states] == [15, 25]
+    assert (states[1]["features"] is None) == (predictor == "process")
+    made[1].load(states[1])
+    assert (made[1].score(texts) == made[0].score(texts)).all()
+    assert np.corrcoef(made[0].score(texts), values[:, 0])[0, 1] > 0.5
 
 
 def test_targets() -> None:
