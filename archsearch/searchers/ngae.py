@@ -282,7 +282,8 @@ class NGAEAscent(SurrogateSearcher):
         steps: Number of its steps.
         step: Size of a step; see `archsearch.evaluators.NGAE.ascend`.
         region: Rule that keeps points near the data: `ball`, `prior`, `free` or `plain`.
-        best_share: Share of the starts that are the best known architectures.
+        best_share: Share of the starts that are the best known architectures, or points around them.
+        best_spread: Largest standard deviation of the noise around these, in those of the data.
         sample: Whether the ends of the ascent are decoded by drawing each decision.
         rerank: Whether the decoded architectures are encoded again and ranked by prediction.
         model: Changes to the settings of the model, such as `{"width": 64}`; see `archsearch.evaluators.ngae.settings`.
@@ -322,6 +323,7 @@ class NGAEAscent(SurrogateSearcher):
         step: float | None = None,
         region: str | None = None,
         best_share: float | None = None,
+        best_spread: float | None = None,
         sample: bool | None = None,
         rerank: bool | None = None,
         model: Mapping[str, Any] | None = None,
@@ -343,6 +345,7 @@ class NGAEAscent(SurrogateSearcher):
             "step": step,
             "region": region,
             "best_share": best_share,
+            "best_spread": best_spread,
             "sample": sample,
             "rerank": rerank,
         }
@@ -405,6 +408,8 @@ def _check_ascent(ascent: Mapping[str, Any]) -> None:
         raise ConfigurationError(unknown_name("region", ascent["region"], REGIONS))
     if not 0.0 <= ascent["best_share"] <= 1.0:
         raise ConfigurationError(f"best_share: expected a share from 0 to 1; got {ascent['best_share']!r}.")
+    if not 0.0 <= ascent["best_spread"] < np.inf:
+        raise ConfigurationError(f"best_spread: expected a number of at least 0; got {ascent['best_spread']!r}.")
     for name in ("sample", "rerank"):
         check_kind(name, ascent[name], bool, "True or False")
 

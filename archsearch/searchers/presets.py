@@ -81,6 +81,7 @@ _NGAE_SEARCH: Mapping[str, Any] = {
     "step": 0.1,
     "region": "ball",
     "best_share": 0.5,
+    "best_spread": 0.5,
     "sample": False,
     "rerank": True,
 }
@@ -94,6 +95,7 @@ _NGAE_PUBLISHED: Mapping[str, Any] = {
     "steps": 100,
     "region": "plain",
     "best_share": 0.0,
+    "best_spread": 0.0,
     "sample": True,
     "rerank": False,
 }

@@ -229,6 +229,7 @@ class NGAE(FixedOptions):
         region: str = "ball",
         best: Architectures = (),
         best_share: float = 0.5,
+        best_spread: float = 0.5,
         sample: bool = False,
         rerank: bool = True,
         exclude: Collection[str] = (),
@@ -251,7 +252,9 @@ class NGAE(FixedOptions):
             region: Rule that keeps points near the data: `ball`, `prior` or `free`; see `ascent`. With `plain` there is none, the
                 steps are those of equation 7 in the latent space itself, and starts are drawn from N(0, I).
             best: Known architectures to start from.
-            best_share: Share of the starts that are encodings of `best`, if there are any.
+            best_share: Share of the starts that are encodings of `best`, if there are any, or points around them.
+            best_spread: Largest standard deviation of the noise around an encoding, in those of the data. Each of these starts
+                has its own, from 0 on; the first ones are the encodings themselves.
             sample: Whether the ends are decoded by drawing each decision, in place of the likelier one.
             rerank: Whether the decoded architectures are encoded again and ranked; otherwise they come in the order of their
                 starts.
@@ -270,6 +273,8 @@ class NGAE(FixedOptions):
             raise ConfigurationError(f"region: expected one of {', '.join(REGIONS)}; got {region!r}.")
         if not 0.0 <= best_share <= 1.0:
             raise ConfigurationError(f"best_share: expected a share from 0 to 1; got {best_share!r}.")
+        if not 0.0 <= best_spread < np.inf:
+            raise ConfigurationError(f"best_spread: expected a number of at least 0; got {best_spread!r}.")
         if budget is not None:
             _check_learned("complexity", space.complexity)
         kept = space.data_region()
@@ -299,6 +304,7 @@ class NGAE(FixedOptions):
             starts=starts,
             best=space.encode(best) if len(best) else None,
             best_share=best_share,
+            best_spread=best_spread,
             sample=sample,
             rerank=rerank,
             exclude=set(exclude),

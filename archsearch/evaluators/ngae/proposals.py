@@ -58,6 +58,7 @@ def propose(
     starts: int,
     best: Vector | None,
     best_share: float = 0.5,
+    best_spread: float = 0.5,
     sample: bool = False,
     rerank: bool = True,
     exclude: Collection[str],
@@ -76,13 +77,14 @@ def propose(
         starts: Number of points to start from.
         best: `[known, latent]` encodings that some of the starts are taken from; None takes all starts from the region.
         best_share: Share of the starts that are taken from `best`.
+        best_spread: Largest deviation of the noise around `best`, in deviations of the region.
         sample: Whether decisions of the decoder are drawn.
         rerank: Whether the best by prediction are returned; otherwise the first.
         exclude: Keys of architectures that are not proposed.
         recorded_starts: Number of starts whose trajectory is recorded.
         rng: Source of everything random.
     """
-    points = _starts(region, starts, best, best_share, rng)
+    points = _starts(region, starts, best, best_share, best_spread, rng)
     if budget is not None:
         weight = _weight_within(space, climb, budget, points)
     path = climb(points, weight, recorded_starts)
@@ -121,14 +123,19 @@ def propose(
     )
 
 
-def _starts(region: Region, number: int, best: Vector | None, share: float, rng: np.random.Generator) -> torch.Tensor:
-    """Return points to start from: a share of them the best known, in turn, the others drawn from the region."""
+def _starts(
+    region: Region, number: int, best: Vector | None, share: float, spread: float, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return points to start from: a share of them the best known and points around these, the others drawn from the region."""
     generator = torch.Generator(region.center.device).manual_seed(_seed(rng))
     if best is None:
         return region.sample(number, generator)
     known = torch.tensor(best, dtype=torch.float32, device=region.center.device)
     taken = known[torch.arange(int(share * number)) % len(known)]
-    return torch.cat([taken, region.sample(number - len(taken), generator)])
+    scales = spread * torch.rand((len(taken), 1), generator=generator, device=known.device)
+    scales[: len(known)] = 0.0
+    around = taken + scales * (region.sample(len(taken), generator) - region.center)
+    return torch.cat([around, region.sample(number - len(taken), generator)])
 
 
 def _around(region: Region, latents: torch.Tensor, scale: float, rng: np.random.Generator) -> torch.Tensor:

@@ -96,6 +96,8 @@ def test_the_ascent_as_published_starts_from_the_prior(trained: NGAE) -> None:
     ], "the first ends, and not the best"
     with pytest.raises(ConfigurationError, match="best_share: expected a share"):
         trained.ascend(3, best_share=-0.1)
+    with pytest.raises(ConfigurationError, match="best_spread: expected a number"):
+        trained.ascend(3, best_spread=float("inf"))
 
 
 def test_weight_and_budget_lower_the_complexity(trained: NGAE) -> None:
@@ -120,7 +122,7 @@ def test_known_architectures_are_excluded_and_random_ones_fill_up(trained: NGAE)
 
 def test_half_of_the_starts_are_the_best_known(trained: NGAE) -> None:
     best = [trained.space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|none~0|none~1|none~2|")]
-    made = trained.ascend(5, best=best, starts=40, steps=1, step=1e-9, recorded_starts=40)
+    made = trained.ascend(5, best=best, best_spread=0.0, starts=40, steps=1, step=1e-9, recorded_starts=40)
     assert np.allclose(made.path.trajectories[0, :20].numpy(), trained.encode(best), atol=1e-4)
 
 
