@@ -188,7 +188,7 @@ def test_wrong_settings(table: TabularEvaluator) -> None:
         NGAEAscent(table.space, 0, targets="rank")
     with pytest.raises(ConfigurationError, match="unlabelled: expected at least 2 .*or 0 with predictor='heads'"):
         NGAEAscent(table.space, 0, unlabelled=0)
-    with pytest.raises(ConfigurationError, match="optimism: expected a number from 0 to 100; got nan"):
+    with pytest.raises(ConfigurationError, match="optimism: expected a finite number; got nan"):
         NGAEAscent(table.space, 0, optimism=math.nan)
     with pytest.raises(ConfigurationError, match="best_share: expected a share from 0 to 1; got 2"):
         NGAEAscent(table.space, 0, best_share=2)
