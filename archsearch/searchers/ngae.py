@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from archsearch.declarations import AtLeast, Bound, MoreThan, check_bound
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.searchers.fitness import places
-from archsearch.searchers.goals import SCORE, Goals
+from archsearch.searchers.goals import SCORE, USUAL_COSTS, Goals
 from archsearch.searchers.presets import NGAE as NGAE_PRESETS
 from archsearch.searchers.presets import preset_named
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
@@ -34,6 +35,12 @@ _RECORDED_STARTS = 20  # starts of which the trajectory is kept for figures
 _MOST_OPTIMISM = 100.0
 _POINTS = 10_000  # latent points at which the expected improvement is computed
 _RANKED = 100  # decoded architectures that the features of their graphs help to rank
+_BOUNDS: dict[str, Bound] = {
+    "warm_epochs": AtLeast(0),
+    "starts": AtLeast(1),
+    "steps": AtLeast(0),
+    "step": MoreThan(0),
+}
 _REHEARSED = 256  # random architectures that are fitted with the evaluated ones, so that graphs are not forgotten
 
 
@@ -350,7 +357,8 @@ class NGAEAscent(SurrogateSearcher):
             "rerank": rerank,
         }
         staged = {"weight": weight, "initial": initial, "stage_size": stage_size, "explore": explore}
-        options = chosen.options(space.name, {**learning, **ascent, **staged, **settings})
+        given = {**learning, **ascent, **staged, **settings}
+        options, self.notes = chosen.options(getattr(space, "name", ""), given, settings.get("num_candidates"))
         self.complexity, self.weight = complexity, options.pop("weight")
         self.ascent: dict[str, Any] = {name: options.pop(name) for name in ascent}
         learned = {name: options.pop(name) for name in learning}
@@ -360,7 +368,23 @@ class NGAEAscent(SurrogateSearcher):
         changes = {**chosen.model, **(model or {}), **({} if epochs is None else {"epochs": epochs})}
         self.model: dict[str, Any] = {**learned, **changes, "device": device}
         self.use_device(device)
+        for name, bound in _BOUNDS.items():
+            check_bound(name, {**self.model, **self.ascent}[name], bound)
+        self._check_cost(complexity, weight)
         _check_model(changes)
+
+    def _check_cost(self, complexity: str | None, weight: float | None) -> None:
+        """Raise ConfigurationError for a complexity that the goals do not know, which would not be weighed."""
+        known = self.goals.cost_names
+        if complexity is not None and complexity not in (known or USUAL_COSTS) and (complexity != "macs" or weight):
+            raise ConfigurationError(unknown_name("complexity", complexity, known or USUAL_COSTS))
+        if weight and not known:
+            raise ConfigurationError(
+                f"weight: {weight:g} of the complexity {complexity} needs goals that know this cost; got none. Give "
+                "goals=searchers.goals_for(evaluator), or Goals with costs and cost_names."
+            )
+        if weight and complexity is None:
+            raise ConfigurationError(f"weight: {weight:g} weighs nothing, as complexity is None. Name a cost, or leave it out.")
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(NGAESurrogate, self.space, self.seed, **self.model)

@@ -153,7 +153,9 @@ class LatentSpace:
 
 
 def graphs_of(space: SearchSpace, grammar: Grammar, architectures: Architectures) -> Graphs:
-    """Return architectures as tensors on the device of the grammar.
+    """Return the graphs of the representatives of architectures as tensors on the device of the grammar.
+
+    Architectures with the same key have the same representative, and so the same encoding and the same predictions.
 
     Raises:
         ArchitectureError: An architecture is not of the space.
@@ -169,4 +171,4 @@ def graphs_of(space: SearchSpace, grammar: Grammar, architectures: Architectures
             f"architectures: expected at most {grammar.vertices} vertices a cell, as in {space!r}; "
             f"got {batch.operators.shape[2]}."
         )
-    return from_batch(batch, grammar.vertices).to(grammar.types.device)
+    return from_batch(space.representative_graphs(batch), grammar.vertices).to(grammar.types.device)
