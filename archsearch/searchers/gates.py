@@ -155,9 +155,11 @@ class GATESEvolution(GuidedEvolution):
         options, self.notes = chosen.options(space.name, {**settings, "warm": warm}, settings.get("num_candidates"))
         self.warm = bool(options.pop("warm", False))
         super().__init__(space, seed, **options)
+        # Files and command lines have lists where the settings have tuples.
+        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
         given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
         explicit = {name: value for name, value in given.items() if value is not None}
-        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **changes, **explicit, "device": device}
         self.use_device(device)
         self._check()
 
