@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any
 
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast, MoreThan
+from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
@@ -90,16 +92,16 @@ class GHNRandomSearch(RankedRandomSearch):
         root: str | None = None,
         preset: str = "default",
         rank_by: str | None = None,
-        steps: int | None = None,
-        epochs: int | None = None,
-        training_scale: float | None = None,
-        candidate_epochs: int | None = None,
-        budget: int | None = None,
-        trainers: int = 1,
+        steps: Annotated[int, AtLeast(1)] | None = None,
+        epochs: Annotated[int, AtLeast(1)] | None = None,
+        training_scale: Annotated[float, MoreThan(0)] | None = None,
+        candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
+        budget: Annotated[int, AtLeast(1)] | None = None,
+        trainers: Annotated[int, AtLeast(1)] = 1,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
-        chunk_size: int = 16,
+        chunk_size: Annotated[int, AtLeast(1)] = 16,
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
@@ -114,8 +116,7 @@ class GHNRandomSearch(RankedRandomSearch):
             candidate_epochs,
             next((each for each in candidates if each is not None), 1),
         )
-        for name, value in {"trainers": trainers, "chunk_size": chunk_size}.items():
-            check_whole_number(name, value)
+        check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
         rank_by = options.pop("rank_by", None)
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
@@ -143,9 +144,22 @@ class GHNRandomSearch(RankedRandomSearch):
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options."""
-        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options.
 
+        Raises:
+            ConfigurationError: The evaluator has no images, or has them in memory only, and the options name none.
+        """
+        from archsearch.evaluators.function.evaluator import FunctionEvaluator
+        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
+
+        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator):
+            if evaluator.images is None or not isinstance(evaluator.images.dataset, str):
+                raise ConfigurationError(
+                    f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
+                    "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
+                    "dataset, such as digits or folder:PATH."
+                )
+            return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
         found = {**images_of(evaluator, options), **options}
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return found

@@ -14,7 +14,7 @@ import ray
 from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
-from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
+from archsearch.evaluators import GHN, FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
 from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
 from archsearch.searchers.surrogate.rank_sum import rank_sum
@@ -271,6 +271,18 @@ def test_images_in_memory_are_refused() -> None:
     evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
     with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         GHNRandomSearch.options_for(evaluator, {})
+
+
+def constant(model: object, context: object) -> float:
+    return 0.5
+
+
+def test_a_function_that_scores_candidates_must_have_images_or_the_searcher_names_some() -> None:
+    with pytest.raises(ConfigurationError, match="the function constant has none with a name. Take gates, gp, ngae"):
+        GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant), {})
+    assert GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant), {"dataset": "digits"}) == {"dataset": "digits"}
+    options = GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant, dataset="digits", scale=CELLS_SCALE), {"steps": 3})
+    assert options == {"dataset": "digits", "root": None, "scale": CELLS_SCALE, "steps": 3}
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.surrogate.inner_search import Annealing, Generations, InnerSearch, inner_search
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
-ENUMERABLE = 20_000
-"""Largest number of genotypes at which all architectures of a space are ranked, unless the user says otherwise."""
+ENUMERABLE = 500_000
+"""Largest number of architectures at which all of a space are ranked, where they can be listed; a user may say otherwise."""
+_MOST_OPTIMISM = 100.0
 
 
 class GuidedEvolution(SurrogateSearcher):
@@ -33,8 +35,8 @@ class GuidedEvolution(SurrogateSearcher):
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
         population: Number of children in a generation, for `generations` alone; None takes 200.
         generations: Number of generations, for `generations` alone; None takes 20.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked instead; None takes 20,000 for
-            `generations` and 0 for the others.
+        enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed; None
+            takes 500,000 for `generations` and 0 for the others.
         islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
             number of actors.
         **settings: As for `SurrogateSearcher`.
@@ -47,22 +49,19 @@ class GuidedEvolution(SurrogateSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 5,
+        initial: Annotated[int, AtLeast(1)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 5,
         explore: float = 0.1,
         inner: str | Mapping[str, Any] = "generations",
-        population: int | None = None,
-        generations: int | None = None,
-        enumerable: int | None = None,
-        islands: int | None = None,
+        population: Annotated[int, AtLeast(1)] | None = None,
+        generations: Annotated[int, AtLeast(0)] | None = None,
+        enumerable: Annotated[int, AtLeast(0)] | None = None,
+        islands: Annotated[int, AtLeast(1)] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.inner = _with_sizes(inner_search(inner), population=population, generations=generations)
         self.enumerable = (ENUMERABLE if self.inner.ranks_small_spaces else 0) if enumerable is None else enumerable
-        check_whole_number("enumerable", self.enumerable, 0)
-        if islands is not None and (isinstance(islands, bool) or not isinstance(islands, int) or islands < 1):
-            raise ConfigurationError(f"islands: expected a whole number of at least 1, or None; got {islands!r}.")
         self._wanted_islands = islands
         self._check_goals(self.goals)
 
@@ -79,7 +78,8 @@ class GuidedEvolution(SurrogateSearcher):
 
     @property
     def islands(self) -> int:
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
+        listed = self.space.num_listed
+        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 
@@ -89,6 +89,18 @@ class GuidedEvolution(SurrogateSearcher):
 
     def propose_options(self) -> Mapping[str, Any]:
         return {"goals": self.goals, "inner": self.inner}
+
+
+def check_optimism(optimism: object) -> float:
+    """Return the number of standard deviations that are added to predicted means.
+
+    Raises:
+        ConfigurationError: It is no number from 0 to 100.
+    """
+    number = isinstance(optimism, int | float) and not isinstance(optimism, bool)
+    if not number or not 0.0 <= optimism <= _MOST_OPTIMISM:  # type: ignore[operator]
+        raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
+    return float(optimism)  # type: ignore[arg-type]
 
 
 def _with_sizes(inner: InnerSearch, **sizes: int | None) -> InnerSearch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from archsearch.searchers.fitness import places
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.surrogate.inner_search import InnerSearch, Landscape, best_first
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces import Architecture, GraphBatch, SearchSpace
+from archsearch.spaces.representatives import representatives
+
+_SCREENED = 5000  # architectures with the best rough scores that get a prediction
 
 
 class Ranking(Protocol):
@@ -35,15 +38,27 @@ class Ranking(Protocol):
         """Load a state, and return itself."""
 
 
+@runtime_checkable
+class ScreeningRanking(Ranking, Protocol):
+    """A ranking with rough scores that cost so little that hundreds of thousands of architectures have one."""
+
+    def prepare_to_screen(self, graphs: GraphBatch) -> Any:
+        """Return graphs in the form that `screen` reads, which does not depend on a fit."""
+
+    def screen(self, prepared: Any) -> NDArray[np.float64]:
+        """Return a rough score of each architecture that `prepare_to_screen` returned."""
+
+
 class RankingSurrogate(ABC):
     """A `Surrogate` with a ranking for each objective that needs an evaluation; it proposes by an inner search.
 
     The search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899); see `inner_search`. In a small
-    space all architectures are ranked instead.
+    space all architectures are ranked. So are they in a larger one that can be listed, with a single objective that is learned
+    and a `ScreeningRanking`: all get a rough score, and the first few thousand of them a prediction.
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
     """
 
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000) -> None:
@@ -92,10 +107,8 @@ class RankingSurrogate(ABC):
             goals: Objectives and constraints.
             inner: The inner search.
         """
-        known = set(exclude)
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
-            architectures, values = self._enumerated(known, goals)
-        else:
+        known, listed = set(exclude), self.space.num_listed
+        if listed is None or listed > self.enumerable or not (listed <= self.space.enumerable or self._screens(goals)):
             landscape = Landscape(
                 self.space,
                 [self.space.parse(text) for text in best],
@@ -105,14 +118,42 @@ class RankingSurrogate(ABC):
             )
             architectures = list(inner.run(n, landscape, np.random.default_rng(seed)).values())
             values = self._expected(architectures, architectures, goals)
+        elif listed <= self.space.enumerable:
+            architectures, values = self._enumerated(known, goals)
+        else:
+            architectures, values = self._screened(n, known, goals)
         if not architectures:
             return {"architectures": [], "predictions": []}
         order = best_first(values)[:n]
         return {"architectures": [str(architectures[at]) for at in order], "predictions": values[order, 0].tolist()}
 
+    def _screens(self, goals: Goals) -> bool:
+        """Return whether the only objective is one for which there are rough scores."""
+        names = [objective.name for objective in goals.objectives]
+        return len(names) == 1 and isinstance(self._predictors.get(names[0]), ScreeningRanking)
+
+    def _screened(self, n: int, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
+        """Return the new feasible architectures with the best rough scores, or `n` where these are few, and their predictions."""
+        (ranking,) = self._predictors.values()
+        assert isinstance(ranking, ScreeningRanking)
+        graphs, prepared = self._screening
+        order = np.argsort(-ranking.screen(prepared), kind="stable")
+        chosen = order[: _SCREENED + len(known)]
+        predicted = ranking.predict(graphs[chosen])
+        found: list[Architecture] = []
+        values: list[float] = []
+        for at in np.argsort(-predicted, kind="stable").tolist():
+            (architecture,) = self.space.decode(graphs[chosen[at : at + 1]])
+            if self.space.key(architecture) not in known and goals.excess(architecture) == 0.0:
+                found.append(architecture)
+                values.append(float(predicted[at]))
+                if len(found) == n:
+                    break
+        return found, np.array(values).reshape(-1, 1)
+
     def _enumerated(self, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
         """Return all new feasible architectures of a small space, and the predictions for each."""
-        everything = list(self._whole.items())
+        everything = list(representatives(self.space).items())
         rows = [at for at, (key, each) in enumerate(everything) if key not in known and goals.excess(each) == 0.0]
         architectures = [everything[at][1] for at in rows]
         return architectures, self._expected(architectures, self._whole_prepared, goals, rows)
@@ -129,17 +170,15 @@ class RankingSurrogate(ABC):
         return goals.with_predicted(architectures, predicted)
 
     @cached_property
-    def _whole(self) -> dict[str, Architecture]:
-        """One architecture for each key of a small space."""
-        found: dict[str, Architecture] = {}
-        for genotype in self.space.all_genotypes():
-            architecture = self.space.from_genotype(genotype)
-            found.setdefault(self.space.key(architecture), architecture)
-        return found
+    def _whole_prepared(self) -> Any:
+        return self._made(0).prepare(list(representatives(self.space).values()))
 
     @cached_property
-    def _whole_prepared(self) -> Any:
-        return self._made(0).prepare(list(self._whole.values()))
+    def _screening(self) -> tuple[GraphBatch, Any]:
+        """All architectures of a space that can be listed, as graphs and in the form that rough scores read."""
+        graphs, ranking = self.space.listed_graphs(), self._made(0)
+        assert isinstance(ranking, ScreeningRanking)
+        return graphs, ranking.prepare_to_screen(graphs)
 
 
 def targets(rows: Mapping[str, Any], column: int) -> NDArray[np.float64]:

@@ -8,13 +8,15 @@ import uuid
 from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from archsearch.cluster.placement import Request
+from archsearch.cluster.placement import Request, check_amounts
 from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.layout import check_pool_name
 from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
@@ -51,7 +53,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: Space to search.
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes `usual_initial`, but at most half of
-            `num_candidates`.
+            `num_candidates`, or else of Tune's `num_samples`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
         actors: Number of actors of the pool; a shared pool that exists keeps its number.
@@ -81,22 +83,24 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 10,
+        initial: Annotated[int, AtLeast(0)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 10,
         explore: float = 0.0,
-        actors: int = 1,
-        threads: int = 1,
-        gpus: float = 0.0,
+        actors: Annotated[int, AtLeast(1)] = 1,
+        threads: Annotated[int, AtLeast(1)] = 1,
+        gpus: Annotated[float, AtLeast(0)] = 0.0,
         pool: str | None = None,
         **settings: Any,
     ) -> None:
         given = settings.get("num_candidates")
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
+        self._chooses_initial = initial is None
         initial = self.first_stage(budget) if initial is None else initial
         check_whole_number("initial", initial, self.least_initial)
-        for name, value in (("stage_size", stage_size), ("actors", actors), ("threads", threads)):
-            check_whole_number(name, value)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
+        if pool is not None:
+            check_pool_name("pool", pool)
+        check_amounts(Request("an actor of the searcher", float(threads), gpus, "threads", "gpus"))
         if not 0.0 <= explore < 1.0:
             raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
         self.largest_batch = max(initial, stage_size)
@@ -257,6 +261,15 @@ class SurrogateSearcher(ArchitectureSearcher):
         used = super().learned(observations)
         self._begin_with(max(len(self.starts), self.initial - used))
         return used
+
+    def _take_samples(self, samples: int) -> None:
+        unknown = self.num_candidates is None
+        super()._take_samples(samples)
+        if unknown and self.num_candidates is not None:
+            if self._chooses_initial and not self._num_learned and not self._stages:
+                self._begin_with(max(self.first_stage(self.num_candidates), len(self.starts)))
+            if warning := self.budget_warning(self.num_candidates):
+                logger.warning("%s", warning)
 
     def _begin_with(self, initial: int) -> None:
         """Set the number of candidates before the first fit."""
