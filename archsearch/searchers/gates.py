@@ -163,6 +163,10 @@ class GATESEvolution(GuidedEvolution):
         if self.predictor != _USUAL:
             _predictor_class()(self.space, **self.predictor)
 
+    @property
+    def screens(self) -> bool:
+        return bool(self.fusion)
+
     def surrogate(self) -> Callable[[], Any]:
         if not self.fusion:
             return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
