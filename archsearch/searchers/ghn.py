@@ -8,17 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any
 
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast, MoreThan
+from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
 from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
+from archsearch.searchers.training_length import TrainingLength
 from archsearch.spaces import SearchSpace
 
 _FIGURES = ("loss", "score")
@@ -32,6 +36,10 @@ class GHNRandomSearch(RankedRandomSearch):
     candidates by networks with the weights that it generates. The candidates are evaluated, best first, up to `num_candidates`;
     when all of them are evaluated, as many new ones are ranked.
 
+    In the paper the ten first of 1,000 are trained, and nothing else is: `preset="paper"`. Its training of 200 epochs of the
+    images is scaled by `training_scale`, by default so that the hypernetwork sees as many images as the trainings of the
+    candidates have together, and at most all 200 epochs.
+
     The first `initial` candidates are random and not ranked. They are evaluated while the hypernetwork is being trained, as a
     baseline; see `RankedRandomSearch`.
 
@@ -40,14 +48,21 @@ class GHNRandomSearch(RankedRandomSearch):
         seed: Seed of the candidates and of the training.
         dataset: Name of the dataset that the hypernetwork learns from, for `datasets.load`; the one that candidates train on.
         root: Folder of downloaded datasets.
+        preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. Other options
+            replace what it says: `rank_candidates`, `initial` (which may be 0) and `explore` among them.
         rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
-            networks with generated weights agreed better with real training. None takes `loss`, or `score` if that is the area
-            under an anytime curve. Training-free scores can be added, such as `loss+params+nwot`, which ranks by the sum of the
-            ranks; see `archsearch.evaluators.proxies.names`.
-        steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
+            networks with generated weights agreed better with real training. None takes the preset's: `loss`, or `score` for the
+            paper and where that is the area under an anytime curve. Training-free scores can be added, such as
+            `loss+params+nwot`, which ranks by the sum of the ranks; see `archsearch.evaluators.proxies.names`.
+        steps: Training steps of the hypernetwork; None takes the preset's. The default, 500, takes about a minute on one CPU core
+            with networks for `digits`.
+        epochs: Passes over the training images instead of `steps`, before they are scaled; None takes the preset's.
+        training_scale: Factor on `epochs`, above 0; None takes the trainings of the candidates together, at most 1: the number
+            of candidates times `candidate_epochs`, over `epochs`.
+        candidate_epochs: Epochs for which a candidate is trained; a search whose evaluator trains knows them. None takes 1.
+        budget: Number of candidates from which the default of `training_scale` follows; None takes `num_candidates`.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
-        preset: Settings of the hypernetwork: `default` or `paper`.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
         device: Device of the hypernetwork: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
         cache: Folder of trained hypernetworks, preferably shared by all nodes; None takes the cache folder of each node.
@@ -66,6 +81,8 @@ class GHNRandomSearch(RankedRandomSearch):
         0
     """
 
+    least_initial = 0
+
     def __init__(
         self,
         space: SearchSpace,
@@ -73,33 +90,49 @@ class GHNRandomSearch(RankedRandomSearch):
         *,
         dataset: str = "digits",
         root: str | None = None,
-        rank_by: str | None = None,
-        steps: int = 500,
-        trainers: int = 1,
         preset: str = "default",
+        rank_by: str | None = None,
+        steps: Annotated[int, AtLeast(1)] | None = None,
+        epochs: Annotated[int, AtLeast(1)] | None = None,
+        training_scale: Annotated[float, MoreThan(0)] | None = None,
+        candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
+        budget: Annotated[int, AtLeast(1)] | None = None,
+        trainers: Annotated[int, AtLeast(1)] = 1,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
-        chunk_size: int = 16,
+        chunk_size: Annotated[int, AtLeast(1)] = 16,
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        for name, value in {"steps": steps, "trainers": trainers, "chunk_size": chunk_size}.items():
-            check_whole_number(name, value)
+        chosen = preset_named(preset, GHN)
+        given = {"rank_by": rank_by, "steps": steps, "epochs": epochs}
+        options, _ = chosen.options(getattr(space, "name", ""), {**settings, **given})
+        candidates = (budget, settings.get("num_candidates"), chosen.candidates)
+        length = TrainingLength.chosen(
+            {name: options.pop(name) for name in ("steps", "epochs") if name in options},
+            {name: value for name, value in given.items() if value is not None},
+            training_scale,
+            candidate_epochs,
+            next((each for each in candidates if each is not None), 1),
+        )
+        check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
+        rank_by = options.pop("rank_by", None)
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         parts = rank_parts(rank_by, _FIGURES)
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
-        super().__init__(space, seed, **settings)
-        self.steps, self.trainers, self.chunk_size = steps, trainers, chunk_size
+        super().__init__(space, seed, **options)
+        self.training_length, self.steps, self.trainers, self.chunk_size = length, length.steps, trainers, chunk_size
+        self.notes = (note,) if (note := length.note(preset)) else ()
         self.rank_by, self.parts = rank_by, parts
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
             "dataset": dataset,
             # Actors run in other folders: relative paths start from the folder of this process.
             "root": root or (str(Path.cwd()) if ":" in dataset else None),
-            "preset": preset,
+            **chosen.model,
             "scale": scale,
             "device": device,
             "threads": self.threads,
@@ -111,12 +144,27 @@ class GHNRandomSearch(RankedRandomSearch):
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options."""
-        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options.
 
+        Raises:
+            ConfigurationError: The evaluator has no images, or has them in memory only, and the options name none.
+        """
+        from archsearch.evaluators.function.evaluator import FunctionEvaluator
+        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
+
+        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator):
+            if evaluator.images is None or not isinstance(evaluator.images.dataset, str):
+                raise ConfigurationError(
+                    f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
+                    "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
+                    "dataset, such as digits or folder:PATH."
+                )
+            return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
         found = {**images_of(evaluator, options), **options}
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return found
+        if "steps" not in options:
+            found = {"candidate_epochs": evaluator.max_fidelity, **found}
         # The hypernetwork learns from the images as the trainings of the candidates do.
         model: dict[str, Any] = {name: evaluator.chosen[name] for name in _RULES if name in evaluator.chosen}
         if evaluator.objective.is_anytime:
@@ -124,6 +172,13 @@ class GHNRandomSearch(RankedRandomSearch):
         if model:
             found["model"] = {**model, **(options.get("model") or {})}
         return found
+
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        search = preset_named(options.get("preset", "default"), GHN).search
+        first = {"initial": search["initial"]} if "initial" in search else {}
+        length = {"budget": num_candidates} if "epochs" in search or "epochs" in options else {}
+        return super().settled_options({**first, **length, **options}, num_candidates)
 
     def _check(self) -> None:
         """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
@@ -164,8 +219,8 @@ class GHNRandomSearch(RankedRandomSearch):
     def _trained_by(self, pool: ModelPool) -> Future[Reply]:
         """Return the training; start it if there is none yet, or if it failed."""
         if self._training is None or (self._training.done() and self._training.exception() is not None):
-            together = self.trainers > 1
-            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, steps=self.steps)
+            together, length = self.trainers > 1, self.training_length.arguments()
+            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, **length)
         return self._training
 
     def _trained_together(self) -> Future[Reply]:
@@ -173,7 +228,8 @@ class GHNRandomSearch(RankedRandomSearch):
         from archsearch.searchers.cached_ghn import train_together  # it needs torch, other searchers do not
 
         resources = {"cpus_per_worker": float(self.threads), "gpus_per_worker": 1.0 if self.gpus else 0.0}
-        train = partial(train_together, self.space, self.cache, self.seed, self.steps, self.trainers, resources, **self.ghn)
+        length = self.training_length.arguments()
+        train = partial(train_together, self.space, self.cache, self.seed, length, self.trainers, resources, **self.ghn)
         training: Future[Reply] = Future()
 
         def run() -> None:

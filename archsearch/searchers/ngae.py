@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from archsearch.errors import ConfigurationError, unknown_name
+from archsearch.declarations import AtLeast, Bound, MoreThan, check_bound
+from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.searchers.fitness import places
-from archsearch.searchers.goals import SCORE, Goals
+from archsearch.searchers.goals import SCORE, USUAL_COSTS, Goals
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -27,6 +28,13 @@ SWEEP = (0.0, 0.1, 0.3, 1.0, 3.0)  # weights of the complexity if it is an objec
 _SHOWN = 500  # architectures of which details are kept for figures
 _RECORDED_STARTS = 20  # starts of which the trajectory is kept for figures
 _POINTS = 10_000  # latent points at which the expected improvement is computed
+_BOUNDS: dict[str, Bound] = {
+    "unlabelled": AtLeast(2),
+    "warm_epochs": AtLeast(0),
+    "starts": AtLeast(1),
+    "steps": AtLeast(0),
+    "step": MoreThan(0),
+}
 _REHEARSED = 256  # random architectures that are fitted with the evaluated ones, so that graphs are not forgotten
 
 
@@ -266,8 +274,7 @@ class NGAEAscent(SurrogateSearcher):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        if unlabelled < 2:
-            raise ConfigurationError(f"unlabelled: expected at least 2 architectures to learn graphs from; got {unlabelled!r}.")
+        check_kind("model", model, (Mapping, type(None)), "changes to settings of the model by name, such as {'width': 64}")
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.complexity, self.weight = complexity, weight
         self.ascent: dict[str, Any] = {"starts": starts, "steps": steps, "step": step, "region": region}
@@ -286,7 +293,23 @@ class NGAEAscent(SurrogateSearcher):
         self.use_device(device)
         if region not in REGIONS:
             raise ConfigurationError(unknown_name("region", region, REGIONS))
+        for name, bound in _BOUNDS.items():
+            check_bound(name, {**self.model, **self.ascent}[name], bound)
+        self._check_cost(complexity, weight)
         _check_model(preset, {**({} if epochs is None else {"epochs": epochs}), **(model or {})})
+
+    def _check_cost(self, complexity: str | None, weight: float | None) -> None:
+        """Raise ConfigurationError for a complexity that the goals do not know, which would not be weighed."""
+        known = self.goals.cost_names
+        if complexity is not None and complexity not in (known or USUAL_COSTS) and (complexity != "macs" or weight):
+            raise ConfigurationError(unknown_name("complexity", complexity, known or USUAL_COSTS))
+        if weight and not known:
+            raise ConfigurationError(
+                f"weight: {weight:g} of the complexity {complexity} needs goals that know this cost; got none. Give "
+                "goals=searchers.goals_for(evaluator), or Goals with costs and cost_names."
+            )
+        if weight and complexity is None:
+            raise ConfigurationError(f"weight: {weight:g} weighs nothing, as complexity is None. Name a cost, or leave it out.")
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(NGAESurrogate, self.space, self.seed, **self.model)

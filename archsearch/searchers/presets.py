@@ -23,7 +23,8 @@ class Preset:
         model: Arguments of the model beside its defaults; `preset` among them names the settings that the others change.
         search: Options of the searcher beside its defaults.
         by_space: Further options of the searcher, by the name of the space in which they hold.
-        candidates: Number of candidates that the method evaluates as published; None where none is published.
+        candidates: Number of candidates that a search evaluates with these options; None if any number will do.
+        scaled_options: Options in `search` that are numbers of candidates, which a search of another length scales.
     """
 
     name: str
@@ -32,14 +33,39 @@ class Preset:
     search: Mapping[str, Any] = field(default_factory=dict)
     by_space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     candidates: int | None = None
+    scaled_options: tuple[str, ...] = ()
 
-    def options(self, space: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the searcher in a space: those of the preset, or those given unless None."""
-        return {
-            **self.search,
-            **self.by_space.get(space, {}),
-            **{name: value for name, value in given.items() if value is not None},
-        }
+    def options(
+        self, space: str, given: Mapping[str, Any], num_candidates: int | None = None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the options of the searcher, and a sentence on them if they are not those of the record.
+
+        Args:
+            space: Name of the space.
+            given: Options of the user, which replace those of the preset unless None.
+            num_candidates: Candidates of the search; a number other than `candidates` scales the `scaled_options`.
+        """
+        explicit = {name: value for name, value in given.items() if value is not None}
+        options = {**self.search, **self.by_space.get(space, {})}
+        if not isinstance(num_candidates, int) or not (scaled := self.scaled(explicit, num_candidates)):
+            return {**options, **explicit}, ()
+        return {**options, **scaled, **explicit}, (self._note(scaled, num_candidates),)
+
+    def scaled(self, given: Mapping[str, Any], num_candidates: int) -> dict[str, int]:
+        """Return the `scaled_options` that are not given, for a search of this number of candidates."""
+        if self.candidates is None or num_candidates == self.candidates:
+            return {}
+        factor = num_candidates / self.candidates
+        return {name: max(1, round(factor * self.search[name])) for name in self.scaled_options if given.get(name) is None}
+
+    def _note(self, scaled: Mapping[str, int], wanted: int) -> str:
+        whole = ", ".join(f"{name}={self.search[name]}" for name in scaled)
+        here = ", ".join(f"{name}={value}" for name, value in scaled.items())
+        factor = wanted / (self.candidates or wanted)
+        return (
+            f"The preset {self.name} is made for {self.candidates:,} candidates ({whole}); for {wanted:,} it is scaled by "
+            f"{factor:.3g} ({here})."
+        )
 
 
 Presets = Mapping[str, Preset]
@@ -63,13 +89,60 @@ GATES: Presets = _registry(
     ),
     Preset(
         "paper",
-        "X. Ning et al., ECCV 2020: the published encoder; nothing is drawn at random after the first stage, and no space is "
-        "ranked as a whole.",
+        "X. Ning et al., ECCV 2020: the published encoder, trained further from stage to stage, and an evolution on the "
+        "predictor for each candidate of a stage. Nothing is drawn at random after the first stage, and no space is ranked as a "
+        "whole. Numbers of candidates and the sizes of the evolution are those of the authors' later searches: the paper's own "
+        "are not known for benchmark tables. In the space of ENAS it takes 600 random architectures and then 200, the best of "
+        "10,000: initial=600, stage_size=200, inner={kind: random, ratio: 50}.",
         model={"preset": "paper"},
-        search={"explore": 0.0, "enumerable": 0},
+        search={
+            "initial": 20,
+            "stage_size": 5,
+            "explore": 0.0,
+            "warm": True,
+            "inner": {"kind": "evolution", "population": 20, "tournament": 5, "steps": 50},
+        },
+    ),
+    Preset(
+        "authors",
+        "The sample configurations of the authors' program, aw_nas: 200 candidates a stage, five stages, fits of 50 epochs in "
+        "batches of 128, and for each candidate a walk of simulated annealing on the predictor, which at its temperature accepts "
+        "nearly all mutations.",
+        model={"preset": "paper", "epochs": 50, "warm_epochs": 50, "batch_size": 128},
+        search={
+            "initial": 200,
+            "stage_size": 200,
+            "explore": 0.0,
+            "warm": True,
+            "inner": {"kind": "annealing", "steps": 200, "temperature": 1000.0, "cooling": 0.95},
+        },
+        by_space={"nasbench201": {"inner": {"kind": "annealing", "steps": 50, "temperature": 1000.0, "cooling": 0.98}}},
+        candidates=1000,
+        scaled_options=("initial", "stage_size"),
     ),
 )
 """Presets of `GATESEvolution`. The model is a `Predictor`: encoder, loss, members and epochs may be set too."""
+
+
+GHN: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 500 steps, and the first of 300 candidates by validation loss, beside random ones.",
+        search={"rank_candidates": 300, "steps": 500, "explore": 0.1},
+    ),
+    Preset(
+        "paper",
+        "C. Zhang et al., ICLR 2019: 200 epochs of the images, and the ten first of 1,000 random candidates by accuracy; no "
+        "others are evaluated. The epochs are scaled by one factor, which the log and the report tell.",
+        model={"preset": "paper"},
+        search={"rank_candidates": 1000, "rank_by": "score", "epochs": 200, "initial": 0, "explore": 0.0},
+        candidates=10,
+    ),
+)
+"""Presets of `GHNRandomSearch`. The authors have published no program, so there is none for it. The model is a `GHN`."""
+
+PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN}
+"""Presets by the name of the searcher."""
 
 
 def preset_named(name: object, presets: Presets) -> Preset:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import check_whole_number
+from archsearch.declarations import AtLeast
 from archsearch.evaluators.metrics import kendall_tau
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.surrogate.ranking_stage import Order, RankingStage
@@ -78,14 +78,12 @@ class RankedRandomSearch(SurrogateSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        rank_candidates: int = 300,
-        mutants: int = 0,
-        initial: int | None = None,
+        rank_candidates: Annotated[int, AtLeast(1)] = 300,
+        mutants: Annotated[int, AtLeast(0)] = 0,
+        initial: Annotated[int, AtLeast(0)] | None = None,
         explore: float = 0.1,
         **settings: Any,
     ) -> None:
-        check_whole_number("rank_candidates", rank_candidates)
-        check_whole_number("mutants", mutants, 0)
         super().__init__(space, seed, initial=initial, stage_size=rank_candidates + mutants, explore=explore, **settings)
         self.rank_candidates, self.mutants = rank_candidates, mutants
         self._ranked: dict[str, float] = {}

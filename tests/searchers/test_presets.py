@@ -8,8 +8,9 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import GATESEvolution
-from archsearch.searchers.presets import GATES, Preset, preset_named
+from archsearch.searchers import GATESEvolution, GHNRandomSearch, get
+from archsearch.searchers.presets import GATES, GHN, PRESETS, Preset, preset_named
+from archsearch.searchers.surrogate.inner_search import Annealing
 
 SPACE = spaces.get("nasbench201")
 
@@ -19,6 +20,21 @@ def test_each_preset_of_gates_makes_a_searcher(preset: Preset) -> None:
     searcher = GATESEvolution(SPACE, preset=preset.name)
     assert preset.description.endswith(".")
     assert preset.model.items() <= searcher.predictor.items()
+
+
+@pytest.mark.parametrize("preset", GHN.values(), ids=list(GHN))
+def test_each_preset_of_ghn_makes_a_searcher(preset: Preset) -> None:
+    searcher = GHNRandomSearch(SPACE, preset=preset.name)
+    assert preset.model.items() <= searcher.ghn.items()
+
+
+def test_presets_are_found_by_the_name_of_the_searcher() -> None:
+    for name, presets in PRESETS.items():
+        assert next(iter(presets)) == "default" and "paper" in presets
+        assert {preset.name for preset in presets.values()} == set(presets)
+        assert "preset" in get(name).constructor_options
+        with pytest.raises(ConfigurationError, match="preset: expected one of"):
+            get(name)(SPACE, preset="papers")  # type: ignore[call-arg]
 
 
 def test_options_that_are_given_win_over_those_of_the_preset() -> None:
@@ -33,8 +49,30 @@ def test_options_that_are_given_win_over_those_of_the_preset() -> None:
 
 def test_options_of_a_space_come_after_those_of_all_spaces() -> None:
     preset = Preset("mine", "Mine.", search={"explore": 0.5, "initial": 7}, by_space={"nasbench201": {"initial": 9}})
-    assert preset.options("nasbench201", {}) == {"explore": 0.5, "initial": 9}
-    assert preset.options("nasbench101", {"explore": 0.1, "seed": None}) == {"explore": 0.1, "initial": 7}
+    assert preset.options("nasbench201", {}, 5) == ({"explore": 0.5, "initial": 9}, ())
+    assert preset.options("nasbench101", {"explore": 0.1, "seed": None}) == ({"explore": 0.1, "initial": 7}, ())
+
+
+def test_numbers_of_candidates_are_scaled_by_one_factor_which_is_told() -> None:
+    searcher = GATESEvolution(SPACE, preset="authors", num_candidates=100)
+    assert (searcher.initial, searcher.stage_size) == (20, 20)
+    assert searcher.notes == (
+        "The preset authors is made for 1,000 candidates (initial=200, stage_size=200); for 100 it is scaled by 0.1 "
+        "(initial=20, stage_size=20).",
+    )
+    assert searcher.inner == Annealing(50, 1000.0, 0.98), "that of NAS-Bench-201"
+    whole = GATESEvolution(SPACE, preset="authors", num_candidates=1000)
+    assert (whole.initial, whole.stage_size, whole.notes) == (200, 200, ())
+    given = GATESEvolution(SPACE, preset="authors", num_candidates=50, initial=7)
+    assert (given.initial, given.stage_size) == (7, 10)
+
+
+def test_a_run_that_gets_more_candidates_keeps_its_stages() -> None:
+    for options in ({"preset": "authors"}, {"preset": "paper"}, {"preset": "paper", "initial": 4}, {}):
+        before = GATESEvolution(SPACE, num_candidates=50, **options)  # type: ignore[arg-type]
+        settled = GATESEvolution.settled_options(options, 50)
+        after = GATESEvolution(SPACE, num_candidates=400, **settled)
+        assert (after.initial, after.stage_size) == (before.initial, before.stage_size), options
 
 
 @pytest.mark.parametrize("name", ["papr", 3, None, ["paper"]])

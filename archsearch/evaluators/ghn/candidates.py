@@ -103,7 +103,7 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
 def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident]) -> Tensor | str:
     """Return accuracy and loss of each exit, `[exits, 2]`, or the message of the error that prevented them."""
     try:
-        return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda)
+        return score(layout.plan, layout.parameters(parameters), batches, mixed_precision=batches[0].images.is_cuda)
     except Exception as error:  # one candidate that fails must not fail the batch
         return failure_text(error)
 

@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import NoneType
 from typing import Any
 
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
@@ -21,6 +22,7 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import ACCURACY, BALANCED
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.training.class_weights import class_weights
 from archsearch.evaluators.training.description import guessing_accuracy
 from archsearch.evaluators.training.recipe import default_scale
@@ -66,6 +68,8 @@ class ImageEvaluator(Evaluator):
         max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
+        check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")
+        device_named(device)
         self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
         if self.objective.name == BALANCED:
             raise ConfigurationError("objective: expected accuracy or anytime; only trainings are scored by balanced_accuracy.")
@@ -112,6 +116,7 @@ class ImageEvaluator(Evaluator):
         # Device and threads are left out: they change the seconds, not the scores.
         return {
             "space": self.space.name,
+            **space_source(self.space),
             "dataset": self.images.digest,
             "scale": self.scale,
             "evaluation": self.spec.settings(),

@@ -67,7 +67,7 @@ def loss_of(
     """Return the mean over architectures of the cross-entropy of their generated networks, in nats."""
     weights = views(model(tensors), tensors)
     losses = [
-        training_loss(layout.plan, parameters, batch, mixed_precision, class_weights)
+        training_loss(layout.plan, layout.parameters(parameters), batch, mixed_precision, class_weights)
         for layout, parameters in zip(layouts, weights.candidates, strict=True)
     ]
     return torch.stack(losses).mean()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
@@ -60,7 +61,13 @@ class NGAE(FixedOptions):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int = 0, *, preset: str = "default", device: str = "cpu", **changes: Any
+        self,
+        space: SearchSpace,
+        seed: Annotated[int, AtLeast(0)] = 0,
+        *,
+        preset: str = "default",
+        device: str = "cpu",
+        **changes: Any,
     ) -> None:
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         self.space, self.seed, self.device = space, seed, device_named(device)

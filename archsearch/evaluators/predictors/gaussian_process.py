@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.matern import matern_kernel, most_likely
 from archsearch.evaluators.predictors.features import FEATURES, Features, Vector, features_of, normal_quantiles, rows_to_learn
@@ -49,7 +50,13 @@ class GaussianProcess(FixedOptions):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 0.0, most_rows: int = 2000
+        self,
+        space: SearchSpace,
+        seed: Annotated[int, AtLeast(0)] = 0,
+        *,
+        features: str = "graf",
+        optimism: Annotated[float, AtLeast(0)] = 0.0,
+        most_rows: int = 2000,
     ) -> None:
         check_whole_number("most_rows", most_rows, 2)
         if features not in FEATURES:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.predictors import losses
@@ -83,7 +84,7 @@ class Predictor(FixedOptions):
         space: SearchSpace,
         encoder: str = "gates",
         loss: str = "hinge",
-        seed: int = 0,
+        seed: Annotated[int, AtLeast(0)] = 0,
         *,
         preset: str = "default",
         members: int = 1,

@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.searchers.fitness import fitness, places
+from archsearch.searchers.fitness import places
 from archsearch.searchers.goals import Goals
+from archsearch.searchers.surrogate.inner_search import InnerSearch, Landscape, best_first
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 from archsearch.spaces.representatives import representatives
 
@@ -51,10 +52,9 @@ class ScreeningRanking(Ranking, Protocol):
 class RankingSurrogate(ABC):
     """A `Surrogate` with a ranking for each objective that needs an evaluation; it proposes by an inner search.
 
-    The inner search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899): over some generations,
-    mutations of the best known architectures and of the best found are predicted, a population at once. In a small space all
-    architectures are ranked. So are they in a larger one that can be listed, with a single objective that is learned and a
-    `ScreeningRanking`: all get a rough score, and the first few thousand of them a prediction.
+    The search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899); see `inner_search`. In a small
+    space all architectures are ranked. So are they in a larger one that can be listed, with a single objective that is learned
+    and a `ScreeningRanking`: all get a rough score, and the first few thousand of them a prediction.
 
     Args:
         space: Space of the architectures.
@@ -87,8 +87,7 @@ class RankingSurrogate(ABC):
 
     def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
         """Return a ranking that has learned one objective, from stopped candidates in the order of steps and then values."""
-        values = rows["values"][:, column]
-        return self._made(seed).fit(architectures, places(values, rows["fidelities"]) if "fidelities" in rows else values)
+        return self._made(seed).fit(architectures, targets(rows, column))
 
     def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
         """Return the predictions of the first ranking for architectures given as texts, `[batch]`."""
@@ -96,7 +95,7 @@ class RankingSurrogate(ABC):
         return predictor.predict([self.space.parse(text) for text in batch])
 
     def propose(
-        self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, population: int, generations: int
+        self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, inner: InnerSearch
     ) -> dict[str, list[Any]]:
         """Return the `n` new feasible architectures with the best predictions: `architectures` and `predictions`, best first.
 
@@ -106,13 +105,18 @@ class RankingSurrogate(ABC):
             exclude: Keys of architectures that were proposed before.
             best: Texts of the best known architectures, as parents.
             goals: Objectives and constraints.
-            population: Number of children in a generation of the inner search.
-            generations: Number of generations.
+            inner: The inner search.
         """
         known, listed = set(exclude), self.space.num_listed
         if listed is None or listed > self.enumerable or not (listed <= self.space.enumerable or self._screens(goals)):
-            rng, parents = np.random.default_rng(seed), [self.space.parse(text) for text in best]
-            architectures = list(self._evolved(n, parents, known, goals, rng, population, generations).values())
+            landscape = Landscape(
+                self.space,
+                [self.space.parse(text) for text in best],
+                lambda each: self._expected(each, each, goals),
+                lambda each: goals.excess(each) == 0.0,
+                frozenset(known),
+            )
+            architectures = list(inner.run(n, landscape, np.random.default_rng(seed)).values())
             values = self._expected(architectures, architectures, goals)
         elif listed <= self.space.enumerable:
             architectures, values = self._enumerated(known, goals)
@@ -120,7 +124,7 @@ class RankingSurrogate(ABC):
             architectures, values = self._screened(n, known, goals)
         if not architectures:
             return {"architectures": [], "predictions": []}
-        order = _best_first(values)[:n]
+        order = best_first(values)[:n]
         return {"architectures": [str(architectures[at]) for at in order], "predictions": values[order, 0].tolist()}
 
     def _screens(self, goals: Goals) -> bool:
@@ -154,34 +158,6 @@ class RankingSurrogate(ABC):
         architectures = [everything[at][1] for at in rows]
         return architectures, self._expected(architectures, self._whole_prepared, goals, rows)
 
-    def _evolved(
-        self,
-        n: int,
-        parents: list[Architecture],
-        known: set[str],
-        goals: Goals,
-        rng: np.random.Generator,
-        population: int,
-        generations: int,
-    ) -> dict[str, Architecture]:
-        """Return new feasible architectures by key: the survivors of an evolution from the parents and random architectures."""
-        kept: dict[str, Architecture] = {}
-        pool = [*parents, *(self.space.sample(rng) for _ in range(population))]
-        children = pool
-        for _ in range(generations + 1):
-            for child in children:
-                key = self.space.key(child)
-                if key not in known and key not in kept and goals.excess(child) == 0.0:
-                    kept[key] = child
-            if kept:
-                keys, candidates = list(kept), list(kept.values())
-                order = _best_first(self._expected(candidates, candidates, goals))[: max(n, population // 2)]
-                kept = {keys[at]: candidates[at] for at in order}
-                # Evaluated parents stay in the pool: mutations of them may be the best.
-                pool = [*list(kept.values())[: population // 4], *parents]
-            children = [self.space.mutate(pool[at], rng) for at in rng.integers(len(pool), size=population)]
-        return kept
-
     def _expected(
         self, architectures: Sequence[Architecture], ranked: Any, goals: Goals, rows: Sequence[int] | None = None
     ) -> NDArray[np.float64]:
@@ -205,6 +181,7 @@ class RankingSurrogate(ABC):
         return graphs, ranking.prepare_to_screen(graphs)
 
 
-def _best_first(values: NDArray[np.float64]) -> list[int]:
-    ranking = fitness(values.tolist())
-    return sorted(range(len(ranking)), key=ranking.__getitem__, reverse=True)
+def targets(rows: Mapping[str, Any], column: int) -> NDArray[np.float64]:
+    """Return what to learn of one objective, `[rows]`: its values; under a scheduler places, in the order of steps first."""
+    values: NDArray[np.float64] = rows["values"][:, column]
+    return np.asarray(places(values, rows["fidelities"]), dtype=np.float64) if "fidelities" in rows else values
