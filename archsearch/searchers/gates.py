@@ -139,8 +139,8 @@ class FusionSurrogate(RankingSurrogate):
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, with the rankings of further models added.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so are by default a Gaussian
-    process and a random forest on graph features; their rankings are added (see
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is by default a Gaussian
+    process on graph features; their rankings are added (see
     `archsearch.evaluators.predictors.fusion.Fusion`). A space that can be listed is ranked as a whole; in others an inner search
     in the pool looks for the architectures that rank highest. The best new ones are evaluated.
 
@@ -162,8 +162,8 @@ class GATESEvolution(GuidedEvolution):
         warm: Whether a fit continues the training of the one before, on all outcomes so far, and does not start from new
             weights; None takes the preset's.
         device: Device of the predictor: `auto`, `cpu` or `cuda`.
-        fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp+forest`, `gp`, or an empty string for GATES
-            alone; None takes the preset's.
+        fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp`, `gp+forest` with a random forest, or an
+            empty string for GATES alone; None takes the preset's.
         optimism: With added rankings, number of standard deviations that are added to the mean, from 0 to 100; None takes the
             preset's.
         model: Further changes to the settings of the predictor, such as `{"layers": 4}`; see
