@@ -244,8 +244,8 @@ def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]
         example = f" There is, for example, {near.relative_to(start)}." if near else " There are no images in it."
         rest = f" and {len(missing) - 5:,} others" if len(missing) > 5 else ""
         raise DatasetError(
-            f"csv: {len(missing):,} of {len(files):,} images of {path.name} are not in {start}: {named}{rest}.{example} Name their "
-            f"folder, as in csv:{path.name}?folder=photos, or remove these rows."
+            f"csv: {len(missing):,} of {len(files):,} images of {path.name} are not in {start}: {named}{rest}.{example} "
+            f"Name their folder, as in csv:{path.name}?folder=photos, or remove these rows."
         )
     return files, remarks
 
