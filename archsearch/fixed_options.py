@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar
 
+from archsearch.declarations import check_arguments
 from archsearch.errors import did_you_mean
 
 _OWN = __name__.partition(".")[0]
@@ -18,6 +19,8 @@ class FixedOptions:
     The constructor may have used up an option: a batch size that was handed on, a seed that was drawn from. After construction
     it cannot be set, and neither can a public attribute that the object does not have, such as a misspelt one; classes outside
     this package may set further attributes of their own.
+
+    The constructors of this package's classes refuse arguments that their annotations do not allow; see `check_arguments`.
 
     Example:
         >>> from archsearch import searchers, spaces
@@ -38,7 +41,8 @@ class FixedOptions:
             return
         if _is_own(cls):
             cls.constructor_options = cls.constructor_options | _options(cls.__init__)
-        cls.__init__ = _marking(cls.__init__)  # type: ignore[method-assign]
+        construct = _checked(cls.__init__) if _is_own(cls) else cls.__init__
+        cls.__init__ = _marking(construct)  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_") and vars(self).get("_constructors") == 0:
@@ -65,6 +69,17 @@ def _is_behaviour(value: object) -> bool:
 def _options(construct: Callable[..., None]) -> frozenset[str]:
     parameters = list(inspect.signature(construct).parameters.values())[1:]
     return frozenset(each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD))
+
+
+def _checked(construct: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that first compares its arguments with their annotations."""
+
+    @wraps(construct)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        check_arguments(construct, (self, *args), kwargs)
+        construct(self, *args, **kwargs)
+
+    return checked
 
 
 def _marking(construct: Callable[..., None]) -> Callable[..., None]:

@@ -6,8 +6,9 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import check_kind
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.fixed_options import FixedOptions
@@ -47,7 +48,7 @@ class Evaluator(FixedOptions, ABC):
         True
     """
 
-    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+    def __init__(self, space: SearchSpace, seed: Annotated[int, AtLeast(0)] = 0) -> None:
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         self.space, self.seed = space, seed
 

@@ -29,6 +29,7 @@ _EPILOG = """examples:
   archsearch run --table digits201 --objectives accuracy,-macs --constraint 'params <= 20e3'
   archsearch compare --table digits201 --searchers random,evolution,optuna --seeds 5 --candidates 300
   archsearch compare --preset papers --table digits201  three papers' methods against evolution, TPE and random search
+  archsearch run --preset paper                         the hypernetwork, and the search with it, as published
   archsearch run --dry-run                              estimate time and disk of the search
   archsearch runs                                       list all searches with their states and best scores
   archsearch status runs/NAME                           how far a search is, from another terminal
@@ -223,6 +224,7 @@ def _add_doctor(commands: Any) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
+    parser.add_argument("--preset", metavar="NAME", help="model and search of gates, ghn or ngae: default, paper or authors")
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
     parser.add_argument(
         "--scheduler", help="stop poor candidates early: asha, hyperband, median, promotion or none (default: none)"
@@ -336,7 +338,7 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     from archsearch.platform.configuration import from_mapping, parse_constraints, parse_options, read_yaml
 
     settings = read_yaml(parsed.configuration) if parsed.configuration else {}
-    from_mapping(settings, origin=str(parsed.configuration))
+    from_mapping({name: value for name, value in settings.items() if name != "preset"}, origin=str(parsed.configuration))
     given = {name: getattr(parsed, name, None) for name in _OPTIONS}
     settings |= {name: value for name, value in given.items() if value is not None}
     if parsed.dataset:
@@ -354,8 +356,14 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _run(parsed: argparse.Namespace) -> int:
+def _settings_of_search(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of one search, with its preset."""
     settings = _settings(parsed)
+    return settings if parsed.preset is None else {**settings, "preset": parsed.preset}
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    settings = _settings_of_search(parsed)
     from archsearch.platform.configuration import from_mapping, with_default_job
     from archsearch.platform.quick_checks import check_quickly
 
@@ -374,7 +382,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _submit(parsed: argparse.Namespace) -> int:
-    settings = _settings(parsed)
+    settings = _settings_of_search(parsed)
     address = parsed.address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not address:
         raise ConfigurationError("address: expected the address of a job server; got none. Give --address http://HEAD:8265.")
@@ -456,6 +464,8 @@ def _compare(parsed: argparse.Namespace) -> int:
     for name in ("searcher", "seed", "name"):
         if settings.pop(name, None) is not None:
             raise ConfigurationError(f"{name}: not an option of compare; give --searchers and --seeds.")
+    if "preset" in settings:
+        raise ConfigurationError("preset: that of one searcher; give it in searcher_options, such as gates.preset: paper.")
     options = settings.pop("scheduler_options", {})
     schedulers = None if parsed.schedulers is None else _names(parsed.schedulers)
     if schedulers is not None:

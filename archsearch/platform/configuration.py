@@ -170,17 +170,49 @@ class SearchConfiguration:
 
 
 def with_default_job(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, completed by `DEFAULT_JOB` if they have no space, no searcher and no evaluator."""
-    if any(settings.get(name) is not None for name in ("space", "searcher", "evaluator")):
-        return dict(settings)
-    job = {**DEFAULT_JOB, **settings}
+    """Return the settings with their preset; those without a space, searcher and evaluator are completed by `DEFAULT_JOB`.
+
+    A preset, also one among the options of the searcher, brings the number of candidates with it unless that is given, and takes
+    the place of the options of the default job.
+    """
+    settings = _with_preset(settings)
+    if _is_complete(settings):
+        return settings
+    given = settings.get("searcher_options") or {}
+    has_preset = isinstance(given, Mapping) and "preset" in given
+    usual = {**DEFAULT_JOB, "searcher_options": {} if has_preset else DEFAULT_JOB["searcher_options"]}
+    job = {**usual, **settings}
     for name in ("searcher_options", "evaluator_options"):
-        if isinstance(given := job[name], Mapping):  # other types are refused by SearchConfiguration
-            job[name] = {**DEFAULT_JOB[name], **given}
-    options, wanted = settings.get("searcher_options") or {}, job["num_candidates"]
-    if isinstance(options, Mapping) and "initial" not in options and isinstance(wanted, int) and wanted < 20:
+        if isinstance(options := job[name], Mapping):  # other types are refused by SearchConfiguration
+            job[name] = {**usual[name], **options}
+    wanted = job["num_candidates"]
+    if isinstance(given, Mapping) and not {"initial", "preset"} & set(given) and isinstance(wanted, int) and wanted < 20:
         job["searcher_options"]["initial"] = max(1, wanted // 2)  # as many ranked candidates as random ones
     return job
+
+
+def _is_complete(settings: Mapping[str, Any]) -> bool:
+    return any(settings.get(name) is not None for name in ("space", "searcher", "evaluator"))
+
+
+def _with_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with `preset` as the option of the searcher that it is, and the number of candidates that it asks for."""
+    found = dict(settings)
+    preset, options = found.pop("preset", None), found.get("searcher_options") or {}
+    if not isinstance(options, Mapping):  # refused by SearchConfiguration
+        return found
+    if preset is not None:
+        found["searcher_options"] = options = {**options, "preset": preset}
+    chosen = options.get("preset")
+    name = found.get("searcher") or (SearchConfiguration.searcher if _is_complete(found) else DEFAULT_JOB["searcher"])
+    if not isinstance(chosen, str) or not isinstance(name, str) or found.get("num_candidates") is not None:
+        return found
+    from archsearch.searchers.presets import PRESETS  # it loads Ray
+
+    record = PRESETS.get(name, {}).get(chosen)
+    if record is not None and record.candidates is not None and not record.scaled_options:
+        found["num_candidates"] = record.candidates
+    return found
 
 
 def from_mapping(settings: Mapping[str, Any], origin: str = "configuration") -> SearchConfiguration:

@@ -287,6 +287,12 @@ def _make_searcher(
         "goals": goals,
     }
     if isinstance(searcher, ArchitectureSearcher):
+        for name, own, ours in (("metric", searcher.metric, "score"), ("mode", searcher.mode, "max")):
+            if own not in (None, ours):
+                raise ConfigurationError(
+                    f"searcher: a search reports the evaluator's score, larger is better; got one made with {name}={own!r}. "
+                    f"Leave {name} out."
+                )
         if simulated and (searcher.deterministic or searcher.batch_size != 1):
             raise ConfigurationError(
                 "searcher: simulated workers need one that proposes one candidate at a time and does not wait for others; got "

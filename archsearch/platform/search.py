@@ -96,7 +96,8 @@ def run_search(
             folder `candidates` of the run. One that raises an error is logged and not called again.
         **settings: Further fields of `SearchConfiguration`, such as `workers=4`, `searcher_options={"population_size": 50}`,
             `start=[architecture, ...]` or `learn_from="runs/NAME"`; that may also be the result of a search, evaluations, what
-            a search found, or a list of these.
+            a search found, or a list of these. `preset="paper"` is short for `searcher_options={"preset": "paper"}`: model and
+            search of the searcher as published; options that are given replace those of the preset.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -333,10 +334,10 @@ def _reason(search: Search, costs: Mapping[str, float]) -> Reason:
 
 
 def _known_before(search: Search) -> tuple[str, ...]:
-    """Return a sentence on each thing that the search knew before."""
+    """Return sentences on how its method was set up, and on each thing that the search knew before."""
     starts = len(search.searcher.starts)
     first = (f"Started with {starts:,} given architecture{'s' if starts > 1 else ''}, counted as candidates.",) if starts else ()
-    return (*first, *(each.sentence for each in search.learned))
+    return (*search.searcher.notes, *first, *(each.sentence for each in search.learned))
 
 
 def _check_budget(search: Search, before: Sequence[Observation], changes: Mapping[str, Any]) -> None:

@@ -52,7 +52,8 @@ class SearchSummary:
         facts: What is to be known about the images and the training, one sentence each.
         cautions: Warnings about them.
         remark: A warning about the scores, such as that none beats guessing; an empty string if there is none.
-        known_before: Sentences on the architectures that it started with and the outcomes that it learned from.
+        known_before: Sentences on how its method was set up, the architectures that it started with and the outcomes that it
+            learned from.
         use: Command (or line of Python) that trains and exports its best architecture.
         space_costs: Costs of random architectures of the space; None if they were not drawn.
         early_stopping: What the scheduler of the search did; None if it had none.

@@ -8,7 +8,9 @@ from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.optuna_searcher import OptunaSearcher, OptunaTPE
+from archsearch.searchers.proxies import ProxyRandomSearch
 from archsearch.searchers.random_search import RandomSearch
+from archsearch.searchers.ranked_random_search import RankedRandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
@@ -26,7 +28,9 @@ __all__ = [
     "Observation",
     "OptunaSearcher",
     "OptunaTPE",
+    "ProxyRandomSearch",
     "RandomSearch",
+    "RankedRandomSearch",
     "RegularizedEvolution",
     "SurrogateSearcher",
     "TuneAlgorithm",

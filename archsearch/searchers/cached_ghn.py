@@ -40,15 +40,19 @@ class CachedGHN(GHNSurrogate):
         self._folder = _folder(cache)
         self.ghn.recipe()
 
-    def fit(self, rows: object = None, *, seed: int = 0, steps: int, **_: Any) -> dict[str, Any]:
-        """Return the state of a hypernetwork after `steps` steps, from the file of its recipe if it exists.
+    def fit(
+        self, rows: object = None, *, seed: int = 0, steps: int | None = None, epochs: float | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """Return the state of a hypernetwork that was trained, from the file of its recipe if it exists.
 
         Args:
             rows: Not used: a graph hypernetwork learns from images, not from scores.
             seed: Seed of the training.
             steps: Number of training steps.
+            epochs: Instead, their number of passes over the training images.
         """
         ghn = GHN(**{**self._arguments, "seed": seed})
+        steps = num_steps(ghn, steps, epochs)
         try:
             ghn.fit(steps, checkpoint=self._file(ghn.recipe(), steps), checkpoint_seconds=_SAVE_EVERY)
         except RunError as error:  # such as a full disk; the weights so far are in memory
@@ -72,7 +76,7 @@ def train_together(
     space: SearchSpace,
     cache: str | None,
     seed: int,
-    steps: int,
+    length: Mapping[str, Any],
     trainers: int,
     resources: Mapping[str, float],
     **arguments: Any,
@@ -83,16 +87,26 @@ def train_together(
         space: Space of the architectures.
         cache: Folder of trained hypernetworks that all nodes share; None takes `ghn` in the cache folder of this machine.
         seed: Seed of the training.
-        steps: Number of training steps.
+        length: Number of training steps, as `{"steps": 500}`, or of passes over the training images, as `{"epochs": 10.0}`.
         trainers: Number of processes.
         resources: Resources of each process, as keyword arguments of `train_ghn`.
         **arguments: Further arguments of `GHN`.
     """
-    path = _folder(cache) / file_name({**GHN(space, seed=seed, **arguments).recipe(), "trainers": trainers}, steps)
+    ghn = GHN(space, seed=seed, **arguments)
+    steps = num_steps(ghn, **length)
+    path = _folder(cache) / file_name({**ghn.recipe(), "trainers": trainers}, steps)
     if (state := _readable_state(path)) is not None and state["steps"] >= steps:
         return state
     how: dict[str, Any] = {"workers": trainers, "checkpoint_seconds": _SAVE_EVERY, **resources}
     return train_ghn(space, steps=steps, checkpoint=path, seed=seed, **how, **arguments)
+
+
+def num_steps(ghn: GHN, steps: int | None = None, epochs: float | None = None) -> int:
+    """Return the number of training steps, which may be given as passes over the training images."""
+    if steps is None:
+        assert epochs is not None
+        return ghn.steps_for(epochs)
+    return steps
 
 
 def _readable_state(path: Path) -> dict[str, Any] | None:

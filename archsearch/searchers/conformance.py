@@ -214,6 +214,28 @@ class Loop:
         }
 
 
+class PlainLoop(Loop):
+    """A loop whose trials are functions of a user, which report the score of one architecture: `tune.report({"score": 0.9})`."""
+
+    def _end(self, name: str, fidelity: int | None = None) -> None:
+        suggestion = self.open[name]
+        if not self.trial_fails(suggestion["batch"]):
+            # Tune shows the searcher each report, and the last one again when the function has returned.
+            self.searcher.on_trial_result(name, self._outcome(suggestion, fidelity))
+        super()._end(name, fidelity)
+
+    def _outcome(self, suggestion: Mapping[str, Any], fidelity: int | None) -> dict[str, Any]:
+        architecture = self.searcher.space.parse(suggestion["architecture"])
+        fails = self.evaluation_fails(suggestion["architecture"])
+        return {
+            "score": math.nan if fails else self.score(architecture),
+            **{name: metric(architecture) for name, metric in self.metrics.items()},
+            "training_iteration": 1,
+            "time_total_s": self.seconds,
+            "config/architecture": suggestion["architecture"],
+        }
+
+
 class _AnySearcher:
     """The tests that every searcher passes, with or without a surrogate; see `SearcherConformance`."""
 
@@ -263,7 +285,8 @@ class _AnySearcher:
         loop = self.loop().run()
         for suggestion in loop.suggestions:
             assert type(suggestion) is dict
-            assert set(suggestion) == {"batch", "candidates"}
+            assert set(suggestion) == {"batch", "candidates", *(["architecture"] if len(suggestion["candidates"]) == 1 else [])}
+            assert suggestion.get("architecture", suggestion["candidates"][0]) == suggestion["candidates"][0]
             assert type(suggestion["batch"]) is int
             assert type(suggestion["candidates"]) is list
             assert all(type(candidate) is str for candidate in suggestion["candidates"])
@@ -343,6 +366,49 @@ class _AnySearcher:
         assert failed == {text for text in loop.candidates if _is_multiple(2, text)}
         errors = [row.evaluation.error or "" for row in loop.searcher.history if not row.evaluation.ok]
         assert all("score" in error for error in errors), errors
+
+    # A user's own experiment of Tune
+
+    def plain(self, seed: int = 0, **settings: Any) -> PlainLoop:
+        """Return a loop whose trials report the score of one architecture, with a new searcher."""
+        space = self.make_space()
+        searcher = self.searcher(space, seed, num_candidates=self.num_candidates, **settings)
+        return PlainLoop(searcher, lambda architecture: self.objective(space, architecture))
+
+    def test_plain_reports_of_a_score_are_enough(self) -> None:
+        loop = self.plain()
+        loop.evaluation_fails = partial(_is_multiple, 3)
+        loop.trial_fails = lambda number: number % 5 == 1
+        loop.run(at_once=2)
+        check_search(loop.searcher, loop.candidates, self.num_candidates)
+        assert [suggestion["architecture"] for suggestion in loop.suggestions] == loop.candidates
+        for row in loop.searcher.history:
+            failed = loop.evaluation_fails(str(row.evaluation.architecture)) or row.batch % 5 == 1
+            assert row.evaluation.ok != failed
+            assert failed or row.evaluation.score == loop.score(row.evaluation.architecture)
+
+    def test_smaller_may_be_better(self) -> None:
+        larger, smaller = self.plain(deterministic=True), self.plain(deterministic=True, mode="min")
+        score = larger.score
+        smaller.score = lambda architecture: -score(architecture)
+        assert smaller.run().candidates == larger.run().candidates
+
+    def test_saved_search_of_plain_reports_is_continued(self, tmp_path: Path) -> None:
+        first, again = self.plain(), self.plain()
+        first.run(at_once=2, batches=self.num_candidates // 2)
+        first.searcher.save(str(tmp_path / "state"))
+        again.searcher.restore(str(tmp_path / "state"))
+        assert rows(again.searcher.history) == rows(first.searcher.history)
+        again.take_over(first)
+        again.run(at_once=2)
+        check_search(again.searcher, again.candidates, self.num_candidates)
+
+    def test_report_without_the_score_is_an_error_that_names_it(self) -> None:
+        searcher = self.plain(metric="accuracy").searcher
+        searcher.suggest("trial")
+        searcher.on_trial_result("trial", {"score": 0.5, "training_iteration": 1})
+        with pytest.raises(ConfigurationError, match="accuracy: trial trial did not report it"):
+            searcher.suggest("next")
 
     # Partial evaluations
 

@@ -1,4 +1,4 @@
-"""Evolution guided by the GATES predictor, and its surrogate in an actor."""
+"""Evolution guided by the GATES predictor, alone or with others, and its surrogates in an actor."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
-from archsearch.searchers.surrogate.ranking_surrogate import Ranking, RankingSurrogate
+from archsearch.errors import ConfigurationError, check_kind, unknown_name
+from archsearch.searchers.fitness import places
+from archsearch.searchers.presets import GATES, preset_named
+from archsearch.searchers.surrogate.continued_fits import ContinuedFits
+from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution, check_optimism
+from archsearch.searchers.surrogate.ranking_surrogate import Ranking, RankingSurrogate, targets
 from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
+    from archsearch.evaluators.predictors.fusion import Fusion
     from archsearch.evaluators.predictors.predictor import Predictor
+
+FUSION = ("gp", "forest")
+"""Models whose rankings can be added to that of GATES."""
+_USUAL = {"encoder": "gates", "loss": "hinge", "preset": "default", "members": 1, "device": "cpu"}
 
 
 class PredictorSurrogate(RankingSurrogate):
@@ -19,37 +28,125 @@ class PredictorSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
         **predictor: Arguments of `Predictor`, without space and seed.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, **predictor: Any) -> None:
         super().__init__(space, enumerable=enumerable)
         self.arguments = predictor
+        self._fits = ContinuedFits()
         _predictor_class()  # importing torch takes seconds: now, not in the first fit
 
     def _made(self, seed: int) -> Predictor:
         return _predictor_class()(self.space, seed=seed, **self.arguments)
 
+    def fit(
+        self, rows: Mapping[str, Any], *, seed: int, learned: Mapping[str, int], stages: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """Fit to all outcomes, and return the states of the predictors by objective.
+
+        Args:
+            rows: As for `RankingSurrogate.fit`.
+            seed: Seed of the fits; with `stages` that of the first one.
+            learned: Column of each objective to learn, by name.
+            stages: For each row the stage, from 0, in which its candidate was proposed: the fit then continues that to the
+                stages before (see `ContinuedFits`). None starts from new weights.
+        """
+        if stages is None:
+            return super().fit(rows, seed=seed, learned=learned)
+
+        def further(part: Mapping[str, Any], state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+            if state is None and len(part["values"]) < len(rows["values"]) and not _has_order(part, learned):
+                return None
+            architectures = [self.space.parse(text) for text in part["architectures"]]
+            found = {name: self._trained(seed, architectures, part, at, (state or {}).get(name)) for name, at in learned.items()}
+            self._predictors = dict(found)
+            return {name: predictor.state() for name, predictor in found.items()}
+
+        state: dict[str, Any] = self._fits.fit(rows, stages, further)
+        return state
+
     def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
-        """Return a predictor that has learned one objective, under a scheduler within all rungs if its loss is on pairs."""
-        predictor = self._made(seed)
-        if "rungs" not in rows or not predictor.compares_pairs:
+        return self._trained(seed, architectures, rows, column, None)
+
+    def _trained(
+        self,
+        seed: int,
+        architectures: Sequence[Architecture],
+        rows: Mapping[str, Any],
+        column: int,
+        before: Mapping[str, Any] | None,
+    ) -> Predictor:
+        """Return a predictor that has learned one objective, under a scheduler within all rungs if its loss is on pairs.
+
+        Args:
+            seed: Seed of new weights.
+            architectures: Those of the rows.
+            rows: As for `fit`.
+            column: Column of the objective.
+            before: State from which the training continues; None starts from new weights.
+        """
+        predictor, warm = self._made(seed), before is not None
+        if before is not None:
+            predictor.load(before)
+        if "rungs" in rows and predictor.compares_pairs:
+            candidates, rungs, values = (rows["rungs"][name] for name in ("candidates", "rungs", "values"))
+            scores = values[:, column]
+            if any(len(set(scores[rungs == rung])) > 1 for rung in set(rungs)):  # else no rung has an order yet
+                return predictor.fit([architectures[place] for place in candidates], scores, rungs=rungs, warm=warm)
+        return predictor.fit(architectures, targets(rows, column), warm=warm)
+
+
+def _has_order(rows: Mapping[str, Any], learned: Mapping[str, int]) -> bool:
+    """Return whether there are two different values of each objective to learn."""
+    return all(len(set(targets(rows, column).tolist())) > 1 for column in learned.values()) if len(rows["values"]) else False
+
+
+class FusionSurrogate(RankingSurrogate):
+    """Ranks by a `Fusion` for each objective.
+
+    Args:
+        space: Space of the architectures.
+        enumerable: Largest number of architectures at which all of a space are ranked.
+        fusion: Names of the models beside GATES, some of `FUSION`.
+        optimism: Number of standard deviations that are added to the mean.
+        **predictor: Arguments of `Predictor`, without space and seed.
+    """
+
+    def __init__(
+        self, space: SearchSpace, *, enumerable: int, fusion: Sequence[str], optimism: float = 0.0, **predictor: Any
+    ) -> None:
+        super().__init__(space, enumerable=enumerable)
+        self.members, self.optimism, self.arguments = ("gates", *fusion), optimism, predictor
+        _fusion_class()  # importing torch takes seconds: now, not in the first fit
+
+    def _made(self, seed: int) -> Fusion:
+        return _fusion_class()(self.space, seed, members=self.members, optimism=self.optimism, predictor=self.arguments)
+
+    def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
+        """Return a ranking that has learned one objective, under a scheduler within all rungs where a model can."""
+        if "rungs" not in rows:
             return super()._fitted(seed, architectures, rows, column)
+        from archsearch.evaluators.predictors.fusion import Rungs
+
         candidates, rungs, values = (rows["rungs"][name] for name in ("candidates", "rungs", "values"))
         scores = values[:, column]
         if all(len(set(scores[rungs == rung])) < 2 for rung in set(rungs)):
             return super()._fitted(seed, architectures, rows, column)  # no rung has an order yet
-        return predictor.fit([architectures[place] for place in candidates], scores, rungs=rungs)
+        order = places(rows["values"][:, column], rows["fidelities"])
+        return self._made(seed).fit(architectures, order, rungs=Rungs(candidates, rungs, scores))
 
 
 class GATESEvolution(GuidedEvolution):
-    """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899.
+    """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, with the rankings of further models added.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, an inner evolution in the pool
-    searches for the architectures that it ranks highest, and the best new ones are evaluated.
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so are by default a Gaussian
+    process and a random forest on graph features; their rankings are added (see
+    `archsearch.evaluators.predictors.fusion.Fusion`). A space that can be listed is ranked as a whole; in others an inner search
+    in the pool looks for the architectures that rank highest. The best new ones are evaluated.
 
-    The predictor f is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of
+    The predictor f of GATES is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of
     max(0, margin - (f(a) - f(b))).
 
     Under a scheduler it learns from the scores at all rungs, only within each rung, with a weight that doubles from rung to rung
@@ -58,12 +155,21 @@ class GATESEvolution(GuidedEvolution):
     Args:
         space: Space to search.
         seed: Seed of all proposals and fits.
-        encoder: Encoder of architectures, `gates` or another one of `archsearch.evaluators.Predictor`.
-        loss: Loss of the fit: `hinge`, `bce`, `comparator`, `listmle` or `mse`.
-        preset: Settings of the predictor: `default` or `paper`.
-        members: Number of predictors whose mean prediction ranks.
+        preset: Settings of predictor and search together, by name: see `archsearch.searchers.presets.GATES`. The options below,
+            and those of the search, replace what it says.
+        encoder: Encoder of architectures, `gates` or another one of `archsearch.evaluators.Predictor`; None takes the preset's.
+        loss: Loss of the fit: `hinge`, `bce`, `comparator`, `listmle` or `mse`; None takes the preset's.
+        members: Number of predictors whose mean prediction ranks; None takes the preset's.
         epochs: Passes over the outcomes in a fit; None takes the preset's.
+        warm: Whether a fit continues the training of the one before, on all outcomes so far, and does not start from new
+            weights; None takes the preset's.
         device: Device of the predictor: `auto`, `cpu` or `cuda`.
+        fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp+forest`, `gp`, or an empty string for GATES
+            alone; None takes the preset's.
+        optimism: With added rankings, number of standard deviations that are added to the mean, from 0 to 100; None takes the
+            preset's.
+        model: Further changes to the settings of the predictor, such as `{"layers": 4}`; see
+            `archsearch.evaluators.predictors.settings`.
         **settings: As for `GuidedEvolution`.
 
     Example:
@@ -78,35 +184,91 @@ class GATESEvolution(GuidedEvolution):
         space: SearchSpace,
         seed: int = 0,
         *,
-        encoder: str = "gates",
-        loss: str = "hinge",
         preset: str = "default",
-        members: int = 1,
+        encoder: str | None = None,
+        loss: str | None = None,
+        members: int | None = None,
         epochs: int | None = None,
+        warm: bool | None = None,
         device: str = "cpu",
+        fusion: str | None = None,
+        optimism: float | None = None,
+        model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(space, seed, **settings)
-        self.predictor: dict[str, Any] = {
-            "encoder": encoder,
-            "loss": loss,
-            "preset": preset,
-            "members": members,
-            "device": device,
-        }
-        if epochs is not None:
-            self.predictor["epochs"] = epochs
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+        chosen = preset_named(preset, GATES)
+        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
+        check_kind("fusion", fusion, (str, type(None)), "names of models joined by +, such as 'gp+forest'")
+        check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
+        given = {**settings, "warm": warm, "fusion": fusion, "optimism": optimism}
+        options, self.notes = chosen.options(space.name, given, settings.get("num_candidates"))
+        self.warm = bool(options.pop("warm", False))
+        self.fusion = _names(options.pop("fusion", ""))
+        self.optimism = check_optimism(options.pop("optimism", 0.0))
+        if optimism and not self.fusion:
+            raise ConfigurationError(
+                f"optimism: GATES alone has no uncertainty to add; leave it out, or set fusion='gp'. Got {optimism!r}."
+            )
+        if self.warm and self.fusion:
+            raise ConfigurationError(
+                "warm: fits that continue need GATES alone; got warm=True with fusion="
+                f"{'+'.join(self.fusion)!r}. Set fusion='' or preset='gates'."
+            )
+        super().__init__(space, seed, **options)
+        given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
+        explicit = {name: value for name, value in given.items() if value is not None}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
         self.use_device(device)
         self._check()
 
     def _check(self) -> None:
         """Raise ConfigurationError for bad settings here, not in the actors; the usual ones need no check, which takes torch."""
-        usual = {"encoder": "gates", "loss": "hinge", "preset": "default", "members": 1, "device": "cpu"}
-        if self.predictor != usual:
+        if self.predictor != _USUAL:
             _predictor_class()(self.space, **self.predictor)
 
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        preset = preset_named(options.get("preset", "default"), GATES)
+        first = {"initial": preset.search["initial"]} if "initial" in preset.search else {}
+        return super().settled_options({**first, **preset.scaled(options, num_candidates), **options}, num_candidates)
+
+    def fit_options(self) -> Mapping[str, Any]:
+        options = super().fit_options()
+        return {**options, "seed": self._seed(0, stage=1), "stages": self._proposed_in()} if self.warm else options
+
     def surrogate(self) -> Callable[[], Any]:
-        return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
+        if not self.fusion:
+            return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
+        return partial(
+            FusionSurrogate,
+            self.space,
+            enumerable=self.enumerable,
+            fusion=self.fusion,
+            optimism=self.optimism,
+            **self.predictor,
+        )
+
+
+def _names(fusion: str) -> tuple[str, ...]:
+    """Return the names in the option `fusion`.
+
+    Raises:
+        ConfigurationError: One is unknown or given twice, or the process is missing, from which the uncertainty comes.
+    """
+    names = tuple(filter(None, fusion.split("+")))
+    for name in names:
+        if name not in FUSION:
+            raise ConfigurationError(unknown_name("fusion", name, FUSION))
+    if len(set(names)) < len(names) or (names and "gp" not in names):
+        raise ConfigurationError(f"fusion: expected 'gp+forest', 'gp' or an empty string; got {fusion!r}.")
+    return names
+
+
+def _fusion_class() -> type[Fusion]:
+    from archsearch.evaluators.predictors.fusion import Fusion  # only the actor needs torch and scikit-learn
+
+    return Fusion
 
 
 def _predictor_class() -> type[Predictor]:

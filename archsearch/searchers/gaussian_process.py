@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ConfigurationError, unknown_name
-from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
+from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution, check_optimism
 from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 
 FEATURES = ("graf", "paths")
-_MOST_OPTIMISM = 100.0
 
 
 class GaussianProcessSurrogate(RankingSurrogate):
@@ -23,12 +22,12 @@ class GaussianProcessSurrogate(RankingSurrogate):
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
         features: `graf` or `paths`.
         optimism: Number of standard deviations that are added to the mean.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, features: str = "graf", optimism: float = 0.0) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, features: str = "graf", optimism: float = 0.0) -> None:
         super().__init__(space, enumerable=enumerable)
         self.features, self.optimism = features, optimism
 
@@ -70,9 +69,7 @@ class GaussianProcessSearch(GuidedEvolution):
         super().__init__(space, seed, **settings)
         if features not in FEATURES:
             raise ConfigurationError(unknown_name("features", features, FEATURES))
-        if not 0.0 <= optimism <= _MOST_OPTIMISM:
-            raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
-        self.features, self.optimism = features, optimism
+        self.features, self.optimism = features, check_optimism(optimism)
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(

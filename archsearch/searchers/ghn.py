@@ -4,67 +4,71 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from types import NoneType
+from typing import Annotated, Any
 
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
-from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
+from archsearch.declarations import AtLeast, MoreThan
+from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.searchers.observation import Observation
-from archsearch.searchers.surrogate.ranking_stage import RankingStage
-from archsearch.searchers.surrogate.searcher import SurrogateSearcher
-from archsearch.searchers.surrogate.stage import Proposal, Stage
-from archsearch.searchers.unique_candidates import UniqueCandidates
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.searchers.presets import GHN, preset_named
+from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
+from archsearch.searchers.ranked_random_search import RankedRandomSearch
+from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
+from archsearch.searchers.training_length import TrainingLength
+from archsearch.spaces import SearchSpace
 
 _FIGURES = ("loss", "score")
 _RULES = ("flip", "class_weights")
-_PATIENCE = 20  # draws for each wanted mutation
 
 
-class GHNRandomSearch(SurrogateSearcher):
+class GHNRandomSearch(RankedRandomSearch):
     """Random search by the accuracy of generated weights, C. Zhang et al., ICLR 2019, arXiv 1810.05749, section 4.
 
     A graph hypernetwork is trained in the pool, or read from the cache. All actors together rank `rank_candidates` random
     candidates by networks with the weights that it generates. The candidates are evaluated, best first, up to `num_candidates`;
     when all of them are evaluated, as many new ones are ranked.
 
+    In the paper the ten first of 1,000 are trained, and nothing else is: `preset="paper"`. Its training of 200 epochs of the
+    images is scaled by `training_scale`, by default so that the hypernetwork sees as many images as the trainings of the
+    candidates have together, and at most all 200 epochs.
+
     The first `initial` candidates are random and not ranked. They are evaluated while the hypernetwork is being trained, as a
-    baseline: the report compares their mean score with that of the ranked ones, and the rank correlation between generated and
-    real accuracy is over both.
+    baseline; see `RankedRandomSearch`.
 
     Args:
         space: Space to search.
         seed: Seed of the candidates and of the training.
         dataset: Name of the dataset that the hypernetwork learns from, for `datasets.load`; the one that candidates train on.
         root: Folder of downloaded datasets.
-        rank_candidates: Number of random candidates to rank.
+        preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. Other options
+            replace what it says: `rank_candidates`, `initial` (which may be 0) and `explore` among them.
         rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
-            networks with generated weights agreed better with real training. None takes `loss`, or `score` if that is the area
-            under an anytime curve.
-        mutants: Number of mutations of the best tenth that are ranked too (not in the paper).
-        steps: Training steps of the hypernetwork. The default takes about a minute on one CPU core with networks for `digits`.
+            networks with generated weights agreed better with real training. None takes the preset's: `loss`, or `score` for the
+            paper and where that is the area under an anytime curve. Training-free scores can be added, such as
+            `loss+params+nwot`, which ranks by the sum of the ranks; see `archsearch.evaluators.proxies.names`.
+        steps: Training steps of the hypernetwork; None takes the preset's. The default, 500, takes about a minute on one CPU core
+            with networks for `digits`.
+        epochs: Passes over the training images instead of `steps`, before they are scaled; None takes the preset's.
+        training_scale: Factor on `epochs`, above 0; None takes the trainings of the candidates together, at most 1: the number
+            of candidates times `candidate_epochs`, over `epochs`.
+        candidate_epochs: Epochs for which a candidate is trained; a search whose evaluator trains knows them. None takes 1.
+        budget: Number of candidates from which the default of `training_scale` follows; None takes `num_candidates`.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
-        initial: Number of random candidates before the ranked ones; None takes 5, but at most half of
-            `num_candidates`.
-        explore: Fraction of the later candidates that is drawn at random.
-        preset: Settings of the hypernetwork: `default` or `paper`.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
         device: Device of the hypernetwork: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
         cache: Folder of trained hypernetworks, preferably shared by all nodes; None takes the cache folder of each node.
         chunk_size: Number of candidates that an actor scores together; fixed, as scores depend on it by a rounding error.
         model: Changes to the preset, such as `{"meta_batch": 4}`; see `archsearch.evaluators.ghn.settings`.
-        **settings: As for `SurrogateSearcher`, without `stage_size`. A shared pool that exists keeps its dataset and model.
+        **settings: As for `RankedRandomSearch`. A shared pool that exists keeps its dataset and model.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -77,8 +81,7 @@ class GHNRandomSearch(SurrogateSearcher):
         0
     """
 
-    usual_initial = 5
-    fixed_options = (*SurrogateSearcher.fixed_options, "stage_size")
+    least_initial = 0
 
     def __init__(
         self,
@@ -87,40 +90,49 @@ class GHNRandomSearch(SurrogateSearcher):
         *,
         dataset: str = "digits",
         root: str | None = None,
-        rank_candidates: int = 300,
-        rank_by: str | None = None,
-        mutants: int = 0,
-        steps: int = 500,
-        trainers: int = 1,
-        initial: int | None = None,
-        explore: float = 0.1,
         preset: str = "default",
+        rank_by: str | None = None,
+        steps: Annotated[int, AtLeast(1)] | None = None,
+        epochs: Annotated[int, AtLeast(1)] | None = None,
+        training_scale: Annotated[float, MoreThan(0)] | None = None,
+        candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
+        budget: Annotated[int, AtLeast(1)] | None = None,
+        trainers: Annotated[int, AtLeast(1)] = 1,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
-        chunk_size: int = 16,
+        chunk_size: Annotated[int, AtLeast(1)] = 16,
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        least_one = {"rank_candidates": rank_candidates, "steps": steps, "trainers": trainers, "chunk_size": chunk_size}
-        for name, value in least_one.items():
-            check_whole_number(name, value)
-        check_whole_number("mutants", mutants, 0)
+        chosen = preset_named(preset, GHN)
+        given = {"rank_by": rank_by, "steps": steps, "epochs": epochs}
+        options, _ = chosen.options(getattr(space, "name", ""), {**settings, **given})
+        candidates = (budget, settings.get("num_candidates"), chosen.candidates)
+        length = TrainingLength.chosen(
+            {name: options.pop(name) for name in ("steps", "epochs") if name in options},
+            {name: value for name, value in given.items() if value is not None},
+            training_scale,
+            candidate_epochs,
+            next((each for each in candidates if each is not None), 1),
+        )
+        check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
+        rank_by = options.pop("rank_by", None)
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
-        if rank_by not in _FIGURES:
-            raise ConfigurationError(unknown_name("rank_by", rank_by, _FIGURES))
+        parts = rank_parts(rank_by, _FIGURES)
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
-        super().__init__(space, seed, initial=initial, stage_size=rank_candidates + mutants, explore=explore, **settings)
-        self.steps, self.trainers, self.chunk_size = steps, trainers, chunk_size
-        self.rank_candidates, self.rank_by, self.mutants = rank_candidates, rank_by, mutants
+        super().__init__(space, seed, **options)
+        self.training_length, self.steps, self.trainers, self.chunk_size = length, length.steps, trainers, chunk_size
+        self.notes = (note,) if (note := length.note(preset)) else ()
+        self.rank_by, self.parts = rank_by, parts
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
             "dataset": dataset,
             # Actors run in other folders: relative paths start from the folder of this process.
             "root": root or (str(Path.cwd()) if ":" in dataset else None),
-            "preset": preset,
+            **chosen.model,
             "scale": scale,
             "device": device,
             "threads": self.threads,
@@ -129,23 +141,30 @@ class GHNRandomSearch(SurrogateSearcher):
         self.use_device(device)
         self._check()
         self._training: Future[Reply] | None = None
-        self._ranked: dict[str, float] = {}
-        self._drawn: set[str] = set()
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options."""
-        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+        """Add the dataset, network size and objective of an evaluator that trains, its flips and class weights to the options.
 
+        Raises:
+            ConfigurationError: The evaluator has no images, or has them in memory only, and the options name none.
+        """
+        from archsearch.evaluators.function.evaluator import FunctionEvaluator
+        from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
+
+        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator):
+            if evaluator.images is None or not isinstance(evaluator.images.dataset, str):
+                raise ConfigurationError(
+                    f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
+                    "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
+                    "dataset, such as digits or folder:PATH."
+                )
+            return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
+        found = {**images_of(evaluator, options), **options}
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
-            return dict(options)
-        if not isinstance(evaluator.images.dataset, str):
-            raise ConfigurationError(
-                "dataset: expected a dataset with a name, which actors can load; the evaluator has images in memory. Set the "
-                "searcher's option dataset, such as parquet:PATH."
-            )
-        images = evaluator.images
-        found: dict[str, Any] = {"dataset": images.dataset, "root": images.root, "scale": evaluator.scale, **options}
+            return found
+        if "steps" not in options:
+            found = {"candidate_epochs": evaluator.max_fidelity, **found}
         # The hypernetwork learns from the images as the trainings of the candidates do.
         model: dict[str, Any] = {name: evaluator.chosen[name] for name in _RULES if name in evaluator.chosen}
         if evaluator.objective.is_anytime:
@@ -153,6 +172,13 @@ class GHNRandomSearch(SurrogateSearcher):
         if model:
             found["model"] = {**model, **(options.get("model") or {})}
         return found
+
+    @classmethod
+    def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        search = preset_named(options.get("preset", "default"), GHN).search
+        first = {"initial": search["initial"]} if "initial" in search else {}
+        length = {"budget": num_candidates} if "epochs" in search or "epochs" in options else {}
+        return super().settled_options({**first, **length, **options}, num_candidates)
 
     def _check(self) -> None:
         """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
@@ -165,7 +191,8 @@ class GHNRandomSearch(SurrogateSearcher):
     def surrogate(self) -> Callable[[], Any]:
         from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
 
-        return partial(CachedGHN, self.space, cache=self.cache, **self.ghn)
+        proxies = [part for part in self.parts if part not in _FIGURES]
+        return partial(CachedGHN, self.space, cache=self.cache, proxies=proxies, **self.ghn)
 
     def actor_requests(self, cpus: float) -> list[Request]:
         gpus = 1.0 if self.gpus else 0.0
@@ -192,8 +219,8 @@ class GHNRandomSearch(SurrogateSearcher):
     def _trained_by(self, pool: ModelPool) -> Future[Reply]:
         """Return the training; start it if there is none yet, or if it failed."""
         if self._training is None or (self._training.done() and self._training.exception() is not None):
-            together = self.trainers > 1
-            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, steps=self.steps)
+            together, length = self.trainers > 1, self.training_length.arguments()
+            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, **length)
         return self._training
 
     def _trained_together(self) -> Future[Reply]:
@@ -201,7 +228,8 @@ class GHNRandomSearch(SurrogateSearcher):
         from archsearch.searchers.cached_ghn import train_together  # it needs torch, other searchers do not
 
         resources = {"cpus_per_worker": float(self.threads), "gpus_per_worker": 1.0 if self.gpus else 0.0}
-        train = partial(train_together, self.space, self.cache, self.seed, self.steps, self.trainers, resources, **self.ghn)
+        length = self.training_length.arguments()
+        train = partial(train_together, self.space, self.cache, self.seed, length, self.trainers, resources, **self.ghn)
         training: Future[Reply] = Future()
 
         def run() -> None:
@@ -214,85 +242,17 @@ class GHNRandomSearch(SurrogateSearcher):
         threading.Thread(target=run, name="ghn-training", daemon=True).start()
         return training
 
-    # Stages
+    def training(self, pool: ModelPool) -> Callable[[], Future[Reply]]:
+        return partial(self._trained_by, pool)
 
-    def can_fit(self) -> bool:
-        return True  # it learns from images, not from outcomes
-
-    learns_from_others = False
-
-    def learned(self, observations: Sequence[Observation]) -> int:
-        return 0  # it learns from images; that their structures are not proposed is all it takes from outcomes of others
-
-    def begin_stage(self, pool: ModelPool) -> Stage:
-        # The draw depends only on seed and stage, so that a resumed search ranks the same candidates.
-        rng = np.random.default_rng([self.seed, self._stages, 3])
-        drawn = list(islice(UniqueCandidates(self.space, self.patience).fresh(self.goals, rng), self.rank_candidates))
-        keys = [self.space.key(architecture) for architecture in drawn]
-        self._drawn.update(keys)
-        others = [row.evaluation.architecture for row in self._rows if row.evaluation.key not in self._ranked.keys() | set(keys)]
-        return RankingStage(
-            pool,
-            partial(self._trained_by, pool),
-            [*drawn, *others],
-            self.goals,
-            first=self._stages == 1,
-            relatives=partial(self._mutations, rng=rng, known=frozenset(self._unique.keys | self._unique.known))
-            if self.mutants
-            else None,
-            by_loss=self.rank_by == "loss",
-        )
-
-    def _mutations(self, ranked: Sequence[Architecture], rng: np.random.Generator, known: Set[str]) -> list[Architecture]:
-        """Return new feasible mutations of the best tenth, each once; called from the thread of a stage, it changes no state."""
-        parents = ranked[: max(1, len(ranked) // 10)]
-        known = known | {self.space.key(each) for each in ranked}
-        found: dict[str, Architecture] = {}
-        for _ in range(_PATIENCE * self.mutants):
-            child = self.space.mutate(parents[int(rng.integers(len(parents)))], rng)
-            if (key := self.space.key(child)) not in known and self.goals.excess(child) == 0.0:
-                found.setdefault(key, child)
-            if len(found) == self.mutants:
-                break
-        return list(found.values())
-
-    def _fill(self, proposals: Sequence[Proposal]) -> None:
-        new = {each.key: each.prediction for each in proposals if each.key not in self._ranked and each.prediction is not None}
-        self._ranked |= new
-        self._drawn |= new.keys() - {row.evaluation.key for row in self._rows}
-        for row in self._rows:  # the random candidates count for the rank correlation too
-            if row.evaluation.key in new:
-                self.trust.expect(row.evaluation.key, new[row.evaluation.key])
-                self._compare(row.evaluation)
-        super()._fill(proposals)
-
-    @property
-    def ranked(self) -> Mapping[str, float]:
-        """The figure of each candidate that was ranked, by key: minus the loss, or the accuracy, with generated weights."""
-        return self._ranked
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """Figures of `SurrogateSearcher`, number of ranked candidates, and mean scores of ranked and random candidates.
-
-        Under a scheduler these are the scores at the first rung, to which all candidates came.
-        """
-        top = self.groups["ranked first"]
-        means: dict[str, list[float]] = {"top": [], "random": []}
-        for key, score in self.first_scores.items():
-            means["top" if key in top else "random"].append(score)
-        return {
-            **super().figures,
-            "surrogate/candidates_ranked": float(len(self._drawn)),
-            **{f"surrogate/{name}_mean_score": float(np.mean(scores)) for name, scores in means.items() if scores},
-        }
-
-    @property
-    def groups(self) -> Mapping[str, Collection[str]]:
-        """Keys of the candidates that were ranked first, and of the random ones."""
-        order = sorted(self._history, key=lambda row: (row.batch, row.position))
-        top = {row.evaluation.key for row in order[self.initial :]} & self._drawn
-        return {"ranked first": top, "random": {row.evaluation.key for row in order} - top}
+    def order(self) -> Order:
+        return partial(_ranks, self.parts)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_training": None}
+
+
+def _ranks(parts: Sequence[str], columns: Columns) -> Ranks:
+    known = {**columns, "loss": -columns["valid_loss"]}
+    # Few images give many candidates the same accuracy, so that ties count.
+    return ranks_of(parts, known)._replace(ties=known["loss" if parts[0] == "score" else "score"])

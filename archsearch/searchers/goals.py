@@ -18,11 +18,13 @@ from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
+from archsearch.evaluators.plain_number import plain_number
 from archsearch.evaluators.score_names import ACCURACY, BALANCED, LATENCY, MAE, MEAN_AVERAGE_PRECISION, MEASURES, R2
 from archsearch.searchers.fitness import steps_reached
 from archsearch.spaces import Architecture, SearchSpace
 
 SCORE = "score"
+USUAL_COSTS = ("macs", "params", LATENCY)
 Costs = Callable[[Architecture], Mapping[str, float]]
 
 _RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
@@ -60,6 +62,10 @@ class Objective:
     name: str
     maximize: bool = True
 
+    def __post_init__(self) -> None:
+        check_kind("objective", self.name, str, "the name of a figure, such as 'score' or 'macs'")
+        check_kind("maximize", self.maximize, bool, "True or False")
+
     def __str__(self) -> str:
         return self.name if self.maximize else f"-{self.name}"
 
@@ -82,6 +88,14 @@ class Constraint:
     name: str
     relation: str
     bound: float
+
+    def __post_init__(self) -> None:
+        check_kind("constraint", self.name, str, "the name of a cost, such as 'macs'")
+        if self.relation not in _RELATIONS:
+            raise ConfigurationError(f"constraint: expected one of {', '.join(_RELATIONS)}; got {self.relation!r}.")
+        number = plain_number(self.bound)
+        if number is None or not math.isfinite(number):
+            raise ConfigurationError(f"constraint: expected a finite number for {self.name}; got {self.bound!r}.")
 
     def excess(self, value: float) -> float:
         """Return 0 for a feasible value, else |value - bound| / |bound|; infinity for NaN."""
@@ -116,6 +130,22 @@ class Goals:
     costs: Costs | None = None
     cost_names: tuple[str, ...] = ()
     latency: LatencyMeter | None = None
+
+    def __post_init__(self) -> None:
+        for argument, entries, kind in (
+            ("objectives", self.objectives, Objective),
+            ("constraints", self.constraints, Constraint),
+        ):
+            if not isinstance(entries, tuple) or not all(isinstance(entry, kind) for entry in entries):
+                raise ConfigurationError(f"{argument}: expected a tuple of {kind.__name__} objects; got {entries!r}.")
+        if not self.objectives:
+            raise ConfigurationError("objectives: expected one at least, such as Objective('score'); got none.")
+        unknown = [each.name for each in self.constraints if each.name not in (*self.cost_names, LATENCY)]
+        if unknown:
+            raise ConfigurationError(
+                f"constraints: {unknown[0]} is not among the costs that are known before an evaluation: "
+                f"{', '.join(self.cost_names) or 'none'}. Add it to costs and cost_names, or take those of goals_for(evaluator)."
+            )
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +19,27 @@ from archsearch.spaces import Architecture, SearchSpace
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-_ENCODINGS = ("auto", "categories", "numbers")
+_ENCODINGS = ("auto", "categories", "numbers", "conditional")
 
 
 class OptunaStudy(OptunaSearch):
-    """`OptunaSearch` with warm starts for several objectives, and with genes as the numbers of their choices.
+    """`OptunaSearch` with warm starts for several objectives and for conditional genes, and with genes as numbers.
 
     Args:
         domains: The choices of each gene, as Tune domains.
         numbers: Whether the sampler gets the number of a choice, from 0, instead of a category.
+        suggested: Function of an Optuna trial that asks it for the genes that an architecture has, one after the other; None asks
+            for all genes at once.
         **settings: Arguments of `OptunaSearch`.
     """
 
-    def __init__(self, domains: Mapping[str, Any], numbers: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        domains: Mapping[str, Any],
+        numbers: bool = False,
+        suggested: Callable[[Any], Any] | None = None,
+        **settings: Any,
+    ) -> None:
         from optuna.distributions import IntDistribution
 
         self._choices = {name: list(domain.categories) for name, domain in domains.items()} if numbers else None
@@ -40,7 +48,18 @@ class OptunaStudy(OptunaSearch):
         else:
             distributions = {name: IntDistribution(0, len(values) - 1) for name, values in self._choices.items()}
         self.distributions: Mapping[str, Any] = distributions
-        super().__init__(distributions, **settings)
+        self._suggested = suggested
+        super().__init__(distributions if suggested is None else self._asked, **settings)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the sampler is asked only for the genes that an architecture has."""
+        return self._suggested is not None
+
+    def _asked(self, trial: Any) -> None:
+        """Ask a trial for the genes of a proposal, which Tune takes note of."""
+        assert self._suggested is not None
+        self._suggested(trial)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the genes of a proposal by name."""
@@ -61,9 +80,9 @@ class OptunaStudy(OptunaSearch):
         """Add a trial that was stopped with this value after this step."""
         from optuna.trial import TrialState, create_trial
 
-        point, distributions = self._point(parameters), dict(self.distributions)
+        point = self._point(parameters)
         trial = create_trial(
-            state=TrialState.PRUNED, params=point, distributions=distributions, intermediate_values={step: value}
+            state=TrialState.PRUNED, params=point, distributions=self._of(point), intermediate_values={step: value}
         )
         study: Any = self._ot_study
         study.add_trial(trial)
@@ -73,6 +92,9 @@ class OptunaStudy(OptunaSearch):
         if self._choices is None:
             return dict(parameters)
         return {name: self._choices[name].index(value) for name, value in parameters.items()}
+
+    def _of(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.distributions[name] for name in point}
 
     def add_outcome(self, parameters: Mapping[str, Any], values: Sequence[float]) -> None:
         """Add a finished trial with one value for each objective.
@@ -93,7 +115,7 @@ class OptunaStudy(OptunaSearch):
                 trial.storage.set_trial_param(trial._trial_id, name, internal, self.distributions[name])
             study.tell(trial, list(values))
         else:
-            study.add_trial(create_trial(values=list(values), params=point, distributions=dict(self.distributions)))
+            study.add_trial(create_trial(values=list(values), params=point, distributions=self._of(point)))
 
 
 class OptunaSearcher(TuneAlgorithm):
@@ -108,14 +130,19 @@ class OptunaSearcher(TuneAlgorithm):
 
     CMA-ES and quasi-Monte Carlo work on numbers. They get each gene as the number of its choice, in the order of the space.
 
+    Some choices of a `ModuleSpace` exist for some architectures only. TPE is asked for these after those that they depend on, and
+    learns each from the architectures that have it. The other samplers know all choices together: what an architecture has not
+    is proposed to no effect.
+
     Args:
         space: Space to search.
         seed: Seed of the sampler.
         sampler: `tpe`, `gp`, `nsgaii`, `nsgaiii`, `cmaes` (needs the package `cmaes`), `qmc`, `random`; `optunahub:NAME`, a
             package of OptunaHub; `module:Class`; or a sampler, which keeps its own seed.
         sampler_options: Further arguments of the sampler's class, such as `{"n_startup_trials": 20}`.
-        encoding: What the sampler gets for a gene: `categories`, `numbers`, or `auto`, which is numbers for samplers derived
-            from CMA-ES and quasi-Monte Carlo.
+        encoding: What the sampler gets for a gene: `categories`; `numbers`; `conditional`, which is categories of the genes that
+            an architecture has; or `auto`, which is numbers for samplers derived from CMA-ES and quasi-Monte Carlo, and
+            conditional for TPE where the space has conditional choices.
         goals: Objectives and constraints; None is the score alone.
         **settings: As for `ArchitectureSearcher`.
 
@@ -140,10 +167,15 @@ class OptunaSearcher(TuneAlgorithm):
         goals: Goals | None = None,
         **settings: Any,
     ) -> None:
+        check_kind("goals", goals, (Goals, type(None)), "Goals, such as those of goals_for(evaluator)")
         check_kind("sampler_options", sampler_options, (Mapping, type(None)), "arguments of the sampler's class by name")
         if encoding not in _ENCODINGS:
             raise ConfigurationError(f"encoding: expected one of {', '.join(_ENCODINGS)}; got {encoding!r}.")
-        self._sampler = partial(study_of, sampler=sampler, options=sampler_options, encoding=encoding)
+        suggested = getattr(space, "suggested", None)
+        if encoding == "conditional" and suggested is None:
+            raise ConfigurationError(f"encoding: expected auto, categories or numbers; {space.name} has no conditional genes.")
+        settled = suggested if getattr(space, "conditional", False) or encoding == "conditional" else None
+        self._sampler = partial(study_of, sampler=sampler, options=sampler_options, encoding=encoding, suggested=settled)
         algorithm = partial(self._sampler, objectives=(goals or Goals()).objectives)
         super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
 
@@ -156,10 +188,11 @@ class OptunaSearcher(TuneAlgorithm):
         return isinstance(study.sampler, TPESampler) and self.goals.single and not self.goals.constraints
 
     def recall(self, architecture: Architecture, outcome: Outcome, fidelity: int | None = None) -> None:
+        genes = self.space.active(architecture) if self._study.is_conditional else self.space.params(architecture)
         if fidelity is not None and self.knows_partial:
-            self._study.add_pruned(self.space.params(architecture), outcome[SCORE], fidelity)
+            self._study.add_pruned(genes, outcome[SCORE], fidelity)
         else:
-            self._study.add_outcome(self.space.params(architecture), list(outcome.values()))
+            self._study.add_outcome(genes, list(outcome.values()))
 
     def _tell(self, name: str, outcome: Outcome | None, fidelity: int | None = None) -> None:
         if outcome is not None and fidelity is not None and self.knows_partial:
@@ -184,6 +217,7 @@ def study_of(
     sampler: str | BaseSampler = "tpe",
     options: Mapping[str, Any] | None = None,
     encoding: str = "auto",
+    suggested: Callable[[Any], Any] | None = None,
 ) -> Searcher:
     """Return a study of Optuna as a search algorithm of Ray Tune, set up for these objectives.
 
@@ -194,6 +228,7 @@ def study_of(
         sampler: As for `OptunaSearcher`.
         options: `sampler_options` of `OptunaSearcher`.
         encoding: As for `OptunaSearcher`.
+        suggested: Function of an Optuna trial that asks it for the genes that an architecture has; None if it has all.
 
     Raises:
         ConfigurationError: As for `OptunaSearcher`.
@@ -205,9 +240,11 @@ def study_of(
     names = [objective.name for objective in objectives]
     modes = ["max" if objective.maximize else "min" for objective in objectives]
     several = len(names) > 1
+    by_condition = encoding == "conditional" or (encoding == "auto" and isinstance(made, optuna.samplers.TPESampler))
     study = OptunaStudy(
         domains,
         numbers=takes_numbers(made) if encoding == "auto" else encoding == "numbers",
+        suggested=suggested if by_condition else None,
         metric=names if several else names[0],
         mode=modes if several else modes[0],
         sampler=made,

@@ -9,6 +9,7 @@ from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.optuna_searcher import OptunaSearcher
+from archsearch.searchers.proxies import ProxyRandomSearch
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
 
@@ -19,6 +20,7 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "gp": GaussianProcessSearch,
     "ngae": NGAEAscent,
     "optuna": OptunaSearcher,
+    "proxies": ProxyRandomSearch,
     "random": RandomSearch,
 }
 

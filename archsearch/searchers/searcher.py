@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 import math
 import time
+import weakref
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from archsearch.atomic_file import written_atomically
+from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request
 from archsearch.cluster.trials.batch_size import BatchSizer
-from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number, first_line
+from archsearch.cluster.trials.running_experiment import STEPS, running_experiment, steps_if_stopped
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError, RunError, check_kind, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
 from archsearch.fixed_options import FixedOptions
-from archsearch.searchers.goals import Goals
+from archsearch.searchers.goals import SCORE, Goals
 from archsearch.searchers.observation import (
     Observation,
     evaluation_from_row,
@@ -31,6 +37,7 @@ from archsearch.searchers.observation import (
     observation_from_row,
     observation_to_row,
 )
+from archsearch.searchers.trial_report import outcome_of_report
 from archsearch.searchers.unique_candidates import Patience, UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -54,10 +61,19 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     A subclass implements `propose` and may learn from outcomes in `observe`. The base class draws batches, drops structures that
     were proposed before, takes known evaluations from the ledger, and saves and restores the state.
 
-    A suggestion is `{"batch": number, "candidates": [text, ...]}`; the trial's result must hold `scores`, `seconds` and `errors`,
-    lists in the order of the candidates (see `archsearch.cluster.BatchTrial`). If the ledger holds others of the batch,
-    `positions` holds the positions of these candidates in it. Its `fidelities`, if it has them, hold the number of steps after
-    which each candidate was stopped, or None for a complete evaluation.
+    It is a search algorithm of Ray Tune, for `TuneConfig(search_alg=...)`. A suggestion, the `config` of a trial, is
+    `{"batch": number, "candidates": [text, ...]}`, with `architecture`, the text, if there is one candidate. The trial of one
+    candidate reports its `metric`: `tune.report({"score": 0.9})`. The first trials have one candidate each; as long as they
+    report no `scores`, all have.
+
+    The trial of a batch reports `scores` and may report `seconds` and `errors`, lists in the order of the candidates (see
+    `archsearch.cluster.BatchTrial`). If the ledger holds others of the batch, `positions` holds the positions of these candidates
+    in it. Its `fidelities`, if it has them, hold the number of steps after which each candidate was stopped, or None for a
+    complete evaluation.
+
+    In a user's own experiment of Tune, `num_samples` is the number of candidates unless `num_candidates` is given. Then the
+    searcher ends the experiment after `num_candidates`, and fewer samples are refused. What the searcher keeps in the cluster
+    starts before the first trial, without reserving CPUs, and ends with the experiment.
 
     The random numbers of a batch depend only on the seed and the batch's number. `ledger_changes_course` says whether the
     candidates depend on what the ledger holds. With `deterministic=True` batch b is proposed
@@ -68,10 +84,15 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         space: Space to search.
         seed: Seed of all proposals.
         num_candidates: Number of candidates to propose; None leaves the end to Tune's `num_samples`.
-        batch_size: Number of candidates in a trial; None chooses it from the measured cost of a candidate.
+        batch_size: Number of candidates in a trial; None chooses it from the measured cost of a candidate, if trials report
+            `scores`.
         deterministic: Whether proposals must not depend on the order in which outcomes arrive.
         lag: Number of batches that may be open at once when `deterministic`.
         goals: Objectives and constraints; None is the score alone. Candidates that violate a constraint are never suggested.
+        metric: Name of what trials report as the score; None takes that of `TuneConfig`, or else `score`.
+        mode: `max` if larger scores are better, `min` if smaller ones are, which count as their negatives here; None takes that
+            of `TuneConfig`, or else `max`.
+        workers: Number of trials at once; None takes `max_concurrent_trials`, or else the CPUs of the cluster.
 
     Raises:
         ConfigurationError: An argument is out of range.
@@ -87,10 +108,10 @@ class ArchitectureSearcher(FixedOptions, Searcher):
 
     largest_batch = 10_000
     patience = Patience()
-    fixed_options: ClassVar[tuple[str, ...]] = ("space", "seed", "goals", "num_candidates")
+    fixed_options: ClassVar[tuple[str, ...]] = ("space", "seed", "goals", "num_candidates", "metric", "mode", "workers")
     """Arguments of the constructor that the platform or the class itself sets, so that a user cannot give them as options."""
 
-    changeable: ClassVar[frozenset[str]] = frozenset({"num_candidates"})
+    changeable: ClassVar[frozenset[str]] = frozenset({"num_candidates", "workers"})
 
     workers: int
     """Number of trials at once; the last candidates are shared among them."""
@@ -101,6 +122,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     holds_back: bool
     """Whether outcomes that arrive before those of earlier batches wait for them, if deterministic; a runner whose outcomes come
     in an order that does not depend on the speed of workers sets it to False."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the method was set up, for the log and the report."""
     seconds: float
     """Seconds spent on proposing and learning."""
     costs: dict[str, float]
@@ -109,26 +132,35 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def __init__(
         self,
         space: SearchSpace,
-        seed: int = 0,
+        seed: Annotated[int, AtLeast(0)] = 0,
         *,
-        num_candidates: int | None = None,
-        batch_size: int | None = None,
+        num_candidates: Annotated[int, AtLeast(1)] | None = None,
+        batch_size: Annotated[int, AtLeast(1)] | None = None,
         deterministic: bool = False,
-        lag: int = 4,
+        lag: Annotated[int, AtLeast(1)] = 4,
         goals: Goals | None = None,
+        metric: str | None = None,
+        mode: Literal["max", "min"] | None = None,
+        workers: Annotated[int, AtLeast(1)] | None = None,
     ) -> None:
-        super().__init__(metric="score", mode="max")
+        if metric == "":
+            raise ConfigurationError("metric: expected the name of what trials report, such as 'score'; got an empty string.")
+        super().__init__(metric=metric, mode=mode)
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
-        for name, value in (("num_candidates", num_candidates), ("batch_size", batch_size), ("lag", lag)):
-            if value is not None:
-                check_whole_number(name, value)
-        check_whole_number("seed", seed, 0)
+        check_kind("goals", goals, (Goals, NoneType), "Goals, such as those of goals_for(evaluator)")
         self.space, self.seed, self.num_candidates = space, seed, num_candidates
         self.deterministic, self.lag = deterministic, lag
         self._goals = goals or Goals()
         fixed = batch_size if batch_size or not deterministic else 1
         self.sizer = BatchSizer(largest=self.largest_batch, fixed=fixed)
-        self.workers = 1
+        self.workers = workers or 1
+        self._knows_workers = workers is not None
+        self._goal_given = metric, mode
+        self._experiment: weakref.ref[Any] | None = None
+        self._counts_samples = False
+        self._scheduler: TrialScheduler | None = None
+        self._refusal: ConfigurationError | None = None
+        self._shown: dict[str, int] = {}  # number of reports of each open trial
         self.ledger: Mapping[str, Evaluation] = {}
         self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
         self.exhausted = False
@@ -368,12 +400,21 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     # Called by Ray Tune
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the next batch, `FINISHED` after the last one, or None if it must wait for outcomes."""
+        """Return the next batch, `FINISHED` after the last one, or None if it must wait for outcomes.
+
+        Raises:
+            ConfigurationError: The settings of Tune contradict those of the searcher, or a report lacks what it needs.
+            PoolError: What the searcher keeps in the cluster cannot be started.
+        """
+        self._join()
+        self._raise_refusal()
         if not self.prepare():
             return None if (self._batches or self._paused) and not self.finished else Searcher.FINISHED
         batch = self._ready.popleft()
         self._trials[trial_id] = batch.number
-        suggestion = {"batch": batch.number, "candidates": [str(batch.candidates[position]) for position in batch.open]}
+        candidates = [str(batch.candidates[position]) for position in batch.open]
+        alone: dict[str, Any] = {"architecture": candidates[0]} if len(candidates) == 1 else {}
+        suggestion = {**alone, "batch": batch.number, "candidates": candidates}
         if batch.known:
             suggestion["positions"] = batch.open
         return {**suggestion, "metrics": list(self.goals.metrics)} if self.goals.metrics else suggestion
@@ -381,14 +422,18 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         """Store the outcomes of a batch; without a result all its candidates count as failed."""
         started = time.perf_counter()
-        batch = self._open_batch(self._trials.pop(trial_id, None))
+        batch, shown = self._open_batch(self._trials.pop(trial_id, None)), self._shown.pop(trial_id, 0)
         if batch is None:
             return
-        positions = batch.open
-        outcome = result if result and not error and "scores" in result else None
+        positions, outcome, reason = batch.open, None, "the trial died"
+        if result and not error:
+            try:
+                outcome = self._reported(trial_id, batch, result, steps_if_stopped(self._scheduler, result, shown))
+            except ConfigurationError as lacks:
+                self._refusal, reason = lacks, str(lacks)
         for index, position in enumerate(positions):
-            batch.known[position] = self._evaluation(batch.candidates[position], outcome, index)
-        if outcome:
+            batch.known[position] = self._evaluation(batch.candidates[position], outcome, index, reason)
+        if outcome and "scores" in (result or {}):
             self.sizer.observe(len(positions), _batch_seconds(outcome))
         reused = outcome.get("reused", []) if outcome else []
         self._complete(batch, paid={position for index, position in enumerate(positions) if not any(reused[index : index + 1])})
@@ -402,10 +447,17 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         """
         started = time.perf_counter()
         batch = self._open_batch(self._trials.get(trial_id))
-        if batch is None or "scores" not in result:
+        if batch is None:
             return
+        steps = result.get(STEPS)
+        try:
+            outcome = self._reported(trial_id, batch, result, steps if self._scheduler else None)
+        except ConfigurationError as lacks:
+            self._refusal = lacks  # it is raised after this step of Tune, which would hide it here
+            return
+        self._shown[trial_id] = steps if type(steps) is int else 0
         candidates = [batch.candidates[place] for place in batch.open]
-        found = [self._evaluation(candidate, result, index) for index, candidate in enumerate(candidates)]
+        found = [self._evaluation(candidate, outcome, index) for index, candidate in enumerate(candidates)]
         rows = [Observation(batch.number, place, each, False) for place, each in zip(batch.open, found, strict=True)]
         self.take_partial([row for row in rows if row.evaluation.is_partial])
         before, after = (self._batches, self._paused) if result.get("paused", False) else (self._paused, self._batches)
@@ -413,13 +465,84 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             after[batch.number] = before.pop(batch.number)
         self.seconds += time.perf_counter() - started
 
+    def _reported(self, trial_id: str, batch: _Batch, report: Mapping[str, Any], steps: int | None) -> Mapping[str, Any]:
+        """Return what a trial has reported as the outcome of its batch; see `outcome_of_report`."""
+        metric, mode = self._metric or SCORE, self._mode or "max"
+        return outcome_of_report(report, trial_id, len(batch.open), metric, mode, self.goals.metrics, steps)
+
+    def _raise_refusal(self) -> None:
+        """Raise the error of a report that lacked something, once."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise refusal
+
     def _open_batch(self, number: int | None) -> _Batch | None:
         """Return a batch whose outcomes are not complete."""
         return None if number is None else self._batches.get(number) or self._paused.get(number)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """Return True: the metric is always `score`, higher is better, whatever Tune sets."""
-        return True
+        """Take metric and mode of `TuneConfig`; return False, because the searcher has its space: `param_space` holds constants.
+
+        Raises:
+            ConfigurationError: The searcher was made with another metric or mode.
+        """
+        self._take_goal(metric, mode)
+        return False
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Note the number of trials at once; return False: Tune itself keeps to it."""
+        self.workers, self._knows_workers = max_concurrent, True
+        return False
+
+    def _take_goal(self, metric: str | None, mode: str | None) -> None:
+        for name, own, given in zip(("metric", "mode"), self._goal_given, (metric, mode), strict=True):
+            if own is not None and given is not None and own != given:
+                raise ConfigurationError(
+                    f"{name}: the searcher was made with {name}={own!r}, and TuneConfig has {name}={given!r}. Give both the "
+                    "same, or only one of them."
+                )
+        self._metric, self._mode = metric or self._metric, mode or self._mode
+
+    def _join(self) -> None:
+        """Take the settings of the experiment of Tune that calls, if it is a new one, and start actors before its trials.
+
+        Raises:
+            ConfigurationError: Its settings contradict those of the searcher.
+            PoolError: The actors cannot be started.
+        """
+        experiment = running_experiment(self)
+        if experiment is None:
+            return
+        if self._experiment is None or self._experiment() is not experiment.controller:
+            self._take_goal(experiment.metric, experiment.mode)
+            self._experiment, self._scheduler, self._counts_samples = (
+                weakref.ref(experiment.controller),
+                experiment.scheduler,
+                True,
+            )
+            if not self._knows_workers:
+                self.workers = max(1, int(cluster_cpus()))
+            experiment.follow(self._raise_refusal, self.close)
+            # Trials may take all CPUs. Actors that reserve some could wait for them for ever, and wide trials for the actors.
+            self.open(cpus=0.0)
+        if self._counts_samples and (samples := experiment.num_samples) is not None:
+            self._counts_samples = False
+            self._take_samples(samples)
+
+    def _take_samples(self, samples: int) -> None:
+        """Take the number of Tune's trials for the number of candidates.
+
+        Raises:
+            ConfigurationError: They are fewer than `num_candidates`.
+        """
+        size = self.batch_size or 1
+        if self.num_candidates is None:
+            self.num_candidates = samples * size
+        elif samples * size < self.num_candidates:
+            raise ConfigurationError(
+                f"num_samples: Tune ends the experiment after {samples} trials of {size}, and num_candidates is "
+                f"{self.num_candidates}. Give TuneConfig(num_samples=-1), and the searcher ends it; or leave num_candidates out."
+            )
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state atomically as JSON."""
@@ -436,12 +559,13 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             state = json.loads(Path(checkpoint_path).read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"checkpoint_path: cannot read a searcher's state from {checkpoint_path} ({error}).") from error
+        self._join()
         self.load_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles the searcher; the caller's hooks, the ledger's content and the evaluator are not part of it.
-        goals = replace(self.goals, costs=None, latency=None)
-        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, "_goals": goals}
+        # Tune pickles the searcher, for `Tuner.restore`; the caller's hooks and the ledger's content are not part of it.
+        fresh: dict[str, Any] = {"_experiment": None, "_scheduler": None, "_refusal": None, "_shown": {}}
+        return {**self.__dict__, "on_outcomes": _ignore, "ledger": {}, **fresh}
 
     # State as plain data
 
@@ -631,13 +755,16 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._unique.keys.update(chosen)
         return list(chosen.values())
 
-    def _evaluation(self, architecture: Architecture, outcome: Mapping[str, Any] | None, index: int) -> Evaluation:
+    def _evaluation(
+        self, architecture: Architecture, outcome: Mapping[str, Any] | None, index: int, reason: str = "the trial died"
+    ) -> Evaluation:
         key = self.space.key(architecture)
         if outcome is None:
-            return Evaluation(architecture, key, math.nan, {}, 0.0, "the trial died")
+            return Evaluation(architecture, key, math.nan, {}, 0.0, reason)
         try:
             metrics = {name: values[index] for name, values in zip(self.goals.metrics, outcome.get("metrics", []), strict=True)}
-            score, seconds, error = outcome["scores"][index], outcome["seconds"][index], outcome["errors"][index]
+            score, seconds = outcome["scores"][index], outcome["seconds"][index] if "seconds" in outcome else 0.0
+            error = outcome["errors"][index] if "errors" in outcome else None
         except (IndexError, KeyError, TypeError, ValueError) as problem:
             why = f"the trial's result has no scores, seconds, errors and metrics for candidate {index} ({first_line(problem)})"
             return Evaluation(architecture, key, math.nan, {}, 0.0, why)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -25,9 +27,54 @@ def canonical_form(graph: Graph) -> bytes:
     Exact for any directed graph, and fast up to about 30 nodes. Labels are compared as they are, so that two nodes called
     `input` may be exchanged; see `live_part`.
     """
-    names = sorted(set(graph.operators))
-    leaf = _Search(*_neighbours(graph)).least(tuple(names.index(name) for name in graph.operators))
+    leaf = _least(graph.operators, graph.adjacency.tobytes())
     return json.dumps([[graph.operators[node] for node in leaf.order], leaf.rows], separators=(",", ":")).encode()
+
+
+def canonical_graph(graph: Graph) -> Graph:
+    """Return the nodes on a path from an input to an output in an order that does not depend on how the graph was numbered.
+
+    Isomorphic graphs give the same operators and edges; see `live_part` for what counts. Inputs come first, in their order, and
+    the outputs last, also those that are on no path; edges lead from a node to a later one.
+    """
+    live = live_part(graph)
+    inputs = graph.operators.count(INPUT)
+    outputs = graph.operators.count(OUTPUT)
+    order = _least(live.operators, live.adjacency.tobytes()).order
+    edges = live.adjacency[np.ix_(order, order)]
+    names = [live.operators[node] for node in order]
+    numbered = {f"{INPUT} {number}": number for number in range(inputs)}
+    reads = edges.sum(axis=0).tolist()
+    ready = [node for node, count in enumerate(reads) if not count and names[node] not in numbered and names[node] != OUTPUT]
+    inner: list[int] = []
+    waiting = [node for node, name in enumerate(names) if name in numbered]
+    heapify(ready)
+    while waiting or ready:
+        node = waiting.pop() if waiting else heappop(ready)
+        if names[node] not in numbered:
+            inner.append(node)
+        for other in np.flatnonzero(edges[node]).tolist():
+            reads[other] -= 1
+            if not reads[other] and names[other] != OUTPUT:
+                heappush(ready, other)
+    places = {node: numbered[name] for node, name in enumerate(names) if name in numbered}
+    places |= {node: inputs + place for place, node in enumerate(inner)}
+    last = (node for node, name in enumerate(names) if name == OUTPUT)
+    places |= {node: inputs + len(inner) + place for place, node in enumerate(last)}
+    size = inputs + len(inner) + outputs
+    adjacency = np.zeros((size, size), dtype=bool)
+    for source, target in np.argwhere(edges).tolist():
+        adjacency[places[source], places[target]] = True
+    return Graph((INPUT,) * inputs + tuple(names[node] for node in inner) + (OUTPUT,) * outputs, adjacency)
+
+
+@lru_cache(maxsize=1 << 14)
+def _least(operators: tuple[str, ...], adjacency: bytes) -> _Leaf:
+    """Return the smallest leaf of a graph; remembered, because a search asks for the key and the encoding of each candidate."""
+    edges = np.frombuffer(adjacency, dtype=bool).reshape(len(operators), len(operators))
+    names = sorted(set(operators))
+    search = _Search(*_neighbours(Graph(operators, edges)))
+    return search.least(tuple(names.index(name) for name in operators))
 
 
 def live_part(graph: Graph) -> Graph:

@@ -127,6 +127,15 @@ class ENAS(SearchSpace):
         """Return the canonical identity: a digest of the text, because no two graphs of this space are isomorphic."""
         return hashlib.blake2b(self._own(architecture).text.encode(), digest_size=10).hexdigest()
 
+    def representative(self, architecture: Architecture) -> Architecture:
+        return self._own(architecture)
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return batch
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return batch
+
     def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
         return self.encode_genotypes(self.genotypes(architectures))
 

@@ -46,6 +46,13 @@ class Listed(SearchSpace):
     def num_unique(self) -> int | None:
         return self._num_unique
 
+    @property
+    def num_listed(self) -> int | None:
+        return self.size if self.size <= self.enumerable else None  # not that of the whole space
+
+    def listed_graphs(self) -> GraphBatch:
+        return SearchSpace.listed_graphs(self)
+
     def all_genotypes(self) -> Iterator[Genotype]:
         yield from map(tuple, self._genes.T.tolist())
 

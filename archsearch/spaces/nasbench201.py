@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 OPERATORS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_WEIGHTS = len(OPERATORS) ** np.arange(len(EDGES) - 1, -1, -1)
 _ZERO = "#"  # sorts before all operators, as the published count requires
 _TEXT = re.compile(r"\|([^|]+)\|\+\|([^|]+)\|([^|]+)\|\+\|([^|]+)\|([^|]+)\|([^|]+)\|")
 
@@ -97,6 +99,34 @@ class NASBench201(SearchSpace):
         """
         return _key(self.genotype(architecture))
 
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the last in the order of genotypes of the architectures with the same key and the most `none`.
+
+        Predictors ranked better with it than with the first one: operators that a skip connection passes on stand early, and
+        edges without effect are empty.
+        """
+        return _architecture(_same_key()[_number(self.genotype(architecture))][0])
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.canonical_graphs(batch)
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        same = _same_key()
+        return self.encode_genotypes(
+            np.array([same[number][0] for number in self._numbers(batch)], dtype=np.int8).reshape(-1, len(EDGES))
+        )
+
+    def spellings(self, batch: GraphBatch) -> tuple[GraphBatch, NDArray[np.int64]]:
+        same = [_same_key()[number] for number in self._numbers(batch)]
+        genotypes = np.array([genotype for found in same for genotype in found], dtype=np.int8).reshape(-1, len(EDGES))
+        return self.encode_genotypes(genotypes), np.repeat(np.arange(len(same)), [len(found) for found in same])
+
+    def _numbers(self, batch: GraphBatch) -> list[int]:
+        """Return the place of each architecture of a population in the order of all genotypes."""
+        self._check(batch)
+        numbers: list[int] = ((batch.operators[:, 0, 1:-1].astype(np.int64) - 2) @ _WEIGHTS).tolist()
+        return numbers
+
     def encode(self, architectures: Sequence[Architecture]) -> GraphBatch:
         return self.encode_genotypes(self.genotypes(architectures))
 
@@ -114,6 +144,11 @@ class NASBench201(SearchSpace):
         return GraphBatch(self.vocabulary, operators, adjacency, edges)
 
     def decode(self, batch: GraphBatch) -> list[Architecture]:
+        self._check(batch)
+        return [self.from_genotype(row) for row in batch.operators[:, 0, 1:-1].astype(int) - 2]
+
+    def _check(self, batch: GraphBatch) -> None:
+        """Raise ArchitectureError unless graphs have the layout of `encode`."""
         if batch.vocabulary != self.vocabulary or batch.operators.shape[1:] != (1, len(EDGES) + 2):
             raise ArchitectureError(
                 f"batch: expected graphs of {self.name} ([batch, 1, 8] operators of its vocabulary); "
@@ -123,7 +158,6 @@ class NASBench201(SearchSpace):
             raise ArchitectureError(
                 f"batch: expected the edges of {self.name} between one input and one output, as encode gives them; got others."
             )
-        return [self.from_genotype(row) for row in batch.operators[:, 0, 1:-1].astype(int) - 2]
 
     def cost(
         self,
@@ -168,6 +202,23 @@ def _key(genotype: Genotype) -> str:
                     terms.append(value if operator == "skip_connect" else f"({value}){operator}")
         expressions[node] = "+".join(sorted(terms))
     return hashlib.blake2b(expressions[3].encode(), digest_size=10).hexdigest()
+
+
+@cache
+def _same_key() -> list[list[Genotype]]:
+    """Return for each genotype, in order, all with the same key: those with the most `none` first, the last genotype first."""
+    by_key: dict[str, list[Genotype]] = {}
+    genotypes = list(product(range(len(OPERATORS)), repeat=len(EDGES)))
+    for genotype in genotypes:
+        by_key.setdefault(_key(genotype), []).append(genotype)
+    for same in by_key.values():
+        same.sort(key=lambda genotype: (genotype.count(0), genotype), reverse=True)
+    return [by_key[_key(genotype)] for genotype in genotypes]
+
+
+def _number(genotype: Genotype) -> int:
+    """Return the place of a genotype in the order of all of them."""
+    return int(np.dot(genotype, _WEIGHTS))
 
 
 @lru_cache(maxsize=64)

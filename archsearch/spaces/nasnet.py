@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -134,12 +135,17 @@ class NASNet(SearchSpace):
 
         It distinguishes the same architectures as `SearchSpace.key`, but is faster, since a cell has at most 24 orders of steps.
         """
-        forms = []
-        for cell in self._own(architecture).cells:
-            pairs = list(zip((source for source, _ in cell.edges), cell.edge_operators, strict=True))
-            steps = {node: pairs[SLOTS * (node - INPUTS) :][:SLOTS] for node in range(INPUTS, NODES)}
-            forms.append(_least(steps, {node: node for node in range(INPUTS)}))
+        forms = [_least_form(cell) for cell in self._own(architecture).cells]
         return hashlib.blake2b(repr(forms).encode(), digest_size=10).hexdigest()
+
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the architecture whose steps and pairs are in the order that `key` writes."""
+        forms = [_least_form(cell) for cell in self._own(architecture).cells]
+        pairs = [pair for form in forms for step in form for pair in step]
+        return self.from_genotype([gene for source, operator in pairs for gene in (source, OPERATORS.index(operator))])
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.representative_graphs(batch)
 
     def graphs(self, architecture: Architecture) -> list[Graph]:
         return [_graph(cell) for cell in architecture.cells]
@@ -207,6 +213,14 @@ def _graph(cell: Cell) -> Graph:
         adjacency[_NODES_AT[source], place] = adjacency[place, _NODES_AT[target]] = True
     adjacency[_NODES_AT[INPUTS:], -1] = True
     return Graph(tuple(operators), adjacency)
+
+
+@lru_cache(maxsize=1 << 14)  # a search asks for the key and the encoding of each candidate
+def _least_form(cell: Cell) -> list[list[Pair]]:
+    """Return the smallest of all topological orders of the steps of a cell; see `_least`."""
+    pairs = list(zip((source for source, _ in cell.edges), cell.edge_operators, strict=True))
+    steps = {node: pairs[SLOTS * (node - INPUTS) :][:SLOTS] for node in range(INPUTS, NODES)}
+    return _least(steps, {node: node for node in range(INPUTS)})
 
 
 def _least(steps: Mapping[int, Sequence[Pair]], numbers: Mapping[int, int]) -> list[list[Pair]]:

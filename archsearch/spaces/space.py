@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, did_you_mean, nearest_first, wrong_kind
 from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.canonical import canonical_form, live_part
+from archsearch.spaces.canonical import canonical_form, canonical_graph, live_part
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.graph import INPUT, OUTPUT, Graph, GraphBatch, lower, pack
+from archsearch.spaces.representatives import representatives
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +122,62 @@ class SearchSpace(ABC):
         """
         return [self.key(architecture) for architecture in self.decode(batch)]
 
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the architecture that stands for all with the same key, so that one key has one prediction.
+
+        In a space of at most `enumerable` genotypes it is that of the first genotype with the key, unless the space says
+        otherwise. In others its graphs are those of `canonical_graph`; where these are no architecture of the space, each
+        architecture stands for itself.
+        """
+        own = self._own(architecture)
+        key = self.key(own)
+        if self.size <= self.enumerable:
+            return representatives(self).get(key, own)
+        cells = [canonical_graph(graph) for graph in self.graphs(own)]
+        try:
+            (found,) = self.decode(pack([cells], self.vocabulary))
+            return found if self.key(found) == key else own
+        except ArchitectureError:
+            return own
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        """Return the graphs of the representative of each architecture of a population.
+
+        Raises:
+            ArchitectureError: A graph is not an architecture of this space.
+        """
+        return self.encode([self.representative(architecture) for architecture in self.decode(batch)])
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        """Return graphs that are equal for architectures of one key, for models that read graphs.
+
+        They are those of the representatives, or in large spaces those of `canonical_graph`, which may be no architectures of the
+        space. In a space that gives some graphs that are not isomorphic the same key, they can differ for one key.
+
+        Args:
+            batch: Graphs as `encode` returns them.
+        """
+        if self.size <= self.enumerable or batch.edges is not None:
+            return self.representative_graphs(batch)
+        rows, cells, nodes = batch.operators.shape
+        found = [[canonical_graph(batch.graph(row, cell)) for cell in range(cells)] for row in range(rows)]
+        packed = pack(found, batch.vocabulary)
+        missing = nodes - packed.operators.shape[2]
+        return GraphBatch(
+            batch.vocabulary,
+            np.pad(packed.operators, ((0, 0), (0, 0), (0, missing)), constant_values=-1),
+            np.pad(packed.adjacency, ((0, 0), (0, 0), (0, missing), (0, missing))),
+        )
+
+    def spellings(self, batch: GraphBatch) -> tuple[GraphBatch, NDArray[np.int64]]:
+        """Return graphs of architectures with the keys of a population, whose mean features are those of a key.
+
+        Returns:
+            Graphs, and for each the row of `batch` whose key it has, `[graphs]`, in rising order; each row has at least one. By
+            default these are the `canonical_graphs`, one for each row.
+        """
+        return self.canonical_graphs(batch), np.arange(len(batch))
+
     @abstractmethod
     def network(self, build: Builder, architecture: Architecture, num_classes: int, **scale: int) -> int | tuple[int, ...]:
         """Add the operators of an architecture's network to `build`, for execution and for counting costs.
@@ -147,6 +204,21 @@ class SearchSpace(ABC):
     def num_unique(self) -> int | None:
         """Number of distinct keys, or None if it is not known."""
         return None
+
+    @property
+    def num_listed(self) -> int | None:
+        """Number of architectures at most that `listed_graphs` returns; None where they cannot be listed in seconds."""
+        return self.size if self.size <= self.enumerable else None
+
+    def listed_graphs(self) -> GraphBatch:
+        """Return the graphs of the representatives of all architectures, one for each key, in an order that is always the same.
+
+        Raises:
+            ConfigurationError: They cannot be listed; see `num_listed`.
+        """
+        if self.num_listed is None:
+            raise ConfigurationError(f"space: {self!r} has {self.size:.3g} genotypes, too many to list; draw some with `sample`.")
+        return self.encode(list(representatives(self).values()))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
 from archsearch.spaces.architecture import Architecture
@@ -95,6 +96,13 @@ class StridedStem(SearchSpace):
         return self.space.num_unique
 
     @property
+    def num_listed(self) -> int | None:
+        return self.space.num_listed
+
+    def listed_graphs(self) -> GraphBatch:
+        return self.space.listed_graphs()
+
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         return self.space.vocabulary
 
@@ -112,6 +120,18 @@ class StridedStem(SearchSpace):
 
     def keys(self, batch: GraphBatch) -> list[str]:
         return self.space.keys(batch)
+
+    def representative(self, architecture: Architecture) -> Architecture:
+        return self.space.representative(architecture)
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.space.representative_graphs(batch)
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return self.space.canonical_graphs(batch)
+
+    def spellings(self, batch: GraphBatch) -> tuple[GraphBatch, NDArray[np.int64]]:
+        return self.space.spellings(batch)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self.space.sample(rng)

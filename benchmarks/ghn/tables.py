@@ -57,7 +57,8 @@ def methods(space: SearchSpace, bench: str, arguments: argparse.Namespace) -> It
     shared: dict[str, Any] = {"scale": SCALES[bench], "device": arguments.device}
     for seed in range(SEEDS):
         yield f"ghn {seed}", lambda seed=seed: GHN(space, images, seed, **shared)
-    yield "ghn-paper 0", lambda: GHN(space, images, 0, preset="paper", **shared)
+    for seed in range(SEEDS):
+        yield f"ghn-paper {seed}", lambda seed=seed: GHN(space, images, seed, preset="paper", **shared)
     yield "one-shot 0", lambda: OneShot(space, images, 0, **shared)
     for steps in (10, 100):
         yield f"sgd {steps} 0", lambda steps=steps: SGDSteps(space, images, steps, 1, **shared)

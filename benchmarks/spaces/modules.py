@@ -25,7 +25,9 @@ import torch
 from torch import nn
 
 from archsearch.spaces import Architecture, GraphBatch, ModuleSpace
+from archsearch.spaces.cost import Cost
 from archsearch.spaces.module import Choose
+from archsearch.spaces.module.space import Facts
 from archsearch.spaces.nasbench201 import NASBench201
 from benchmarks.comparisons.known_searches import Table, nasbench201
 from benchmarks.frame import Row, Rows, Script, average, data, quartiles, table
@@ -150,8 +152,13 @@ def known(path: Path, form: str) -> Table:
 
 
 def warm(space: ModuleSpace, path: Path) -> None:
-    """Give a space the keys that were traced before."""
-    space._keys.update(zip(map(str, translated(space)), traced(path)["keys"].tolist(), strict=True))
+    """Give a space the keys and graphs that were traced before."""
+    held, cells = traced(path), translated(space)
+    space._keys.update(zip(map(str, cells), held["keys"].tolist(), strict=True))
+    batch = GraphBatch(space.vocabulary, held["operators"], held["adjacency"])
+    for row, cell in enumerate(cells):
+        known = tuple(space._answers(cell).items()), (), None
+        space._facts[known] = Facts(b"", Cost(0, 0), (), [batch.graph(row, 0), batch.graph(row, 1)])
 
 
 def main() -> None:

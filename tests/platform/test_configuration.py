@@ -46,6 +46,19 @@ def test_settings_that_name_a_part_are_left_alone(named: dict[str, str]) -> None
     assert with_default_job(named) == named
 
 
+def test_a_preset_is_an_option_of_the_searcher_and_brings_its_number_of_candidates() -> None:
+    job = with_default_job({"preset": "paper", "seed": 3})
+    assert job["searcher_options"] == {"preset": "paper"} and job["num_candidates"] == 10 and job["searcher"] == "ghn"
+    assert with_default_job({"preset": "paper", "num_candidates": 7})["num_candidates"] == 7
+    options = {"searcher": "ghn", "searcher_options": {"preset": "paper", "explore": 0.5}}
+    assert with_default_job(options) == {**options, "num_candidates": 10}, "the option says the same"
+    gates = with_default_job({"searcher": "gates", "preset": "authors", "searcher_options": {"preset": "paper"}})
+    assert gates == {"searcher": "gates", "searcher_options": {"preset": "authors"}}, "its numbers are scaled instead"
+    assert with_default_job({"searcher": "evolution", "preset": "paper"})["searcher_options"] == {"preset": "paper"}
+    assert with_default_job({"preset": None}) == with_default_job({})
+    assert from_mapping(with_default_job({"preset": "paper"})).num_candidates == 10
+
+
 def test_an_unknown_key_is_named_with_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError, match=r"unknown key 'num_candidate'. Did you mean 'num_candidates'\?"):
         from_mapping({"num_candidate": 3})

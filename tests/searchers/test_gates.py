@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import Evaluation, TabularEvaluator
+from archsearch.evaluators import Evaluation, Predictor, TabularEvaluator
 from archsearch.evaluators.metrics import kendall_tau
-from archsearch.searchers import ArchitectureSearcher, GATESEvolution, RandomSearch, goals_for
+from archsearch.searchers import ArchitectureSearcher, GATESEvolution, Observation, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gates import PredictorSurrogate
 from archsearch.searchers.goals import Constraint, Goals, Objective
+from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.spaces import Architecture, SearchSpace
 
 EPOCHS = 30
-INNER = {"population": 60, "generations": 8}
+INNER = {"inner": Generations(60, 8)}
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0, "epochs": 3}
 
 
@@ -40,6 +41,21 @@ def make(pools: SharedPools) -> Callable[..., GATESEvolution]:
 class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return GATESEvolution(space, seed, **SMALL, **settings)
+
+
+PAPER: dict[str, Any] = {
+    "preset": "paper",
+    "initial": 6,
+    "stage_size": 3,
+    "inner": {"kind": "evolution", "population": 6, "tournament": 2, "steps": 6},
+    "model": {"epochs": 4, "warm_epochs": 2, "width": 8, "hidden": 6, "embedding": 4, "head": (8,), "layers": 3},
+}
+
+
+@pytest.mark.long
+class TestPaperConformance(SurrogateSearcherConformance):
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        return GATESEvolution(space, seed, **{**PAPER, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +228,56 @@ def test_one_candidate_a_rung_is_learned_in_one_order() -> None:
     surrogate.fit(rows, seed=0, learned={"score": 0})
     stopped, complete = surrogate.score([str(each) for each in architectures])
     assert complete > stopped
+
+
+def test_a_fit_of_the_paper_continues_the_one_before() -> None:
+    space = spaces.get("nasbench201")
+    whole: dict[str, Any] = rows(space, 20)
+    architectures, scores = [space.parse(text) for text in whole["architectures"]], whole["values"][:, 0]
+    small: dict[str, Any] = {"preset": "paper", **PAPER["model"]}
+    predictor = Predictor(space, seed=5, **small).fit(architectures[:12], scores[:12])
+    predictor.fit(architectures[:17], scores[:17], warm=True).fit(architectures, scores, warm=True)
+    stages = [0] * 12 + [1] * 5 + [2] * 3
+    surrogate, again = (PredictorSurrogate(space, **small) for _ in range(2))
+    for count in (12, 17, 20):
+        part = {name: column[:count] for name, column in whole.items()}
+        surrogate.fit(part, seed=5, learned={"score": 0}, stages=stages[:count])
+    again.fit(whole, seed=5, learned={"score": 0}, stages=stages)
+    for made in (surrogate, again):
+        np.testing.assert_array_equal(made.score(whole["architectures"]), predictor.predict(architectures))
+    cold = Predictor(space, seed=5, **small).fit(architectures, scores)
+    assert not np.allclose(cold.predict(architectures), predictor.predict(architectures))
+
+
+@pytest.mark.slow
+def test_a_search_of_the_paper_continues_exactly_after_a_restart(table: TabularEvaluator, shared_ray: None) -> None:
+    """A new searcher with a new pool, which replays what was evaluated, proposes what the one that was stopped would have."""
+    settings: dict[str, Any] = {**PAPER, "num_candidates": 15, "deterministic": True}
+    searcher = GATESEvolution(table.space, 0, **settings)
+    whole = search(searcher, table).candidates
+    assert searcher.figures["surrogate/stages"] == 3
+    searcher.close()
+    again = GATESEvolution(table.space, 0, **settings)
+    again.replay(searcher.history[:11])
+    loop = search(again, table)
+    assert loop.candidates == whole[11:]
+    again.close()
+
+
+def test_stages_of_candidates_are_counted_by_proposals() -> None:
+    """Failed candidates and those learned of others do not shift the stages of the others."""
+    space = spaces.get("nasbench201")
+    searcher = GATESEvolution(space, 0, preset="paper", initial=4, stage_size=2, batch_size=2)
+    searcher._stages = 3
+    rng, drawn = np.random.default_rng(0), dict[str, Architecture]()
+    while len(drawn) < 9:
+        architecture = space.sample(rng)
+        drawn.setdefault(space.key(architecture), architecture)
+    evaluations = [Evaluation(each, key, 0.5 + at / 100, {}, 0.0) for at, (key, each) in enumerate(drawn.items())]
+    failed = replace(evaluations[1], error="it failed")
+    observations = [
+        Observation(at // 2, at % 2, each, False) for at, each in enumerate([evaluations[0], failed, *evaluations[2:8]])
+    ]
+    searcher._history += observations
+    searcher.observe([Observation(-1, 0, evaluations[8], True), *observations])
+    assert searcher._proposed_in() == [0, 0, 0, 0, 1, 1, 2, 2]

@@ -15,10 +15,11 @@ from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, Ra
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
 from archsearch.searchers.goals import Goals
+from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.spaces import SearchSpace
 
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
-INNER = {"population": 60, "generations": 8}
+INNER = {"inner": Generations(60, 8)}
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,10 @@ import ray
 from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
-from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator, datasets
+from archsearch.evaluators import GHN, FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
 from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
+from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.cells import Cells
@@ -87,6 +88,19 @@ def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
     expected = [each.score for each in ghn.evaluate([CELLS.parse(text) for text in candidates[3:]])]
     # An image in a hundred may be classified otherwise.
     assert np.diff(expected).max() < 0.011
+
+
+def test_ranks_of_training_free_scores_can_be_added(cache: Path) -> None:
+    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="loss+params", pool=None)
+    searcher.open(1.0)
+    candidates = [CELLS.parse(text) for text in Loop(searcher, score).run().candidates]
+    searcher.close()
+    ghn = GHN(CELLS, "digits", 0, scale=CELLS_SCALE, **MODEL).fit(STEPS)
+    losses = np.array([-each.metrics["valid_loss"] for each in ghn.evaluate(candidates)])
+    sizes = np.array([float(CELLS.cost(each, (1, 8, 8), 10, **CELLS_SCALE).params) for each in candidates])
+    ranks = rank_sum([losses, sizes])[3:]
+    assert np.diff(ranks).max() < 0.05, "equal but for rounding errors of the losses"
+    assert set(searcher.agreement) == {"loss", "params"}
 
 
 def test_mutations_of_the_best_are_ranked_with_the_others(cache: Path) -> None:
@@ -181,6 +195,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
     evaluator = TrainingEvaluator(
         Anytime((2, 2)), "digits", scale={"channels": 4}, objective="anytime", max_budget=1e6, root="/elsewhere"
     )
+    assert GHNRandomSearch.options_for(evaluator, {})["candidate_epochs"] == evaluator.max_fidelity
     options = GHNRandomSearch.options_for(evaluator, {"steps": 7, "model": {"hidden": 8}})
     assert options.pop("model") == {"objective": "anytime", "max_budget": 1e6, "hidden": 8}
     assert options == {"dataset": "digits", "root": "/elsewhere", "scale": {"channels": 4}, "steps": 7}
@@ -194,10 +209,80 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
     assert "model" not in GHNRandomSearch.options_for(TrainingEvaluator(CELLS, "digits", epochs=1), {})
 
 
+PAPER: dict[str, Any] = {
+    "preset": "paper",
+    "rank_candidates": 40,
+    "initial": None,
+    "explore": None,
+    "steps": None,
+    "training_scale": 0.002,
+    "model": {**MODEL, "propagations": 2},
+    "pool": None,
+}
+
+
+@pytest.mark.long
+class TestPaperConformance(TestConformance):
+    def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        return make(space, seed, self.cache, **{**PAPER, **settings})
+
+
+@pytest.mark.slow
+def test_the_paper_evaluates_the_first_by_accuracy_and_no_other(cache: Path) -> None:
+    settings: dict[str, Any] = {**PAPER, "num_candidates": 10, "deterministic": True}
+    searcher = make(CELLS, 0, cache, **settings)
+    loop = Loop(searcher, score).run(at_once=2)
+    searcher.close()
+    ghn = GHN(CELLS, "digits", 0, preset="paper", scale=CELLS_SCALE, **PAPER["model"])
+    ghn.fit(ghn.steps_for(200 * 0.002))
+    assert ghn.steps_done == round(0.4 * len(ghn.images.splits.train) / 16)
+    assert searcher.figures["surrogate/candidates_ranked"] == 40
+    ranked = [each.score for each in ghn.evaluate([CELLS.parse(text) for text in loop.candidates])]
+    assert np.diff(ranked).max() < 0.011, "best first, but for an image in a hundred"
+    assert searcher.groups == {"ranked first": {CELLS.key(CELLS.parse(text)) for text in loop.candidates}, "random": set()}
+    again = make(CELLS, 0, cache, **settings)
+    again.replay(searcher.history[:4])
+    assert Loop(again, score).run().candidates == loop.candidates[4:], "a search that was stopped continues exactly"
+    again.close()
+
+
+def test_presets_make_searchers_and_tell_how_long_they_train() -> None:
+    paper = GHNRandomSearch(CELLS, preset="paper", candidate_epochs=5)
+    assert (paper.rank_candidates, paper.rank_by, paper.initial, paper.explore) == (1000, "score", 0, 0.0)
+    assert paper.training_length.arguments() == {"epochs": 50.0}, "as many as its ten candidates"
+    [note] = paper.notes
+    assert "50 epochs" in note and "training_scale=0.25" in note
+    default = GHNRandomSearch(CELLS)
+    assert (default.rank_candidates, default.rank_by, default.initial, default.explore) == (300, "loss", 5, 0.1)
+    assert default.steps == 500 and default.notes == ()
+    given = GHNRandomSearch(CELLS, preset="paper", rank_candidates=9, rank_by="loss", steps=3, initial=2, explore=0.5)
+    assert (given.rank_candidates, given.rank_by, given.steps, given.initial, given.explore) == (9, "loss", 3, 2, 0.5)
+
+
+def test_a_run_that_gets_more_candidates_keeps_its_hypernetwork() -> None:
+    for options in ({"preset": "paper"}, {"preset": "paper", "initial": 3}, {"epochs": 7}, {}):
+        before = GHNRandomSearch(CELLS, num_candidates=8, candidate_epochs=5, **options)  # type: ignore[arg-type]
+        settled = GHNRandomSearch.settled_options(options, 8)
+        after = GHNRandomSearch(CELLS, num_candidates=400, candidate_epochs=5, **settled)
+        assert (after.initial, after.training_length) == (before.initial, before.training_length), options
+
+
 def test_images_in_memory_are_refused() -> None:
     evaluator = TrainingEvaluator(CELLS, datasets.load("digits"))
     with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         GHNRandomSearch.options_for(evaluator, {})
+
+
+def constant(model: object, context: object) -> float:
+    return 0.5
+
+
+def test_a_function_that_scores_candidates_must_have_images_or_the_searcher_names_some() -> None:
+    with pytest.raises(ConfigurationError, match="the function constant has none with a name. Take gates, gp, ngae"):
+        GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant), {})
+    assert GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant), {"dataset": "digits"}) == {"dataset": "digits"}
+    options = GHNRandomSearch.options_for(FunctionEvaluator(CELLS, constant, dataset="digits", scale=CELLS_SCALE), {"steps": 3})
+    assert options == {"dataset": "digits", "root": None, "scale": CELLS_SCALE, "steps": 3}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +291,7 @@ def test_images_in_memory_are_refused() -> None:
         ({"rank_candidates": 0}, "rank_candidates: expected a whole number"),
         ({"steps": 2.5}, "steps: expected a whole number"),
         ({"mutants": -1}, "mutants: expected a whole number"),
-        ({"rank_by": "los"}, "rank_by: expected one of loss, score; got 'los'. Did you mean 'loss'"),
+        ({"rank_by": "los"}, "rank_by: expected one of .*, loss, .*, score.*; got 'los'. Did you mean 'loss'"),
         ({"chunk_size": True}, "chunk_size: expected a whole number"),
         ({"dataset": np.zeros(3)}, "dataset: expected a string"),
         ({"preset": "papr"}, "preset: expected one of"),

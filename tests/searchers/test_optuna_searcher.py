@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import Evaluation
@@ -14,7 +16,8 @@ from archsearch.searchers import Constraint, Goals, Objective, Observation, Optu
 from archsearch.searchers.conformance import Loop, SearcherConformance, check_search
 from archsearch.searchers.optuna_searcher import OptunaStudy, tpe
 from archsearch.searchers.tune_algorithm import tune_domains
-from archsearch.spaces import SearchSpace
+from archsearch.spaces import Architecture, ModuleSpace, SearchSpace
+from archsearch.spaces.module import Choose
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -121,7 +124,9 @@ def test_numbers_stand_for_the_choices() -> None:
     assert len(shares) == 5 and max(shares) < 0.3 and min(shares) > 0.1, "the sequence covers all choices evenly"
     forced = OptunaSearcher(SPACE, 0, sampler="qmc", encoding="categories")
     assert isinstance(forced._algorithm, OptunaStudy) and forced._algorithm._choices is None
-    with pytest.raises(ConfigurationError, match="encoding: expected one of auto, categories, numbers; got 'letters'"):
+    with pytest.raises(
+        ConfigurationError, match="encoding: expected one of auto, categories, numbers, conditional; got 'letters'"
+    ):
         OptunaSearcher(SPACE, 0, encoding="letters")
 
 
@@ -193,3 +198,48 @@ def test_samplers_without_pruned_trials_are_told_values_below_the_complete_ones(
     for row, trial in zip(searcher.history, trials, strict=True):
         values[row.evaluation.is_partial].append(trial.value)
     assert max(values[True]) < min(values[False])
+
+
+def layers(choose: Choose) -> nn.Module:
+    width = choose.one("width", [4, 8])
+    kinds = {"linear": lambda: nn.Linear(width, width, bias=choose.one("bias", [True, False])), "relu": nn.ReLU}
+    return nn.Sequential(nn.Linear(3, width), *choose.repeat("depth", 1, 3, lambda i: choose.layer("op", kinds)))
+
+
+LAYERS = ModuleSpace(layers, torch.zeros(1, 3))
+
+
+def test_tpe_is_asked_only_for_the_choices_that_an_architecture_has() -> None:
+    def score(architecture: Architecture) -> float:
+        return str(architecture).count("bias=False") / 3
+
+    searcher = OptunaSearcher(LAYERS, 0, num_candidates=40, batch_size=1)
+    loop = Loop(searcher, score).run()
+    check_search(searcher, loop.candidates, 40)
+    trials = searcher._study._ot_study.trials
+    assert {str(LAYERS.from_params(trial.params)) for trial in trials} >= set(loop.candidates)
+    assert all(trial.params == LAYERS.active(LAYERS.from_params(trial.params)) for trial in trials)
+    best = [row.evaluation.score for row in searcher.history]
+    assert max(best) == 1.0 and np.mean(best[20:]) > np.mean(best[:10])
+    again = OptunaSearcher(LAYERS, 0, num_candidates=41, batch_size=1)
+    again.replay(list(searcher.history))
+    recalled = again._study._ot_study.trials
+    assert [trial.params for trial in recalled] == [LAYERS.active(LAYERS.parse(text)) for text in loop.candidates]
+    assert all(trial.state.name == "COMPLETE" for trial in recalled)
+    partial = replace(searcher.history[0].evaluation, fidelity=2)
+    stopped = OptunaSearcher(LAYERS, 0, num_candidates=9, batch_size=1)
+    stopped.replay([Observation(0, 0, partial, False)])
+    [pruned] = stopped._study._ot_study.trials
+    assert (pruned.state.name, pruned.params) == ("PRUNED", LAYERS.active(partial.architecture))
+
+
+def test_who_is_asked_for_the_choices_one_after_the_other() -> None:
+    assert OptunaSearcher(LAYERS, 0)._study.is_conditional
+    assert not OptunaSearcher(LAYERS, 0, encoding="categories")._study.is_conditional
+    assert not OptunaSearcher(LAYERS, 0, sampler="gp")._study.is_conditional, "it learns from genes that all have"
+    assert OptunaSearcher(LAYERS, 0, sampler="random", encoding="conditional")._study.is_conditional
+    assert not OptunaSearcher(SPACE, 0)._study.is_conditional
+    with pytest.raises(
+        ConfigurationError, match="encoding: expected auto, categories or numbers; nasbench201 has no conditional"
+    ):
+        OptunaSearcher(SPACE, 0, encoding="conditional")

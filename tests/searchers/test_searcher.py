@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from archsearch.errors import ConfigurationError, RunError
-from archsearch.searchers import Observation, RandomSearch
+from archsearch.searchers import Goals, Objective, Observation, RandomSearch
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -24,7 +25,11 @@ from archsearch.spaces.nasbench201 import NASBench201
         ({"batch_size": -1}, "batch_size: expected a whole number of at least 1; got -1"),
         ({"lag": 0}, "lag: expected a whole number of at least 1; got 0"),
         ({"seed": -1}, "seed: expected a whole number of at least 0; got -1"),
-        ({"seed": "1"}, "seed: expected a whole number of at least 0; got '1'"),
+        ({"seed": "1"}, "seed: expected a whole number; got '1'"),
+        ({"workers": 0}, "workers: expected a whole number of at least 1; got 0"),
+        ({"metric": ""}, "metric: expected the name of what trials report, such as 'score'; got an empty"),
+        ({"metric": ["score", "macs"]}, "metric: expected a string; got"),
+        ({"mode": "maximum"}, "mode: expected one of max, min; got 'maximum'"),
     ],
 )
 def test_wrong_arguments_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -136,7 +141,7 @@ def test_candidates_of_an_earlier_part_are_taken_up_again() -> None:
     searcher.replay(earlier.history)
     searcher.reopen([(number, searcher.space.parse(text)) for number, text in enumerate(texts)])
     suggested = [searcher.suggest(str(number)) for number in range(5)]
-    assert suggested[:2] == [{"batch": number, "candidates": [texts[number]]} for number in (0, 2)]
+    assert suggested[:2] == [{"architecture": texts[at], "batch": at, "candidates": [texts[at]]} for at in (0, 2)]
     assert [suggestion["batch"] for suggestion in suggested[2:4]] == [3, 4]  # type: ignore[index]
     assert suggested[4] == "FINISHED", "they count as candidates"
     for number in range(4):
@@ -148,3 +153,81 @@ def test_outcomes_in_a_fixed_order_are_not_held_back() -> None:
     searcher = RandomSearch(NASBench201(), num_candidates=10, deterministic=True, lag=2)
     searcher.holds_back = False
     assert all(isinstance(searcher.suggest(str(number)), dict) for number in range(5))
+
+
+# Reports of a user's own trials
+
+
+def plain(score: object, **more: object) -> dict[str, object]:
+    return {"score": score, "training_iteration": 1, "config/lr": 0.1, "done": True, **more}
+
+
+def test_tune_may_set_metric_and_mode() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=3)
+    assert searcher.metric is None, "Tune must not look for a metric that TuneConfig may still change"
+    assert searcher.set_search_properties("loss", "min", {}) is False, "a param_space is not sampled"
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result={"loss": 0.25, "score": 7.0})
+    assert [row.evaluation.score for row in searcher.history] == [-0.25]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "message"),
+    [
+        ({"metric": "accuracy"}, ("loss", None), "metric: the searcher was made with metric='accuracy', and TuneConfig has"),
+        ({"mode": "max"}, ("loss", "min"), "mode: the searcher was made with mode='max', and TuneConfig has mode='min'"),
+    ],
+)
+def test_a_contradicting_metric_is_refused(own: dict[str, Any], given: tuple[str, str | None], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        RandomSearch(NASBench201(), **own).set_search_properties(*given, {})
+
+
+def test_a_report_that_lacks_an_objective_is_refused_by_its_name() -> None:
+    goals = Goals((Objective("score"), Objective("latency", maximize=False)))
+    searcher = RandomSearch(NASBench201(), goals=goals)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result=plain(0.5, latency=3.0))
+    assert searcher.history[0].evaluation.metrics == {"latency": 3.0}
+    searcher.suggest("b")
+    searcher.on_trial_complete("b", result=plain(0.5))
+    why = searcher.history[1].evaluation.error or ""
+    assert why.startswith("latency: trial b did not report it, which the searcher needs; it reported score. Call tune.report(")
+    with pytest.raises(ConfigurationError, match="latency: trial b"):
+        searcher.suggest("c")
+    assert isinstance(searcher.suggest("c"), dict), "the error is told once"
+
+
+def test_a_report_of_one_score_for_a_batch_is_refused() -> None:
+    searcher = RandomSearch(NASBench201(), batch_size=3)
+    suggestion = searcher.suggest("a")
+    assert isinstance(suggestion, dict) and "architecture" not in suggestion
+    searcher.on_trial_complete("a", result=plain(0.5))
+    assert not any(row.evaluation.ok for row in searcher.history)
+    with pytest.raises(ConfigurationError, match="scores: trial a reported none for its 3 candidates"):
+        searcher.suggest("b")
+
+
+def test_the_trial_of_a_batch_needs_scores_alone() -> None:
+    searcher = RandomSearch(NASBench201(), batch_size=3)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result={"scores": [0.1, 0.2, 0.3]})
+    assert [row.evaluation.score for row in searcher.history] == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("score", [math.nan, "0.5", None])
+def test_a_score_that_is_no_number_fails_its_candidate_alone(score: object) -> None:
+    searcher = RandomSearch(NASBench201(), mode="min")
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result=plain(score))
+    assert (searcher.history[0].evaluation.error or "").startswith("score: expected")
+    assert isinstance(searcher.suggest("b"), dict)
+
+
+def test_batches_do_not_grow_while_trials_report_one_score() -> None:
+    searcher = RandomSearch(NASBench201(), num_candidates=20)
+    for number in range(20):
+        suggestion = searcher.suggest(str(number))
+        assert isinstance(suggestion, dict) and suggestion["candidates"] == [suggestion["architecture"]]
+        searcher.on_trial_complete(str(number), result=plain(0.5, time_total_s=1e-3))
+    assert searcher.complete

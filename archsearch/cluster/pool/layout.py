@@ -41,8 +41,7 @@ class PoolLayout:
     hang_seconds: float | None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.-]+", self.name):
-            raise ConfigurationError(f"name: expected letters, digits, `.`, `_` and `-`; got {self.name!r}.")
+        check_pool_name("name", self.name)
         for name, value in (("actors", self.actors), ("threads", self.threads), ("chunk_size", self.chunk_size)):
             if value is not None:
                 check_whole_number(name, value)
@@ -56,3 +55,9 @@ class PoolLayout:
     def actor_name(self, index: int) -> str:
         """Return the name of one of the actors."""
         return f"{self.name}-{index}"
+
+
+def check_pool_name(argument: str, name: str) -> None:
+    """Raise ConfigurationError unless a name can be that of a pool."""
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigurationError(f"{argument}: expected letters, digits, `.`, `_` and `-`; got {name!r}.")

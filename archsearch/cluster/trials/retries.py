@@ -63,7 +63,8 @@ class RetryingSearcher(Searcher):
             return
         first, suggestion = self._running.pop(trial_id)
         if not error:
-            self._searcher.on_trial_complete(trial_id=first, result=result)
+            # A trial that all others would follow into its error has no outcome, and ends the search.
+            self._searcher.on_trial_complete(trial_id=first, result=None if result and "broken" in result else result)
             return
         batch = self._batches[trial_id] = suggestion["batch"]
         self._deaths[batch] += 1
@@ -81,6 +82,10 @@ class RetryingSearcher(Searcher):
         """Note that a trial died with its node, so that the retry does not blame a candidate."""
         if trial_id in self._batches:
             self._lost_nodes.add(self._batches.pop(trial_id))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles it for `Tuner.restore`. A search goes on from the ledger instead, and evaluators may be large.
+        return {**self.__dict__, "_searcher": None, "_begun": None, "_give_up": None}
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Pass Tune's properties to the searcher."""

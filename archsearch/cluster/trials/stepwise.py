@@ -152,6 +152,10 @@ class _Guarded(Searcher):
         """Note that a trial has ended."""
         self._guarded(partial(self._queue.on_trial_complete, trial_id, result, error), None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles it for `Tuner.restore`. A search goes on from the ledger instead, and evaluators may be large.
+        return {**self.__dict__, "_queue": None, "_give_up": None}
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Return True: the metric is always `score`, higher is better."""
         return True

@@ -17,9 +17,10 @@ from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.function.candidate_task import CandidateTask
 from archsearch.evaluators.function.signature import check_function
-from archsearch.evaluators.function.source import defined_in, source_digest
 from archsearch.evaluators.function.steps import FunctionSteps
 from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.source import defined_in, source_digest
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.stepwise import EvaluationSteps, StepwiseEvaluator
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -123,11 +124,7 @@ class FunctionEvaluator(StepwiseEvaluator):
         self._shape = None if input_shape is None else _shape(input_shape)
         self._classes = num_classes
         # Here, where the source is; of what builds the modules too, which changes as often as the function.
-        functions: list[Callable[..., Any]] = [function]
-        build = getattr(space, "build_function", None)
-        if build is not None and not type(build).__module__.startswith("archsearch."):
-            functions.append(build)
-        self._source = "-".join(map(source_digest, functions))
+        self._source = "-".join([source_digest(function), *space_source(space).values()])
         self._noted = False
 
     @property
@@ -272,6 +269,7 @@ def _score_name(name: str) -> str:
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
+    check_kind("metrics", names, Iterable, "names of metrics, such as ['f1', 'loss']")
     found = (names,) if isinstance(names, str) else tuple(names)
     if not all(isinstance(name, str) and name for name in found):
         raise ConfigurationError(f"metrics: expected names that are strings; got {list(found)!r}.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archsearch.errors import ConfigurationError, did_you_mean
-from archsearch.evaluators.function.source import defined_in
+from archsearch.evaluators.source import defined_in
 from archsearch.spaces.imported import PREFIX, imported_module, module_of
 
 _ARGUMENT = "evaluator"

@@ -21,7 +21,7 @@ from archsearch.evaluators.function.outcome import InvalidOutcome, outcome_of
 from archsearch.evaluators.function.paused_call import PausedCall
 from archsearch.evaluators.function.random_state import generators_restored, seed_generators
 from archsearch.evaluators.function.reports import InvalidReport, Reports
-from archsearch.evaluators.function.source import defined_in
+from archsearch.evaluators.source import defined_in
 from archsearch.evaluators.stepwise import EvaluationSteps
 
 _NO_GPU = ("Found no NVIDIA driver", "Torch not compiled with CUDA", "No CUDA GPUs are available")

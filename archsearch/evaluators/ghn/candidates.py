@@ -111,7 +111,8 @@ def _executed(
 ) -> Tensor | str:
     """Return accuracy and loss of each exit, `[exits, 2]`, or the message of the error that prevented them."""
     try:
-        return score(layout.plan, parameters, batches, mixed_precision=batches[0].images.is_cuda, prediction=prediction)
+        given = layout.parameters(parameters)
+        return score(layout.plan, given, batches, mixed_precision=batches[0].images.is_cuda, prediction=prediction)
     except Exception as error:  # one candidate that fails must not fail the batch
         return failure_text(error)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.errors import ArchSearchError, ConfigurationError, check_whole_number
+from archsearch.errors import ArchitectureError, ArchSearchError, ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
@@ -23,15 +25,21 @@ from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.ghn.settings import Settings, settings_of
 from archsearch.evaluators.ghn.step_loop import Pace, Progress, Report, print_line, run_steps
+from archsearch.evaluators.ghn.traced_layout import TracedLayout, lay_out_module
 from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
 from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.training.fitted_recipe import flips
 from archsearch.evaluators.training.processes import Processes
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.module import ModuleOperator, ModuleSpace
+
+_log = logging.getLogger(__name__)
 
 _REMEDY = "Use the arguments of the saved one."
+_OTHERS = "Take a searcher that needs no generated weights: gates, gp, ngae, evolution, optuna or random."
 
 
 class GHN(ImageEvaluator):
@@ -47,6 +55,10 @@ class GHN(ImageEvaluator):
     and weights), `execution_seconds` (images), and `nodes_beyond_training`, by how many nodes its largest module exceeds those
     trained on; networks with several exits have a curve `exit_accuracy`.
 
+    Modules of a `ModuleSpace` that classify images are scored too. Weights are generated for their linear, convolution,
+    normalisation and embedding layers and for attention. Others keep their initial values: `not_generated` lists them, and so
+    does the log. Nothing is dropped out.
+
     Args:
         space: Space of the candidates.
         dataset: Name for `datasets.load`, such as `digits`, or splits that are loaded already.
@@ -61,7 +73,8 @@ class GHN(ImageEvaluator):
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range.
+        ConfigurationError: A setting is unknown or out of range; or the modules of a `ModuleSpace` take no images, or cannot be
+            traced.
         DatasetError: The dataset is unknown.
 
     Example:
@@ -104,12 +117,15 @@ class GHN(ImageEvaluator):
             objective=objective,
             max_budget=max_budget,
         )
+        if isinstance(space, ModuleSpace):
+            _check_modules(space)
         self._asked, self._chosen = asked, frozenset(changes)
         self._settings: Settings | None = None
         self.training_space = training_space(space, asked.training_nodes)
         self._learned: Learned | None = None
         self._origin: dict[str, Any] = {}
         self._digest: str | None = None
+        self._kept: set[str] = set()
 
     @property
     def ghn_settings(self) -> Settings:
@@ -125,10 +141,23 @@ class GHN(ImageEvaluator):
         """Training steps so far."""
         return self._learned.steps if self._learned else 0
 
+    @property
+    def not_generated(self) -> tuple[str, ...]:
+        """Parameters of modules of the user that kept their initial values so far, with `#` for the numbers in their names."""
+        return tuple(sorted(self._kept))
+
     def settings(self) -> Mapping[str, Any]:
         if self._digest is None:
             self._digest = self._learned.digest() if self._learned else "untrained"
         return {**super().settings(), "weights": self._digest}
+
+    def steps_for(self, epochs: float) -> int:
+        """Return the number of steps, at least 1, that take as many images as this number of passes over the training images.
+
+        Raises:
+            DatasetError: The images cannot be loaded.
+        """
+        return max(1, round(epochs * len(self.images.splits.train) / self.ghn_settings.batch_size))
 
     def recipe(self) -> dict[str, Any]:
         """Return all that a fit depends on but the number of its steps, as plain data: the key of a cache of trained states."""
@@ -182,7 +211,7 @@ class GHN(ImageEvaluator):
         """Return the weights of an architecture's network by the names of its `parameters`.
 
         `space.build(architecture, ...).load_state_dict(weights, strict=False)` puts them into a trainable network. Parameters on
-        no path to an output are zero.
+        no path to an output are zero. Of a module of the user, those that are not generated are missing.
 
         Raises:
             ArchitectureError: The architecture is not of the space.
@@ -192,6 +221,9 @@ class GHN(ImageEvaluator):
         layout = self._layout(self.space, architecture)
         with self.own_threads():
             made = generated(learned.model, [layout]).candidates[0]
+        if isinstance(layout, TracedLayout):
+            [step] = layout.plan.steps
+            return {f"steps.{step.name}.module.{name}": value for name, value in layout.by_name(made).items()}
         device, found = learned.model.kinds.device, {}
         for name, operator in layout.plan.operators.items():
             shapes = operator.parameter_shapes()
@@ -239,11 +271,13 @@ class GHN(ImageEvaluator):
         return self
 
     def _usable_with(self) -> dict[str, Any]:
-        return usable_with(self.space, self.images, self.scale, self.ghn_settings)
+        return {**usable_with(self.space, self.images, self.scale, self.ghn_settings), **space_source(self.space)}
 
     def _fresh(self) -> Learned:
         sliced = self.ghn_settings.sliced_kernels
         trained_on = survey(self.training_space, lambda each: self._layout(self.training_space, each), sliced)
+        if self._kept:
+            _log.warning("ghn: no weights are generated for %s; they keep their initial values.", ", ".join(self.not_generated))
         self._origin = self.recipe()
         return Learned(trained_on, self.ghn_settings, self.seed, device_named(self.device))
 
@@ -260,8 +294,19 @@ class GHN(ImageEvaluator):
         return self._learned
 
     def _layout(self, space: SearchSpace, architecture: Architecture) -> Layout:
-        pattern = self.ghn_settings.module_pattern or MODULE_PATTERNS.get(space.name, "")
-        return lay_out(self.plan(space, architecture), self.images.input_shape, pattern)
+        plan, shape = self.plan(space, architecture), self.images.input_shape
+        pattern, output_node = self.ghn_settings.module_pattern, self.ghn_settings.output_node
+        if not isinstance(plan.steps[0].operator, ModuleOperator):
+            return lay_out(plan, shape, pattern or MODULE_PATTERNS.get(space.name, ""), output_node)
+        layout, classes = lay_out_module(plan, shape, pattern, output_node), self.images.num_classes
+        if layout.outputs != ((1, classes),):
+            raise ArchitectureError(
+                f"architecture: expected a module that gives logits [1, {classes}] for an image [1, {_listed(shape)}]; "
+                f"{str(architecture)!r} gives {', '.join(f'[{_listed(each)}]' for each in layout.outputs)}. An argument "
+                f"num_classes of build gets the number of classes. Or: {_OTHERS}"
+            )
+        self._kept.update(re.sub(r"\d+", "#", name) for name in layout.kept)
+        return layout
 
     def _step(self, learned: Learned, generate: Callable[[GraphTensors], Tensor], number: int, steps: int, rank: int) -> float:
         settings = self.ghn_settings
@@ -277,9 +322,12 @@ class GHN(ImageEvaluator):
         return value
 
     def _laid_out(self, learned: Learned, architecture: Architecture) -> Layout | str:
-        """Return the layout of a candidate, or why it cannot be scored."""
+        """Return the layout of the representative of a candidate, or why it cannot be scored.
+
+        Architectures with the same key get the same weights and so the same score.
+        """
         try:
-            layout = self._layout(self.space, architecture)
+            layout = self._layout(self.space, self.space.representative(architecture))
             learned.vocabulary.check(layout)
         except ArchSearchError as error:
             return str(error)
@@ -307,6 +355,23 @@ class GHN(ImageEvaluator):
         self.__dict__.update(state)
         if learned:
             self.load(learned)
+
+
+def _check_modules(space: ModuleSpace) -> None:
+    """Raise ConfigurationError unless the modules of a space take images and can be traced."""
+    inputs = space.example_inputs
+    if not isinstance(inputs, Tensor) or inputs.dim() != 4:
+        got = f"a tensor of the shape {list(inputs.shape)}" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"
+        raise ConfigurationError(
+            f"space: expected modules that take images [batch, channels, height, width]; the example inputs of {space.name} are "
+            f"{got}. {_OTHERS}"
+        )
+    if not space.traceable:
+        raise ConfigurationError(f"space: expected modules that can be traced; those of {space.name} cannot. {_OTHERS}")
+
+
+def _listed(shape: Sequence[int]) -> str:
+    return ", ".join(map(str, shape))
 
 
 def _silent(progress: Progress) -> None:

@@ -30,6 +30,7 @@ class ModuleTensors:
         sources: `[A, N, 1]` bool, nodes that read no other of the module.
         sizes: Nodes of each candidate, the output included; 0 where it has no such module.
         lengths: `[A, 1]` int64, the same on the device.
+        first_blocks: `[A, 1]` bool, candidates of which this is the first module that repeats.
     """
 
     kinds: Tensor
@@ -39,6 +40,7 @@ class ModuleTensors:
     sources: Tensor
     sizes: tuple[int, ...]
     lengths: Tensor
+    first_blocks: Tensor
 
     @property
     def num_nodes(self) -> int:
@@ -103,7 +105,8 @@ def graph_tensors(
     modules, starts, start = [], [], 0
     for number in range(depth):
         column = [layout.modules[number] if number < len(layout.modules) else None for layout in layouts]
-        modules.append(_module_tensors(column, kinds, virtual_edges, device))
+        first_blocks = [layout.first_block == number for layout in layouts]
+        modules.append(_module_tensors(column, first_blocks, kinds, virtual_edges, device))
         starts.append(start)
         start += modules[-1].kinds.numel()
     requests, places = _requests(layouts, vocabulary, sliced, starts, [module.num_nodes for module in modules], device)
@@ -140,7 +143,11 @@ def _requests(
 
 
 def _module_tensors(
-    column: Sequence[Module | None], kinds: dict[str, int], virtual_edges: int, device: torch.device
+    column: Sequence[Module | None],
+    first_blocks: Sequence[bool],
+    kinds: dict[str, int],
+    virtual_edges: int,
+    device: torch.device,
 ) -> ModuleTensors:
     sizes = tuple(len(module.kinds) if module else 0 for module in column)
     batch, nodes = len(column), max(sizes)
@@ -165,6 +172,7 @@ def _module_tensors(
         torch.from_numpy(~edges.any(2, keepdims=True)).to(device),
         sizes,
         torch.tensor(sizes, device=device)[:, None],
+        torch.tensor(first_blocks, device=device)[:, None],
     )
 
 

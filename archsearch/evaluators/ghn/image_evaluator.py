@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import NoneType
 from typing import Any
 
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
@@ -21,6 +22,7 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.score_names import BALANCED, CLASSIFICATION, MAE, R2
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.training.description import guessed
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
@@ -67,6 +69,8 @@ class ImageEvaluator(Evaluator):
         max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
+        check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")
+        device_named(device)
         self.spec, self._score = spec or EvaluationSpec(), (objective, max_budget)
         if objective in (BALANCED, MAE):
             usual = "accuracy or anytime" if objective == BALANCED else R2
@@ -121,6 +125,7 @@ class ImageEvaluator(Evaluator):
         # Device and threads are left out: they change the seconds, not the scores.
         return {
             "space": self.space.name,
+            **space_source(self.space),
             "dataset": self.images.digest,
             "scale": self.scale,
             "evaluation": self.spec.settings(),

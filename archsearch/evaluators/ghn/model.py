@@ -55,6 +55,8 @@ class GraphHyperNetwork(nn.Module):
             if self.positions is not None:
                 for table, places in zip(self.positions, module.positions, strict=True):
                     first = first + nn.functional.embedding(places, table)
+            if not self.settings.passes_stem:
+                passed = torch.where(module.first_blocks, 0.0, passed)
             propagator = self.propagators[min(number, len(self.propagators) - 1)]
             states = propagator(module, first, passed)
             if self.settings.passing:

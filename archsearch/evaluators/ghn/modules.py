@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from archsearch.evaluators.ghn.operator_kind import NodeType, node_type
 from archsearch.spaces.operators import Shape
-from archsearch.spaces.plan import Plan
+from archsearch.spaces.plan import Parameters, Plan
 
 MODULE_PATTERNS = {
     "anytime": r"(cell\d+)_",
@@ -32,7 +32,7 @@ _LARGEST_LOG = 7
 class Module:
     """A part of a network as a graph, in topological order.
 
-    A node is an operator, however often it is applied. The last node is the output: it reads whatever leaves the module, so
+    A node is an operator, however often it is applied. The last node may be the output: it reads whatever leaves the module, so
     that each graph has one last node, whatever the order of the others.
 
     Args:
@@ -62,19 +62,25 @@ class Layout:
         plan: The network.
         modules: Its parts, in order.
         owners: For each name of live parameters the node that they belong to.
+        first_block: Number of the first module that repeats, after the stem; 0 where no module is told from others.
     """
 
     plan: Plan
     modules: tuple[Module, ...]
     owners: dict[str, Owner]
+    first_block: int = field(default=0, kw_only=True)
 
     @property
     def num_nodes(self) -> int:
         """Nodes of the largest module, its output not included."""
-        return max(len(module.kinds) for module in self.modules) - 1
+        return max(len(module.kinds) - (module.kinds[-1] == OUTPUT) for module in self.modules)
+
+    def parameters(self, made: Parameters) -> Parameters:
+        """Return the parameters that the plan takes, by step, from those that were generated for the owners."""
+        return made
 
 
-def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
+def lay_out(plan: Plan, input_shape: Shape, pattern: str = "", output_node: bool = True) -> Layout:
     """Return a network as the graphs that a hypernetwork reads.
 
     The nodes are the names of the plan whose operators have parameters or compute something. Operators that only join, resize,
@@ -84,10 +90,41 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
         plan: The network.
         input_shape: `(channels, height, width)` of an image.
         pattern: Regular expression for `module_numbers`; an empty one makes a single module.
+        output_node: Whether each module ends in a node for its output.
     """
     nodes, edges, leaving = _nodes_and_edges(plan)
+    names, kinds = [node.name for node in nodes], [node.type.kind for node in nodes]
     positions = _positions(plan, input_shape, nodes)
-    numbers = module_numbers((node.name for node in nodes), pattern)
+    numbers, places, modules = in_modules(names, kinds, edges, leaving, positions, pattern, output_node)
+    owners = {
+        node.name: Owner(number, place, node.type)
+        for node, number, place in zip(nodes, numbers, places, strict=True)
+        if node.type.own
+    }
+    return Layout(plan, modules, owners, first_block=first_block(names, numbers, pattern))
+
+
+def in_modules(
+    names: Sequence[str],
+    kinds: Sequence[str],
+    edges: Iterable[tuple[int, int]],
+    outputs: Iterable[int],
+    positions: NDArray[np.int64],
+    pattern: str,
+    output_node: bool = True,
+) -> tuple[list[int], list[int], tuple[Module, ...]]:
+    """Return the number of the module of each node, its place in it, and the modules.
+
+    Args:
+        names: Name of each node.
+        kinds: Type of each node.
+        edges: Pairs of nodes.
+        outputs: Nodes that outputs of the network read.
+        positions: `[2, nodes]`; see `Module`.
+        pattern: See `module_numbers`.
+        output_node: Whether each module ends in a node for its output.
+    """
+    numbers, leaving = module_numbers(names, pattern), set(outputs)
     members: list[list[int]] = [[] for _ in range(max(numbers) + 1)]
     places = []
     for at, number in enumerate(numbers):
@@ -101,14 +138,14 @@ def lay_out(plan: Plan, input_shape: Shape, pattern: str = "") -> Layout:
             leaving.add(source)
     modules = []
     for number, group in enumerate(members):
-        kinds = [nodes[at].type.kind for at in group]
-        modules.append(_module(kinds, inner[number], [places[at] for at in group if at in leaving], positions[:, group]))
-    owners = {
-        node.name: Owner(number, place, node.type)
-        for node, number, place in zip(nodes, numbers, places, strict=True)
-        if node.type.own
-    }
-    return Layout(plan, tuple(modules), owners)
+        ends = [places[at] for at in group if at in leaving] if output_node else None
+        modules.append(_module([kinds[at] for at in group], inner[number], ends, positions[:, group]))
+    return numbers, places, tuple(modules)
+
+
+def first_block(names: Iterable[str], numbers: Iterable[int], pattern: str) -> int:
+    """Return the number of the first module whose nodes fit the pattern; 0 if none does."""
+    return min((number for name, number in zip(names, numbers, strict=True) if pattern and re.match(pattern, name)), default=0)
 
 
 def module_numbers(names: Iterable[str], pattern: str) -> list[int]:
@@ -164,20 +201,24 @@ def _positions(plan: Plan, input_shape: Shape, nodes: Sequence[_Node]) -> NDArra
     rows = []
     for node in nodes:
         shape = shapes[node.slot]
-        halvings = _log2(input_shape[1] / shape[1]) if len(shape) == 3 else _LARGEST_LOG
-        rows.append((halvings, _log2(node.type.stride)))
+        halvings = log2_place(input_shape[1] / shape[1]) if len(shape) == 3 else _LARGEST_LOG
+        rows.append((halvings, log2_place(node.type.stride)))
     return np.array(rows, dtype=np.int64).reshape(-1, 2).T
 
 
-def _log2(ratio: float) -> int:
-    return min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
+def log2_place(ratio: float) -> int:
+    """Return the logarithm to base 2 of a ratio of sizes, as a whole number from 0 to 7."""
+    return _LARGEST_LOG if ratio == math.inf else min(max(round(math.log2(ratio)), 0), _LARGEST_LOG)
 
 
-def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int], positions: NDArray[np.int64]) -> Module:
-    size = len(kinds) + 1
+def _module(kinds: list[str], edges: list[tuple[int, int]], leaving: list[int] | None, positions: NDArray[np.int64]) -> Module:
+    """Return a module; `leaving` are the nodes that its output reads, None for a module without an output."""
+    size = len(kinds) + (leaving is not None)
     adjacency = np.zeros((size, size), dtype=bool)
     for source, target in edges:
         adjacency[source, target] = True
+    if leaving is None:
+        return Module(tuple(kinds), adjacency, positions)
     adjacency[leaving, size - 1] = True
     padded = np.zeros((2, size), dtype=np.int64)
     padded[:, :-1] = positions

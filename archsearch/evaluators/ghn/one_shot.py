@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
@@ -20,7 +21,8 @@ from archsearch.evaluators.ghn.scoring import score, training_loss
 from archsearch.evaluators.ghn.shared_weights import SharedWeights
 from archsearch.evaluators.ghn.step_loop import Pace, Report, print_line, run_steps
 from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
-from archsearch.spaces import Architecture
+from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.module import ModuleSpace
 
 _VERSION = 1
 _CLIP = 5.0
@@ -49,7 +51,7 @@ class OneShot(RecipeEvaluator):
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range.
+        ConfigurationError: A setting is unknown or out of range, or the space is a `ModuleSpace`.
         DatasetError: The dataset is unknown.
 
     Example:
@@ -65,6 +67,14 @@ class OneShot(RecipeEvaluator):
 
     weights: SharedWeights | None = None
     steps_done: int = 0
+
+    def __init__(self, space: SearchSpace, dataset: str | Splits, seed: int = 0, **options: Any) -> None:
+        if isinstance(space, ModuleSpace):
+            raise ConfigurationError(
+                f"space: expected one whose networks share the operators of their nodes; the modules of {space.name} share none. "
+                "Take GHN, or the training evaluator."
+            )
+        super().__init__(space, dataset, seed, **options)
 
     def settings(self) -> Mapping[str, Any]:
         return {**super().settings(), "weights": self._digest()}

@@ -16,7 +16,8 @@ class Settings:
 
     C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Search", ICLR 2019, arXiv 1810.05749: sections
     3, 4 and 5.1. The options of its successor are those of B. Knyazev et al., "Parameter Prediction for Unseen Deep
-    Architectures", NeurIPS 2021, arXiv 2110.13100 (GHN-2). Where the paper is silent, the default is a choice of this project.
+    Architectures", NeurIPS 2021, arXiv 2110.13100 (GHN-2). The page "Graph hypernetworks: as published, and ours" of the
+    documentation says for each equation what is as published, and what is ours and why.
 
     Args:
         hidden: Features of a node's state, in the GRU and in the messages.
@@ -26,6 +27,10 @@ class Settings:
         synchronous_messages: Edges that a node reads along in the synchronous scheme: `incoming` edges, or `both` directions.
         stacking: Whether the modules of a network have one graph network (`shared`) or each its own (`separate`).
         passing: Whether a module starts from the mean state of the one before it (equations 12 to 14).
+        passes_stem: Whether the first block starts from the mean state of what stands before it, such as the stem; in the paper
+            the state of graph 0 is zero.
+        output_node: Whether each module's graph ends in one more node, which reads whatever leaves the module, and so is the last
+            one whatever the order of the others; it counts in the mean state.
         positions: Whether a node's first state also encodes how often its map was halved, and its stride.
         virtual_edges: Longest path, in edges, over which nodes also read each other, besides their edges; 0 is off. GHN-2: 50.
         module_pattern: Regular expression whose first group is the module of a step, matched with the beginning of its name; an
@@ -64,6 +69,8 @@ class Settings:
     synchronous_messages: Literal["incoming", "both"] = "incoming"
     stacking: Literal["shared", "separate"] = "shared"
     passing: bool = True
+    passes_stem: bool = True
+    output_node: bool = True
     positions: bool = True
     virtual_edges: Annotated[int, Between(0, 1000)] = 0
     module_pattern: str = ""
@@ -106,8 +113,9 @@ PRESETS = ("default", "paper")
 def settings_of(preset: str, dataset: str) -> Settings:
     """Return the settings of a preset for a dataset.
 
-    `paper` is the published configuration (section 5.1; batch size, learning rate and its halvings are recollected from the
-    appendix), without the features and scales of its successors. `default` is made for short trainings.
+    `paper` is what the paper says: its configuration (section 5.1; batch size, learning rate and its halvings are recollected
+    from the appendix), no gradient clipping, blocks without a further node, and a first block that starts from zero (equation
+    14). Where it is silent, the values are those of the class. `default` is made for short trainings, and departs from the paper.
 
     Args:
         preset: `default` or `paper`.
@@ -121,5 +129,7 @@ def settings_of(preset: str, dataset: str) -> Settings:
     recipe = default_recipe(dataset)
     settings = Settings(propagations=1, tile=8, learning_rate=1e-2, schedule="cosine", affine="fixed")
     if preset == "paper":
-        settings = Settings(positions=False, normalised_states=False, fan_in=False)
+        settings = Settings(
+            positions=False, normalised_states=False, fan_in=False, clip=0.0, passes_stem=False, output_node=False
+        )
     return replace(settings, crop=recipe.crop, flip=recipe.flip)

@@ -84,10 +84,13 @@ TRAINING = (
 """Settings that a state does not depend on once it is there."""
 _LATER = ("class_weights",)
 """Further ones, which came later: they are left out while they have their defaults, so that older states can be continued."""
+_LATER_SIZES = ("passes_stem", "output_node")
+"""Those on which the use of a state depends, and which came later."""
 
 
 def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int], settings: Settings) -> dict[str, Any]:
     """Return the plain data that must be equal for a saved state to be used: format, space, shape of the images, sizes."""
+    left_out = {*EVALUATION, *TRAINING, *_LATER, *(name for name in _LATER_SIZES if _is_default(name, settings))}
     return {
         "version": VERSION,
         "space": space.name,
@@ -96,16 +99,20 @@ def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int],
         **({} if images.task == CLASSIFICATION else {"task": images.task}),
         "image_shape": list(images.input_shape),
         "scale": dict(scale),
-        "sizes": {name: value for name, value in asdict(settings).items() if name not in EVALUATION + TRAINING + _LATER},
+        "sizes": {name: value for name, value in asdict(settings).items() if name not in left_out},
     }
 
 
 def trained_by(space: SearchSpace, images: ImageTask, settings: Settings, seed: int) -> dict[str, Any]:
     """Return the further plain data that must be equal to continue a training; `space` is the one trained on."""
-    changed = [name for name in _LATER if getattr(settings, name) != getattr(Settings(), name)]
+    changed = [name for name in _LATER if not _is_default(name, settings)]
     return {
         "training_space": repr(space),
         "dataset": images.digest,
         "training": {name: getattr(settings, name) for name in (*TRAINING, *changed)},
         "seed": seed,
     }
+
+
+def _is_default(name: str, settings: Settings) -> bool:
+    return bool(getattr(settings, name) == getattr(Settings(), name))

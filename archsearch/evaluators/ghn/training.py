@@ -69,7 +69,7 @@ def loss_of(
     """Return the mean over architectures of the loss of their generated networks: see `training_loss`."""
     weights = views(model(tensors), tensors)
     losses = [
-        training_loss(layout.plan, parameters, batch, mixed_precision, class_weights, prediction)
+        training_loss(layout.plan, layout.parameters(parameters), batch, mixed_precision, class_weights, prediction)
         for layout, parameters in zip(layouts, weights.candidates, strict=True)
     ]
     return torch.stack(losses).mean()

@@ -12,7 +12,7 @@ from archsearch.spaces import Architecture
 
 
 def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: int = 0, seed: int = 0) -> float:
-    """Return the share of decoded architectures that equal the encoded one, vertex by vertex.
+    """Return the share of decoded architectures that equal the representative of the encoded one, vertex by vertex.
 
     M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, section 4: each mean is
     decoded `decodes` times, every decision drawn.
@@ -25,6 +25,7 @@ def reconstruction(model: NGAE, architectures: Sequence[Architecture], decodes: 
         seed: Seed of the draws.
     """
     latents = model.encode(architectures)
+    architectures = [model.space.representative(architecture) for architecture in architectures]
     if decodes == 0:
         return _share_right(model.decode(latents), architectures)
     drawn = (model.decode(latents, sample=True, seed=seed + number) for number in range(decodes))

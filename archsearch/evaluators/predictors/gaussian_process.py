@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from archsearch.errors import ArchitectureError, ConfigurationError, check_whole_number, unknown_name
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.matern import matern_kernel, most_likely
-from archsearch.evaluators.predictors.graf import graph_features
-from archsearch.evaluators.predictors.paths import path_counts
+from archsearch.evaluators.predictors.features import FEATURES, Features, Vector, features_of, normal_quantiles, rows_to_learn
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
-
-Vector = NDArray[np.float64]
-Features = NDArray[np.float32]
-
-FEATURES: Mapping[str, Callable[[GraphBatch, int], Vector]] = {
-    "graf": lambda batch, inputs: graph_features(batch),
-    "paths": lambda batch, inputs: np.log1p(path_counts(batch, inputs)),
-}
-"""Features by name, as functions of graphs and the number of inputs of a cell."""
 
 _VERSION = 2
 _AT_ONCE = 2048  # architectures that are predicted at once
@@ -60,7 +50,13 @@ class GaussianProcess(FixedOptions):
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 0.0, most_rows: int = 2000
+        self,
+        space: SearchSpace,
+        seed: Annotated[int, AtLeast(0)] = 0,
+        *,
+        features: str = "graf",
+        optimism: Annotated[float, AtLeast(0)] = 0.0,
+        most_rows: int = 2000,
     ) -> None:
         check_whole_number("most_rows", most_rows, 2)
         if features not in FEATURES:
@@ -75,14 +71,7 @@ class GaussianProcess(FixedOptions):
         Raises:
             ArchitectureError: One is not of the space.
         """
-        batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-        batch = batch.first_cells(self.space.ranked_cells)
-        if batch.vocabulary != self.space.vocabulary:
-            raise ArchitectureError(
-                f"architectures: expected graphs with the operators of {self.space.name}; got {', '.join(batch.vocabulary)}. "
-                "Encode them with the space of the process."
-            )
-        return FEATURES[self.features](batch, self.space.num_inputs).astype(np.float32)
+        return features_of(self.space, architectures, self.features)
 
     def fit(self, architectures: Sequence[Architecture] | GraphBatch | Features, scores: ArrayLike) -> GaussianProcess:
         """Learn from scored architectures, and return the process.
@@ -100,9 +89,9 @@ class GaussianProcess(FixedOptions):
         features = self._features(architectures)
         vector = learnable_scores(scores, len(features))
         rng = np.random.default_rng(self.seed)
-        kept = _kept(vector, self.most_rows, rng)
+        kept = rows_to_learn(vector, self.most_rows, rng)
         columns = np.flatnonzero(features[kept].any(axis=0))
-        points, targets = _points(features[kept], columns), _normal_quantiles(vector[kept])
+        points, targets = _points(features[kept], columns), normal_quantiles(vector[kept])
         drawn = rng.permutation(len(kept))[:_TUNING_ROWS]
         theta = most_likely(_KERNEL, points[drawn], targets[drawn], seed=self.seed, restarts=_RESTARTS).kernel_.theta
         width = features.shape[1]
@@ -133,6 +122,14 @@ class GaussianProcess(FixedOptions):
             features = self._features(architectures[part])
             mean[part], deviation[part] = self._regressor.predict(_points(features, learned["columns"]), return_std=True)
         return mean, deviation
+
+    def prepare_to_screen(self, graphs: GraphBatch) -> Features:
+        """Return what `screen` reads: what `prepare` returns."""
+        return self.prepare(graphs)
+
+    def screen(self, prepared: Features) -> Vector:
+        """Return what `predict` returns, which costs little."""
+        return self.predict(prepared)
 
     def state(self) -> dict[str, Any]:
         """Return the training rows and the parameters of the kernel, as numpy arrays and strings.
@@ -183,20 +180,6 @@ class GaussianProcess(FixedOptions):
                 f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
             )
         return architectures
-
-
-def _kept(scores: Vector, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the rows to learn from, in their order."""
-    if len(scores) <= most:
-        return np.arange(len(scores))
-    best_first = np.argsort(-scores, kind="stable")
-    best, others = best_first[: most // 2], best_first[most // 2 :]
-    return np.sort(np.concatenate([best, rng.choice(others, most - len(best), replace=False)]))
-
-
-def _normal_quantiles(scores: Vector) -> Vector:
-    quantiles: Vector = stats.norm.ppf((stats.rankdata(scores) - 0.5) / len(scores))
-    return quantiles
 
 
 def _points(features: Features, columns: NDArray[np.int64]) -> Vector:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ArchitectureError, ConfigurationError, check_kind, check_whole_number, unknown_name
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.predictors import losses
@@ -83,7 +84,7 @@ class Predictor(FixedOptions):
         space: SearchSpace,
         encoder: str = "gates",
         loss: str = "hinge",
-        seed: int = 0,
+        seed: Annotated[int, AtLeast(0)] = 0,
         *,
         preset: str = "default",
         members: int = 1,
@@ -261,7 +262,7 @@ class Predictor(FixedOptions):
         if not isinstance(architectures, Population):
             architectures = self._encoded(architectures, trained)
         form = architectures.form
-        _check_vocabulary(form, self.space)
+        _check_vocabulary(form.vocabulary, self.space)
         expected = ENCODERS[self.encoder](form), self._settings(form, trained).structure
         if (architectures.encoder, architectures.structured) != expected:
             raise ConfigurationError(
@@ -274,9 +275,9 @@ class Predictor(FixedOptions):
 
     def _encoded(self, architectures: Sequence[Architecture] | GraphBatch, trained: Trained | None) -> Population:
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
-        batch = batch.first_cells(self.space.ranked_cells)
+        _check_vocabulary(batch.vocabulary, self.space)
+        batch = self.space.canonical_graphs(batch).first_cells(self.space.ranked_cells)
         form = Form.of(batch, self.space.num_inputs)
-        _check_vocabulary(form, self.space)
         encoder, structured = ENCODERS[self.encoder](form), self._settings(form, trained).structure
         if trained and encoder.fixed_size:
             form = replace(form, nodes=max(form.nodes, trained.form.nodes))
@@ -321,10 +322,10 @@ class Predictor(FixedOptions):
         return torch.tensor(targets, dtype=torch.float32, device=self.device)
 
 
-def _check_vocabulary(form: Form, space: SearchSpace) -> None:
-    if form.vocabulary != space.vocabulary:
+def _check_vocabulary(vocabulary: Sequence[str], space: SearchSpace) -> None:
+    if vocabulary != space.vocabulary:
         raise ArchitectureError(
-            f"architectures: expected graphs with the operators of {space.name}; got {', '.join(form.vocabulary)}. "
+            f"architectures: expected graphs with the operators of {space.name}; got {', '.join(vocabulary)}. "
             "Encode them with the space of the predictor."
         )
 

@@ -79,6 +79,7 @@ class ProxyEvaluator(Evaluator):
         self.scale = space.checked_scale(default_scale(self.images.recipe_name, space.scale_defaults) if scale is None else scale)
         check_whole_number("batch_size", batch_size, 2)
         check_whole_number("threads", threads)
+        device_named(device)
         self.batch_size, self.device, self.threads = batch_size, device, threads
 
     @property

@@ -11,11 +11,13 @@ from typing import Any
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
+from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.latency import LATENCIES
 from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
 from archsearch.evaluators.score_names import BALANCED, CLASSIFICATION, REGRESSION
 from archsearch.evaluators.score_objective import ScoreObjective
+from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.stepwise import StepwiseEvaluator
 from archsearch.evaluators.training.description import cautions, equal_images, facts, guessed, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
@@ -132,6 +134,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         self.repeats, self.report_test, self.latency = repeats, report_test, latency is True
+        device_named(device)
         self.device, self.threads = device, threads
         asked = None if isinstance(latency, bool) else latency
         self._conditions = LatencyConditions(device, threads, latency_batch, asked)
@@ -227,6 +230,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         # Device and threads are left out: they change the seconds, not what is measured.
         return {
             "space": self.space.name,
+            **space_source(self.space),
             "dataset": self.images.full_digest,
             "recipe": self.recipe.settings(),
             "scale": self.scale,

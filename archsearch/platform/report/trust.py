@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRUST = "surrogate/trust_tau"
+PART = "surrogate/tau_"
+"""Start of the names of the rank correlations of the parts that a ranking is a sum of."""
 
 Course = Sequence[tuple[int, Mapping[str, float]]]
 """Metrics of the searcher, each with the number of candidates evaluated by then."""
@@ -35,8 +37,15 @@ def trust_sentence(course: Course) -> str:
         "Each prediction was made before its candidate was evaluated. Between the last predictions (at most 50) and the scores, "
         f"Kendall's rank correlation is {tau:.2f}: of two candidates, the surrogate ranked the better one higher in about "
         f"{50 * (1 + tau):.0f} % of cases. {verdict} Candidates that a surrogate selects have similar scores, so they are harder "
-        "to rank than random ones."
+        "to rank than random ones." + _parts_sentence(course[-1][1])
     )
+
+
+def _parts_sentence(figures: Mapping[str, float]) -> str:
+    parts = sorted(((tau, name.removeprefix(PART)) for name, tau in figures.items() if name.startswith(PART)), reverse=True)
+    if not parts:
+        return ""
+    return f" Alone, the parts of the ranking have {', '.join(f'{name} {tau:.2f}' for tau, name in parts)}."
 
 
 def trust_figure(course: Course) -> Figure:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError
+from archsearch.searchers.goals import Goals
+from archsearch.searchers.surrogate.inner_search import Annealing, Generations, InnerSearch, inner_search
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
+
+ENUMERABLE = 500_000
+"""Largest number of architectures at which all of a space are ranked, where they can be listed; a user may say otherwise."""
+_MOST_OPTIMISM = 100.0
 
 
 class GuidedEvolution(SurrogateSearcher):
@@ -23,9 +31,12 @@ class GuidedEvolution(SurrogateSearcher):
             `num_candidates`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random.
-        population: Number of children in a generation of the inner evolution.
-        generations: Number of generations.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked instead.
+        inner: The inner search by name: `generations`, ours; `random`, `evolution` or `annealing`; or with its sizes, such as
+            `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
+        population: Number of children in a generation, for `generations` alone; None takes 200.
+        generations: Number of generations, for `generations` alone; None takes 20.
+        enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed; None
+            takes 500,000 for `generations` and 0 for the others.
         islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
             number of actors.
         **settings: As for `SurrogateSearcher`.
@@ -38,25 +49,37 @@ class GuidedEvolution(SurrogateSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 5,
+        initial: Annotated[int, AtLeast(1)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 5,
         explore: float = 0.1,
-        population: int = 200,
-        generations: int = 20,
-        enumerable: int = 20_000,
-        islands: int | None = None,
+        inner: str | Mapping[str, Any] = "generations",
+        population: Annotated[int, AtLeast(1)] | None = None,
+        generations: Annotated[int, AtLeast(0)] | None = None,
+        enumerable: Annotated[int, AtLeast(0)] | None = None,
+        islands: Annotated[int, AtLeast(1)] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
-        self.inner = {"population": population, "generations": generations}
-        self.enumerable = enumerable
-        if islands is not None and (isinstance(islands, bool) or not isinstance(islands, int) or islands < 1):
-            raise ConfigurationError(f"islands: expected a whole number of at least 1, or None; got {islands!r}.")
+        self.inner = _with_sizes(inner_search(inner), population=population, generations=generations)
+        self.enumerable = (ENUMERABLE if self.inner.ranks_small_spaces else 0) if enumerable is None else enumerable
         self._wanted_islands = islands
+        self._check_goals(self.goals)
+
+    def adopt(self, goals: Goals) -> None:
+        self._check_goals(goals)
+        super().adopt(goals)
+
+    def _check_goals(self, goals: Goals) -> None:
+        if isinstance(self.inner, Annealing) and not goals.single:
+            raise ConfigurationError(
+                f"inner: annealing compares predictions of one objective; got {len(goals.objectives)} objectives. Give "
+                "inner=evolution or inner=random."
+            )
 
     @property
     def islands(self) -> int:
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
+        listed = self.space.num_listed
+        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 
@@ -65,4 +88,32 @@ class GuidedEvolution(SurrogateSearcher):
         return {"learned": {each.name: column for column, each in objectives if each.name not in self.goals.cost_names}}
 
     def propose_options(self) -> Mapping[str, Any]:
-        return {"goals": self.goals, **self.inner}
+        return {"goals": self.goals, "inner": self.inner}
+
+
+def check_optimism(optimism: object) -> float:
+    """Return the number of standard deviations that are added to predicted means.
+
+    Raises:
+        ConfigurationError: It is no number from 0 to 100.
+    """
+    number = isinstance(optimism, int | float) and not isinstance(optimism, bool)
+    if not number or not 0.0 <= optimism <= _MOST_OPTIMISM:  # type: ignore[operator]
+        raise ConfigurationError(f"optimism: expected a number from 0 to {_MOST_OPTIMISM:g}; got {optimism!r}.")
+    return float(optimism)  # type: ignore[arg-type]
+
+
+def _with_sizes(inner: InnerSearch, **sizes: int | None) -> InnerSearch:
+    """Return an inner search with the sizes that are given as options of the searcher.
+
+    Raises:
+        ConfigurationError: They are sizes of another inner search.
+    """
+    given = {name: size for name, size in sizes.items() if size is not None}
+    if given and not isinstance(inner, Generations):
+        name, size = next(iter(given.items()))
+        raise ConfigurationError(
+            f"{name}: a size of the inner search `generations`; got {size} with another one, {inner}. Give its sizes in `inner`, "
+            "such as {'kind': 'evolution', 'population': 20}."
+        )
+    return inner_search({"kind": "generations", **asdict(inner), **given}) if isinstance(inner, Generations) else inner

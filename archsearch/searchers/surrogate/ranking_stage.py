@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,72 +23,98 @@ _TRAININGS = 5
 
 
 Relatives = Callable[[Sequence[Architecture]], Sequence[Architecture]]
+Columns: TypeAlias = Mapping[str, NDArray[np.floating[Any]]]
+
+
+class Ranks(NamedTuple):
+    """What ranks candidates; all arrays are `[candidates]`, larger is better.
+
+    Args:
+        figure: What they are ranked by, NaN for a candidate that cannot be.
+        ties: What breaks ties.
+        parts: Figures of which the first one is made, by name.
+    """
+
+    figure: NDArray[np.floating[Any]]
+    ties: NDArray[np.floating[Any]]
+    parts: Columns
+
+
+Order: TypeAlias = Callable[[Columns], Ranks]
+"""Makes of the model's columns, `[candidates]` each, what ranks."""
 
 
 class RankingStage(Stage):
-    """Publishes a training when it is done, and lets all actors of the pool rank the candidates.
+    """Publishes a training when it is done, if there is one, and lets all actors of the pool rank the candidates.
 
     Args:
         pool: Pool of the model.
-        train: Returns the running or finished training; starts it again if it failed.
+        train: Returns the running or finished training; starts it again if it failed. None for a model that needs none.
         candidates: Candidates to rank.
         goals: Objectives that rank them.
+        order: See `Order`.
         first: Whether the seconds of the training count for this stage.
         relatives: Returns further candidates to rank, given those ranked so far, best first; None adds none.
-        by_loss: Whether to rank by the validation loss and then the accuracy, or the other way round.
+
+    Attributes:
+        details: The parts of the ranks by name, each a figure by the text of a candidate; empty until they are ranked.
     """
 
     def __init__(
         self,
         pool: ModelPool,
-        train: Callable[[], Future[Reply]],
+        train: Callable[[], Future[Reply]] | None,
         candidates: Sequence[Architecture],
         goals: Goals,
+        order: Order,
         first: bool,
         relatives: Relatives | None = None,
-        by_loss: bool = True,
     ) -> None:
-        self._train, self._candidates, self._goals, self._first = train, list(candidates), goals, first
-        self._relatives, self._by_loss = relatives, by_loss
+        self._train, self._candidates, self._goals, self._ranks = train, list(candidates), goals, order
+        self._first, self._relatives = first, relatives
         super().__init__(pool, None, {}, len(candidates), {})
 
-    def _trained(self) -> Reply:
+    def _trained(self, train: Callable[[], Future[Reply]]) -> Reply:
         for _ in range(_TRAININGS - 1):
-            training = self._train()
+            training = train()
             try:
                 return training.result()
             except PoolError:
                 continue
-        return self._train().result()
+        return train().result()
 
     def _run(
         self, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
     ) -> list[tuple[str, float]]:
-        trained = self._trained()
-        self.fit_seconds = trained.seconds if self._first else 0.0
-        self._pool.publish(trained.value)
+        if self._train is not None:
+            trained = self._trained(self._train)
+            self.fit_seconds = trained.seconds if self._first else 0.0
+            self._pool.publish(trained.value)
         started = time.perf_counter()
-        candidates, figures = self._candidates, self._scored(self._candidates)
-        if self._relatives is not None:
-            order = self._order(candidates, figures)
-            if found := list(self._relatives([candidates[at] for at in order])):
-                candidates = [*candidates, *found]
-                figures = np.concatenate([figures, self._scored(found)])
+        candidates, columns = self._candidates, self._scored(self._candidates)
+        order = self._order(candidates, columns)
+        if self._relatives is not None and (found := list(self._relatives([candidates[at] for at in order]))):
+            candidates, more = [*candidates, *found], self._scored(found)
+            columns = {name: np.concatenate([columns[name], more[name]]) for name in columns}
+            order = self._order(candidates, columns)
+        ranks = self._ranks(columns)
+        texts = [str(each) for each in candidates]
+        self.details = {name: dict(zip(texts, values.tolist(), strict=True)) for name, values in ranks.parts.items()}
         self.propose_seconds = time.perf_counter() - started
-        return [(str(candidates[at]), float(figures[at, 0])) for at in self._order(candidates, figures)]
+        return [(texts[at], float(ranks.figure[at])) for at in order]
 
-    def _scored(self, candidates: Sequence[Architecture]) -> NDArray[np.float64]:
-        """Return the two figures that rank each candidate, `[candidates, 2]`, larger is better, NaN for a failed one."""
+    def _scored(self, candidates: Sequence[Architecture]) -> Columns:
+        """Return the columns of the model, `[candidates]` each, NaN for a failed candidate."""
         answer = self._pool.evaluate([str(each) for each in candidates])
         if len(answer.errors) == len(candidates):
             raise RuntimeError(
                 f"no candidate could be scored; the first error: {next(iter(answer.errors.values()), 'there is none')}"
             )
-        figures = [-answer.columns["valid_loss"], answer.columns["score"]]
-        return np.stack(figures if self._by_loss else figures[::-1], axis=1)
+        return answer.columns
 
-    def _order(self, candidates: Sequence[Architecture], figures: NDArray[np.float64]) -> list[int]:
-        return best_first(candidates, figures[:, 0], figures[:, 1], self._goals)
+    def _order(self, candidates: Sequence[Architecture], columns: Columns) -> list[int]:
+        ranks = self._ranks(columns)
+        return best_first(candidates, ranks.figure, ranks.ties, self._goals)
 
 
 def best_first(candidates: Sequence[Architecture], scores: NDArray[Any], second: NDArray[Any], goals: Goals) -> list[int]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.searchers.fitness import fitness, places
+from archsearch.searchers.fitness import places
 from archsearch.searchers.goals import Goals
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.searchers.surrogate.inner_search import InnerSearch, Landscape, best_first
+from archsearch.spaces import Architecture, GraphBatch, SearchSpace
+from archsearch.spaces.representatives import representatives
+
+_SCREENED = 5000  # architectures with the best rough scores that get a prediction
 
 
 class Ranking(Protocol):
@@ -34,16 +38,27 @@ class Ranking(Protocol):
         """Load a state, and return itself."""
 
 
+@runtime_checkable
+class ScreeningRanking(Ranking, Protocol):
+    """A ranking with rough scores that cost so little that hundreds of thousands of architectures have one."""
+
+    def prepare_to_screen(self, graphs: GraphBatch) -> Any:
+        """Return graphs in the form that `screen` reads, which does not depend on a fit."""
+
+    def screen(self, prepared: Any) -> NDArray[np.float64]:
+        """Return a rough score of each architecture that `prepare_to_screen` returned."""
+
+
 class RankingSurrogate(ABC):
     """A `Surrogate` with a ranking for each objective that needs an evaluation; it proposes by an inner search.
 
-    The inner search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899): over some generations,
-    mutations of the best known architectures and of the best found are predicted, a population at once. In a small space all
-    architectures are ranked.
+    The search is the predictor-based one of GATES (X. Ning et al., ECCV 2020, arXiv 2004.01899); see `inner_search`. In a small
+    space all architectures are ranked. So are they in a larger one that can be listed, with a single objective that is learned
+    and a `ScreeningRanking`: all get a rough score, and the first few thousand of them a prediction.
 
     Args:
         space: Space of the architectures.
-        enumerable: Largest number of genotypes at which all architectures of a space are ranked.
+        enumerable: Largest number of architectures at which all of a space are ranked.
     """
 
     def __init__(self, space: SearchSpace, *, enumerable: int = 20_000) -> None:
@@ -72,8 +87,7 @@ class RankingSurrogate(ABC):
 
     def _fitted(self, seed: int, architectures: Sequence[Architecture], rows: Mapping[str, Any], column: int) -> Ranking:
         """Return a ranking that has learned one objective, from stopped candidates in the order of steps and then values."""
-        values = rows["values"][:, column]
-        return self._made(seed).fit(architectures, places(values, rows["fidelities"]) if "fidelities" in rows else values)
+        return self._made(seed).fit(architectures, targets(rows, column))
 
     def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
         """Return the predictions of the first ranking for architectures given as texts, `[batch]`."""
@@ -81,7 +95,7 @@ class RankingSurrogate(ABC):
         return predictor.predict([self.space.parse(text) for text in batch])
 
     def propose(
-        self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, population: int, generations: int
+        self, n: int, *, seed: int, exclude: Sequence[str], best: Sequence[str], goals: Goals, inner: InnerSearch
     ) -> dict[str, list[Any]]:
         """Return the `n` new feasible architectures with the best predictions: `architectures` and `predictions`, best first.
 
@@ -91,55 +105,58 @@ class RankingSurrogate(ABC):
             exclude: Keys of architectures that were proposed before.
             best: Texts of the best known architectures, as parents.
             goals: Objectives and constraints.
-            population: Number of children in a generation of the inner search.
-            generations: Number of generations.
+            inner: The inner search.
         """
-        rng, known = np.random.default_rng(seed), set(exclude)
-        if self.space.size <= min(self.enumerable, self.space.enumerable):
+        known, listed = set(exclude), self.space.num_listed
+        if listed is None or listed > self.enumerable or not (listed <= self.space.enumerable or self._screens(goals)):
+            landscape = Landscape(
+                self.space,
+                [self.space.parse(text) for text in best],
+                lambda each: self._expected(each, each, goals),
+                lambda each: goals.excess(each) == 0.0,
+                frozenset(known),
+            )
+            architectures = list(inner.run(n, landscape, np.random.default_rng(seed)).values())
+            values = self._expected(architectures, architectures, goals)
+        elif listed <= self.space.enumerable:
             architectures, values = self._enumerated(known, goals)
         else:
-            parents = [self.space.parse(text) for text in best]
-            architectures = list(self._evolved(n, parents, known, goals, rng, population, generations).values())
-            values = self._expected(architectures, architectures, goals)
+            architectures, values = self._screened(n, known, goals)
         if not architectures:
             return {"architectures": [], "predictions": []}
-        order = _best_first(values)[:n]
+        order = best_first(values)[:n]
         return {"architectures": [str(architectures[at]) for at in order], "predictions": values[order, 0].tolist()}
+
+    def _screens(self, goals: Goals) -> bool:
+        """Return whether the only objective is one for which there are rough scores."""
+        names = [objective.name for objective in goals.objectives]
+        return len(names) == 1 and isinstance(self._predictors.get(names[0]), ScreeningRanking)
+
+    def _screened(self, n: int, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
+        """Return the new feasible architectures with the best rough scores, or `n` where these are few, and their predictions."""
+        (ranking,) = self._predictors.values()
+        assert isinstance(ranking, ScreeningRanking)
+        graphs, prepared = self._screening
+        order = np.argsort(-ranking.screen(prepared), kind="stable")
+        chosen = order[: _SCREENED + len(known)]
+        predicted = ranking.predict(graphs[chosen])
+        found: list[Architecture] = []
+        values: list[float] = []
+        for at in np.argsort(-predicted, kind="stable").tolist():
+            (architecture,) = self.space.decode(graphs[chosen[at : at + 1]])
+            if self.space.key(architecture) not in known and goals.excess(architecture) == 0.0:
+                found.append(architecture)
+                values.append(float(predicted[at]))
+                if len(found) == n:
+                    break
+        return found, np.array(values).reshape(-1, 1)
 
     def _enumerated(self, known: set[str], goals: Goals) -> tuple[list[Architecture], NDArray[np.float64]]:
         """Return all new feasible architectures of a small space, and the predictions for each."""
-        everything = list(self._whole.items())
+        everything = list(representatives(self.space).items())
         rows = [at for at, (key, each) in enumerate(everything) if key not in known and goals.excess(each) == 0.0]
         architectures = [everything[at][1] for at in rows]
         return architectures, self._expected(architectures, self._whole_prepared, goals, rows)
-
-    def _evolved(
-        self,
-        n: int,
-        parents: list[Architecture],
-        known: set[str],
-        goals: Goals,
-        rng: np.random.Generator,
-        population: int,
-        generations: int,
-    ) -> dict[str, Architecture]:
-        """Return new feasible architectures by key: the survivors of an evolution from the parents and random architectures."""
-        kept: dict[str, Architecture] = {}
-        pool = [*parents, *(self.space.sample(rng) for _ in range(population))]
-        children = pool
-        for _ in range(generations + 1):
-            for child in children:
-                key = self.space.key(child)
-                if key not in known and key not in kept and goals.excess(child) == 0.0:
-                    kept[key] = child
-            if kept:
-                keys, candidates = list(kept), list(kept.values())
-                order = _best_first(self._expected(candidates, candidates, goals))[: max(n, population // 2)]
-                kept = {keys[at]: candidates[at] for at in order}
-                # Evaluated parents stay in the pool: mutations of them may be the best.
-                pool = [*list(kept.values())[: population // 4], *parents]
-            children = [self.space.mutate(pool[at], rng) for at in rng.integers(len(pool), size=population)]
-        return kept
 
     def _expected(
         self, architectures: Sequence[Architecture], ranked: Any, goals: Goals, rows: Sequence[int] | None = None
@@ -153,19 +170,18 @@ class RankingSurrogate(ABC):
         return goals.with_predicted(architectures, predicted)
 
     @cached_property
-    def _whole(self) -> dict[str, Architecture]:
-        """One architecture for each key of a small space."""
-        found: dict[str, Architecture] = {}
-        for genotype in self.space.all_genotypes():
-            architecture = self.space.from_genotype(genotype)
-            found.setdefault(self.space.key(architecture), architecture)
-        return found
+    def _whole_prepared(self) -> Any:
+        return self._made(0).prepare(list(representatives(self.space).values()))
 
     @cached_property
-    def _whole_prepared(self) -> Any:
-        return self._made(0).prepare(list(self._whole.values()))
+    def _screening(self) -> tuple[GraphBatch, Any]:
+        """All architectures of a space that can be listed, as graphs and in the form that rough scores read."""
+        graphs, ranking = self.space.listed_graphs(), self._made(0)
+        assert isinstance(ranking, ScreeningRanking)
+        return graphs, ranking.prepare_to_screen(graphs)
 
 
-def _best_first(values: NDArray[np.float64]) -> list[int]:
-    ranking = fitness(values.tolist())
-    return sorted(range(len(ranking)), key=ranking.__getitem__, reverse=True)
+def targets(rows: Mapping[str, Any], column: int) -> NDArray[np.float64]:
+    """Return what to learn of one objective, `[rows]`: its values; under a scheduler places, in the order of steps first."""
+    values: NDArray[np.float64] = rows["values"][:, column]
+    return np.asarray(places(values, rows["fidelities"]), dtype=np.float64) if "fidelities" in rows else values

@@ -6,15 +6,17 @@ import logging
 import re
 import uuid
 from abc import abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from archsearch.cluster.placement import Request
+from archsearch.cluster.placement import Request, check_amounts
 from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.layout import check_pool_name
 from archsearch.cluster.pool.model_pool import ModelPool
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.searchers.observation import Observation
@@ -51,7 +53,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: Space to search.
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes `usual_initial`, but at most half of
-            `num_candidates`.
+            `num_candidates`, or else of Tune's `num_samples`.
         stage_size: Number of candidates between two fits.
         explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
         actors: Number of actors of the pool; a shared pool that exists keeps its number.
@@ -81,21 +83,24 @@ class SurrogateSearcher(ArchitectureSearcher):
         space: SearchSpace,
         seed: int = 0,
         *,
-        initial: int | None = None,
-        stage_size: int = 10,
+        initial: Annotated[int, AtLeast(0)] | None = None,
+        stage_size: Annotated[int, AtLeast(1)] = 10,
         explore: float = 0.0,
-        actors: int = 1,
-        threads: int = 1,
-        gpus: float = 0.0,
+        actors: Annotated[int, AtLeast(1)] = 1,
+        threads: Annotated[int, AtLeast(1)] = 1,
+        gpus: Annotated[float, AtLeast(0)] = 0.0,
         pool: str | None = None,
         **settings: Any,
     ) -> None:
         given = settings.get("num_candidates")
         budget = given if isinstance(given, int) else None  # other types are refused by the base class
+        self._chooses_initial = initial is None
         initial = self.first_stage(budget) if initial is None else initial
-        for name, value in (("initial", initial), ("stage_size", stage_size), ("actors", actors), ("threads", threads)):
-            check_whole_number(name, value)
+        check_whole_number("initial", initial, self.least_initial)
         check_kind("pool", pool, (str, type(None)), "the name of a pool of models")
+        if pool is not None:
+            check_pool_name("pool", pool)
+        check_amounts(Request("an actor of the searcher", float(threads), gpus, "threads", "gpus"))
         if not 0.0 <= explore < 1.0:
             raise ConfigurationError(f"explore: expected a share from 0 to below 1; got {explore!r}.")
         self.largest_batch = max(initial, stage_size)
@@ -156,6 +161,8 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     usual_initial: ClassVar[int] = 20
     """Number of random candidates before the first fit in a search that is long enough."""
+    least_initial: ClassVar[int] = 1
+    """Smallest `initial`; 0 for a surrogate that learns from something else than outcomes."""
     chunk_size: int | None = None
     """Number of candidates that an actor scores together, for reproducible rounding errors; None lets the pool choose it."""
 
@@ -254,6 +261,15 @@ class SurrogateSearcher(ArchitectureSearcher):
         used = super().learned(observations)
         self._begin_with(max(len(self.starts), self.initial - used))
         return used
+
+    def _take_samples(self, samples: int) -> None:
+        unknown = self.num_candidates is None
+        super()._take_samples(samples)
+        if unknown and self.num_candidates is not None:
+            if self._chooses_initial and not self._num_learned and not self._stages:
+                self._begin_with(max(self.first_stage(self.num_candidates), len(self.starts)))
+            if warning := self.budget_warning(self.num_candidates):
+                logger.warning("%s", warning)
 
     def _begin_with(self, initial: int) -> None:
         """Set the number of candidates before the first fit."""
@@ -391,11 +407,25 @@ class SurrogateSearcher(ArchitectureSearcher):
             rows["rungs"] = rung_rows(newest, self._rungs, self.goals.values)._asdict()
         return rows
 
+    def _proposed_in(self) -> list[int]:
+        """Return for each row of `_data` the stage in which its candidate was proposed; what was learned of others is of stage 0.
+
+        The first stage is 0. Beyond the end of a stage, proposals that kept workers busy count for the next one.
+        """
+        sizes = Counter(row.batch for row in self._history if row.batch >= 0)
+        sizes.update({number: len(batch.candidates) for number, batch in (*self._batches.items(), *self._paused.items())})
+        before, starts = 0, {}
+        for number in sorted(sizes):
+            starts[number], before = before, before + sizes[number]
+        batches = {row.evaluation.key: row.batch for row in (*(row for _, row in self._partial), *self._rows)}
+        proposals = [starts.get(batches[evaluation.key], 0) - self.initial for evaluation in self._newest()]
+        return [min(max(0, 1 + place // self.stage_size), max(0, self._stages - 1)) for place in proposals]
+
     def _wanted(self) -> int:
         return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
 
-    def _seed(self, part: int) -> int:
-        return int(np.random.default_rng([self.seed, self._stages, part]).integers(2**31))
+    def _seed(self, part: int, stage: int | None = None) -> int:
+        return int(np.random.default_rng([self.seed, self._stages if stage is None else stage, part]).integers(2**31))
 
     def _deliver(self) -> bool:
         """If deterministic, observe all outcomes of the earlier stages; return whether they have arrived."""

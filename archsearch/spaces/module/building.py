@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from archsearch.errors import ArchitectureError, ConfigurationError, message_in_one_line, wrong_kind
 from archsearch.spaces.module.choose import Answer, Choice, Choose, Mark
+from archsearch.spaces.module.layer_templates import from_templates
 
 Build = Callable[..., nn.Module]
 
@@ -71,7 +72,7 @@ def run(build: Build, answer: Answer, arguments: Mapping[str, int], *, weights: 
         if weights:
             module = build(choose, **arguments)
         else:
-            with _WithoutWeights(), torch.no_grad():
+            with _WithoutWeights(), torch.no_grad(), from_templates():
                 module = build(choose, **arguments)
     except ConfigurationError:
         raise

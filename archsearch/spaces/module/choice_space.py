@@ -37,6 +37,11 @@ class ChoiceSpace(SearchSpace):
         return self._conditions.conditional or bool(self._moves)
 
     @property
+    def conditional(self) -> bool:
+        """Whether some choices exist for some architectures only."""
+        return self._conditions.conditional
+
+    @property
     def choices(self) -> Mapping[str, Sequence[Any]]:
         """The alternatives of each choice, whether it is asked for an architecture or not."""
         return {choice.name: choice.values for choice in self._conditions.choices}

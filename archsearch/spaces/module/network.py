@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from archsearch.errors import ArchitectureError
+from archsearch.spaces.module.building import Built
+from archsearch.spaces.module.tracing import Trace, Untraceable, trace
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import Operator, Shape
 from archsearch.spaces.plan import Plan, Step
+
+_BATCH_STATISTICS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
 
 
 @dataclass(frozen=True)
@@ -34,14 +43,37 @@ class ModuleOperator(Operator):
     source: Callable[[str, str], str] = field(compare=False, repr=False)
 
     @cached_property
-    def _skeleton(self) -> nn.Module:
+    def skeleton(self) -> nn.Module:
+        """The module on the meta device."""
         return self.make(None)
 
+    @property
+    def module(self) -> nn.Module:
+        """The module with the initial weights of seed 0, which `apply` runs with other weights; the last one is remembered."""
+        global _last
+        if _last is None or _last[0] is not self:
+            with torch.inference_mode(False):  # its buffers are updated later, outside of that mode
+                _last = self, self.make(torch.Generator().manual_seed(0))
+        return _last[1]
+
+    def traced(self, shape: Shape) -> Trace:
+        """Return what the module computes of one image of a shape `(channels, height, width)`.
+
+        Raises:
+            ArchitectureError: The module cannot be traced.
+        """
+        try:
+            return trace(Built(self.skeleton, (), ()), torch.empty((1, *shape), device="meta"))
+        except Untraceable as error:
+            raise ArchitectureError(
+                f"architecture: the module of {self.text!r} cannot be traced on an image of the shape {tuple(shape)} ({error})."
+            ) from error
+
     def parameter_shapes(self) -> dict[str, Shape]:
-        return {name: tuple(tensor.shape) for name, tensor in self._skeleton.named_parameters()}
+        return {name: tuple(tensor.shape) for name, tensor in self.skeleton.named_parameters()}
 
     def buffer_shapes(self) -> dict[str, Shape]:
-        return {name: tuple(tensor.shape) for name, tensor in self._skeleton.named_buffers()}
+        return {name: tuple(tensor.shape) for name, tensor in self.skeleton.named_buffers()}
 
     def initial_parameters(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         return tuple(parameter.detach() for parameter in self.make(generator).parameters())
@@ -58,11 +90,26 @@ class ModuleOperator(Operator):
     def apply(
         self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = (), buffers: Sequence[Tensor] = (), training: bool = True
     ) -> Tensor:
-        buffers = buffers or [tensor.to(inputs[0].device) for tensor in self.initial_buffers()]
-        names = [*self.parameter_shapes(), *self.buffer_shapes()]
-        state = dict(zip(names, (*parameters, *buffers), strict=True))
-        result: Tensor = functional_call(self._skeleton.train(training), state, tuple(inputs), strict=True)
+        """Compute the output; without buffers normalisation uses the statistics of the batch, and nothing is dropped out."""
+        module = self.module.to(inputs[0].device)
+        state = dict(zip(self.parameter_shapes(), parameters, strict=True))
+        if buffers:
+            state |= dict(zip(self.buffer_shapes(), buffers, strict=True))
+            module.train(training)
+        else:
+            module.eval()
+            for part in module.modules():
+                if isinstance(part, _BATCH_STATISTICS):
+                    part.train()
+        result: Tensor = functional_call(module, state, tuple(inputs))
         return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+_last: tuple[ModuleOperator, nn.Module] | None = None
+"""The module that ran last: networks run batch after batch, and a population of modules would fill the memory."""
 
 
 class _Held(nn.Module):

@@ -48,7 +48,7 @@ _SAMPLED = 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class Facts:
     """What is kept of a traced module.
 
     Args:
@@ -64,7 +64,7 @@ class _Facts:
     graphs: list[Graph] | None
 
     @classmethod
-    def of(cls, traced: Trace, graphs: list[Graph] | None) -> _Facts:
+    def of(cls, traced: Trace, graphs: list[Graph] | None) -> Facts:
         form = hashlib.blake2b(canonical_trace(traced), digest_size=16).digest()
         outputs = traced.nodes[-1].shapes
         return cls(form, Cost(traced.params, traced.macs), outputs[0] if outputs else (), graphs)
@@ -180,7 +180,7 @@ class ModuleSpace(ChoiceSpace):
     def _prepare(self) -> None:
         """Create what is computed anew in each process."""
         self._keys: OrderedDict[str, str] = OrderedDict()
-        self._facts: OrderedDict[Any, _Facts | None] = OrderedDict()
+        self._facts: OrderedDict[Any, Facts | None] = OrderedDict()
         self._said: set[str] = set()
         self._checked = False
 
@@ -429,6 +429,14 @@ class ModuleSpace(ChoiceSpace):
 
     # Identity
 
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        """Return the graphs of the representatives of a small space, and of a large one the graphs as they are."""
+        return self.representative_graphs(batch) if self.size <= self.enumerable else batch
+
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the first architecture with the same key of a small space; in a large one each stands for itself."""
+        return super().representative(architecture) if self.size <= self.enumerable else self._own(architecture)
+
     def key(self, architecture: Architecture) -> str:
         text = self._own(architecture).text
         known = self._keys.get(text)
@@ -447,14 +455,14 @@ class ModuleSpace(ChoiceSpace):
         kept = [f"{name}={by_name[name].words[number]}" for name, number in answers.items() if name in self._hidden_choices]
         return hashlib.blake2b(found.form + " ".join(kept).encode(), digest_size=10).hexdigest()
 
-    def _found(self, answers: Answers, arguments: Mapping[str, int] | None = None, inputs: Any = None) -> _Facts | None:
+    def _found(self, answers: Answers, arguments: Mapping[str, int] | None = None, inputs: Any = None) -> Facts | None:
         """Return what a traced module shows, or None if it cannot be traced."""
         known = (tuple(answers.items()), tuple(sorted((arguments or {}).items())), _shapes(inputs))
         if known in self._facts:
             return self._facts[known]
         traced = self._traced(answers, arguments, inputs)
         graphs = self._form.graphs(answers, traced) if inputs is None and "_form" in self.__dict__ else None
-        self._facts[known] = None if traced is None else _Facts.of(traced, graphs)
+        self._facts[known] = None if traced is None else Facts.of(traced, graphs)
         if len(self._facts) > _REMEMBERED:
             self._facts.popitem(last=False)
         return self._facts[known]
@@ -463,9 +471,17 @@ class ModuleSpace(ChoiceSpace):
         try:
             with _collection_later():
                 built = self._run(answers, self._defaults if arguments is None else arguments)
-                return trace(built, self._inputs if inputs is None else inputs)
+                try:
+                    return trace(built, self._inputs if inputs is None else inputs)
+                finally:
+                    del built  # before the collection, which would look through it
         except (Untraceable, ArchitectureError):
             return None
+
+    @property
+    def traceable(self) -> bool:
+        """Whether modules can be traced; if not, their choices are their keys, and what surrogates see."""
+        return self._can_trace
 
     @cached_property
     def _can_trace(self) -> bool:

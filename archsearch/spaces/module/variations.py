@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -116,6 +118,17 @@ class Variations:
         if not (self._runs or self._groups or self._convolutions):
             reasons = "; ".join(self.fixed)
             raise ConfigurationError(f"model: expected widths, blocks or kernels that can vary; there are none. {reasons}")
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the given network, with its weights, and of what varies: 16 hexadecimal digits."""
+        digest = hashlib.blake2b(
+            repr((self._widths, self._kernels, self._part, self._runs, str(self._model))).encode(), digest_size=8
+        )
+        for name, tensor in self._model.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def _kernel_layers(self, modules: dict[str, nn.Module]) -> list[str]:
         found = []

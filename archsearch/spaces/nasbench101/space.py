@@ -94,6 +94,14 @@ class NASBench101(SearchSpace):
         """The published number of distinct cells, 423,624."""
         return 423_624
 
+    @property
+    def num_listed(self) -> int:
+        """All distinct cells, which the first call enumerates."""
+        return self.num_unique
+
+    def listed_graphs(self) -> GraphBatch:
+        return graphs_of(all_codes())
+
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         genes = tuple(int(gene) for gene in genotype)
         if len(genes) != len(_SIZES) or not all(0 <= gene < size for gene, size in zip(genes, _SIZES, strict=True)):
@@ -145,6 +153,16 @@ class NASBench101(SearchSpace):
 
     def keys(self, batch: GraphBatch) -> list[str]:
         return [_written(code) for code in canonical(codes_of(batch)).tolist()]
+
+    def representative(self, architecture: Architecture) -> Architecture:
+        """Return the cell of the benchmark's record, which each architecture of this space is already."""
+        return self._own(architecture)
+
+    def representative_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return batch
+
+    def canonical_graphs(self, batch: GraphBatch) -> GraphBatch:
+        return batch
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return a random architecture from the distribution chosen by `sampler`."""

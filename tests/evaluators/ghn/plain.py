@@ -1,4 +1,4 @@
-"""Slow reference of the propagation: equations 3, 4, 7, 12 and 15 of the GHN paper, node by node, one architecture at a time."""
+"""Slow reference of the hypernetwork: equations 3, 4, 8 and 12 to 15 of the GHN paper, node by node, one architecture a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from archsearch.evaluators.ghn.hypernetwork import fan_in_scale
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.modules import Layout, Module
 from archsearch.evaluators.ghn.propagation import Message, Propagator
@@ -18,6 +19,8 @@ def states(model: GraphHyperNetwork, layout: Layout, levels: bool = False) -> li
     """Return the last states of each module, `[nodes, hidden]`; with `levels` the nodes of a level are updated at once."""
     passed, found = model.kinds.new_zeros(model.settings.hidden), []
     for number, module in enumerate(layout.modules):
+        if number == layout.first_block and not model.settings.passes_stem:
+            passed = torch.zeros_like(passed)
         propagator = model.propagators[number if len(model.propagators) > 1 else 0]
         assert isinstance(propagator, Propagator)
         rows = list(first_states(model, module))
@@ -30,6 +33,42 @@ def states(model: GraphHyperNetwork, layout: Layout, levels: bool = False) -> li
         if model.settings.passing:
             passed = found[-1].mean(0)
     return found
+
+
+def weights(model: GraphHyperNetwork, layout: Layout) -> dict[str, list[Tensor]]:
+    """Return the parameters of each operator, `w_v = H(h_v)`: one pair of channels after the other."""
+    modules = states(model, layout)
+    branches = {branch.key: number for number, branch in enumerate(model.vocabulary.branches)}
+    found = {}
+    for name, owner in layout.owners.items():
+        state = modules[owner.module][owner.node]
+        wants = owner.type.wants(model.settings.sliced_kernels)
+        found[name] = [parameter(model, state, branches[want.key], want.role, want.shape) for want in wants]
+    return found
+
+
+def parameter(model: GraphHyperNetwork, state: Tensor, branch: int, role: str, shape: Sequence[int]) -> Tensor:
+    """Return one tensor: H(h) = W_2 relu(W_1 h + b_1 + e_out + e_in) + b_2, with tiles for channels and the middle of kernels."""
+    settings, hyper = model.settings, model.hypernetwork
+    if settings.affine == "fixed" and role in ("scale", "shift"):
+        return torch.full(tuple(shape), float(role == "scale"), dtype=state.dtype)
+    if settings.normalised_states:
+        state = (state - state.mean()) / torch.sqrt(state.var(correction=0) + 1e-5)
+    weight, bias = hyper.weights[branch], hyper.biases[branch]
+    made = torch.empty(tuple(shape), dtype=state.dtype)
+    for place in np.ndindex(*shape[:2]):
+        hidden = hyper.first_weight @ state + hyper.first_bias
+        for axis, table in zip(range(len(place)), (hyper.out_tiles, hyper.in_tiles), strict=False):
+            hidden = hidden if table is None else hidden + table[place[axis] // bias.shape[axis]]
+        at = tuple(position % size for position, size in zip(place, bias.shape, strict=False))
+        starts = [(size - wanted) // 2 for size, wanted in zip(bias.shape[2:], shape[2:], strict=True)]
+        cuts = tuple(slice(start, start + wanted) for start, wanted in zip(starts, shape[2:], strict=True))
+        made[place] = torch.tensordot(torch.relu(hidden), weight[(slice(None), *at, *cuts)], 1) + bias[(*at, *cuts)]
+    if not settings.fan_in:
+        return made
+    if role == "weight":
+        return made * fan_in_scale(tuple(shape))
+    return 2 * torch.sigmoid(made / 2) if role == "scale" else torch.tanh(made / 5)
 
 
 def synchronously(model: GraphHyperNetwork) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from archsearch.evaluators.ghn.candidates import generated, num_parameters, tensors_for
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.modules import Layout
+from archsearch.evaluators.ghn.settings import PRESETS
 
 NAMES = ("anytime", "cells", "enas", "nasbench101", "nasbench201", "nasnet")
 
@@ -44,6 +45,21 @@ def test_network_with_generated_weights_is_the_module_loaded_with_them(worlds: M
             assert torch.allclose(left, right, rtol=1e-10, atol=1e-12)
         after = [tensor for tensors in parameters.values() for tensor in tensors]
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "executing changes no weights"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", ["cells", "nasbench201"])
+def test_weights_of_each_preset_equal_the_equations(worlds: ModuleType, plain: ModuleType, name: str, preset: str) -> None:
+    """Propagation, stacking and generation in float64 against the sequential twin, two candidates at once."""
+    model = worlds.model(name, preset=preset).double()
+    layouts = worlds.layouts(name, 2, output_node=model.settings.output_node)
+    with torch.no_grad():
+        for layout, found in zip(layouts, generated(model, layouts).candidates, strict=True):
+            expected = plain.weights(model, layout)
+            assert list(found) == list(expected)
+            for step, tensors in found.items():
+                for left, right in zip(tensors, expected[step], strict=True):
+                    torch.testing.assert_close(left, right, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,6 +54,19 @@ def test_block_of_cells_has_its_inputs_its_nodes_and_an_output() -> None:
     assert strides[:5].tolist() == [1, 1, 0, 0, 0], "the bottlenecks halve the map"
 
 
+def test_without_an_output_a_block_is_its_nodes() -> None:
+    architecture = Cells(5).parse('[["conv_1x1",[0]],["max_pool_3x3",[0,2]],["sep_conv_3x3",[1,2]]]')
+    plan = Cells(5).plan(architecture, 10, 1, blocks=3, channels=4)
+    with_output, without = (lay_out(plan, (1, 8, 8), r"(block\d+)_", output_node=each) for each in (True, False))
+    assert without.first_block == with_output.first_block == 1
+    assert without.num_nodes == with_output.num_nodes == 5
+    for left, right in zip(with_output.modules, without.modules, strict=True):
+        assert right.kinds == left.kinds[:-1]
+        assert edges(right.adjacency) == {edge for edge in edges(left.adjacency) if edge[1] < len(right.kinds)}
+        assert right.positions.tolist() == left.positions[:, :-1].tolist()
+    assert lay_out(plan, (1, 8, 8)).first_block == 0, "no module is told from others"
+
+
 def test_cell_of_nasbench201_is_its_graph_of_edges() -> None:
     space = NASBench201()
     text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"

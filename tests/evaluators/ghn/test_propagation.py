@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from archsearch.evaluators.ghn.candidates import tensors_for
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.modules import Layout, Module
 from archsearch.evaluators.ghn.propagation import schedule
+from archsearch.evaluators.ghn.settings import PRESETS
 
 NAMES = ("anytime", "cells", "enas", "nasbench101", "nasbench201", "nasnet")
 CASES: tuple[dict[str, Any], ...] = (
@@ -22,6 +24,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"backward_messages": "forward"},
     {"stacking": "separate"},
     {"stacking": "separate", "passing": False},
+    {"passes_stem": False},
     {"scheme": "synchronous"},
     {"scheme": "synchronous", "synchronous_messages": "both", "propagations": 3},
 )
@@ -61,6 +64,40 @@ def test_each_scheme_equals_the_slow_reference(worlds: ModuleType, plain: Module
     expected = [plain.states(model, layout) for layout in layouts]
     with torch.inference_mode():
         assert largest_difference(module_states(model, layouts), expected) < 1e-13
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", ["cells", "nasbench101"])
+def test_states_and_gradients_of_each_preset_equal_the_equations(
+    worlds: ModuleType, plain: ModuleType, name: str, preset: str
+) -> None:
+    """Equations 3, 4 and 12 to 15 in float64, with the T, graphs and stacking of the preset."""
+    model = worlds.model(name, preset=preset).double()
+    layouts = worlds.layouts(name, 2, output_node=model.settings.output_node)
+    fast, slow = module_states(model, layouts), [plain.states(model, layout) for layout in layouts]
+    assert largest_difference(fast, slow) < 1e-13
+    parameters = [value for key, value in model.named_parameters() if not key.startswith("hypernetwork")]
+
+    def gradients(found: list[list[Tensor]]) -> tuple[Tensor, ...]:
+        total = torch.stack([part.sin().sum() for rows in found for part in rows]).sum()
+        return torch.autograd.grad(total, parameters, materialize_grads=True)
+
+    for left, right in zip(gradients(fast), gradients(slow), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-12)
+
+
+def test_in_the_paper_a_chain_begins_at_zero_and_a_block_has_its_own_nodes_alone(worlds: ModuleType) -> None:
+    """h of graph 0 is zero, so the first block is the same behind any stem; its mean is over as many nodes as the block has."""
+    [layout] = worlds.layouts("cells", 1, output_node=False)
+    assert [len(module.kinds) for module in layout.modules] == [1, 5, 5, 5, 1], "stem, three blocks of 5 nodes, classifier"
+    assert layout.first_block == 1 and layout.num_nodes == 5
+    stem, *others = layout.modules
+    other = replace(layout, modules=(replace(stem, kinds=(others[-1].kinds[0],)), *others))
+    for preset, same in (("paper", True), ("default", False)):
+        model = worlds.model("cells", preset=preset).double()
+        [first], [second] = (module_states(model, [each]) for each in (layout, other))
+        assert not torch.equal(first[0], second[0])
+        assert torch.equal(first[1], second[1]) is same
 
 
 @pytest.mark.parametrize("changes", [{}, {"virtual_edges": 3}, {"backward_messages": "forward"}], ids=str)

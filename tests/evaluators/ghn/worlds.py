@@ -12,7 +12,7 @@ import torch
 from archsearch import spaces
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.modules import MODULE_PATTERNS, Layout, lay_out
-from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.ghn.settings import Settings, settings_of
 from archsearch.evaluators.ghn.vocabulary import survey
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
@@ -36,13 +36,14 @@ def samples(name: str, number: int = 5, seed: int = 0) -> tuple[Architecture, ..
     return tuple(SPACES[name][0].sample(rng) for _ in range(number))
 
 
-def layout_of(name: str, architecture: Architecture) -> Layout:
+def layout_of(name: str, architecture: Architecture, output_node: bool = True) -> Layout:
     space, scale = SPACES[name]
-    return lay_out(space.plan(architecture, CLASSES, SHAPE[0], **scale), SHAPE, MODULE_PATTERNS.get(name, ""))
+    pattern = MODULE_PATTERNS.get(name, "")
+    return lay_out(space.plan(architecture, CLASSES, SHAPE[0], **scale), SHAPE, pattern, output_node)
 
 
-def layouts(name: str, number: int = 5, seed: int = 0) -> list[Layout]:
-    return [layout_of(name, architecture) for architecture in samples(name, number, seed)]
+def layouts(name: str, number: int = 5, seed: int = 0, output_node: bool = True) -> list[Layout]:
+    return [layout_of(name, architecture, output_node) for architecture in samples(name, number, seed)]
 
 
 @cache
@@ -50,7 +51,9 @@ def _vocabulary(name: str, sliced: bool) -> Any:
     return survey(SPACES[name][0], lambda architecture: layout_of(name, architecture), sliced)
 
 
-def model(name: str, seed: int = 0, **changes: Any) -> GraphHyperNetwork:
-    settings = Settings(hidden=8, width=12, tile=3, propagations=2).with_changes(**changes)
+def model(name: str, seed: int = 0, preset: str | None = None, **changes: Any) -> GraphHyperNetwork:
+    """Return a small hypernetwork; with a preset it has the preset's settings but for its sizes."""
+    settings = Settings(propagations=2) if preset is None else settings_of(preset, "digits")
+    settings = settings.with_changes(hidden=8, width=12, tile=3).with_changes(**changes)
     vocabulary = _vocabulary(name, settings.sliced_kernels)
     return GraphHyperNetwork(vocabulary, settings, torch.Generator().manual_seed(seed))

@@ -22,6 +22,11 @@ def test_words_say_what_the_last_correlation_means(tau: float, words: str) -> No
     assert trust_sentence([(5, {})]) == ""
 
 
+def test_parts_of_a_ranking_are_told_best_first() -> None:
+    sentence = trust_sentence([(9, {TRUST: 0.5, "surrogate/tau_loss": 0.21, "surrogate/tau_params": 0.4})])
+    assert sentence.endswith(" Alone, the parts of the ranking have params 0.40, loss 0.21.")
+
+
 @pytest.mark.parametrize("taus", [[0.3], [0.3, -0.9]])
 def test_the_figure_shows_all_of_the_curve(taus: list[float]) -> None:
     (axes,) = trust_figure([(5 * number, {TRUST: tau}) for number, tau in enumerate(taus, 1)]).axes

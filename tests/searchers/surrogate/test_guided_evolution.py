@@ -11,6 +11,7 @@ from archsearch import spaces
 from archsearch.errors import ConfigurationError
 from archsearch.searchers.goals import Goals, Objective
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
+from archsearch.searchers.surrogate.inner_search import Generations
 
 SPACE = spaces.get("nasbench201")
 
@@ -28,7 +29,7 @@ def test_only_objectives_that_need_an_evaluation_are_learned() -> None:
 
 def test_the_inner_evolution_gets_its_settings() -> None:
     searcher = Guided(SPACE, population=7, generations=3)
-    assert searcher.propose_options() == {"goals": searcher.goals, "population": 7, "generations": 3}
+    assert searcher.propose_options() == {"goals": searcher.goals, "inner": Generations(7, 3)}
 
 
 def test_islands_are_as_many_as_actors_unless_the_space_is_ranked_completely() -> None:

@@ -11,11 +11,12 @@ import pytest
 from archsearch import spaces
 from archsearch.searchers.conformance import SmallSpace
 from archsearch.searchers.goals import Goals, Objective
+from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.spaces import SearchSpace
 
 SPACE = spaces.get("nasbench201")
-INNER = {"population": 40, "generations": 12}
+INNER = {"inner": Generations(40, 12)}
 
 
 class Counting:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.evaluators.function.source import defined_in, source_digest
+from archsearch.evaluators.source import defined_in, source_digest
 
 MODULE = """
 import functools
@@ -135,7 +135,7 @@ def test_objects_and_methods_have_a_digest() -> None:
 
 def test_other_processes_find_the_same(tmp_path: Path) -> None:
     (tmp_path / "same_name.py").write_text(MODULE)
-    code = "from archsearch.evaluators.function.source import source_digest as d; import same_name; print(d(same_name.train))"
+    code = "from archsearch.evaluators.source import source_digest as d; import same_name; print(d(same_name.train))"
     environment = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}", "PYTHONHASHSEED": "7"}
     printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
     assert printed.strip() == source_digest(loaded(tmp_path, MODULE).train)

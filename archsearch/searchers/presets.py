@@ -1,0 +1,220 @@
+"""Presets of searchers: named settings of model and search together.
+
+The option `preset` of a searcher names one of its records here. Options that are given to the searcher replace those of the
+record; so do the changes in `model`. A method gets another variant by another record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from archsearch.errors import ConfigurationError, unknown_name
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A variant of a method.
+
+    Args:
+        name: Its name.
+        description: What it is and where its values come from, as sentences.
+        model: Arguments of the model beside its defaults; `preset` among them names the settings that the others change.
+        search: Options of the searcher beside its defaults.
+        by_space: Further options of the searcher, by the name of the space in which they hold.
+        candidates: Number of candidates that a search evaluates with these options; None if any number will do.
+        scaled_options: Options in `search` that are numbers of candidates, which a search of another length scales.
+    """
+
+    name: str
+    description: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    by_space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    candidates: int | None = None
+    scaled_options: tuple[str, ...] = ()
+
+    def options(
+        self, space: str, given: Mapping[str, Any], num_candidates: int | None = None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the options of the searcher, and a sentence on them if they are not those of the record.
+
+        Args:
+            space: Name of the space.
+            given: Options of the user, which replace those of the preset unless None.
+            num_candidates: Candidates of the search; a number other than `candidates` scales the `scaled_options`.
+        """
+        explicit = {name: value for name, value in given.items() if value is not None}
+        options = {**self.search, **self.by_space.get(space, {})}
+        if not isinstance(num_candidates, int) or not (scaled := self.scaled(explicit, num_candidates)):
+            return {**options, **explicit}, ()
+        return {**options, **scaled, **explicit}, (self._note(scaled, num_candidates),)
+
+    def scaled(self, given: Mapping[str, Any], num_candidates: int) -> dict[str, int]:
+        """Return the `scaled_options` that are not given, for a search of this number of candidates."""
+        if self.candidates is None or num_candidates == self.candidates:
+            return {}
+        factor = num_candidates / self.candidates
+        return {name: max(1, round(factor * self.search[name])) for name in self.scaled_options if given.get(name) is None}
+
+    def _note(self, scaled: Mapping[str, int], wanted: int) -> str:
+        whole = ", ".join(f"{name}={self.search[name]}" for name in scaled)
+        here = ", ".join(f"{name}={value}" for name, value in scaled.items())
+        factor = wanted / (self.candidates or wanted)
+        return (
+            f"The preset {self.name} is made for {self.candidates:,} candidates ({whole}); for {wanted:,} it is scaled by "
+            f"{factor:.3g} ({here})."
+        )
+
+
+Presets = Mapping[str, Preset]
+
+
+def _registry(*presets: Preset) -> Presets:
+    return {preset.name: preset for preset in presets}
+
+
+GATES: Presets = _registry(
+    Preset(
+        "default",
+        "Rankings of GATES, a Gaussian process and a random forest on graph features are added. GATES also reads counted "
+        "properties of the graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth "
+        "of each stage is drawn at random.",
+        search={"fusion": "gp+forest", "optimism": 0.5},
+    ),
+    Preset(
+        "gates",
+        "As the default, with GATES alone.",
+    ),
+    Preset(
+        "paper",
+        "X. Ning et al., ECCV 2020: the published encoder, trained further from stage to stage, and an evolution on the "
+        "predictor for each candidate of a stage. Nothing is drawn at random after the first stage, and no space is ranked as a "
+        "whole. Numbers of candidates and the sizes of the evolution are those of the authors' later searches: the paper's own "
+        "are not known for benchmark tables. In the space of ENAS it takes 600 random architectures and then 200, the best of "
+        "10,000: initial=600, stage_size=200, inner={kind: random, ratio: 50}.",
+        model={"preset": "paper"},
+        search={
+            "initial": 20,
+            "stage_size": 5,
+            "explore": 0.0,
+            "warm": True,
+            "inner": {"kind": "evolution", "population": 20, "tournament": 5, "steps": 50},
+        },
+    ),
+    Preset(
+        "authors",
+        "The sample configurations of the authors' program, aw_nas: 200 candidates a stage, five stages, fits of 50 epochs in "
+        "batches of 128, and for each candidate a walk of simulated annealing on the predictor, which at its temperature accepts "
+        "nearly all mutations.",
+        model={"preset": "paper", "epochs": 50, "warm_epochs": 50, "batch_size": 128},
+        search={
+            "initial": 200,
+            "stage_size": 200,
+            "explore": 0.0,
+            "warm": True,
+            "inner": {"kind": "annealing", "steps": 200, "temperature": 1000.0, "cooling": 0.95},
+        },
+        by_space={"nasbench201": {"inner": {"kind": "annealing", "steps": 50, "temperature": 1000.0, "cooling": 0.98}}},
+        candidates=1000,
+        scaled_options=("initial", "stage_size"),
+    ),
+)
+"""Presets of `GATESEvolution`. The model is a `Predictor`: encoder, loss, members and epochs may be set too."""
+
+
+GHN: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 500 steps, and the first of 300 candidates by validation loss, beside random ones.",
+        search={"rank_candidates": 300, "steps": 500, "explore": 0.1},
+    ),
+    Preset(
+        "paper",
+        "C. Zhang et al., ICLR 2019: 200 epochs of the images, and the ten first of 1,000 random candidates by accuracy; no "
+        "others are evaluated. The epochs are scaled by one factor, which the log and the report tell.",
+        model={"preset": "paper"},
+        search={"rank_candidates": 1000, "rank_by": "score", "epochs": 200, "initial": 0, "explore": 0.0},
+        candidates=10,
+    ),
+)
+"""Presets of `GHNRandomSearch`. The authors have published no program, so there is none for it. The model is a `GHN`."""
+
+_NGAE_SEARCH: Mapping[str, Any] = {
+    "weight": 0.0,
+    "stage_size": 5,
+    "explore": 0.0,
+    "unlabelled": 1000,
+    "warm_epochs": 10,
+    "predictor": "ensemble",
+    "optimism": 1.0,
+    "targets": "ranks",
+    "acquisition": "ascent",
+    "starts": 500,
+    "steps": 60,
+    "step": 0.1,
+    "region": "ball",
+    "best_share": 0.5,
+    "best_spread": 0.5,
+    "sample": False,
+    "rerank": True,
+}
+_NGAE_PUBLISHED: Mapping[str, Any] = {
+    "weight": 1.0,
+    "stage_size": 10,
+    "unlabelled": 0,
+    "predictor": "heads",
+    "targets": "scores",
+    "starts": 100,
+    "steps": 100,
+    "region": "plain",
+    "best_share": 0.0,
+    "best_spread": 0.0,
+    "sample": True,
+    "rerank": False,
+}
+NGAE: Presets = _registry(
+    Preset(
+        "default",
+        "The auto-encoder learns graphs from random architectures that are not evaluated, with a hundredth of the steps. A "
+        "Gaussian process on its latent space predicts ranks; steps are taken in standard deviations of the data and stay near "
+        "them, half of the starts are the best known, and another process on the features of graphs helps to rank what is "
+        "decoded. The complexity has no weight.",
+        model={"preset": "default"},
+        search=_NGAE_SEARCH,
+    ),
+    Preset(
+        "paper",
+        "J. Li et al., arXiv 2006.10310: equation 6 with all weights and the noise 1, predictors that read the drawn sample and "
+        "learn the scores as they are, and stochastic gradient descent, on evaluated architectures alone. Equation 7 with a "
+        "weight of 1, by plain steps from N(0, I), and ends that are decoded by drawing. The paper gives no sizes and no step "
+        "sizes: they are those of the authors' programs, but for the step of the descent. What is ours: the fit is repeated in "
+        "each stage, and a decoder cannot leave the space.",
+        model={"preset": "paper"},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 10.0},
+    ),
+    Preset(
+        "authors",
+        "What the authors' programs do where they differ from the paper: the weight of the divergence is .005 and the noise .01, "
+        "predictors with one hidden layer read the mean, the encoder reads the graph in both directions, and Adam trains it. The "
+        "ascent starts from the best known architectures, with steps of 1,000.",
+        model={"preset": "authors"},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 1000.0, "best_share": 1.0},
+    ),
+)
+"""Presets of `NGAEAscent`. The model is an `NGAE`: its settings may be set too."""
+
+PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN, "ngae": NGAE}
+"""Presets by the name of the searcher."""
+
+
+def preset_named(name: object, presets: Presets) -> Preset:
+    """Return a preset.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if not isinstance(name, str) or name not in presets:
+        raise ConfigurationError(unknown_name("preset", name, presets))
+    return presets[name]

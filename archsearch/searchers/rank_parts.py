@@ -1,0 +1,65 @@
+"""What candidates are ranked by before any of them is trained: figures by name, joined by `+`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from archsearch.errors import ConfigurationError, check_kind, unknown_name
+from archsearch.evaluators.evaluator import Evaluator
+from archsearch.searchers.surrogate.rank_sum import rank_sum
+from archsearch.searchers.surrogate.ranking_stage import Columns, Ranks
+
+
+def rank_parts(rank_by: str, further: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the parts of `rank_by`, such as `params+nwot`.
+
+    Args:
+        rank_by: Names of training-free scores, or of `further` figures, joined by `+`.
+        further: Figures that are known beside the training-free scores.
+
+    Raises:
+        ConfigurationError: A name is unknown or is given twice.
+    """
+    check_kind("rank_by", rank_by, str, "names such as 'params', 'nwot', joined by '+'")
+    parts = tuple(part.strip() for part in rank_by.split("+"))
+    if not set(parts) <= set(further):
+        from archsearch.evaluators.proxies.registry import names  # it needs torch, other searchers do not
+
+        known = [*further, *names()]
+        for part in parts:
+            if part not in known:
+                raise ConfigurationError(unknown_name("rank_by", part, known))
+    if len(set(parts)) < len(parts):
+        raise ConfigurationError(f"rank_by: expected each part once; got {rank_by!r}.")
+    return parts
+
+
+def ranks_of(parts: Sequence[str], columns: Columns) -> Ranks:
+    """Return the ranks by the sum of the ranks in some columns, or by the column itself if it is one; the first breaks ties."""
+    figures = {part: np.asarray(columns[part], dtype=np.float64) for part in parts}
+    first = next(iter(figures.values()))
+    figure = first if len(figures) == 1 else rank_sum(list(figures.values()))
+    return Ranks(figure, np.nan_to_num(first, nan=-np.inf, neginf=-np.inf), figures)
+
+
+def images_of(evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dataset, root and scale of an evaluator that trains on images with a name, as a searcher's options.
+
+    Nothing is returned for other evaluators, nor if the options name a dataset.
+
+    Raises:
+        ConfigurationError: The images are in memory, where actors cannot find them.
+    """
+    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+
+    if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
+        return {}
+    if not isinstance(evaluator.images.dataset, str):
+        raise ConfigurationError(
+            "dataset: expected a dataset with a name, which actors can load; the evaluator has images in memory. Set the "
+            "searcher's option dataset, such as parquet:PATH."
+        )
+    return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale}
