@@ -88,7 +88,8 @@ def test_a_bound_on_the_complexity_is_the_budget_of_the_ascent(table: TabularEva
     assert make(table.space, 0, goals=goals).propose_options()["budget"] == 2e6
     assert make(table.space, 0, goals=goals, complexity="params").propose_options()["budget"] is None
     assert make(table.space, 0, weight=0.5, goals=goals_for(table)).propose_options()["weights"] == (0.5,)
-    assert make(table.space, 0, weight=0.5, complexity=None, goals=goals_for(table)).propose_options()["weights"] == (0.0,)
+    with pytest.raises(ConfigurationError, match="weight: 0.5 weighs nothing"):
+        make(table.space, 0, weight=0.5, complexity=None, goals=goals_for(table))
 
 
 def test_a_fit_starts_from_the_graphs_learned_first_and_repeats_exactly(table: TabularEvaluator) -> None:
