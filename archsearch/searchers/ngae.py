@@ -177,7 +177,7 @@ class NGAESurrogate:
             ranked = list(zip(made.architectures, predicted, strict=True))
             if self._features is not None:
                 objective = self._model.objective(predicted, made.complexity, made.weight)
-                ranked = [(made.architectures[at], predicted[at]) for at in np.argsort(-objective, kind="stable")]
+                ranked = [ranked[at] for at in np.argsort(-objective, kind="stable")]
             kept.append([row for row in ranked if goals.excess(row[0]) == 0.0])
         chosen: dict[str, float] = {}
         for place in range(max(map(len, kept), default=0)):

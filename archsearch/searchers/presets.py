@@ -78,10 +78,10 @@ def _registry(*presets: Preset) -> Presets:
 GATES: Presets = _registry(
     Preset(
         "default",
-        "Rankings of GATES, a Gaussian process and a random forest on graph features are added. GATES also reads counted "
-        "properties of the graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth "
-        "of each stage is drawn at random.",
-        search={"fusion": "gp+forest", "optimism": 0.5},
+        "The rankings of GATES and a Gaussian process on graph features are added. GATES also reads counted properties of the "
+        "graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth of each stage is "
+        "drawn at random.",
+        search={"fusion": "gp", "optimism": 0.5},
     ),
     Preset(
         "gates",
