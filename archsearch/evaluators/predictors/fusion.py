@@ -72,9 +72,9 @@ class Fusion(FixedOptions):
         s(a)^2 = s_gp(a)^2 + sum over members m of w_m (f_m(a) - f(a))^2
 
     with the standard deviation s_gp of the Gaussian process, and weights in proportion to 2 for GATES and 1 for the others, which
-    ranked best or second best on rows of the training pools of NAS-Bench-101 and NAS-Bench-201. Process and forest predict the normal quantile of the rank among the
-    scores that were learned, and the less they know, the closer to 0; the predictions of GATES are in its deviations on the
-    architectures that were learned. So members that know little count little.
+    ranked best or second best on rows of the training pools of NAS-Bench-101 and NAS-Bench-201. Process and forest predict the
+    normal quantile of the rank among the scores that were learned, and the less they know, the closer to 0; the predictions of
+    GATES are in its deviations on the architectures that were learned. So members that know little count little.
 
     The outcome depends on the arguments and on the data given to `fit` alone.
 
