@@ -213,9 +213,11 @@ class GATESEvolution(GuidedEvolution):
                 f"{'+'.join(self.fusion)!r}. Set fusion='' or preset='gates'."
             )
         super().__init__(space, seed, **options)
+        # Files and command lines have lists where the settings have tuples.
+        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
         given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
         explicit = {name: value for name, value in given.items() if value is not None}
-        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **changes, **explicit, "device": device}
         self.use_device(device)
         self._check()
 
