@@ -17,6 +17,8 @@ PROXIES = (
 COVERED_ELSEWHERE = {
     "evaluators/function/candidate_task.py": "evaluators/function/test_steps.py",
     **{f"evaluators/proxies/{name}.py": "evaluators/proxies/test_registry.py" for name in PROXIES},
+    "evaluators/datasets/image_files.py": "evaluators/datasets/test_imagefolder.py",
+    "evaluators/prediction/task.py": "evaluators/prediction/test_kinds.py",
     "evaluators/score_names.py": "evaluators/test_score_objective.py",
     "evaluators/tables/content.py": "evaluators/tables/test_checks.py",
     "evaluators/tables/draft.py": "evaluators/tables/test_table_file.py",
@@ -53,6 +55,7 @@ CROSS_CUTTING = {
     "platform/test_secrets.py",
     "platform/test_stops.py",
     "platform/test_surrogate_search.py",
+    "platform/test_tasks.py",
     "platform/test_tracking_server.py",
     "searchers/test_ghn_trainers.py",
     "searchers/test_plain_tune.py",

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
-from archsearch.errors import DatasetError, check_kind, unknown_name
+from archsearch.errors import ConfigurationError, DatasetError, check_kind, unknown_name
+from archsearch.evaluators.score_names import CLASSIFICATION, TASKS
 
 NAMED = ("digits", "cifar10", "cifar100")
 """Datasets that have a name of their own."""
-OPTIONS = {"imagefolder": ("size", "white", "background"), "parquet": ("image", "label", "white", "background")}
+OPTIONS = {
+    "imagefolder": ("size", "white", "background"),
+    "parquet": ("image", "label", "task", "separator", "white", "background"),
+    "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background"),
+}
 """Options that may follow the path, for the kinds of datasets that have one."""
+SEPARATORS = {"bar": "|", "semicolon": ";", "comma": ",", "space": " ", "tab": "\t"}
+"""Separators of the labels in a cell, by names for those that are awkward in a command."""
+_WITH_LABELS = ("parquet", "csv")
 
 
 @dataclass(frozen=True)
@@ -19,12 +28,16 @@ class DatasetName:
     """The parts of a name.
 
     Args:
-        kind: One of `NAMED`, `imagefolder` or `parquet`.
+        kind: One of `NAMED`, `imagefolder`, `parquet` or `csv`.
         path: File or folder of the user; empty for a dataset with a name of its own.
-        columns: Names of the columns `image` and `label`, as far as they are given.
+        columns: Names of the columns `image` and `label`, as far as they are given; `label` may name several, as `x,y`.
         size: Height and width that images are brought to, in pixels.
         white: Value of full brightness; None takes that of the files.
         background: Red, green and blue below transparent pixels, 0 to 255.
+        task: One of `score_names.TASKS`; None finds it from the labels.
+        separator: What separates the labels of a cell; None finds it.
+        folder: Folder of the images of a `csv`, from the folder of the file on; empty if it is not given.
+        part: Column of a `csv` that says whether an image is for training, validation or testing; empty if there is none.
     """
 
     kind: str
@@ -33,6 +46,10 @@ class DatasetName:
     size: tuple[int, int] = (32, 32)
     white: float | None = None
     background: tuple[int, int, int] = (255, 255, 255)
+    task: str | None = None
+    separator: str | None = None
+    folder: str = ""
+    part: str = ""
 
     @classmethod
     def parse(cls, name: str) -> DatasetName:
@@ -59,7 +76,23 @@ class DatasetName:
             raise DatasetError(f"dataset: expected a path after the colon, as in {kind}:PATH; got {name!r}.")
         options = _options(kind, query)
         columns = {option: value for option, value in options.items() if option in ("image", "label")}
-        return cls(kind, path, columns, _size(options), _white(options), _background(options))
+        return cls(
+            kind,
+            path,
+            columns,
+            _size(kind, options),
+            _white(options),
+            _background(options),
+            _task(options),
+            _separator(options),
+            options.get("folder", ""),
+            options.get("part", ""),
+        )
+
+    @property
+    def known_task(self) -> str | None:
+        """The task, if it is known without reading labels: images sorted into folders have classes."""
+        return self.task if self.kind in _WITH_LABELS else CLASSIFICATION
 
 
 def names() -> tuple[str, ...]:
@@ -76,13 +109,39 @@ def check_name(name: str) -> None:
     DatasetName.parse(name)
 
 
+def with_task(name: str, task: str | None) -> str:
+    """Return the name of a dataset with its task in it.
+
+    Args:
+        name: The name.
+        task: The task; None leaves the name as it is.
+
+    Raises:
+        DatasetError: The name, or the task, is unknown.
+        ConfigurationError: The dataset has another task.
+
+    Example:
+        >>> from archsearch.evaluators.dataset_names import with_task
+        >>> with_task("csv:ages.csv?label=age", "regression")
+        'csv:ages.csv?label=age&task=regression'
+    """
+    parsed = DatasetName.parse(name)
+    if task is None or task == parsed.known_task:
+        return name
+    if task not in TASKS:
+        raise ConfigurationError(unknown_name("task", task, TASKS))
+    if parsed.known_task is not None:
+        raise ConfigurationError(f"task: expected {parsed.known_task}, which {name} has; got {task}. Leave it out.")
+    return f"{name}{'&' if '?' in name else '?'}task={task}"
+
+
 def _as_path(name: str) -> str:
     """Return a sentence on how to name a folder or file of the user, if there is one of that name."""
     path = Path(name.partition("?")[0]).expanduser()
     if path.is_dir():
         kind = "parquet" if next(path.glob("*.parquet"), None) else "imagefolder"
-    elif path.is_file() and path.suffix == ".parquet":
-        kind = "parquet"
+    elif path.is_file() and path.suffix in (".parquet", ".csv", ".tsv"):
+        kind = "parquet" if path.suffix == ".parquet" else "csv"
     else:
         return ""
     return f" {name} is a {'folder' if path.is_dir() else 'file'}: write {kind}:{name} to read it."
@@ -97,17 +156,31 @@ def _options(kind: str, query: str) -> dict[str, str]:
             raise DatasetError(unknown_name(f"option of {kind}", key, OPTIONS[kind]))
         if not value:
             raise DatasetError(f"option {key} of {kind}: expected {key}=VALUE; got {item!r}.")
-        options[key] = value
+        options[key] = unquote(value) if kind == "csv" else value
     return options
 
 
-def _size(options: dict[str, str]) -> tuple[int, int]:
+def _task(options: dict[str, str]) -> str | None:
+    """Return the task asked for."""
+    task = options.get("task")
+    if task is not None and task not in TASKS:
+        raise DatasetError(unknown_name("option task", task, TASKS))
+    return task
+
+
+def _separator(options: dict[str, str]) -> str | None:
+    """Return the separator of labels asked for: a sign, or the name of one."""
+    given = options.get("separator")
+    return None if given is None else SEPARATORS.get(given, given)
+
+
+def _size(kind: str, options: dict[str, str]) -> tuple[int, int]:
     """Return the height and width asked for, in pixels."""
     text = options.get("size", "32")
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
         raise DatasetError(
-            "option size of imagefolder: expected a number of pixels, as in size=32, or height and width, as in size=24x96; got "
+            f"option size of {kind}: expected a number of pixels, as in size=32, or height and width, as in size=24x96; got "
             f"{text!r}."
         )
     return int(sides[0]), int(sides[-1])

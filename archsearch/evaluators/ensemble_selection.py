@@ -1,4 +1,4 @@
-"""Greedy selection of an ensemble from trained classifiers.
+"""Greedy selection of an ensemble from trained networks.
 
 R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, "Ensemble Selection from Libraries of Models", ICML 2004, section 2. With the
 class probabilities p_m of model m on the validation images:
@@ -9,13 +9,14 @@ class probabilities p_m of model m on the validation images:
 3. Of the N nested ensembles, return the best one.
 
 "Best" is the highest accuracy; among equal ones the smallest cross-entropy; then the model that comes first, or the smaller
-ensemble. Balanced, both are means over the classes of the means over their images, so that all classes count the same.
+ensemble. Balanced, both are means over the classes of the means over their images, so that all classes count the same. `select`
+takes any other quality, and predictions of any kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from archsearch.errors import ConfigurationError, check_whole_number
 
 _LEAST = 1e-12
 """Smallest probability in a cross-entropy."""
+Quality = Callable[[NDArray[np.float64]], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Selection:
 
     Args:
         counts: How often each selected model counts, by its position among the candidates, in the order of selection.
-        accuracies: Validation accuracy after each selection, those beyond the best ensemble included.
-        accuracy: Validation accuracy of the ensemble, a fraction.
-        loss: Its mean cross-entropy on the validation images, in nats.
+        accuracies: Validation accuracy, or other quality, after each selection, those beyond the best ensemble included.
+        accuracy: Validation accuracy, a fraction, or other quality of the ensemble.
+        loss: Its mean cross-entropy on the validation images, in nats, or what else decides between equal ones.
         balanced: Whether accuracies and loss count all classes the same.
     """
 
@@ -76,11 +78,23 @@ def select_ensemble(
     if not len(labels) or not all(np.isfinite(each).all() for each in tables):
         raise ConfigurationError("probabilities: expected finite numbers for at least one image; got NaN, infinity or no image.")
     weights = _weights(labels) if balanced else np.ones(len(labels))
+    return replace(select(tables, lambda mean: _quality(mean, labels, weights), size), balanced=balanced)
+
+
+def select(tables: Sequence[NDArray[np.float64]], quality: Quality, size: int) -> Selection:
+    """Return the ensemble that the algorithm above selects by a quality.
+
+    Args:
+        tables: For each model its predictions, `[images, outputs]`.
+        quality: Function from mean predictions to their quality, and the negative loss that decides between equal ones; larger is
+            better.
+        size: Number N of selections.
+    """
     total = np.zeros_like(tables[0])
     chosen: list[int] = []
     course: list[tuple[float, float]] = []
     for number in range(1, size + 1):
-        qualities = [_quality((total + each) / number, labels, weights) for each in tables]
+        qualities = [quality((total + each) / number) for each in tables]
         best = max(range(len(tables)), key=lambda model: (*qualities[model], -model))
         total += tables[best]
         chosen.append(best)
@@ -90,7 +104,7 @@ def select_ensemble(
     for model in chosen[:length]:
         counts[model] = counts.get(model, 0) + 1
     accuracy, negative_loss = course[length - 1]
-    return Selection(counts, tuple(accuracy for accuracy, _ in course), accuracy, -negative_loss, balanced)
+    return Selection(counts, tuple(each for each, _ in course), accuracy, -negative_loss)
 
 
 def _weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:

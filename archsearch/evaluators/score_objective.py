@@ -1,4 +1,4 @@
-"""The score of a network: the accuracy or balanced accuracy of its last exit, or the area under its anytime curve."""
+"""The score of a network: the accuracy or another figure of its last exit, or the area under its anytime curve."""
 
 from __future__ import annotations
 
@@ -10,38 +10,48 @@ from functools import lru_cache
 from archsearch.errors import ConfigurationError, unknown_name
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
 from archsearch.evaluators.baselines import msdnet_plan
-from archsearch.evaluators.score_names import ACCURACY, ANYTIME, BALANCED, BALANCED_SCORE
+from archsearch.evaluators.score_names import ACCURACY, ANYTIME, CLASSIFICATION, MAE, MEASURES, OBJECTIVES, R2, TASKS
 from archsearch.spaces.exits import exit_costs
 from archsearch.spaces.operators import Shape
 from archsearch.spaces.plan import Plan
-
-OBJECTIVES = (ACCURACY, BALANCED, ANYTIME)
 
 _CHANNELS = 16
 
 
 @dataclass(frozen=True)
 class ScoreObjective:
-    """The choice between accuracy, balanced accuracy and area as the score.
+    """The choice of the score among the figures of a task, `score_names.OBJECTIVES`.
 
     Args:
-        name: `accuracy` (validation accuracy of the last exit), `balanced_accuracy` (the mean over the classes of the fraction of
-            their images that it classifies right, for classes of unequal size) or `anytime` (area under the steps of the exits,
-            see `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2). A network with one exit has
+        name: For classes `accuracy` (validation accuracy of the last exit), `balanced_accuracy` (the mean over the classes of the
+            fraction of their images that it classifies right, for classes of unequal size) or `anytime` (area under the steps of
+            the exits, see `AnytimeCurve.auc`; C. Zhang, M. Ren, R. Urtasun, ICLR 2019, section 5.2). A network with one exit has
             a curve too: chance, then its accuracy. A network whose first exit lies beyond the end fails, and is not trained.
+            For sets of labels `mean_average_precision`, or `anytime`, the area under that; for numbers `r2` or `mae`, the mean
+            absolute error, of which less is better: the score is its negative.
         max_budget: For `anytime`, the end of the area, in MACs of one input, common to all candidates: without it, small networks
             would win. Exits beyond it do not count. None takes `default_max_budget`.
+        task: What is predicted.
 
     Raises:
-        ConfigurationError: The name is unknown, the budget is not above 0, or it is given without `anytime`.
+        ConfigurationError: The name is unknown or that of a figure of another task, the budget is not above 0, or it is
+            given without `anytime`.
     """
 
     name: str = ACCURACY
     max_budget: float | None = None
+    task: str = CLASSIFICATION
 
     def __post_init__(self) -> None:
-        if self.name not in OBJECTIVES:
-            raise ConfigurationError(unknown_name("objective", self.name, OBJECTIVES))
+        known = OBJECTIVES[self.task]
+        if self.name not in known:
+            others = [task for task in TASKS if self.name in OBJECTIVES[task]]
+            if others:
+                raise ConfigurationError(
+                    f"objective: the task {self.task} is scored by {' or '.join(known)}; got {self.name!r}, a score of "
+                    f"{others[0]}."
+                )
+            raise ConfigurationError(unknown_name("objective", self.name, known))
         if self.max_budget is None:
             return
         if not self.is_anytime:
@@ -49,6 +59,35 @@ class ScoreObjective:
         number = isinstance(self.max_budget, int | float) and not isinstance(self.max_budget, bool)
         if not number or not 0.0 < self.max_budget < math.inf:
             raise ConfigurationError(f"max_budget: expected MACs above 0, such as 50e6; got {self.max_budget!r}.")
+
+    @classmethod
+    def of(cls, name: str | None, max_budget: float | None, task: str) -> ScoreObjective:
+        """Return the score of this name, or the usual one of the task for None.
+
+        Raises:
+            ConfigurationError: The name is unknown, or that of a figure of another task.
+        """
+        return cls(OBJECTIVES[task][0] if name is None else name, max_budget, task)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is the score that the task has unless another is asked for."""
+        return self.name == self.measure
+
+    @property
+    def measure(self) -> str:
+        """The usual figure of the task, such as `accuracy`: also that under whose curve the area is."""
+        return OBJECTIVES[self.task][0]
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether the score is a fraction, shown in percent."""
+        return self.is_anytime or MEASURES[self.name].percent
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the score is the negative of the figure of its name."""
+        return not self.is_anytime and MEASURES[self.name].lower_is_better
 
     @property
     def is_anytime(self) -> bool:
@@ -58,24 +97,32 @@ class ScoreObjective:
     @property
     def score_name(self) -> str:
         """Name of the score."""
-        return {ANYTIME: AREA, BALANCED: BALANCED_SCORE}.get(self.name, "valid_accuracy")
+        return AREA if self.is_anytime else f"valid_{self.name}"
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Metrics beside the score that objectives of a search can name."""
-        return ("valid_loss",) if self.name == ACCURACY else ("valid_accuracy", "valid_loss")
+        figures = [] if self.is_usual else [f"valid_{self.measure}"]
+        if self.name == R2:
+            figures.append(f"valid_{MAE}")
+        return (*figures, "valid_loss")
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the score among the metrics of a network; higher is better."""
+        value = metrics[self.score_name]
+        return -value if self.lower_is_better else value
 
     def budget(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> float:
         """Return the end of the area for these images and this size of networks, in MACs."""
         return float(self.max_budget or default_max_budget(input_shape, num_classes, scale))
 
     def settings(self, input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> dict[str, object]:
-        """Return the entry for fingerprints; an empty one for accuracy, which was the only score once."""
-        if self.name == BALANCED:
-            return {"objective": {"name": self.name}}
-        if not self.is_anytime:
-            return {}
-        return {"objective": {"name": self.name, "max_budget": self.budget(input_shape, num_classes, scale)}}
+        """Return the entries for fingerprints; none for the accuracy of classes, which was the only score once."""
+        task: dict[str, object] = {} if self.task == CLASSIFICATION else {"task": self.task}
+        if self.is_usual:
+            return task
+        budget = {"max_budget": self.budget(input_shape, num_classes, scale)} if self.is_anytime else {}
+        return {**task, "objective": {"name": self.name, **budget}}
 
 
 def default_max_budget(input_shape: Shape, num_classes: int, scale: Mapping[str, int]) -> float:

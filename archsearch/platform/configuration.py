@@ -16,7 +16,7 @@ import yaml
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ConfigurationError, did_you_mean, message_in_one_line, nearest_first
-from archsearch.evaluators.score_names import BALANCED
+from archsearch.evaluators.score_names import ACCURACY, MAE, OBJECTIVES
 from archsearch.evaluators.settings import AtLeast, MoreThan, check_settings
 
 DEFAULT_JOB: Mapping[str, Any] = {
@@ -36,6 +36,8 @@ _ELSEWHERE = {
     "address": "A cluster asks for Ray's token: set RAY_AUTH_TOKEN.",
 }
 _LONGEST_NAME = 200  # bytes; file systems take 255
+_SCORES = {name for names in OBJECTIVES.values() for name in names} - {ACCURACY}
+"""Objectives that say by what trainings are scored."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class SearchConfiguration:
         evaluator_options: Further arguments of the evaluator, such as `epochs`.
         objectives: Metrics to maximize, or with a minus sign to minimize: `["accuracy", "-macs"]`. The score is always one of
             them. With `anytime`, trainings are scored by the area under the anytime curve; with `balanced_accuracy`, by the mean
-            over the classes of their accuracies.
+            over the classes of their accuracies; with `mae`, which is lowered, by the mean absolute error of numbers.
         constraints: Bounds on costs that are known before an evaluation: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`,
             where settings are given by name also `["macs <= 100e6", "params >= 1e5", "params <= 1e6"]`.
             Candidates that violate one are not evaluated.
@@ -152,11 +154,12 @@ class SearchConfiguration:
     def score_options(self) -> dict[str, Any]:
         """Options of the evaluator, with those that follow from other settings.
 
-        With the objective `anytime` or `balanced_accuracy`, trainings are scored by it. With a scheduler, a table is read with
-        its learning curves.
+        With an objective such as `anytime` or `balanced_accuracy`, trainings are scored by it. With a scheduler, a table is read
+        with its learning curves.
         """
         aims = [text.strip().removeprefix("+") for text in self.objectives if isinstance(text, str)]
-        named = [aim for aim in aims if aim in ("anytime", BALANCED)]
+        aims = [MAE if aim == f"-{MAE}" else aim for aim in aims]
+        named = [aim for aim in aims if aim in _SCORES]
         score = {"objective": named[0]} if named and self.evaluator.startswith("train:") else {}
         curves = {"curves": True} if self.scheduler is not None and self.evaluator.startswith("table:") else {}
         return {**score, **curves, **self.evaluator_options}

@@ -220,7 +220,9 @@ def _from_file(source: str, path: Path, column: str | None, space: SearchSpace, 
         drop_missing=True,
         average_seeds=SEEDS not in draft.rows.column_names,
     )
-    scores = checked.columns[draft.score].tolist()
+    # The score of a loss is its negative; a file has the loss under its own name.
+    sign = -1.0 if evaluator.lower_is_better and draft.score == evaluator.score_name else 1.0
+    scores = (sign * checked.columns[draft.score]).tolist()
     others = {name: values.tolist() for name, values in checked.columns.items() if name not in (draft.score, "seconds", SEEDS)}
     evaluations = []
     for place, (text, key) in enumerate(zip(checked.texts, checked.keys, strict=True)):
@@ -237,7 +239,7 @@ def _left_out(notes: Sequence[str]) -> int:
 
 def _check_same(source: str, before: Evaluator, now: Evaluator) -> None:
     """Raise ConfigurationError if two evaluators score on other scales."""
-    kinds = [(each.score_is_fraction, each.score_name == AREA) for each in (before, now)]
+    kinds = [(each.score_is_fraction, each.score_name == AREA, each.lower_is_better) for each in (before, now)]
     if kinds[0] != kinds[1]:
         raise ConfigurationError(
             f"learn_from: expected scores such as {now.score_name} of {now.task}; {source} has {before.score_name} of "

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from archsearch.atomic_file import written_atomically
+from archsearch.evaluators.score_names import MAE, MEAN_AVERAGE_PRECISION, R2
 from archsearch.platform import units
 from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.failure_reasons import FailureReasons
@@ -21,6 +22,12 @@ from archsearch.platform.summary import SearchSummary, standard_error
 from archsearch.spaces import SearchSpace
 
 _WIDTH = 110
+_TESTED = {
+    f"test_{MEAN_AVERAGE_PRECISION}": ("test mAP %", True),
+    f"test_{R2}": ("test R2", False),
+    f"test_{MAE}": ("test MAE", False),
+}
+"""Heading, and whether it is in percent, of figures on test images for other tasks than classification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ def ranked_table(
         "\u00b1 %": [units.score(standard_error(row.score, images if percent else None), True) for row in rows],
         **({early.fidelity_name: [str(row.fidelity or early.max_fidelity) for row in rows]} if early else {}),
         "test %": [units.score(row.test_accuracy, True) for row in rows],
+        **_tested(table, rows),
         "params": [units.quantity(row.params) for row in rows],
         "MACs": [units.quantity(row.macs) for row in rows],
         "time": [units.duration(row.seconds) for row in rows],
@@ -125,6 +133,16 @@ def ranked_table(
     }
     known = {name: cells for name, cells in columns.items() if any(cell != "-" for cell in cells)}
     return [list(known), *([cells[index] for cells in known.values()] for index in range(len(rows)))]
+
+
+def _tested(table: pa.Table, rows: list[RankedRow]) -> dict[str, list[str]]:
+    """Return the columns of figures on test images that searches for other tasks than classification have."""
+    found = {}
+    for name, (heading, percent) in _TESTED.items():
+        if name in table.column_names:
+            values = dict(zip(table.column("candidate").to_pylist(), table.column(name).to_pylist(), strict=True))
+            found[heading] = [units.score(values[row.candidate], percent) for row in rows]
+    return found
 
 
 def format_ranked(summary: SearchSummary, top: int = 10, space: SearchSpace | None = None) -> str:

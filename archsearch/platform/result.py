@@ -20,6 +20,7 @@ from archsearch.cluster.ledger.rungs import partial_outcomes
 from archsearch.errors import ConfigurationError, RunError, check_kind, check_whole_number
 from archsearch.evaluators import AnytimeCurve, Evaluation, Evaluator, Recipe, StepwiseEvaluator, from_text
 from archsearch.evaluators.evaluator_forms import KINDS
+from archsearch.evaluators.score_names import task_of_score
 from archsearch.platform import units
 from archsearch.platform.advice import advice
 from archsearch.platform.configuration import SearchConfiguration
@@ -143,6 +144,7 @@ class Found:
             num_exits=len(network.plan.outputs),
             scale=_scale(arguments),
             origin=self.origin,
+            task=task_of_score(str(self.origin.get("score_name"))),
         )
         return export_model(network, facts, directory)
 

@@ -111,13 +111,15 @@ class SearchSummary:
         texts = [str(text).strip() for text in self.settings.get("objectives", ())]
         aims = [Objective(text.lstrip("+-").strip(), not text.startswith("-")) for text in texts]
         named = [replace(aim, name=self._metric(aim.name)) for aim in aims]
+        named = [Objective(SCORE) if aim.name == SCORE else aim for aim in named]  # `-mae`: the score is its negative
         return tuple(named) if len(named) > 1 else (Objective(SCORE), Objective("macs", False))
 
     def _metric(self, name: str) -> str:
         """Return the metric of an objective's name; see `goals_for`."""
         if name == "accuracy" and self.score_name in (AREA, BALANCED_SCORE):
             return "valid_accuracy"
-        return SCORE if name in (SCORE, "accuracy", "anytime", BALANCED, self.score_name) else name
+        own = self.score_name.removeprefix("valid_")
+        return SCORE if name in (SCORE, "accuracy", "anytime", BALANCED, own, self.score_name) else name
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column in order of proposal, `[candidates]`; NaN where it is null or does not exist."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
+
+from archsearch.evaluators.score_names import MEASURES
 
 
 def quantity(value: float | None) -> str:
@@ -54,15 +57,39 @@ def score(value: float | None, percent: bool, lower_is_better: bool = False) -> 
     return f"{100 * value:.2f}" if percent else f"{value:.4g}"
 
 
-ACCURACIES = {
-    "test_accuracy": "test accuracy",
-    "test_balanced_accuracy": "balanced test accuracy",
-    "valid_accuracy": "validation accuracy",
-    "valid_balanced_accuracy": "balanced validation accuracy",
-}
-"""Accuracies among the metrics of a trained model in words, in the order in which they are shown."""
+class Quality(NamedTuple):
+    """A figure of quality of a trained model, for people.
+
+    Args:
+        words: Its name.
+        value: Its value, in percent for fractions.
+        percent: Whether it is in percent.
+    """
+
+    words: str
+    value: str
+    percent: bool
+
+    def __str__(self) -> str:
+        return f"{self.words} {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The value with its unit."""
+        return f"{self.value} %" if self.percent else self.value
+
+    @property
+    def heading(self) -> str:
+        """The name with the unit, for the column of a table."""
+        return f"{self.words} (%)" if self.percent else self.words
 
 
-def accuracies(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Return the accuracies among metrics in percent, by their names in words."""
-    return {words: score(metrics[name], True) for name, words in ACCURACIES.items() if name in metrics}
+def qualities(metrics: Mapping[str, float]) -> list[Quality]:
+    """Return the figures of quality among the metrics of a trained model, those of test images first."""
+    parts = {"test": "test", "valid": "validation"}
+    return [
+        Quality(measure.words.format(words), score(metrics[f"{part}_{name}"], measure.percent), measure.percent)
+        for part, words in parts.items()
+        for name, measure in MEASURES.items()
+        if f"{part}_{name}" in metrics
+    ]

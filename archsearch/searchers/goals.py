@@ -19,7 +19,7 @@ from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.evaluation import Evaluation, is_report_only
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
-from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE, LATENCY
+from archsearch.evaluators.score_names import ACCURACY, BALANCED, LATENCY, MAE, MEAN_AVERAGE_PRECISION, MEASURES, R2
 from archsearch.searchers.fitness import steps_reached
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -30,10 +30,13 @@ Costs = Callable[[Architecture], Mapping[str, float]]
 _RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _LIMIT = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
 _DRAWS = 20_000
-_SHORT = {AREA: "anytime", BALANCED_SCORE: BALANCED}
+_SHORT = {AREA: "anytime"} | {f"valid_{name}": name for name in MEASURES if name != ACCURACY}
 """Names of objectives for scores that are no accuracies."""
 _USUAL = {
     **dict.fromkeys(("acc", "top1", "top-1", "val_acc", "valid_acc", "val_accuracy", "validation_accuracy"), "accuracy"),
+    **dict.fromkeys(("map", "mean_ap", "ap"), MEAN_AVERAGE_PRECISION),
+    **dict.fromkeys(("mean_absolute_error", "l1", "error"), MAE),
+    **dict.fromkeys(("r_squared", "r^2", "rsquared"), R2),
     **dict.fromkeys(("bal_acc", "bacc", "balanced", "balanced_acc"), BALANCED),
     **dict.fromkeys(("flops", "mac", "mult_adds", "madds"), "macs"),
     **dict.fromkeys(("param", "parameters", "num_params", "n_params", "weights", "size"), "params"),
@@ -247,8 +250,9 @@ def goals_for(evaluator: Evaluator, objectives: Sequence[str] = (SCORE,), constr
     Args:
         evaluator: Evaluator with the costs and metrics.
         objectives: Names of figures to maximise, with a minus sign to minimise: `["accuracy", "-macs"]`. `score` and `accuracy`
-            are the evaluator's score; if that is the area under the anytime curve, `score` and `anytime` are, and if it is the
-            balanced accuracy, `score` and `balanced_accuracy`.
+            are the evaluator's score; if that is the area under the anytime curve, `score` and `anytime` are, and if it is
+            another figure, such as the balanced accuracy, `score` and its name. An error, such as `mae`, is lowered with or
+            without the sign.
         constraints: Limits for costs: `{"macs": "<= 100e6", "params": ">= 1e5, <= 1e6"}`.
 
     Raises:
@@ -315,15 +319,15 @@ def _objective(text: str, evaluator: Evaluator) -> Objective:
     name = text.strip().removeprefix("-").removeprefix("+").strip()
     maximize = not text.strip().startswith("-")
     short = _SHORT.get(evaluator.score_name, "accuracy")
-    if name == "accuracy" and short != name:
+    if name == "accuracy" and short != name and f"valid_{name}" in evaluator.metric_names:
         name = "valid_accuracy"  # the score is another figure
     if name in (SCORE, evaluator.score_name, short):
-        if not maximize:
+        if not maximize and not evaluator.lower_is_better:
             raise ConfigurationError(f"objectives: the score is to be raised; got {text!r}. Write it without the minus sign.")
         return Objective(SCORE)
     if is_report_only(name):
         raise ConfigurationError(f"objectives: {name!r} is measured on test data, which no searcher may see; choose another.")
-    known = (SCORE, "accuracy", *_cost_names(evaluator), *(each for each in evaluator.metric_names if not is_report_only(each)))
+    known = (SCORE, short, *_cost_names(evaluator), *(each for each in evaluator.metric_names if not is_report_only(each)))
     if name not in known:
         raise ConfigurationError(f"objectives: {_unknown_figure(name, known)}")
     return Objective(name, maximize)

@@ -78,10 +78,10 @@ def _registry(*presets: Preset) -> Presets:
 GATES: Presets = _registry(
     Preset(
         "default",
-        "Rankings of GATES, a Gaussian process and a random forest on graph features are added. GATES also reads counted "
-        "properties of the graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth "
-        "of each stage is drawn at random.",
-        search={"fusion": "gp+forest", "optimism": 0.5},
+        "The rankings of GATES and a Gaussian process on graph features are added. GATES also reads counted properties of the "
+        "graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth of each stage is "
+        "drawn at random.",
+        search={"fusion": "gp", "optimism": 0.5},
     ),
     Preset(
         "gates",
@@ -141,7 +141,71 @@ GHN: Presets = _registry(
 )
 """Presets of `GHNRandomSearch`. The authors have published no program, so there is none for it. The model is a `GHN`."""
 
-PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN}
+_NGAE_SEARCH: Mapping[str, Any] = {
+    "weight": 0.0,
+    "stage_size": 5,
+    "explore": 0.0,
+    "unlabelled": 1000,
+    "warm_epochs": 10,
+    "predictor": "ensemble",
+    "optimism": 1.0,
+    "targets": "ranks",
+    "acquisition": "ascent",
+    "starts": 500,
+    "steps": 60,
+    "step": 0.1,
+    "region": "ball",
+    "best_share": 0.5,
+    "best_spread": 0.5,
+    "sample": False,
+    "rerank": True,
+}
+_NGAE_PUBLISHED: Mapping[str, Any] = {
+    "weight": 1.0,
+    "stage_size": 10,
+    "unlabelled": 0,
+    "predictor": "heads",
+    "targets": "scores",
+    "starts": 100,
+    "steps": 100,
+    "region": "plain",
+    "best_share": 0.0,
+    "best_spread": 0.0,
+    "sample": True,
+    "rerank": False,
+}
+NGAE: Presets = _registry(
+    Preset(
+        "default",
+        "The auto-encoder learns graphs from random architectures that are not evaluated, with a hundredth of the steps. A "
+        "Gaussian process on its latent space predicts ranks; steps are taken in standard deviations of the data and stay near "
+        "them, half of the starts are the best known, and another process on the features of graphs helps to rank what is "
+        "decoded. The complexity has no weight.",
+        model={"preset": "default"},
+        search=_NGAE_SEARCH,
+    ),
+    Preset(
+        "paper",
+        "J. Li et al., arXiv 2006.10310: equation 6 with all weights and the noise 1, predictors that read the drawn sample and "
+        "learn the scores as they are, and stochastic gradient descent, on evaluated architectures alone. Equation 7 with a "
+        "weight of 1, by plain steps from N(0, I), and ends that are decoded by drawing. The paper gives no sizes and no step "
+        "sizes: they are those of the authors' programs, but for the step of the descent. What is ours: the fit is repeated in "
+        "each stage, and a decoder cannot leave the space.",
+        model={"preset": "paper"},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 10.0},
+    ),
+    Preset(
+        "authors",
+        "What the authors' programs do where they differ from the paper: the weight of the divergence is .005 and the noise .01, "
+        "predictors with one hidden layer read the mean, the encoder reads the graph in both directions, and Adam trains it. The "
+        "ascent starts from the best known architectures, with steps of 1,000.",
+        model={"preset": "authors"},
+        search={**_NGAE_SEARCH, **_NGAE_PUBLISHED, "step": 1000.0, "best_share": 1.0},
+    ),
+)
+"""Presets of `NGAEAscent`. The model is an `NGAE`: its settings may be set too."""
+
+PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN, "ngae": NGAE}
 """Presets by the name of the searcher."""
 
 

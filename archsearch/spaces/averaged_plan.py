@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators import MeanPrediction
+from archsearch.spaces.operators import MeanPrediction, Operator
 from archsearch.spaces.plan import Plan, Step
 
 
-def averaged_plan(members: Sequence[Plan], counts: Sequence[int] | None = None) -> Plan:
-    """Return a network with one output: the logarithm of the weighted mean of its members' class probabilities.
+def averaged_plan(members: Sequence[Plan], counts: Sequence[int] | None = None, mean: Operator | None = None) -> Plan:
+    """Return a network with one output: the weighted mean of its members' predictions.
 
     The steps of member i are called `net{i}_...`. Of a member with several exits, the last one answers.
 
     Args:
         members: Networks for the same images and classes.
         counts: Weight of each member, whole numbers; None weighs all equally.
+        mean: The mean; None is `MeanPrediction`, the logarithm of the mean class probabilities.
 
     Raises:
         ConfigurationError: There is no member, the channels of the images differ, or a count is below 1.
@@ -37,4 +38,4 @@ def averaged_plan(members: Sequence[Plan], counts: Sequence[int] | None = None) 
             for step in member.steps
         ]
         answers += [member.outputs[-1] + shift] * count
-    return Plan(members[0].in_channels, (*steps, Step("mean", MeanPrediction(), tuple(answers))), (len(steps) + 1,))
+    return Plan(members[0].in_channels, (*steps, Step("mean", mean or MeanPrediction(), tuple(answers))), (len(steps) + 1,))

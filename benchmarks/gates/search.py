@@ -55,7 +55,8 @@ def gaussian_process(domains: dict[str, Any], seed: int) -> OptunaSearch:
     return OptunaSearch(space, metric="score", mode="max", sampler=optuna.samplers.GPSampler(seed=seed))
 
 
-Methods = Mapping[str, tuple[str, Mapping[str, Any]]]  # by name: a searcher, and its options beside the defaults
+Method = tuple[str | type[ArchitectureSearcher], Mapping[str, Any]]  # a searcher, and its options beside the defaults
+Methods = Mapping[str, Method]
 METHODS: Methods = {
     "random": ("random", {}),
     "evolution 20/10": ("evolution", {}),
@@ -67,19 +68,19 @@ METHODS: Methods = {
 }
 
 
-def make(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> ArchitectureSearcher:
+def make(method: Method, bench: str, known: Table, seed: int) -> ArchitectureSearcher:
     """Return a searcher with its defaults beside the method's options, which proposes one candidate at a time."""
     name, changes = method
     goals = Goals(costs=lambda architecture: {"macs": float(known.space.cost(architecture).macs)}, cost_names=("macs",))
     options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "batch_size": 1, "goals": goals, **changes}
-    kind = searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
+    kind = name if isinstance(name, type) else searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
     searcher = kind(known.space, seed, **options)
     if isinstance(searcher, SurrogateSearcher):
         searcher._pool = InProcess(searcher.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
     return searcher
 
 
-def run(method: tuple[str, Mapping[str, Any]], bench: str, known: Table, seed: int) -> dict[str, Any]:
+def run(method: Method, bench: str, known: Table, seed: int) -> dict[str, Any]:
     """Return the figures of a search, and its CPU seconds."""
     started, course = time.process_time(), Course(known)
     for text in evaluations(make(method, bench, known, seed), known.scores):

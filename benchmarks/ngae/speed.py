@@ -62,7 +62,7 @@ def figures(preset: str) -> dict[str, float]:
     core, region, rules = learned_space.model, learned_space.data_region(), learned_space.grammar
     latents = region.sample(GRAPHS, torch.Generator().manual_seed(0))
     decode = least_seconds(lambda: generate(core.decoder, rules, latents), REPEATS)
-    climb = least_seconds(lambda: ascend(core, region, latents, weight=0.3, steps=100), REPEATS)
+    climb = least_seconds(lambda: ascend(core.performance, core.complexity, region, latents, weight=0.3, steps=100), REPEATS)
     return {"epoch": epoch, "encoded": GRAPHS / encode, "decoded": GRAPHS / decode, "climb": climb}
 
 

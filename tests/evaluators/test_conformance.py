@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,6 +58,36 @@ class TestTrainingEvaluator(StepwiseConformance):
     @pytest.mark.slow
     def test_state_goes_on_in_a_fresh_process(self) -> None:
         super().test_state_goes_on_in_a_fresh_process()
+
+
+@pytest.mark.slow
+class TestMultilabelTraining(TestTrainingEvaluator):
+    task: ClassVar[str] = "multilabel"
+
+    @pytest.fixture(autouse=True)
+    def make_pairs(self, pairs: Any) -> None:
+        self.splits = {task: pairs.pair_splits(task, 100, 40) for task in ("multilabel", "regression")}
+
+    def evaluator(self, space: SearchSpace, **settings: Any) -> TrainingEvaluator:
+        small: dict[str, Any] = {"epochs": 2, "batch_size": 50, "scale": {"channels": 1, "cells_per_stage": 1}}
+        return TrainingEvaluator(space, self.splits[self.task], **{**small, **settings})
+
+    def changed_evaluators(self, space: SearchSpace) -> Sequence[Evaluator]:
+        other = {"multilabel": "regression", "regression": "multilabel"}[self.task]
+        small: dict[str, Any] = {"epochs": 2, "batch_size": 50, "scale": {"channels": 1, "cells_per_stage": 1}}
+        changed = [self.evaluator(space, epochs=3), self.evaluator(space, repeats=2)]
+        return [*changed, TrainingEvaluator(space, self.splits[other], **small), *self.other_scores(space)]
+
+    def other_scores(self, space: SearchSpace) -> Sequence[Evaluator]:
+        return [self.evaluator(space, objective="anytime", max_budget=1e6), self.evaluator(space, class_weights=True)]
+
+
+@pytest.mark.slow
+class TestRegressionTraining(TestMultilabelTraining):
+    task: ClassVar[str] = "regression"
+
+    def other_scores(self, space: SearchSpace) -> Sequence[Evaluator]:
+        return [self.evaluator(space, objective="mae")]
 
 
 class TestTabularEvaluator(EvaluatorConformance):

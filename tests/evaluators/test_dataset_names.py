@@ -12,7 +12,7 @@ from archsearch.evaluators.datasets import registry
 
 
 def test_names_are_listed() -> None:
-    assert names() == ("digits", "cifar10", "cifar100", "imagefolder:PATH", "parquet:PATH")
+    assert names() == ("digits", "cifar10", "cifar100", "imagefolder:PATH", "parquet:PATH", "csv:PATH")
     assert set(NAMED) == set(registry._NAMED), "each can be loaded"
 
 
@@ -56,7 +56,7 @@ def test_names_that_load_understands_pass(name: str) -> None:
         ("imagefolder:a?white=-1", "as in white=4095; got '-1'"),
         ("parquet:a?white=nan", "as in white=4095; got 'nan'"),
         ("parquet:a?background=blackish", "as in background=black or background=#808080; got 'blackish'"),
-        ("parquet:a?size=8", "expected one of background, image, label, white; got 'size'"),
+        ("parquet:a?size=8", "expected one of background, image, label, separator, task, white; got 'size'"),
     ],
 )
 def test_names_that_load_does_not_understand_are_an_error(name: str, message: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TabularEvaluator
 from archsearch.searchers import ArchitectureSearcher, NGAEAscent, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
-from archsearch.searchers.ngae import NGAESurrogate, ranks
+from archsearch.searchers.ngae import NGAESurrogate, fractions, normal_quantiles, ranks
 from archsearch.spaces import SearchSpace
 
 STAGES: dict[str, Any] = {"initial": 10, "stage_size": 5}
@@ -65,7 +66,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator) -> None:
         means.append(float(np.mean([row.evaluation.score for row in loop.searcher.history[40:]])))
     assert means[0] > means[1] + 0.01
     details = guided.details
-    assert details["history"].shape == (6, 5)
+    assert details["history"].shape == (10, 5)
     assert details["objectives"].shape == (3, 31)
     assert details["points"].shape == (50, 2)
     guided.close()
@@ -87,7 +88,8 @@ def test_a_bound_on_the_complexity_is_the_budget_of_the_ascent(table: TabularEva
     assert make(table.space, 0, goals=goals).propose_options()["budget"] == 2e6
     assert make(table.space, 0, goals=goals, complexity="params").propose_options()["budget"] is None
     assert make(table.space, 0, weight=0.5, goals=goals_for(table)).propose_options()["weights"] == (0.5,)
-    assert make(table.space, 0, weight=0.5, complexity=None, goals=goals_for(table)).propose_options()["weights"] == (0.0,)
+    with pytest.raises(ConfigurationError, match="weight: 0.5 weighs nothing"):
+        make(table.space, 0, weight=0.5, complexity=None, goals=goals_for(table))
 
 
 def test_a_fit_starts_from_the_graphs_learned_first_and_repeats_exactly(table: TabularEvaluator) -> None:
@@ -98,8 +100,8 @@ def test_a_fit_starts_from_the_graphs_learned_first_and_repeats_exactly(table: T
     options: dict[str, Any] = {"seed": 1, "column": 0, "goals": goals_for(table), "complexity": "macs"}
     made = [NGAESurrogate(table.space, 0, unlabelled=30, warm_epochs=1, epochs=1) for _ in range(2)]
     made[0].fit({"architectures": texts[:10], "values": values[:10]}, **options)
-    states = [surrogate.fit(rows, **options) for surrogate in made]
-    assert all((states[0]["model"][name] == states[1]["model"][name]).all() for name in states[0]["model"])
+    states = [surrogate.fit(rows, **options)["model"]["model"] for surrogate in made]
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
     assert (made[0].score(texts) == made[1].score(texts)).all()
 
 
@@ -122,6 +124,50 @@ def test_improvement_expected_by_a_gaussian_process_proposes_too(table: TabularE
     assert np.mean(convolutions) > np.mean([text.count("nor_conv_3x3") for text in texts]) + 0.5
 
 
+@pytest.mark.parametrize("preset", ["paper", "authors"])
+def test_as_published_the_evaluated_architectures_alone_are_learned(table: TabularEvaluator, preset: str) -> None:
+    """Scores as they are, all parts trained at once, plain steps, and ends in the order of their starts."""
+    rng = np.random.default_rng(0)
+    texts = [str(table.space.sample(rng)) for _ in range(12)]
+    values = rng.random((12, 1))
+    small = {"width": 8, "type_width": 8, "edge_width": 8, "latent": 4, "epochs": 2}
+    searcher = NGAEAscent(table.space, 0, preset=preset, model=small, starts=40, steps=2, goals=goals_for(table))
+    surrogate = searcher.surrogate()()
+    fitted = {"seed": 1, **searcher.fit_options()}
+    rows = {"architectures": texts, "values": values}
+    state = surrogate.fit(rows, **fitted)["model"]
+    assert state["process"] is None and len(state["history"]) == 2
+    assert state["accuracy"] == {"center": 0.0, "spread": 1.0}, "equation 4 is on the scores as they are"
+    assert state["complexity"] == {"center": 0.0, "spread": max(table.costs(table.space.parse(text))["macs"] for text in texts)}
+    made = surrogate.propose(6, seed=0, exclude=[], best=texts[:3], **searcher.propose_options())
+    assert len(made["architectures"]) == 6
+    assert made["details"]["weight"] == 1.0
+
+
+@pytest.mark.parametrize("predictor", ["process", "ensemble"])
+def test_a_process_learns_without_another_fit_of_the_model(table: TabularEvaluator, predictor: str) -> None:
+    rng = np.random.default_rng(0)
+    texts = [str(table.space.sample(rng)) for _ in range(25)]
+    values = np.array([[text.count("nor_conv_3x3")] for text in texts], dtype=np.float64)
+    made = [NGAESurrogate(table.space, seed, unlabelled=60, epochs=2, width=32, predictor=predictor) for seed in (0, 3)]
+    options: dict[str, Any] = {"seed": 1, "column": 0, "goals": goals_for(table), "complexity": "macs"}
+    states = [made[0].fit({"architectures": texts[:n], "values": values[:n]}, **options) for n in (15, 25)]
+    models = [state["model"]["model"] for state in states]
+    assert all((models[0][name] == models[1][name]).all() for name in models[0])
+    assert [len(state["model"]["process"]["targets"]) for state in states] == [15, 25]
+    assert (states[1]["features"] is None) == (predictor == "process")
+    made[1].load(states[1])
+    assert (made[1].score(texts) == made[0].score(texts)).all()
+    assert np.corrcoef(made[0].score(texts), values[:, 0])[0, 1] > 0.5
+
+
+def test_targets() -> None:
+    assert fractions(np.array([0.2, 0.9])).tolist() == [0.2, 0.9]
+    assert fractions(np.array([90.0, 92.0, 94.0])).tolist() == [0.0, 0.5, 1.0]
+    assert fractions(np.array([-1.0, -1.0])).tolist() == [0.0, 0.0]
+    assert normal_quantiles(np.array([0.0, 0.5, 1.0])) == pytest.approx([-0.9674216, 0.0, 0.9674216])
+
+
 def test_ranks_are_fractions() -> None:
     assert ranks(np.array([3.0, 1.0, 2.0, 2.0])).tolist() == [1.0, 0.0, 0.5, 0.5]
     assert ranks(np.array([5.0])).tolist() == [0.0]
@@ -137,6 +183,18 @@ def test_wrong_settings(table: TabularEvaluator) -> None:
         NGAEAscent(table.space, 0, unlabelled=1)
     with pytest.raises(ConfigurationError, match="acquisition"):
         NGAEAscent(table.space, 0, acquisition="luck")
+    with pytest.raises(ConfigurationError, match="predictor: expected one of"):
+        NGAEAscent(table.space, 0, predictor="head")
+    with pytest.raises(ConfigurationError, match="targets: expected one of"):
+        NGAEAscent(table.space, 0, targets="rank")
+    with pytest.raises(ConfigurationError, match="unlabelled: expected at least 2 .*or 0 with predictor='heads'"):
+        NGAEAscent(table.space, 0, unlabelled=0)
+    with pytest.raises(ConfigurationError, match="optimism: expected a finite number; got nan"):
+        NGAEAscent(table.space, 0, optimism=math.nan)
+    with pytest.raises(ConfigurationError, match="best_share: expected a share from 0 to 1; got 2"):
+        NGAEAscent(table.space, 0, best_share=2)
+    with pytest.raises(ConfigurationError, match="sample: expected True or False; got 'no'"):
+        NGAEAscent(table.space, 0, sample="no")
 
 
 def test_stopped_candidates_are_learned_below_complete_ones(table: TabularEvaluator) -> None:

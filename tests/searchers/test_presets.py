@@ -8,8 +8,8 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import GATESEvolution, GHNRandomSearch, get
-from archsearch.searchers.presets import GATES, GHN, PRESETS, Preset, preset_named
+from archsearch.searchers import GATESEvolution, GHNRandomSearch, NGAEAscent, get
+from archsearch.searchers.presets import GATES, GHN, NGAE, PRESETS, Preset, preset_named
 from archsearch.searchers.surrogate.inner_search import Annealing
 
 SPACE = spaces.get("nasbench201")
@@ -35,6 +35,25 @@ def test_presets_are_found_by_the_name_of_the_searcher() -> None:
         assert "preset" in get(name).constructor_options
         with pytest.raises(ConfigurationError, match="preset: expected one of"):
             get(name)(SPACE, preset="papers")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("preset", NGAE.values(), ids=list(NGAE))
+def test_each_preset_of_ngae_makes_a_searcher(preset: Preset) -> None:
+    searcher = NGAEAscent(SPACE, preset=preset.name)
+    assert preset.description.endswith(".")
+    staged = {name: getattr(searcher, name) for name in ("weight", "stage_size", "explore")}
+    used = {**searcher.model, **searcher.ascent, **staged}
+    assert {**preset.model, **preset.search}.items() <= used.items()
+    given = NGAEAscent(SPACE, preset=preset.name, weight=0.0, region="prior", unlabelled=7, model={"width": 9}, initial=3)
+    assert (given.weight, given.ascent["region"], given.initial) == (0.0, "prior", 3)
+    assert (given.model["unlabelled"], given.model["width"]) == (7, 9)
+
+
+def test_the_papers_ngae_is_the_paper() -> None:
+    paper = NGAE["paper"].search
+    assert (paper["weight"], paper["predictor"], paper["targets"], paper["region"]) == (1.0, "heads", "scores", "plain")
+    assert (paper["unlabelled"], paper["best_share"], paper["explore"]) == (0, 0.0, 0.0)
+    assert paper["sample"] and not paper["rerank"]
 
 
 def test_options_that_are_given_win_over_those_of_the_preset() -> None:
@@ -79,5 +98,5 @@ def test_a_run_that_gets_more_candidates_keeps_its_stages() -> None:
 def test_an_unknown_preset_is_refused(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="preset: expected one of .*default.*; got"):
         preset_named(name, GATES)
-    with pytest.raises(ConfigurationError, match="preset: expected one of"):
+    with pytest.raises(ConfigurationError, match="preset: expected (one of|a string)"):
         GATESEvolution(SPACE, preset=name)

@@ -13,6 +13,7 @@ from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.averaged_plan import averaged_plan
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network
+from archsearch.spaces.operators import MeanLabels, MeanNumbers, MeanPrediction, Operator
 from archsearch.spaces.plan import Plan
 from archsearch.spaces.source_code.writer import source_code
 
@@ -44,8 +45,9 @@ def test_the_last_exit_of_each_member_answers() -> None:
     assert len(joined.outputs) == 1 and joined.steps[-1].inputs == (plan.outputs[-1], plan.outputs[-1] + len(plan.steps))
 
 
-def test_it_can_be_written_as_source(tmp_path: Path) -> None:
-    network = Network(averaged_plan(members(), [2, 1, 1])).eval()
+@pytest.mark.parametrize("mean", [MeanPrediction(), MeanLabels(), MeanNumbers()])
+def test_it_can_be_written_as_source(tmp_path: Path, mean: Operator) -> None:
+    network = Network(averaged_plan(members(), [2, 1, 1], mean)).eval()
     code = source_code(network.plan, "An ensemble.")
     scope: dict[str, object] = {"__file__": str(tmp_path / "model.py")}
     exec(compile(code.text, "model.py", "exec"), scope)

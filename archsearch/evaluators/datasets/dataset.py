@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from archsearch.errors import DatasetError
+from archsearch.evaluators.prediction.kinds import kind_of
+from archsearch.evaluators.score_names import CLASSIFICATION, REGRESSION
 
 _CHUNK = 4096
 """Images converted at a time, to bound the memory."""
@@ -25,8 +27,9 @@ class ImageDataset:
     Args:
         name: Name in messages and titles, such as `digits/train`.
         images: `[images, channels, height, width]` uint8.
-        labels: `[images]` int64, from 0.
-        classes: Name of each class.
+        labels: The class of each image, `[images]` int64 from 0; or whether it has each label, `[images, labels]` bool; or its
+            numbers, `[images, targets]` float64. So the type says what the task is: see `task`.
+        classes: Name of each class, label or target.
         remarks: What the user should know about how the images were read, one sentence each.
 
     Raises:
@@ -45,6 +48,9 @@ class ImageDataset:
                 f"images of {self.name}: expected uint8 [images, channels, height, width]; "
                 f"got {self.images.dtype} {list(self.images.shape)}."
             )
+        if self.task != CLASSIFICATION:
+            self._check_columns()
+            return
         if self.labels.shape != self.images.shape[:1]:
             raise DatasetError(
                 f"labels of {self.name}: expected {len(self.images)}, one an image; got shape {list(self.labels.shape)}."
@@ -58,6 +64,22 @@ class ImageDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def _check_columns(self) -> None:
+        """Raise DatasetError unless each image has a finite number, or a yes or no, for each name."""
+        expected = (len(self.images), len(self.classes))
+        if tuple(self.labels.shape) != expected:
+            raise DatasetError(
+                f"labels of {self.name}: expected the shape {list(expected)}, one row an image and one column for each of "
+                f"{', '.join(self.classes[:5])}; got {list(self.labels.shape)}."
+            )
+        if self.task == REGRESSION and not bool(self.labels.isfinite().all()):
+            raise DatasetError(f"labels of {self.name}: expected finite numbers; got NaN or infinity. Remove these images.")
+
+    @property
+    def task(self) -> str:
+        """What the labels are for: `classification`, `multilabel` or `regression`."""
+        return kind_of(self.labels)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
@@ -66,13 +88,14 @@ class ImageDataset:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, labels or targets: of outputs that a network needs."""
         return len(self.classes)
 
     @cached_property
     def digest(self) -> str:
         """Identity of the content: 16 hexadecimal digits, a hash of shape, classes, pixels and labels."""
-        digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
+        kind = () if self.task == CLASSIFICATION else (self.task,)
+        digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes, *kind)).encode(), digest_size=8)
         digest.update(np.ascontiguousarray(self.images.numpy()).data)
         digest.update(np.ascontiguousarray(self.labels.numpy()).data)
         return digest.hexdigest()

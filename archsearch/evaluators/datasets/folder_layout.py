@@ -65,11 +65,12 @@ _UNREAD = frozenset(
 )
 """Endings of pictures that are not read."""
 
-_PARTS = {
+PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+"""Names of the parts of a split, in lower case."""
 _CACHES = frozenset(
     ("__pycache__", "__macosx", "lost+found", "$recycle.bin", "system volume information", "#recycle", "#snapshot")
 )
@@ -201,7 +202,7 @@ def _has_files(folder: Path) -> bool:
 def _only_folder(root: Path) -> Path | None:
     """Return the only folder with images in `root`, if it holds folders and no images: so it is no class itself."""
     inner = [each for each in folders(root) if has_pictures(each)]
-    if len(inner) != 1 or pictures_in(root) or pictures_in(inner[0]) or inner[0].name.lower() in _PARTS:
+    if len(inner) != 1 or pictures_in(root) or pictures_in(inner[0]) or inner[0].name.lower() in PARTS:
         return None
     empty = [each for each in folders(root) if each != inner[0] and not _has_files(each)]
     return None if empty or not folders(inner[0]) else inner[0]
@@ -211,8 +212,8 @@ def _parts(root: Path) -> dict[str, Path]:
     """Return the folders that are parts of a split, by part; an empty mapping if there are none."""
     named: dict[str, list[Path]] = {}
     for each in folders(root):
-        if each.name.lower() in _PARTS:
-            named.setdefault(_PARTS[each.name.lower()], []).append(each)
+        if each.name.lower() in PARTS:
+            named.setdefault(PARTS[each.name.lower()], []).append(each)
     if not named:
         _check_named_as_parts(root)
         return {}
@@ -222,7 +223,7 @@ def _parts(root: Path) -> dict[str, Path]:
             raise DatasetError(f"imagefolder: expected one folder of {part} images in {root}; got {names}.")
     parts = {part: found[0] for part, found in named.items()}
     sorted_ones = {part for part, each in parts.items() if any(has_pictures(inner) for inner in folders(each))}
-    others = [each for each in folders(root) if each.name.lower() not in _PARTS and has_pictures(each)]
+    others = [each for each in folders(root) if each.name.lower() not in PARTS and has_pictures(each)]
     if "train" in sorted_ones:
         return parts
     if sorted_ones:
@@ -246,7 +247,7 @@ def _check_named_as_parts(root: Path) -> None:
     found: dict[str, str] = {}
     for each in folders(root):
         if (match := _NAMED_AS_PART.fullmatch(each.name.lower())) and has_pictures(each):
-            found.setdefault(_PARTS[match[1]], each.name)
+            found.setdefault(PARTS[match[1]], each.name)
     if len(found) > 1:
         names = ", ".join(sorted(found.values()))
         raise DatasetError(
@@ -317,7 +318,7 @@ def _nested(folder: Path) -> list[str]:
     found = [each for each in folders(folder) if has_pictures(each)]
     inner = [{each.name for each in folders(outer) if has_pictures(each)} for outer in found]
     for outer, names in zip(found, inner, strict=True):
-        within = {_PARTS.get(name.lower(), "") for name in names} - {""}
+        within = {PARTS.get(name.lower(), "") for name in names} - {""}
         if len(within) > 1:
             raise DatasetError(
                 f"imagefolder: expected the classes within the parts, as in train/{outer.name}; got the parts within the class "
@@ -340,7 +341,7 @@ def _check_class(folder: Path, beside: list[Path]) -> None:
     if not has_pictures(folder) or not others:
         return
     reason = ""
-    if name in _PARTS and name != "train":
+    if name in PARTS and name != "train":
         reason = "named as a part of a split; parts stand beside a folder train, which holds the classes"
     elif name in _COPIES:
         reason = "named as a store of copies"

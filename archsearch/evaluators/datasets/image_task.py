@@ -1,4 +1,4 @@
-"""Image classification tasks: a dataset, named or in memory, loaded and normalised once a process."""
+"""A dataset to learn from, named or in memory, loaded and normalised once a process, and what is predicted of its images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from archsearch.errors import check_kind
-from archsearch.evaluators.dataset_names import check_name
+from archsearch.errors import ConfigurationError, check_kind
+from archsearch.evaluators.dataset_names import with_task
 from archsearch.evaluators.datasets.dataset import Splits
-from archsearch.evaluators.datasets.registry import load
+from archsearch.evaluators.datasets.registry import load, task_of
 from archsearch.evaluators.datasets.resident import Resident, resident
+from archsearch.evaluators.prediction.kinds import fitted_task
+from archsearch.evaluators.prediction.task import PredictionTask
+from archsearch.evaluators.score_names import TASKS
 from archsearch.spaces.operators import Shape
 
 Part = Literal["train", "validation", "test"]
@@ -28,22 +31,24 @@ class ImageTask:
     Args:
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
         root: Folder of downloaded datasets; for a relative path in the name, the folder that it starts from.
+        task: `classification`, `multilabel` or `regression`; None finds it from the labels. It becomes a part of the name.
 
     Attributes:
         name: Name of the dataset in titles.
         recipe_name: Name under which default recipes and network sizes are found: that of the dataset, or `own`.
 
     Raises:
-        ConfigurationError: The dataset is neither a string nor `Splits`.
+        ConfigurationError: The dataset is neither a string nor `Splits`, or has labels for another task.
         DatasetError: The name is unknown.
     """
 
-    def __init__(self, dataset: str | Splits, root: str | None = None) -> None:
+    def __init__(self, dataset: str | Splits, root: str | None = None, task: str | None = None) -> None:
         check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or datasets.Splits")
+        check_kind("task", task, (str, type(None)), f"one of {', '.join(TASKS)}, or None")
+        dataset = with_task(dataset, task) if isinstance(dataset, str) else dataset
         self.dataset, self.root = dataset, root
         self._digests: tuple[str, ...] = ()
         if isinstance(dataset, str):
-            check_name(dataset)
             self.name = self.recipe_name = dataset
             self._own: _Images | None = None
             if ":" in dataset and not root:
@@ -51,11 +56,25 @@ class ImageTask:
         else:
             self.name, self.recipe_name = dataset.train.name.partition("/")[0], "own"
             self._own = _Images(dataset)
+            if task not in (None, dataset.train.task):
+                raise ConfigurationError(
+                    f"task: expected {dataset.train.task}, for which the labels of {self.name} are; got {task!r}. Leave it out."
+                )
 
     @property
     def splits(self) -> Splits:
         """The images; a named dataset is loaded now if no task of this process has loaded it."""
         return self._images.splits
+
+    @property
+    def task(self) -> str:
+        """What the labels are for: `classification`, `multilabel` or `regression`; no images are loaded for it."""
+        return self._own.splits.train.task if self._own is not None else _task_of(self.name, self.root)
+
+    @property
+    def prediction(self) -> PredictionTask:
+        """What is predicted of an image, fitted to the training images, which are loaded for it."""
+        return self._images.prediction
 
     @property
     def input_shape(self) -> Shape:
@@ -64,7 +83,7 @@ class ImageTask:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, labels or targets."""
         return self.splits.train.num_classes
 
     @property
@@ -108,14 +127,26 @@ class _Images:
         """Mean and standard deviation of each channel of the training images."""
         return self.splits.train.statistics()
 
+    @cached_property
+    def prediction(self) -> PredictionTask:
+        """What is predicted of an image."""
+        return fitted_task(self.splits.train.labels)
+
     def on_device(self, name: Part, device: torch.device) -> Resident:
         """Return a part on the device."""
         if (name, device) not in self._resident:
-            self._resident[name, device] = resident(getattr(self.splits, name), *self.statistics, device)
+            self._resident[name, device] = resident(
+                getattr(self.splits, name), *self.statistics, device, prediction=self.prediction
+            )
         return self._resident[name, device]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Images, (self.splits,)
+
+
+@lru_cache(maxsize=4)
+def _task_of(name: str, root: str | None) -> str:
+    return task_of(name, root)
 
 
 @lru_cache(maxsize=4)

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from archsearch.errors import DatasetError, did_you_mean
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.folder_layout import class_folders, layout_of, pictures, unread_pictures
+from archsearch.evaluators.datasets.image_files import ImageReader, Size
 from archsearch.evaluators.datasets.split import partition
-
-Size = tuple[int, int]
-"""Height and width, in pixels."""
-_MUCH = 0.3
-"""Fraction of an image cut off beyond which the user is told."""
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """How the files of a dataset become arrays."""
-
-    size: Size
-    decoder: Decoder
-
-    def read(self, file: Path) -> tuple[NDArray[np.uint8], Size]:
-        """Return an image as `[3, height, width]`, and the height and width that it had."""
-        from PIL import Image, ImageOps
-
-        height, width = self.size
-        decoded = self.decoder.decode(file, f"image {file}").convert("RGB")
-        image = ImageOps.fit(decoded, (width, height), Image.Resampling.BILINEAR)
-        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)), (decoded.height, decoded.width)
 
 
 def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None = None) -> Splits:
@@ -56,7 +32,7 @@ def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None 
             images or classes.
     """
     layout, name = layout_of(path), path.resolve().name
-    reader = _Reader((size, size) if isinstance(size, int) else size, decoder or Decoder())
+    reader = ImageReader((size, size) if isinstance(size, int) else size, decoder or Decoder())
     train = _read(f"{name}/train", layout.train, reader, None)
     given = {"validation": layout.validation, "test": layout.test}
     parts = {part: _read(f"{name}/{part}", folder, reader, train.classes) for part, folder in given.items() if folder is not None}
@@ -65,7 +41,7 @@ def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None 
     return partition(name, train, validation=parts.get("validation"), test=parts.get("test"))
 
 
-def _read(name: str, folder: Path, reader: _Reader, classes: tuple[str, ...] | None) -> ImageDataset:
+def _read(name: str, folder: Path, reader: ImageReader, classes: tuple[str, ...] | None) -> ImageDataset:
     """Return the images below the class folders; if `classes` is None, the folders name the classes."""
     folders = class_folders(folder)
     if classes is None:
@@ -88,24 +64,5 @@ def _read(name: str, folder: Path, reader: _Reader, classes: tuple[str, ...] | N
         if loose:
             got = f"{len(loose):,} images in no class folder, such as {loose[0].name}. Sort them into folders"
         raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got {got}.")
-    with ThreadPoolExecutor() as pool:
-        read = list(pool.map(lambda item: reader.read(item[0]), files))
-    pixels = torch.from_numpy(np.stack([array for array, _ in read]))
-    remarks = _cut_remark([was for _, was in read], reader.size)
+    pixels, remarks = reader.read([file for file, _ in files])
     return ImageDataset(name, pixels, torch.tensor([label for _, label in files]), classes, remarks)
-
-
-def _cut_remark(were: list[Size], size: Size) -> tuple[str, ...]:
-    """Return a remark if much of the median image is cut off."""
-    shapes = np.array(were, dtype=np.float64)
-    ratio = shapes[:, 1] / shapes[:, 0] / (size[1] / size[0])
-    lost = float(np.median(1.0 - np.minimum(ratio, 1.0 / ratio)))
-    if lost < _MUCH:
-        return ()
-    height, width = (int(side) for side in np.median(shapes, axis=0))
-    scale = (size[0] * size[1] / (height * width)) ** 0.5
-    near = f"{max(1, round(height * scale))}x{max(1, round(width * scale))}"
-    return (
-        f"Images are cut to the ratio {size[0]}x{size[1]} (height x width): {100 * lost:.0f} % of the median image, {height} x "
-        f"{width} pixels, is lost. Another size, such as size={near}, keeps more.",
-    )

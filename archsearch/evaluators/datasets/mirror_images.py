@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from archsearch.evaluators.datasets.dataset import ImageDataset
+from archsearch.evaluators.score_names import CLASSIFICATION
 
 _SIDE = 16
 _CHUNK = 4096
@@ -21,8 +22,11 @@ def mirrored_classes(dataset: ImageDataset) -> tuple[str, str] | None:
     single images are mirrored, at other places each time, are not found.
 
     Args:
-        dataset: The training images. They are averaged to 16 x 16 pixels; of more than 200 classes the first 200 are compared.
+        dataset: The training images, with classes; of others none are found. They are averaged to 16 x 16 pixels; of more
+            than 200 classes the first 200 are compared.
     """
+    if dataset.task != CLASSIFICATION:
+        return None
     side = min(dataset.shape[1], _SIDE), min(dataset.shape[2], _SIDE)
     pixels = dataset.shape[0] * side[0] * side[1]
     total, squares = (torch.zeros(dataset.num_classes, pixels, dtype=torch.float64) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Datasets in Parquet files with a column of encoded images and a column of labels, as of Hugging Face."""
+"""Datasets in Parquet files with a column of encoded images and columns of labels, as of Hugging Face."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from archsearch.errors import DatasetError, first_line
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
+from archsearch.evaluators.datasets.label_columns import LabelReader, LabelRules, columns_named
 from archsearch.evaluators.datasets.split import partition
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ _ROWS = 1024
 
 @dataclass(frozen=True)
 class _Columns:
+    """Names of the columns, `label` of one or several as `x,y`, and what decodes the images."""
+
     image: str
     label: str
     decoder: Decoder
 
 
-def load_parquet(path: Path, image: str = "image", label: str = "label", decoder: Decoder | None = None) -> Splits:
+def load_parquet(
+    path: Path, image: str = "image", label: str = "label", decoder: Decoder | None = None, rules: LabelRules | None = None
+) -> Splits:
     """Return the images of Parquet files. Grey images have one channel, all others three.
 
     Args:
@@ -38,8 +43,10 @@ def load_parquet(path: Path, image: str = "image", label: str = "label", decoder
             `test*.parquet`. For a file with `train` in its name, the one beside it with `test` in that place is the test set.
             A missing part is a tenth of the training images, split off.
         image: Column of PNG or JPEG files as bytes, or of structs with the field `bytes`.
-        label: Column of whole numbers or strings; their sorted distinct values in the training files are the classes.
+        label: Column of whole numbers or strings, whose sorted distinct values in the training files are the classes; of lists,
+            of which these are the labels; or of floating numbers. Several columns, as `x,y`, are of numbers, or of 0 and 1.
         decoder: What decodes the images; None takes one with its defaults.
+        rules: Task and separator of labels; None finds them.
 
     Raises:
         DatasetError: A file or a column is missing, a file or an image is corrupt, the images differ in shape, or there are
@@ -48,17 +55,41 @@ def load_parquet(path: Path, image: str = "image", label: str = "label", decoder
     columns = _Columns(image, label, decoder or Decoder())
     files = _in_folder(path) if path.is_dir() else _beside(path)
     name = path.resolve().name if path.is_dir() else path.stem
+    rules = rules or LabelRules()
     pixels, labels = _read(files["train"], columns, None)
-    values = np.unique(labels)
-    classes = tuple(str(value) for value in values)
-    parts = {"train": ImageDataset(f"{name}/train", pixels, _numbers(labels, values, files["train"]), classes)}
+    source = _named(files["train"])
+    reader = LabelReader.of(labels, rules, _row, source)
+    train = ImageDataset(f"{name}/train", pixels, reader.read(labels, _row, source), reader.classes)
+    parts = {"train": train}
     for part in ("validation", "test"):
         if files[part]:
-            pixels, labels = _read(files[part], columns, parts["train"].shape)
-            parts[part] = ImageDataset(f"{name}/{part}", pixels, _numbers(labels, values, files[part]), classes)
+            pixels, labels = _read(files[part], columns, train.shape)
+            parts[part] = ImageDataset(f"{name}/{part}", pixels, reader.read(labels, _row, _named(files[part])), reader.classes)
     columns.decoder.finish(name)
-    parts["train"] = replace(parts["train"], remarks=columns.decoder.remarks)
+    parts["train"] = replace(train, remarks=(*filter(None, [reader.remark]), *columns.decoder.remarks))
     return partition(name, **parts)
+
+
+def parquet_task(path: Path, image: str = "image", label: str = "label", rules: LabelRules | None = None) -> str:
+    """Return the task of a dataset; no images are read.
+
+    Raises:
+        DatasetError: As for `load_parquet`, but for the images.
+    """
+    files = (_in_folder(path) if path.is_dir() else _beside(path))["train"]
+    columns = _Columns(image, label, Decoder())
+    read = [_label_values(batch, 0, file) for file in files for _, batch in _batches(file, columns, with_images=False)]
+    if not read:
+        raise DatasetError(f"parquet: expected rows in {', '.join(map(str, files))}; got none.")
+    return LabelReader.of(_joined(read, files), rules or LabelRules(), _row, _named(files)).task
+
+
+def _named(files: list[Path]) -> str:
+    return files[0].name if len(files) == 1 else str(files[0].parent)
+
+
+def _row(row: int) -> str:
+    return f"row {row}"
 
 
 def _in_folder(folder: Path) -> dict[str, list[Path]]:
@@ -79,13 +110,13 @@ def _beside(path: Path) -> dict[str, list[Path]]:
     return {"train": [path], "validation": [], "test": [sibling] if sibling != path and sibling.is_file() else []}
 
 
-def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, NDArray[Any]]:
-    """Return the images `[images, channels, height, width]` of all files, and their labels as they are stored."""
+def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, dict[str, list[Any]]]:
+    """Return the images `[images, channels, height, width]` of all files, and the columns of their labels as they are stored."""
     pixels: list[NDArray[np.uint8]] = []
-    labels: list[NDArray[Any]] = []
+    labels: list[dict[str, list[Any]]] = []
     for file in files:
         for first, batch in _batches(file, columns):
-            labels.append(_labels(batch.column(1), f"{file}, column {columns.label}"))
+            labels.append(_label_values(batch, 1, file))
             decoded = []
             for offset, encoded in enumerate(_encoded(batch.column(0), f"{file}, column {columns.image}")):
                 place = f"{file}, row {first + offset}"
@@ -96,29 +127,44 @@ def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | No
             pixels.append(np.stack(decoded))
     if not pixels:
         raise DatasetError(f"parquet: expected rows in {', '.join(map(str, files))}; got none.")
-    if len({array.dtype.kind for array in labels}) > 1:
-        raise DatasetError(f"parquet: expected one type of label in all files; got numbers and strings in {files[0].parent}.")
-    return torch.from_numpy(np.concatenate(pixels)), np.concatenate(labels)
+    return torch.from_numpy(np.concatenate(pixels)), _joined(labels, files)
 
 
-def _batches(file: Path, columns: _Columns) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield (number of the first row, rows) with the columns of images and labels, in this order."""
+def _joined(parts: list[dict[str, list[Any]]], files: list[Path]) -> dict[str, list[Any]]:
+    """Return the columns of labels of all batches.
+
+    Raises:
+        DatasetError: They have not the same columns, or numbers in some files and strings in others.
+    """
+    if any(each.keys() != parts[0].keys() for each in parts):
+        raise DatasetError(f"parquet: expected lists of one length in all files; got several in {files[0].parent}.")
+    joined = {name: [value for each in parts for value in each[name]] for name in parts[0]}
+    for values in joined.values():
+        if len({isinstance(value, str) for value in values if value is not None}) > 1:
+            raise DatasetError(f"parquet: expected one type of label in all files; got numbers and strings in {files[0].parent}.")
+    return joined
+
+
+def _batches(file: Path, columns: _Columns, with_images: bool = True) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield (number of the first row, rows) with the columns of images, if these are wanted, and labels, in this order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(file) as source:
             present = source.schema_arrow.names
-            missing = [name for name in (columns.image, columns.label) if name not in present]
+            labels = columns_named(columns.label, present)
+            wanted = [columns.image, *labels] if with_images else list(labels)
+            missing = [name for name in (columns.image, *labels) if name not in present]
             if missing:
                 raise DatasetError(
-                    f"{file}: expected the columns {columns.image} and {columns.label}; {' and '.join(missing)} not among "
+                    f"{file}: expected the columns {columns.image} and {' and '.join(labels)}; {' and '.join(missing)} not among "
                     f"those present: {', '.join(present)}. Name them, as in parquet:PATH?image=img&label=fine_label."
                 )
             first = 0
-            for batch in source.iter_batches(_ROWS, columns=[columns.image, columns.label]):
+            for batch in source.iter_batches(_ROWS, columns=wanted):
                 if batch.num_rows:
-                    yield first, batch.select([columns.image, columns.label])
+                    yield first, batch.select(wanted)
                 first += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = first_line(error)
@@ -139,18 +185,37 @@ def _encoded(column: pa.Array, place: str) -> list[bytes | None]:
     return images
 
 
-def _labels(column: pa.Array, place: str) -> NDArray[Any]:
-    """Return the labels as int64 or as strings."""
+def _label_values(batch: pa.RecordBatch, first: int, file: Path) -> dict[str, list[Any]]:
+    """Return the columns of labels, from the column `first` on, as lists; vectors of numbers become a column for each place."""
+    found: dict[str, list[Any]] = {}
+    for place in range(first, batch.num_columns):
+        name = batch.schema.names[place]
+        found |= _values(batch.column(place), name, f"{file}, column {name}")
+    return found
+
+
+def _values(column: pa.Array, name: str, place: str) -> dict[str, list[Any]]:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DatasetError(f"{place}: expected labels that are whole numbers or strings; got {kind}.")
-    if column.null_count:
-        raise DatasetError(f"{place}: expected a label in each row; got {column.null_count} empty ones. Remove these rows.")
-    return np.asarray(column.to_pylist(), dtype=np.int64 if pa.types.is_integer(kind) else np.str_)
+    types, kind = pa.types, column.type
+    listed = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    item = kind.value_type if listed else kind
+    if types.is_dictionary(item):
+        item = item.value_type
+    numeric = types.is_integer(item) or types.is_floating(item) or types.is_boolean(item) or types.is_decimal(item)
+    if not (numeric or types.is_string(item) or types.is_large_string(item)):
+        raise DatasetError(f"{place}: expected labels that are numbers, strings, or lists of these; got {kind}.")
+    values = column.to_pylist()
+    if not (listed and types.is_floating(item)):
+        return {name: values}
+    lengths = sorted({-1 if value is None else len(value) for value in values})
+    if len(lengths) > 1 or lengths[0] < 1:
+        raise DatasetError(
+            f"{place}: expected a list of as many numbers in each row; got {lengths[0]} and {lengths[-1]} of them."
+        )
+    return {f"{name}[{at}]": [value[at] for value in values] for at in range(lengths[0])}
 
 
 def _channels_first(encoded: bytes | None, place: str, decoder: Decoder) -> NDArray[np.uint8]:
@@ -167,14 +232,3 @@ def _check_shape(given: tuple[int, ...], expected: tuple[int, ...], place: str) 
             f"{place}: expected an image of {list(expected)} (channels, height, width), as the first one; "
             f"got {list(given)}. Bring all images to one shape, or use imagefolder, which does so."
         )
-
-
-def _numbers(labels: NDArray[Any], values: NDArray[Any], files: list[Path]) -> torch.Tensor:
-    """Return the class number of each label."""
-    unknown = np.flatnonzero(~np.isin(labels, values)) if labels.dtype.kind == values.dtype.kind else np.zeros(1, int)
-    if len(unknown):
-        raise DatasetError(
-            f"labels of {files[0].name}: expected those of the training images, such as {values[0]!s}; "
-            f"got {labels[unknown[0]]!s}. Correct or remove such rows."
-        )
-    return torch.from_numpy(np.searchsorted(values, labels).astype(np.int64))

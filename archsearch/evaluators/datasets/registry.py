@@ -7,11 +7,13 @@ from pathlib import Path
 
 from archsearch.evaluators.dataset_names import DatasetName
 from archsearch.evaluators.datasets.cifar import load_cifar10, load_cifar100
+from archsearch.evaluators.datasets.csv_labels import csv_task, load_csv
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.digits import load_digits
 from archsearch.evaluators.datasets.imagefolder import load_imagefolder
-from archsearch.evaluators.datasets.parquet import load_parquet
+from archsearch.evaluators.datasets.label_columns import LabelRules
+from archsearch.evaluators.datasets.parquet import load_parquet, parquet_task
 
 _NAMED: dict[str, Callable[[Path | None], Splits]] = {
     "digits": lambda root: load_digits(),
@@ -24,23 +26,49 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     """Return the training, validation and test images of a dataset. The split is the same on every call and machine.
 
     Args:
-        name: `digits`, `cifar10`, `cifar100`, `imagefolder:PATH` or `parquet:PATH`. Options follow the path:
+        name: `digits`, `cifar10`, `cifar100`, `imagefolder:PATH`, `parquet:PATH` or `csv:PATH`. Options follow the path:
             `imagefolder:PATH?size=32` is the side in pixels that the images are brought to, `size=24x96` height and width;
-            `parquet:PATH?image=img&label=fine_label` names the two columns. Both take `white=4095`, the value of full brightness
-            in images with more than 8 bits a channel, and `background=black`, the colour below transparent pixels (white if it is
-            not given).
+            `parquet:PATH?image=img&label=fine_label` names the two columns, and `label=x,y` several ones. All take `white=4095`,
+            the value of full brightness in images with more than 8 bits a channel, and `background=black`, the colour below
+            transparent pixels (white if it is not given). `parquet` and `csv` take `task=regression`, and `separator=;` between
+            the labels of a cell; `csv` also `folder=photos`, where the images are, and `part=split`, a column that says which
+            are for training, validation and testing.
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
             PATH, the folder that it starts from. `digits` needs none.
 
     Raises:
-        DatasetError: The name is unknown, or the images cannot be read or do not make a classification task.
+        DatasetError: The name is unknown, or the images or labels cannot be read or there is nothing to learn.
     """
     parsed = DatasetName.parse(name)
     folder = None if root is None else Path(root).expanduser()
     if parsed.kind in _NAMED:
         return _NAMED[parsed.kind](folder)
-    path = (folder or Path()) / Path(parsed.path).expanduser()
-    decoder = Decoder(parsed.white, parsed.background)
+    path, decoder = _path(parsed, folder), Decoder(parsed.white, parsed.background)
     if parsed.kind == "imagefolder":
         return load_imagefolder(path, parsed.size, decoder)
-    return load_parquet(path, **parsed.columns, decoder=decoder)
+    if parsed.kind == "csv":
+        return load_csv(path, parsed, decoder)
+    return load_parquet(path, **parsed.columns, decoder=decoder, rules=LabelRules(parsed.task, parsed.separator))
+
+
+def task_of(name: str, root: str | Path | None = None) -> str:
+    """Return the task of a dataset: `classification`, `multilabel` or `regression`. Labels are read if they decide, no images.
+
+    Args:
+        name: As for `load`.
+        root: As for `load`.
+
+    Raises:
+        DatasetError: The name is unknown, or the labels cannot be read.
+    """
+    parsed = DatasetName.parse(name)
+    if parsed.known_task is not None:
+        return parsed.known_task
+    path = _path(parsed, None if root is None else Path(root).expanduser())
+    if parsed.kind == "csv":
+        return csv_task(path, parsed)
+    return parquet_task(path, **parsed.columns, rules=LabelRules(parsed.task, parsed.separator))
+
+
+def _path(parsed: DatasetName, folder: Path | None) -> Path:
+    return (folder or Path()) / Path(parsed.path).expanduser()

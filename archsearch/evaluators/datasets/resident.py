@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets.dataset import ImageDataset
+from archsearch.evaluators.prediction.task import PredictionTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +19,8 @@ class Resident:
 
     Args:
         images: `[images, channels, height, width]`, normalised, on the device.
-        labels: `[images]` int64, on the device.
+        labels: What a network learns of each image, as `PredictionTask.targets` returns it, on the device: `[images]` int64 for
+            classes.
     """
 
     images: Tensor
@@ -38,6 +40,7 @@ def resident(
     std: Tensor,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    prediction: PredictionTask | None = None,
 ) -> Resident:
     """Return a dataset's images as `(pixels / 255 - mean) / std`, and its labels, on a device.
 
@@ -47,6 +50,7 @@ def resident(
         std: `[channels]`, of the training part.
         device: Device of the result.
         dtype: Floating type of the images; the arithmetic is done in float32.
+        prediction: What is learned, `fitted_task` of the training labels; None is for classes.
 
     Raises:
         ConfigurationError: There is not one mean and one positive standard deviation for each channel.
@@ -59,7 +63,8 @@ def resident(
         )
     images = dataset.images.to(device).to(torch.float32).div_(255.0)
     images.sub_(mean.to(images)[:, None, None]).div_(std.to(images)[:, None, None])
-    return Resident(images.to(dtype), dataset.labels.to(device))
+    labels = dataset.labels if prediction is None else prediction.targets(dataset.labels)
+    return Resident(images.to(dtype), labels.to(device))
 
 
 def batches(n: int, batch_size: int, generator: torch.Generator, device: torch.device | str | None = None) -> Iterator[Tensor]:

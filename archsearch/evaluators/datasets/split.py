@@ -1,4 +1,4 @@
-"""Division of a dataset into training, validation and test images: stratified, fixed, and stored in the cache folder."""
+"""Division of a dataset into training, validation and test images: fixed, and stored in the cache folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from archsearch.atomic_file import written_atomically
 from archsearch.errors import DatasetError
 from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
+from archsearch.evaluators.datasets.split_rows import split_rows
+from archsearch.evaluators.score_names import CLASSIFICATION, REGRESSION
 
 HELD_OUT = 0.1
 """Fraction of the training images that becomes each part which the source lacks; CIFAR's 5,000 validation images of 50,000."""
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def partition(name: str, train: ImageDataset, validation: ImageDataset | None = None, test: ImageDataset | None = None) -> Splits:
-    """Return the three parts; a part that the source lacks is split off the training images, stratified, seed 0.
+    """Return the three parts; a part that the source lacks is split off the training images by `split_rows`, seed 0.
 
     Args:
         name: Name of the dataset.
@@ -35,7 +37,8 @@ def partition(name: str, train: ImageDataset, validation: ImageDataset | None = 
         test: Test images of the source; None if it has none.
 
     Raises:
-        DatasetError: There are fewer than two classes, a class has fewer than 3 training images, or a part is empty.
+        DatasetError: There are fewer than two classes, a class has fewer than 3 training images, no label or number differs
+            between the images, or a part is empty.
     """
     _check(train)
     given = {"validation": validation, "test": test}
@@ -52,9 +55,14 @@ def partition(name: str, train: ImageDataset, validation: ImageDataset | None = 
 
 
 def _check(train: ImageDataset) -> None:
-    """Raise DatasetError unless there are at least two classes, each with an image for each part."""
+    """Raise DatasetError unless there is something to learn, and each class has an image for each part."""
     if not len(train):
         raise DatasetError(f"{train.name}: expected labelled images; got none. Check the path.")
+    if len(train) < LEAST_IMAGES:
+        raise DatasetError(f"{train.name}: expected at least {LEAST_IMAGES} images, one for each part; got {len(train)}.")
+    if train.task != CLASSIFICATION:
+        _check_columns(train)
+        return
     if train.num_classes < 2:
         raise DatasetError(f"{train.name}: expected images of at least 2 classes; got {train.num_classes}.")
     counts = torch.bincount(train.labels, minlength=train.num_classes)
@@ -66,8 +74,24 @@ def _check(train: ImageDataset) -> None:
         )
 
 
+def _check_columns(train: ImageDataset) -> None:
+    """Raise DatasetError if a target has one value only, or no label tells images apart."""
+    differs = (train.labels != train.labels[:1]).any(0)
+    if train.task == REGRESSION and not bool(differs.all()):
+        place = int((~differs).nonzero()[0])
+        raise DatasetError(
+            f"{train.name}: expected numbers that differ; all {len(train):,} of {train.classes[place]!r} are "
+            f"{float(train.labels[0, place]):g}, so there is nothing to learn. Give another column."
+        )
+    if not bool(differs.any()):
+        raise DatasetError(
+            f"{train.name}: expected a label that some images have and others have not; all {len(train):,} images have the same "
+            f"labels, {int(train.labels[0].sum())} of {len(train.classes)}. Check the column of labels."
+        )
+
+
 def stored_split(dataset: ImageDataset, fractions: Mapping[str, float]) -> dict[str, NDArray[np.int64]]:
-    """Return the indices of each part, from the split stored for these images, else from a stratified split that is then stored.
+    """Return the indices of each part, from the split stored for these images, else from `split_rows`, which is then stored.
 
     A cache folder that cannot be written is no error: the split computed is the same each time.
 
@@ -82,35 +106,11 @@ def stored_split(dataset: ImageDataset, fractions: Mapping[str, float]) -> dict[
     text = _read(path)
     if text is not None:
         return _parse(text, path, dataset, tuple(fractions))
-    indices = stratified_split(dataset.labels.numpy(), tuple(fractions.values()))
+    indices = split_rows(dataset.labels.numpy(), tuple(fractions.values()))
     split = dict(zip(fractions, indices, strict=True))
     content = {"dataset": dataset.name, "digest": dataset.digest}
     _write(path, json.dumps({**content, **{part: rows.tolist() for part, rows in split.items()}}, separators=(",", ":")))
     return split
-
-
-def stratified_split(labels: NDArray[np.integer], fractions: tuple[float, ...], seed: int = 0) -> tuple[NDArray[np.int64], ...]:
-    """Return disjoint, sorted index arrays, one a fraction, each with the classes in their overall proportions.
-
-    A class with at least as many images as there are parts has an image in each part.
-
-    Args:
-        labels: `[images]`.
-        fractions: Fractions of the images, summing to 1. The last part takes what rounding leaves.
-        seed: Seed of the shuffle within each class.
-    """
-    rng = np.random.default_rng(seed)
-    parts: list[list[int]] = [[] for _ in fractions]
-    bounds = np.cumsum(fractions)[:-1]
-    first = np.arange(1, len(fractions))
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        cuts = np.floor(bounds * len(members) + 0.5).astype(int)
-        if len(members) >= len(fractions):
-            cuts = np.clip(cuts, first, len(members) - len(fractions) + first)
-        for part, chunk in zip(parts, np.split(members, cuts), strict=True):
-            part.extend(chunk.tolist())
-    return tuple(np.sort(np.array(part, dtype=np.int64)) for part in parts)
 
 
 def _read(path: Path) -> str | None:

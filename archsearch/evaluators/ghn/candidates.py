@@ -16,6 +16,7 @@ from archsearch.evaluators.ghn.graph_tensors import GraphTensors, graph_tensors
 from archsearch.evaluators.ghn.model import GraphHyperNetwork, Weights, views
 from archsearch.evaluators.ghn.modules import Layout
 from archsearch.evaluators.ghn.scoring import score
+from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.spaces.plan import Parameters
 
 _LARGEST_CHUNK = 256
@@ -80,7 +81,12 @@ def generated(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> Weights:
     return views(model(tensors), tensors)
 
 
-def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequence[Resident]) -> Iterator[Scored]:
+def scored(
+    model: GraphHyperNetwork,
+    layouts: Sequence[Layout],
+    batches: Sequence[Resident],
+    prediction: PredictionTask | None = None,
+) -> Iterator[Scored]:
     """Yield the scores of networks with generated weights, in order; figures are copied from the device once a chunk."""
     device = model.kinds.device
     for chunk in chunks(layouts):
@@ -90,7 +96,7 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
         rows, seconds = [], []
         for layout, parameters in zip(chunk, weights.candidates, strict=True):
             begun = time.perf_counter()
-            rows.append(_executed(layout, parameters, batches))
+            rows.append(_executed(layout, parameters, batches, prediction))
             seconds.append(time.perf_counter() - begun)
         exits = [row if isinstance(row, str) else [(float(right), float(loss)) for right, loss in row.tolist()] for row in rows]
         # A GPU runs asynchronously: its time is divided among candidates in proportion to the time of their calls.
@@ -100,10 +106,13 @@ def scored(model: GraphHyperNetwork, layouts: Sequence[Layout], batches: Sequenc
             yield _judged(found, generation, spent * stretch)
 
 
-def _executed(layout: Layout, parameters: Parameters, batches: Sequence[Resident]) -> Tensor | str:
+def _executed(
+    layout: Layout, parameters: Parameters, batches: Sequence[Resident], prediction: PredictionTask | None
+) -> Tensor | str:
     """Return accuracy and loss of each exit, `[exits, 2]`, or the message of the error that prevented them."""
     try:
-        return score(layout.plan, layout.parameters(parameters), batches, mixed_precision=batches[0].images.is_cuda)
+        given = layout.parameters(parameters)
+        return score(layout.plan, given, batches, mixed_precision=batches[0].images.is_cuda, prediction=prediction)
     except Exception as error:  # one candidate that fails must not fail the batch
         return failure_text(error)
 

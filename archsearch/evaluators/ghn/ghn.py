@@ -30,7 +30,6 @@ from archsearch.evaluators.ghn.trained import Learned, trained_by, usable_with
 from archsearch.evaluators.ghn.training import drawn_architectures, drawn_images, learning_rate, loss_of, take_step
 from archsearch.evaluators.ghn.vocabulary import Vocabulary, survey, training_space
 from archsearch.evaluators.saved_state import check_identity, read_state, taking_over, write_state
-from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.training.fitted_recipe import flips
 from archsearch.evaluators.training.processes import Processes
@@ -69,7 +68,7 @@ class GHN(ImageEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
@@ -100,7 +99,7 @@ class GHN(ImageEvaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
+        objective: str | None = None,
         max_budget: float | None = None,
         **changes: Any,
     ) -> None:
@@ -240,7 +239,7 @@ class GHN(ImageEvaluator):
             layouts: list[Layout | str] = [self._laid_out(learned, architecture) for architecture in architectures]
             preparing = (time.perf_counter() - started) / max(1, len(layouts))
             usable = [layout for layout in layouts if not isinstance(layout, str)]
-            found = scored(learned.model, usable, self.batches() if usable else [])
+            found = scored(learned.model, usable, self.batches() if usable else [], self.images.prediction)
             return [
                 self.failed(architecture, layout, preparing)
                 if isinstance(layout, str)
@@ -315,7 +314,7 @@ class GHN(ImageEvaluator):
         layouts = [self._layout(self.training_space, architecture) for architecture in architectures]
         batch = drawn_images(self.training_images(), settings, self.seed, number, rank)
         tensors, classes = tensors_for(learned.model, layouts), self.class_weights(settings.class_weights)
-        loss = loss_of(generate, layouts, tensors, batch, learned.device.type == "cuda", classes)
+        loss = loss_of(generate, layouts, tensors, batch, learned.device.type == "cuda", classes, self.images.prediction)
         rate = learning_rate(settings, number, steps)
         value = take_step(learned.model, learned.optimizer, loss, rate, settings.clip)
         learned.steps += 1

@@ -20,11 +20,10 @@ from archsearch.evaluators.devices import cpu_threads, device_named, failure_tex
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_names import ACCURACY, BALANCED
+from archsearch.evaluators.score_names import BALANCED, CLASSIFICATION, MAE, R2
 from archsearch.evaluators.score_objective import ScoreObjective, area, exit_macs, unreachable
 from archsearch.evaluators.space_source import space_source
-from archsearch.evaluators.training.class_weights import class_weights
-from archsearch.evaluators.training.description import guessing_accuracy
+from archsearch.evaluators.training.description import guessed
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.plan import Plan
@@ -32,6 +31,8 @@ from archsearch.spaces.plan import Plan
 
 class ImageEvaluator(Evaluator):
     """Scores networks by their accuracy on fixed batches of validation images; no module is built for a candidate.
+
+    Sets of labels are scored by mean average precision, numbers by R2.
 
     Networks with several exits have the curves `exit_accuracy` and `exit_macs`, in the order of the exits. With
     `objective="anytime"` the score is the area under them, also the metric `anytime_auc`; see `ScoreObjective`.
@@ -45,7 +46,7 @@ class ImageEvaluator(Evaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
 
     Raises:
@@ -64,16 +65,19 @@ class ImageEvaluator(Evaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
+        objective: str | None = None,
         max_budget: float | None = None,
     ) -> None:
         super().__init__(space, seed)
         check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")
         device_named(device)
-        self.spec, self.objective = spec or EvaluationSpec(), ScoreObjective(objective, max_budget)
-        if self.objective.name == BALANCED:
-            raise ConfigurationError("objective: expected accuracy or anytime; only trainings are scored by balanced_accuracy.")
+        self.spec, self._score = spec or EvaluationSpec(), (objective, max_budget)
+        if objective in (BALANCED, MAE):
+            usual = "accuracy or anytime" if objective == BALANCED else R2
+            raise ConfigurationError(f"objective: expected {usual}; only trainings are scored by {objective}.")
         self.images = ImageTask(dataset, root)
+        if objective is not None or max_budget is not None:
+            _ = self.objective  # raises for a score that the task does not have
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}
         self.scale = space.checked_scale(fitting if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
@@ -86,12 +90,17 @@ class ImageEvaluator(Evaluator):
         return self.images.name
 
     @property
+    def objective(self) -> ScoreObjective:
+        """The score; the labels are read if the task depends on them."""
+        return ScoreObjective.of(*self._score, self.images.task)
+
+    @property
     def score_name(self) -> str:
         return self.objective.score_name
 
     @property
     def score_is_fraction(self) -> bool:
-        return True
+        return self.objective.is_fraction
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -99,12 +108,12 @@ class ImageEvaluator(Evaluator):
 
     @property
     def chance(self) -> float:
-        if self.objective.name == ACCURACY:
-            return guessing_accuracy(self.images.splits.validation)
-        return 1.0 / self.images.num_classes
+        return guessed(self.images.splits.validation, self.objective)
 
     @property
-    def score_images(self) -> float:
+    def score_images(self) -> float | None:
+        if self.images.task != CLASSIFICATION:
+            return None
         part = len(self.images.splits.validation)
         return float(min(self.spec.images or part, part))
 
@@ -137,7 +146,7 @@ class ImageEvaluator(Evaluator):
 
     def class_weights(self, used: bool) -> Tensor | None:
         """Return the weights of the classes of the training images on the device, if they are used."""
-        return class_weights(self.training_images().labels) if used else None
+        return self.images.prediction.weights(self.training_images().labels) if used else None
 
     def batches(self) -> Sequence[Resident]:
         """Return the validation images on the device, in the batches that score a candidate."""
@@ -146,9 +155,10 @@ class ImageEvaluator(Evaluator):
     def evaluation(
         self, architecture: Architecture, exits: Sequence[tuple[float, float]], seconds: float, **metrics: float
     ) -> Evaluation:
-        """Return the evaluation of a network by accuracy and loss of its exits; the last one is its accuracy."""
+        """Return the evaluation of a network by accuracy, or what the task has for it, and loss of its exits; the last counts."""
         accuracy, loss = exits[-1]
-        figures, key = {"valid_accuracy": accuracy, "valid_loss": loss, **metrics}, self.space.key(architecture)
+        measure = self.objective.measure
+        figures, key = {f"valid_{measure}": accuracy, "valid_loss": loss, **metrics}, self.space.key(architecture)
         if len(exits) == 1 and not self.objective.is_anytime:
             return Evaluation(architecture, key, accuracy, figures, seconds)
         accuracies, shape = tuple(right for right, _ in exits), self.images.input_shape
@@ -158,7 +168,7 @@ class ImageEvaluator(Evaluator):
             if reason := unreachable(macs, budget):
                 return self.failed(architecture, reason, seconds)
             figures[AREA] = area(macs, accuracies, self.chance, budget)
-        curves = {"exit_accuracy": accuracies, "exit_macs": macs}
+        curves = {f"exit_{measure}": accuracies, "exit_macs": macs}
         return Evaluation(architecture, key, figures[self.score_name], figures, seconds, None, curves)
 
     def guarded(

@@ -46,7 +46,7 @@ class OneShot(RecipeEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
@@ -167,7 +167,7 @@ class OneShot(RecipeEvaluator):
         for key in keys:
             weights.values[key].requires_grad_()
         classes = self.class_weights(self.recipe.class_weights)
-        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda, classes)
+        loss = training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda, classes, self.images.prediction)
         gradients = torch.autograd.grad(loss, [weights.values[key] for key in keys], materialize_grads=True)
         for key in keys:
             weights.values[key].requires_grad_(False)
@@ -188,7 +188,7 @@ class OneShot(RecipeEvaluator):
     def _evaluate(self, weights: SharedWeights, architecture: Architecture, batches: Sequence[Resident]) -> Evaluation:
         def exits() -> list[tuple[float, float]]:
             plan = self.plan(self.space, architecture)
-            figures = score(plan, weights.parameters(plan), batches, batches[0].images.is_cuda)
+            figures = score(plan, weights.parameters(plan), batches, batches[0].images.is_cuda, self.images.prediction)
             return [(float(right), float(loss)) for right, loss in figures.tolist()]
 
         return self.guarded(architecture, exits, "the shared weights give a loss of {}, which is not finite.")

@@ -14,7 +14,6 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
-from archsearch.evaluators.score_names import ACCURACY
 from archsearch.evaluators.training.augmentation import augment
 from archsearch.evaluators.training.fitted_recipe import flips
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, recipe_named
@@ -39,7 +38,7 @@ class RecipeEvaluator(ImageEvaluator):
         threads: CPU threads of a call.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
-        objective: Figure that is the score: `accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         **changes: Changes to the recipe, such as `learning_rate=0.05`.
 
@@ -60,7 +59,7 @@ class RecipeEvaluator(ImageEvaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
-        objective: str = ACCURACY,
+        objective: str | None = None,
         max_budget: float | None = None,
         **changes: Any,
     ) -> None:

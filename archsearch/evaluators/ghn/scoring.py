@@ -1,4 +1,4 @@
-"""Accuracy and loss of networks with generated or shared weights; each batch is normalised by its own statistics."""
+"""Quality and loss of networks with generated or shared weights; each batch is normalised by its own statistics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from archsearch.evaluators.datasets.resident import Resident
-from archsearch.evaluators.training.class_weights import cross_entropy
+from archsearch.evaluators.prediction.classification import Classification
+from archsearch.evaluators.prediction.task import PredictionTask
+from archsearch.evaluators.score_names import CLASSIFICATION, OBJECTIVES
 from archsearch.spaces.plan import Parameters, Plan
 
 _ORDER_SEED = 0
@@ -42,8 +44,19 @@ class EvaluationSpec:
 
 
 @torch.inference_mode()
-def score(plan: Plan, parameters: Parameters, batches: Sequence[Resident], mixed_precision: bool = False) -> Tensor:
-    """Return accuracy (a fraction) and mean cross-entropy (nats) of each exit, `[exits, 2]`, on the device of the batches."""
+def score(
+    plan: Plan,
+    parameters: Parameters,
+    batches: Sequence[Resident],
+    mixed_precision: bool = False,
+    prediction: PredictionTask | None = None,
+) -> Tensor:
+    """Return accuracy (a fraction) and mean cross-entropy (nats) of each exit, `[exits, 2]`, on the device of the batches.
+
+    For another task than classification, which `prediction` gives, they are its usual figure and its loss, on the CPU.
+    """
+    if prediction is not None and prediction.name != CLASSIFICATION:
+        return _metered(plan, parameters, batches, mixed_precision, prediction)
     total, images = torch.zeros(()), sum(map(len, batches))
     for batch in batches:
         logits = torch.stack(logits_of(plan, parameters, batch.images, mixed_precision))
@@ -54,6 +67,17 @@ def score(plan: Plan, parameters: Parameters, batches: Sequence[Resident], mixed
     return total / images
 
 
+def _metered(
+    plan: Plan, parameters: Parameters, batches: Sequence[Resident], mixed_precision: bool, prediction: PredictionTask
+) -> Tensor:
+    meters = [prediction.meter() for _ in plan.outputs]
+    for batch in batches:
+        for meter, outputs in zip(meters, logits_of(plan, parameters, batch.images, mixed_precision), strict=True):
+            meter.add(outputs[:, None], batch.labels)
+    figures = [meter.figures() for meter in meters]
+    return torch.tensor([[float(each[name]) for name in (OBJECTIVES[prediction.name][0], "loss")] for each in figures])
+
+
 def logits_of(plan: Plan, parameters: Parameters, images: Tensor, mixed_precision: bool = False) -> tuple[Tensor, ...]:
     """Return the logits of each exit, `[images, classes]` in single precision; operators without parameters may be left out."""
     complete = dict.fromkeys(plan.operators, ()) | dict(parameters)
@@ -62,8 +86,17 @@ def logits_of(plan: Plan, parameters: Parameters, images: Tensor, mixed_precisio
 
 
 def training_loss(
-    plan: Plan, parameters: Parameters, batch: Resident, mixed_precision: bool = False, weights: Tensor | None = None
+    plan: Plan,
+    parameters: Parameters,
+    batch: Resident,
+    mixed_precision: bool = False,
+    weights: Tensor | None = None,
+    prediction: PredictionTask | None = None,
 ) -> Tensor:
-    """Return the mean over exits of the cross-entropy, in nats; `weights` are those of the classes, see `class_weights`."""
+    """Return the mean over exits of the loss of the task, for classes, which None is for, the cross-entropy in nats.
+
+    `weights` are those of `PredictionTask.weights`.
+    """
+    task = prediction or Classification()
     exits = logits_of(plan, parameters, batch.images, mixed_precision)
-    return torch.stack([cross_entropy(logits, batch.labels, weights) for logits in exits]).mean()
+    return torch.stack([task.loss(logits, batch.labels, weights) for logits in exits]).mean()

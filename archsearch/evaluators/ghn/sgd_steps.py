@@ -89,6 +89,7 @@ class SGDSteps(RecipeEvaluator):
             batch = self.batch(images, generator)
             optimizer.param_groups[0]["lr"] = self.learning_rate(step, self.steps)
             optimizer.zero_grad()
-            training_loss(plan, parameters, batch, mixed, classes).backward()
+            training_loss(plan, parameters, batch, mixed, classes, self.images.prediction).backward()
             optimizer.step()
-        return [(float(right), float(loss)) for right, loss in score(plan, parameters, batches, mixed).tolist()]
+        exits = score(plan, parameters, batches, mixed, self.images.prediction).tolist()
+        return [(float(right), float(loss)) for right, loss in exits]

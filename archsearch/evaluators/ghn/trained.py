@@ -14,6 +14,7 @@ from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.ghn.model import GraphHyperNetwork
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
+from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.spaces import SearchSpace
 
 
@@ -95,6 +96,7 @@ def usable_with(space: SearchSpace, images: ImageTask, scale: Mapping[str, int],
         "space": space.name,
         "operators": list(space.operators),
         "classes": images.num_classes,
+        **({} if images.task == CLASSIFICATION else {"task": images.task}),
         "image_shape": list(images.input_shape),
         "scale": dict(scale),
         "sizes": {name: value for name, value in asdict(settings).items() if name not in left_out},

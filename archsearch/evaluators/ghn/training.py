@@ -26,6 +26,7 @@ from archsearch.evaluators.ghn.model import views
 from archsearch.evaluators.ghn.modules import Layout
 from archsearch.evaluators.ghn.scoring import training_loss
 from archsearch.evaluators.ghn.settings import Settings
+from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.evaluators.training.augmentation import augment
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -63,11 +64,12 @@ def loss_of(
     batch: Resident,
     mixed_precision: bool = False,
     class_weights: Tensor | None = None,
+    prediction: PredictionTask | None = None,
 ) -> Tensor:
-    """Return the mean over architectures of the cross-entropy of their generated networks, in nats."""
+    """Return the mean over architectures of the loss of their generated networks: see `training_loss`."""
     weights = views(model(tensors), tensors)
     losses = [
-        training_loss(layout.plan, layout.parameters(parameters), batch, mixed_precision, class_weights)
+        training_loss(layout.plan, layout.parameters(parameters), batch, mixed_precision, class_weights, prediction)
         for layout, parameters in zip(layouts, weights.candidates, strict=True)
     ]
     return torch.stack(losses).mean()

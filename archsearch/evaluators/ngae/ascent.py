@@ -5,20 +5,27 @@ J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.1031
     J(s) = f_p(s) - weight * f_c(s),    s <- s + step * dJ/ds    (7)
 
 with the predictors f_p of performance and f_c of complexity. Here the step is taken in the coordinates of the region of the data:
-with its axes A, `s = center + A t` and `t <- t + step * A^T dJ/ds`.
+with its axes A, `s = center + A t` and `t <- t + step * A^T dJ/ds`. With the region of the prior N(0, I), whose axes are those of
+the latent space, these are the steps as published.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from archsearch.evaluators.ngae.model import GraphVAE
 from archsearch.evaluators.ngae.region import Region
 
-REGIONS = ("ball", "prior", "free")
+REGIONS = ("ball", "prior", "free", "plain")
+
+
+class Slope(Protocol):
+    """A predictor on the latent space that knows its gradient."""
+
+    def with_gradient(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return predictions `[batch]` and their gradients `[batch, latent]` at latent points `[batch, latent]`."""
 
 
 class Path(NamedTuple):
@@ -37,7 +44,8 @@ class Path(NamedTuple):
 
 @torch.inference_mode()
 def ascend(
-    model: GraphVAE,
+    performance: Slope,
+    complexity: Slope,
     region: Region,
     starts: Tensor,
     *,
@@ -53,24 +61,25 @@ def ascend(
     space and every scale of the latent space.
 
     Args:
-        model: The trained model.
+        performance: Predictor f_p.
+        complexity: Predictor f_c; not evaluated with a weight of 0.
         region: Region of the data.
         starts: `[starts, latent]`.
         weight: Weight of the complexity.
         steps: Number of steps.
         step: Step size, the factor of the gradient.
         keep: Rule that keeps points near the data: `ball` brings back each that leaves the region; `prior` subtracts from the
-            objective half the square of the distance, times `step`; `free` lets them go, as the paper does.
+            objective half the square of the distance, times `step`; `free` and `plain` let them go.
         recorded_starts: Number of starts whose trajectory is recorded.
     """
     coordinates = region.coordinates(starts)
     objectives, trajectories = [], []
     for number in range(steps + 1):
         latents = region.latents(coordinates)
-        figures, gradient = model.performance.with_gradient(latents)
+        figures, gradient = performance.with_gradient(latents)
         if weight:
-            complexity, slope = model.complexity.with_gradient(latents)
-            figures, gradient = figures - weight * complexity, gradient - weight * slope
+            costs, slope = complexity.with_gradient(latents)
+            figures, gradient = figures - weight * costs, gradient - weight * slope
         objectives.append(figures)
         trajectories.append(latents[:recorded_starts])
         if number < steps:

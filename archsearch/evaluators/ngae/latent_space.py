@@ -14,6 +14,8 @@ from archsearch.evaluators.ngae.generation import generate
 from archsearch.evaluators.ngae.grammar import Grammar
 from archsearch.evaluators.ngae.graphs import Graphs, from_batch, to_batch
 from archsearch.evaluators.ngae.model import GraphVAE
+from archsearch.evaluators.ngae.predictors import LatentPredictor
+from archsearch.evaluators.ngae.process import LatentProcess
 from archsearch.evaluators.ngae.region import Region
 from archsearch.evaluators.ngae.targets import Scale
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -34,6 +36,7 @@ class LatentSpace:
         accuracy: Scale on which accuracy was learned.
         complexity: Scale on which complexity was learned.
         region: Region of the encodings of the training data; None until the first fit has ended.
+        process: Predicts accuracy in place of the head of the model; None leaves that to the head.
     """
 
     space: SearchSpace
@@ -42,6 +45,12 @@ class LatentSpace:
     accuracy: Scale
     complexity: Scale
     region: Region | None = None
+    process: LatentProcess | None = None
+
+    @property
+    def performance(self) -> LatentPredictor | LatentProcess:
+        """What predicts accuracy, on the scale on which it was learned."""
+        return self.model.performance if self.process is None else self.process
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +117,7 @@ class LatentSpace:
     def predict_latents(self, latents: ArrayLike) -> tuple[Vector, Vector]:
         """Return predicted accuracy and complexity at latent points `[points, latent]`, `[points]` each, in their own units."""
         points = torch.tensor(np.asarray(latents), dtype=torch.float32, device=self.device)
-        return self.accuracy.figures(self.model.performance(points)), self.complexity.figures(self.model.complexity(points))
+        return self.accuracy.figures(self.performance(points)), self.complexity.figures(self.model.complexity(points))
 
     def sample_latents(self, number: int, seed: int = 0) -> Vector:
         """Return latent points `[number, latent]` from the normal distribution with the mean and covariance of the data.

@@ -1,11 +1,14 @@
 """The graph variational auto-encoder with its two predictors, and its objective.
 
-J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310, equation 6. With the mean m and the variance
-v of an encoded graph G, of performance p and complexity c:
+J. Li et al., "Neural Architecture Optimization with Graph VAE", arXiv 2006.10310. With the mean m and the variance v of an
+encoded graph G, of performance y and complexity z:
 
-    z = m + noise * sqrt(v) * e,  e ~ N(0, I)
-    L = -log P(G | z) + w_KL * KL + w_p * (f_p(m) - p)^2 + w_c * (f_c(m) - c)^2    (6)
-    KL(N(m, v) || N(0, I)) = 1/2 * sum over dimensions of (m^2 + v - 1 - log v)
+    s = m + noise * sqrt(v) * e,  e ~ N(0, I)
+    L = L_rec + w_KL * KL + w_p * (f_p(r) - y)^2 + w_c * (f_c(r) - z)^2             (6; there all weights and the noise are 1)
+    KL(N(m, v) || N(0, I)) = -1/2 * sum over dimensions of (1 + log v - m^2 - v)    (3)
+    L_rec = -log P(G | s) = L_n + L_e, the cross-entropies of types and edges       (5)
+
+The predictors read r = s as in equation 4, or r = m (`head_reads`).
 """
 
 from __future__ import annotations
@@ -69,12 +72,13 @@ class GraphVAE(nn.Module):
         mean, log_variance = self.encoder(graphs)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         latents = mean + self.settings.noise * torch.exp(0.5 * log_variance) * noise
+        read = latents if self.settings.head_reads == "sample" else mean
         divergence = 0.5 * (mean**2 + torch.exp(log_variance) - 1.0 - log_variance).sum(dim=1)
         return Losses(
             self.decoder.loss(latents, graphs, grammar).mean(),
             divergence.mean(),
-            _squared_error(self.performance(mean), targets[:, 0]),
-            _squared_error(self.complexity(mean), targets[:, 1]),
+            _squared_error(self.performance(read), targets[:, 0]),
+            _squared_error(self.complexity(read), targets[:, 1]),
         )
 
     def objective(self, losses: Losses) -> Tensor:

@@ -18,12 +18,14 @@ from archsearch.evaluators.ngae.ascent import REGIONS, Path, ascend
 from archsearch.evaluators.ngae.grammar import Grammar
 from archsearch.evaluators.ngae.latent_space import Architectures, LatentSpace, Vector, graphs_of
 from archsearch.evaluators.ngae.model import GraphVAE
+from archsearch.evaluators.ngae.process import LatentProcess
 from archsearch.evaluators.ngae.proposals import Proposals, propose
 from archsearch.evaluators.ngae.region import Region
 from archsearch.evaluators.ngae.settings import Settings, settings_of
 from archsearch.evaluators.ngae.targets import Scale, checked, joined
 from archsearch.evaluators.ngae.training import Epoch, train
 from archsearch.evaluators.saved_state import check_identity, taking_over
+from archsearch.evaluators.vectors import learnable_scores
 from archsearch.fixed_options import FixedOptions
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -42,7 +44,7 @@ class NGAE(FixedOptions):
     Args:
         space: Space of the architectures.
         seed: Seed of weights, order and noise.
-        preset: `default` or `paper`; see `settings`.
+        preset: `default`, `paper` or `authors`; see `settings`.
         device: `auto`, `cpu`, `cuda`, ...
         **changes: Changes to the preset, such as `epochs=50`; see `Settings`.
 
@@ -123,6 +125,32 @@ class NGAE(FixedOptions):
         self._latent = LatentSpace(self.space, grammar, model, accuracy=scales[0], complexity=scales[1], region=region)
         self.history = train(model, grammar, graphs, targets, epochs or self.settings.epochs, generator, on_epoch)
         self._latent = replace(self._latent, region=Region.of(self._latent.means(graphs)))
+        return self
+
+    def condition(self, architectures: Architectures, scores: ArrayLike, *, optimism: float = 0.0, seed: int = 0) -> NGAE:
+        """Predict accuracy by a Gaussian process on the latent space until the next fit, and return the model.
+
+        Encoder, decoder and the predictor of complexity stay as they are; see `process`. A process learns more from a few dozen
+        architectures than the head of the model does.
+
+        Args:
+            architectures: At least two, or graphs as `space.encode` gives them.
+            scores: `[architectures]` finite figures of any scale, higher is better; `predict` returns the like.
+            optimism: Number of standard deviations that a prediction lies above the mean of the process.
+            seed: Seed of the search for the parameters of the kernel.
+
+        Raises:
+            ArchitectureError: An architecture is not of the space.
+            ConfigurationError: There was no fit before, scores are not one for each architecture or not finite, or they are all
+                equal.
+        """
+        space = self.latent_space
+        figures = learnable_scores(scores, len(architectures))
+        scale = Scale.of(figures, standardised=True)
+        latents = space.means(graphs_of(self.space, space.grammar, architectures))
+        targets = torch.from_numpy(scale.learned(figures)).to(self.device)
+        process = LatentProcess.of(space.data_region(), latents, targets, optimism=optimism, seed=seed)
+        self._latent = replace(space, accuracy=scale, process=process)
         return self
 
     @property
@@ -207,6 +235,10 @@ class NGAE(FixedOptions):
         step: float = 0.1,
         region: str = "ball",
         best: Architectures = (),
+        best_share: float = 0.5,
+        best_spread: float = 0.5,
+        sample: bool = False,
+        rerank: bool = True,
         exclude: Collection[str] = (),
         recorded_starts: int = 0,
         seed: int = 0,
@@ -214,18 +246,25 @@ class NGAE(FixedOptions):
         """Return up to `n` new architectures that gradient ascent from many points leads to (NGAE, equation 7; see `ascent`).
 
         The last points are decoded, encoded again and ranked by the predictions then, because those for a point far from the data
-        may not hold for its architecture.
+        may not hold for its architecture. As published it is `region="plain", sample=True, rerank=False, weight=1.0`.
 
         Args:
             n: Number of architectures that are wanted.
             weight: Weight of the complexity against the accuracy, both in standard deviations; not used where complexity was not
                 learned.
             budget: Largest complexity, in the unit of the fit; the weight is then the smallest that keeps the proposals below.
-            starts: Points to start from: half of them the encodings of `best`, the others from the distribution of the data.
+            starts: Points to start from: some are encodings of `best`, the others are drawn from the distribution of the data.
             steps: Steps of the ascent.
             step: Step size in standard deviations of the data for each unit of gradient.
-            region: Rule that keeps points near the data: `ball`, `prior` or `free`; see `ascent`.
+            region: Rule that keeps points near the data: `ball`, `prior` or `free`; see `ascent`. With `plain` there is none, the
+                steps are those of equation 7 in the latent space itself, and starts are drawn from N(0, I).
             best: Known architectures to start from.
+            best_share: Share of the starts that are encodings of `best`, if there are any, or points around them.
+            best_spread: Largest standard deviation of the noise around an encoding, in those of the data. Each of these starts
+                has its own, from 0 on; the first ones are the encodings themselves.
+            sample: Whether the ends are decoded by drawing each decision, in place of the likelier one.
+            rerank: Whether the decoded architectures are encoded again and ranked; otherwise they come in the order of their
+                starts.
             exclude: Keys of architectures that are not proposed.
             recorded_starts: Number of starts whose trajectory is recorded.
             seed: Seed of the starts, and of the random architectures if the ascent yields too few new ones.
@@ -239,13 +278,20 @@ class NGAE(FixedOptions):
             check_whole_number(name, value)
         if region not in REGIONS:
             raise ConfigurationError(f"region: expected one of {', '.join(REGIONS)}; got {region!r}.")
+        if not 0.0 <= best_share <= 1.0:
+            raise ConfigurationError(f"best_share: expected a share from 0 to 1; got {best_share!r}.")
+        if not 0.0 <= best_spread < np.inf:
+            raise ConfigurationError(f"best_spread: expected a number of at least 0; got {best_spread!r}.")
         if budget is not None:
             _check_learned("complexity", space.complexity)
         kept = space.data_region()
+        if region == "plain":
+            kept = Region.of_prior(kept.center)
 
         def climb(points: torch.Tensor, weight: float, recorded_starts: int) -> Path:
             return ascend(
-                space.model,
+                space.performance,
+                space.model.complexity,
                 kept,
                 points,
                 weight=weight if space.complexity.spread else 0.0,
@@ -259,10 +305,15 @@ class NGAE(FixedOptions):
             space,
             climb,
             n,
+            region=kept,
             weight=weight,
             budget=budget,
             starts=starts,
             best=space.encode(best) if len(best) else None,
+            best_share=best_share,
+            best_spread=best_spread,
+            sample=sample,
+            rerank=rerank,
             exclude=set(exclude),
             recorded_starts=recorded_starts,
             rng=np.random.default_rng(seed),
@@ -301,6 +352,7 @@ class NGAE(FixedOptions):
                 "region": asdict(space.data_region()),
                 "accuracy": asdict(space.accuracy),
                 "complexity": asdict(space.complexity),
+                "process": None if space.process is None else space.process.state(),
                 "history": [tuple(epoch) for epoch in self.history],
             }
         )
@@ -317,13 +369,15 @@ class NGAE(FixedOptions):
             settings, grammar = Settings(**state["settings"]), Grammar(**state["grammar"]).to(self.device)
             model = GraphVAE(grammar, self.space.num_inputs, settings, torch.Generator()).to(self.device)
             model.load_state_dict(state["model"])
+            region, process = Region(**state["region"]), state.get("process")
             latent = LatentSpace(
                 self.space,
                 grammar,
                 model.eval(),
                 accuracy=Scale(**state["accuracy"]),
                 complexity=Scale(**state["complexity"]),
-                region=Region(**state["region"]),
+                region=region,
+                process=None if process is None else LatentProcess(region, **process),
             )
             history = [Epoch(*epoch) for epoch in state["history"]]
         self.settings, self._latent, self.history = settings, latent, history

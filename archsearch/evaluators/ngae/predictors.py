@@ -12,7 +12,9 @@ from archsearch.evaluators.ngae.propagation import uniform
 
 
 class LatentPredictor(nn.Module):
-    """A perceptron with hyperbolic tangents and one output, `f_p(s)` and `f_c(s)` of NGAE, equations 4 and 5.
+    """A perceptron with hyperbolic tangents and one output, `f_perf(s)` and `f_comp(s)` of NGAE, equation 4.
+
+    J. Li et al., arXiv 2006.10310, section 3.2: two hidden layers and a sigmoid at the end; they name no other activation.
 
         f(s) = w_L tanh(... tanh(W_1 s + b_1) ...) + b_L    (followed by a sigmoid with `sigmoid`)
 

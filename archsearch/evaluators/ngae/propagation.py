@@ -12,23 +12,26 @@ class Messages(nn.Module):
     """The gated sum: a vertex sends `g(h) = sigmoid(G [h; id] + b) * (M [h; id])`, and a vertex sums the messages it receives.
 
     M. Zhang et al., "D-VAE: A Variational Autoencoder for Directed Acyclic Graphs", NeurIPS 2019, arXiv 1904.11088, equation 6;
-    `id` is the place of the sender as a one-hot vector, so that its part of the product is a row of a table.
+    `id` is the place of the sender as a one-hot vector, so that its part of the product is a row of a table. NGAE does not write
+    it: its `A({h_u})` knows the states alone.
 
     Args:
         grammar: Number of cells and vertices.
         width: Features of a vertex.
+        identified: Whether there is an `id`.
         generator: Source of the initial weights.
     """
 
-    def __init__(self, grammar: Grammar, width: int, generator: torch.Generator) -> None:
+    def __init__(self, grammar: Grammar, width: int, identified: bool, generator: torch.Generator) -> None:
         super().__init__()
         self.weight = uniform(generator, width / 4, width, 2 * width)  # gates halve the messages
-        self.places = uniform(generator, width, grammar.vertices, grammar.cells, 2 * width)
+        self.places = uniform(generator, width, grammar.vertices, grammar.cells, 2 * width) if identified else None
         self.bias = uniform(generator, width, width)
 
     def sent(self, states: Tensor, vertex: int) -> Tensor:
         """Return the messages that a vertex sends, `[batch, cells, width]`, given its states, of the same shape."""
-        gate, value = (states @ self.weight + self.places[vertex]).chunk(2, dim=-1)
+        both = states @ self.weight
+        gate, value = (both if self.places is None else both + self.places[vertex]).chunk(2, dim=-1)
         return torch.sigmoid(gate + self.bias) * value
 
 

@@ -52,10 +52,15 @@ def propose(
     climb: Climb,
     n: int,
     *,
+    region: Region,
     weight: float,
     budget: float | None,
     starts: int,
     best: Vector | None,
+    best_share: float = 0.5,
+    best_spread: float = 0.5,
+    sample: bool = False,
+    rerank: bool = True,
     exclude: Collection[str],
     recorded_starts: int,
     rng: np.random.Generator,
@@ -66,16 +71,20 @@ def propose(
         space: Encodes, decodes and predicts.
         climb: The ascent.
         n: Number of architectures that are wanted.
+        region: Region that starts are drawn from.
         weight: Weight of the complexity; not used with a budget.
         budget: Largest mean complexity, in the unit of the fit; None for no limit.
         starts: Number of points to start from.
-        best: `[known, latent]` encodings that half of the starts are taken from; None takes all starts from the data's region.
+        best: `[known, latent]` encodings that some of the starts are taken from; None takes all starts from the region.
+        best_share: Share of the starts that are taken from `best`.
+        best_spread: Largest deviation of the noise around `best`, in deviations of the region.
+        sample: Whether decisions of the decoder are drawn.
+        rerank: Whether the best by prediction are returned; otherwise the first.
         exclude: Keys of architectures that are not proposed.
         recorded_starts: Number of starts whose trajectory is recorded.
         rng: Source of everything random.
     """
-    region = space.data_region()
-    points = _starts(region, starts, best, rng)
+    points = _starts(region, starts, best, best_share, best_spread, rng)
     if budget is not None:
         weight = _weight_within(space, climb, budget, points)
     path = climb(points, weight, recorded_starts)
@@ -88,7 +97,7 @@ def propose(
             if key not in exclude:
                 found.setdefault(key, architecture)
 
-    take(space.decode(path.latents))
+    take(space.decode(path.latents, sample=sample, seed=_seed(rng) if sample else 0))
     ascended = len(found)
     for scale in _NOISE:
         if len(found) < n:
@@ -101,7 +110,8 @@ def propose(
     random = len(found) - ascended - widened
     architectures = list(found.values())
     accuracy, complexity = space.predict_latents(space.encode(architectures))
-    order = np.argsort(-space.objective(accuracy, complexity, weight), kind="stable")[:n]
+    objective = space.objective(accuracy, complexity, weight) if rerank else np.zeros(len(architectures))
+    order = np.argsort(-objective, kind="stable")[:n]
     return Proposals(
         architectures=[architectures[at] for at in order],
         accuracy=accuracy[order],
@@ -113,14 +123,19 @@ def propose(
     )
 
 
-def _starts(region: Region, number: int, best: Vector | None, rng: np.random.Generator) -> torch.Tensor:
-    """Return points to start from: half of them the best known, in turn, the others from the distribution of the data."""
+def _starts(
+    region: Region, number: int, best: Vector | None, share: float, spread: float, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return points to start from: a share of them the best known and points around these, the others drawn from the region."""
     generator = torch.Generator(region.center.device).manual_seed(_seed(rng))
     if best is None:
         return region.sample(number, generator)
     known = torch.tensor(best, dtype=torch.float32, device=region.center.device)
-    half = known[torch.arange(number // 2) % len(known)]
-    return torch.cat([half, region.sample(number - len(half), generator)])
+    taken = known[torch.arange(int(share * number)) % len(known)]
+    scales = spread * torch.rand((len(taken), 1), generator=generator, device=known.device)
+    scales[: len(known)] = 0.0
+    around = taken + scales * (region.sample(len(taken), generator) - region.center)
+    return torch.cat([around, region.sample(number - len(taken), generator)])
 
 
 def _around(region: Region, latents: torch.Tensor, scale: float, rng: np.random.Generator) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,11 @@ class Region:
         axes = directions[used].T * deviations[used]
         region = cls(center, axes, 1.0)
         return cls(center, axes, float(torch.quantile(region.coordinates(latents).norm(dim=1), _QUANTILE)))
+
+    @classmethod
+    def of_prior(cls, like: Tensor) -> Region:
+        """Return the region of the prior N(0, I), all of the latent space in its own coordinates, given any point `[latent]`."""
+        return cls(torch.zeros_like(like), torch.eye(len(like), dtype=like.dtype, device=like.device), math.inf)
 
     def coordinates(self, latents: Tensor) -> Tensor:
         """Return latent points `[batch, latent]` in the coordinates of the region, `[batch, directions]`."""

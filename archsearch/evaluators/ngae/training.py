@@ -18,7 +18,6 @@ from archsearch.evaluators.ngae.settings import Settings
 
 logger = logging.getLogger(__name__)
 Schedule: TypeAlias = torch.optim.lr_scheduler.OneCycleLR | torch.optim.lr_scheduler.ReduceLROnPlateau
-_PATIENCE = 10
 _EVERY_SECONDS = 10.0
 
 
@@ -66,7 +65,7 @@ def train(
         ConfigurationError: The objective is not finite; the model is then that of the last epoch in which it was.
     """
     settings = model.settings
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    optimizer = _optimizer(model, settings)
     rows = _rows(targets)
     steps = -(-len(rows) // settings.batch_size)
     schedule = _schedule(optimizer, settings, epochs * steps)
@@ -102,7 +101,7 @@ def train(
     return history
 
 
-def _step(model: GraphVAE, losses: Losses, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
+def _step(model: GraphVAE, losses: Losses, optimizer: torch.optim.Optimizer, schedule: Schedule | None) -> None:
     """Take one step down the gradient of the objective."""
     optimizer.zero_grad(set_to_none=True)
     model.objective(losses).backward()
@@ -126,7 +125,18 @@ def _batches(rows: Tensor, steps: int, generator: torch.Generator) -> Iterator[T
     yield from rows[order].tensor_split(steps)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, settings: Settings, steps: int) -> Schedule:
+def _optimizer(model: GraphVAE, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=settings.learning_rate)
+    return torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, settings: Settings, steps: int) -> Schedule | None:
     if settings.one_cycle:
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps + 1)
-    return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=_PATIENCE)
+        momentum = settings.optimizer == "adam"  # plain descent has none to cycle
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=steps + 1, cycle_momentum=momentum
+        )
+    if not settings.patience:
+        return None
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=settings.patience)

@@ -17,6 +17,7 @@ from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.proxies.registry import get
 from archsearch.evaluators.proxies.subject import Subject
+from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture, SearchSpace
@@ -98,6 +99,7 @@ class ProxyEvaluator(Evaluator):
         return {"input_shape": self.images.input_shape, "num_classes": self.images.num_classes, **self.scale}
 
     def settings(self) -> Mapping[str, Any]:
+        self._check_task()
         return {
             "space": self.space.name,
             "dataset": self.images.digest,
@@ -130,9 +132,19 @@ class ProxyEvaluator(Evaluator):
                 images.labels[chosen],
                 cost,
                 self._generator(key, "noise"),
+                self.images.prediction,
             )
             found[name] = record.score(subject)
         return found
+
+    def _check_task(self) -> None:
+        """Raise ConfigurationError if a score needs classes, and the images have none."""
+        unfit = [name for name, record in self.proxies.items() if record.needs_classes]
+        if unfit and self.images.task != CLASSIFICATION:
+            raise ConfigurationError(
+                f"proxies: {unfit[0]} compares the images of each class, and the labels are for {self.images.task}. Take another "
+                "one, such as nwot or zico."
+            )
 
     def _generator(self, *uses: str) -> torch.Generator:
         return torch.Generator().manual_seed(derived_seed(self.seed, *uses))

@@ -33,6 +33,7 @@ class ProxyRecord:
         description: What it measures.
         needs_images: Whether it reads images.
         needs_labels: Whether it reads labels.
+        needs_classes: Whether the labels must be classes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ProxyRecord:
     description: str
     needs_images: bool = True
     needs_labels: bool = True
+    needs_classes: bool = False
 
 
 _RECORDS: Mapping[str, ProxyRecord] = {
@@ -55,7 +57,7 @@ _RECORDS: Mapping[str, ProxyRecord] = {
         ProxyRecord("fisher", fisher, "change of the loss where channels are removed"),
         ProxyRecord("synflow", synflow, "flow of ones through the absolute weights", needs_images=False, needs_labels=False),
         ProxyRecord("jacov", jacov, "correlation of the images' gradients", needs_labels=False),
-        ProxyRecord("epe_nas", epe_nas, "correlation of the images' gradients within each class"),
+        ProxyRecord("epe_nas", epe_nas, "correlation of the images' gradients within each class", needs_classes=True),
         ProxyRecord("nwot", nwot, "rectified units that tell two images apart", needs_labels=False),
         ProxyRecord("zen", zen, "change of the features with Gaussian images", needs_images=False, needs_labels=False),
         ProxyRecord("zico", zico, "gradients that are large and vary little"),

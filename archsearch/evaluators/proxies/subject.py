@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archsearch.evaluators.prediction.classification import Classification
+from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.spaces.cost import Cost
 
 
@@ -20,9 +21,10 @@ class Subject:
         network: Maps `[batch, channels, height, width]` to logits `[batch, classes]`, or to a list of them, one for each exit, of
             which the last one counts. Scores leave its parameters and buffers as they were.
         images: `[batch, channels, height, width]`, normalised.
-        labels: `[batch]` int64.
+        labels: What a network learns of each image, `[batch]` int64 for classes.
         cost: Parameters and multiply-accumulates of the network.
         generator: Source of random numbers.
+        prediction: What is predicted of an image.
     """
 
     network: nn.Module
@@ -30,6 +32,7 @@ class Subject:
     labels: Tensor
     cost: Cost
     generator: torch.Generator
+    prediction: PredictionTask = field(default_factory=Classification)
 
     def weights(self) -> list[nn.Parameter]:
         """Return the kernels of convolutions and linear maps: parameters of at least two dimensions."""
@@ -42,8 +45,12 @@ class Subject:
         return logits
 
     def loss(self) -> Tensor:
-        """Return the mean cross-entropy of the images."""
-        return F.cross_entropy(self.logits(), self.labels)
+        """Return the mean loss of the images, for classes the cross-entropy."""
+        return self.loss_of(self.images, self.labels)
+
+    def loss_of(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of some images."""
+        return self.prediction.loss(self.logits(images), labels)
 
     def gradients(self, of: Tensor, create_graph: bool = False) -> list[Tensor]:
         """Return the gradient of a scalar with respect to each of the weights; zeros where it does not depend on one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
 from archsearch.evaluators.proxies.subject import Subject
 
@@ -19,8 +18,7 @@ def zico(subject: Subject) -> float:
     """
     parts = zip(subject.images.chunk(_BATCHES), subject.labels.chunk(_BATCHES), strict=True)
     found = [
-        [gradient.abs().double() for gradient in subject.gradients(F.cross_entropy(subject.logits(images), labels))]
-        for images, labels in parts
+        [gradient.abs().double() for gradient in subject.gradients(subject.loss_of(images, labels))] for images, labels in parts
     ]
     total = 0.0
     for gradients in zip(*found, strict=True):

@@ -36,7 +36,7 @@ class CsvFile:
     notes: tuple[str, ...]
 
 
-def read_csv(path: Path, architecture: str, keep: Collection[str] = ()) -> CsvFile:
+def read_csv(path: Path, named: str, keep: Collection[str] = ()) -> CsvFile:
     """Return a CSV file, whatever its delimiter (comma, semicolon, tab or bar) and encoding (UTF-8, UTF-16 or Windows-1252).
 
     Lines before the header that are empty, comments (`#`) or `sep=;` are skipped, and so are empty rows. Columns without a name
@@ -44,14 +44,14 @@ def read_csv(path: Path, architecture: str, keep: Collection[str] = ()) -> CsvFi
 
     Args:
         path: The file, with a header.
-        architecture: Column of the architectures; it tells the delimiter.
+        named: Column that is needed, such as that of the architectures; it tells the delimiter.
         keep: Names of columns that are not left out.
 
     Raises:
         TableError: The file is missing or cannot be read, two columns have one name, or a row has too few or too many columns.
     """
     text, notes = _text(path)
-    start, delimiter = _header(text, architecture)
+    start, delimiter = _header(text, named)
     skipped = text[:start].count("\n")
     csv.field_size_limit(2**24)
     try:
@@ -75,7 +75,7 @@ def read_csv(path: Path, architecture: str, keep: Collection[str] = ()) -> CsvFi
         places.append(number)
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     table = pa.table([pa.array(column, pa.string()) for column in columns], names=header)
-    table, dropped = without_index(table, {architecture, *keep})
+    table, dropped = without_index(table, {named, *keep})
     return CsvFile(table, tuple(places), delimiter, (*notes, *dropped))
 
 
@@ -136,7 +136,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
-def _header(text: str, architecture: str) -> tuple[int, str]:
+def _header(text: str, named: str) -> tuple[int, str]:
     """Return where the header begins, and the delimiter."""
     start, given = 0, ""
     while start < len(text):
@@ -152,7 +152,7 @@ def _header(text: str, architecture: str) -> tuple[int, str]:
     found: dict[str, tuple[bool, int]] = {}
     for delimiter in [given] if given else _DELIMITERS:
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
-        found[delimiter] = (architecture in names, len(names))
+        found[delimiter] = (named in names, len(names))
     return start, max(found, key=found.__getitem__)
 
 

@@ -1,4 +1,4 @@
-"""The evaluator that trains each candidate and scores it by validation accuracy."""
+"""The evaluator that trains each candidate and scores it on the validation images."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.latency import LATENCIES
 from archsearch.evaluators.latency_cost import LatencyConditions, LatencyFunction
-from archsearch.evaluators.score_names import ACCURACY, BALANCED
+from archsearch.evaluators.score_names import BALANCED, CLASSIFICATION, REGRESSION
 from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.stepwise import StepwiseEvaluator
-from archsearch.evaluators.training.description import cautions, equal_images, facts, guessing_accuracy, unmirrored
+from archsearch.evaluators.training.description import cautions, equal_images, facts, guessed, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
-from archsearch.evaluators.training.guessing import FIRST, Guess
+from archsearch.evaluators.training.guessing import FIRST, Guess, no_better_than_guessing
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale, recipe_named
 from archsearch.evaluators.training.steps import TrainingSteps
 from archsearch.evaluators.training.task import TrainingTask
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 class TrainingEvaluator(StepwiseEvaluator):
     """Trains each candidate and scores it by validation accuracy after the last epoch, or by the area under its anytime curve.
+
+    Images can have one class each, sets of labels or numbers: see `task`. Sets of labels are scored by mean average precision,
+    numbers by R2 or the mean absolute error.
 
     A network with several exits is trained on the sum of their losses (as in MSDNet: G. Huang et al., ICLR 2018). Its evaluation
     has the curves `exit_accuracy` (validation) and `exit_macs`, in the order of the exits; `valid_accuracy` is that of the last
@@ -51,7 +55,8 @@ class TrainingEvaluator(StepwiseEvaluator):
         recipe: Settings of the training, or the name of a recipe; None takes those for the dataset. For images of the user,
             these are fitted to the images: see `fitted_recipe`.
         seed: Seed of all candidates' trainings.
-        objective: Kind of score, `accuracy`, `balanced_accuracy` or `anytime`; see `ScoreObjective`.
+        objective: Kind of score, `accuracy`, `balanced_accuracy` or `anytime`, `mean_average_precision`, `r2` or `mae`; see
+            `ScoreObjective`. None takes the first of the task.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
         repeats: Number of replicas of each candidate, trained independently in one pass; the score is their mean. Needs a space
             with the scale setting `replicas`.
@@ -66,6 +71,7 @@ class TrainingEvaluator(StepwiseEvaluator):
         threads: CPU threads of one training.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        task: `classification`, `multilabel` or `regression`; None takes that of the labels.
         **changes: Changes to the recipe, such as `epochs=30`.
 
     Attributes:
@@ -94,32 +100,36 @@ class TrainingEvaluator(StepwiseEvaluator):
         *,
         recipe: Recipe | str | None = None,
         seed: int = 0,
-        objective: str = ACCURACY,
+        objective: str | None = None,
         max_budget: float | None = None,
-        repeats: int = 1,
+        repeats: Annotated[int, AtLeast(1)] = 1,
         report_test: bool = False,
         latency: bool | LatencyFunction | str = False,
-        latency_batch: int = 1,
+        latency_batch: Annotated[int, AtLeast(1)] = 1,
         device: str = "auto",
-        threads: int = 1,
+        threads: Annotated[int, AtLeast(1)] = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
+        task: str | None = None,
         **changes: Any,
     ) -> None:
         super().__init__(space, seed)
-        self.images, self.objective = ImageTask(dataset, root), ScoreObjective(objective, max_budget)
+        self.images, self._score = ImageTask(dataset, root, task), (objective, max_budget)
+        if objective is not None or max_budget is not None:
+            _ = self.objective  # raises for a score that the task does not have
         name = self.images.recipe_name
         self._asked = (default_recipe(name) if recipe is None else recipe_named(recipe, name)).with_changes(**changes)
         fitted = recipe is None and is_own(name) and not {"batch_size", "flip"} <= changes.keys()
         self._recipe = None if fitted else self._asked
+        if (self._asked.class_weights or self._asked.label_smoothing) and self.images.task == REGRESSION:
+            name = "class_weights" if self._asked.class_weights else "label_smoothing"
+            raise ConfigurationError(f"{name}: numbers have no classes to weigh or smooth. Leave it out, or give {name}=0.")
         self._chosen = frozenset(changes)
         self.chosen = {**({} if recipe is None else asdict(self._asked)), **changes}
         default = default_scale(self.images.recipe_name, space.scale_defaults)
         self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
-        for argument, value in (("repeats", repeats), ("threads", threads)):
-            check_whole_number(argument, value)
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         self.repeats, self.report_test, self.latency = repeats, report_test, latency is True
@@ -128,6 +138,11 @@ class TrainingEvaluator(StepwiseEvaluator):
         asked = None if isinstance(latency, bool) else latency
         self._conditions = LatencyConditions(device, threads, latency_batch, asked)
         self.warns, self._cautioned, self._first = True, False, list[Evaluation]()
+
+    @property
+    def objective(self) -> ScoreObjective:
+        """The score; the labels are read if the task depends on them."""
+        return ScoreObjective.of(*self._score, self.images.task)
 
     @property
     def recipe(self) -> Recipe:
@@ -152,7 +167,11 @@ class TrainingEvaluator(StepwiseEvaluator):
 
     @property
     def score_is_fraction(self) -> bool:
-        return True
+        return self.objective.is_fraction
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.objective.lower_is_better
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -169,16 +188,16 @@ class TrainingEvaluator(StepwiseEvaluator):
 
     @property
     def chance(self) -> float:
-        """The score of guessing: for accuracy, that of always answering the largest class; see `guessing_accuracy`.
+        """The score of guessing: for accuracy, that of always answering the largest class; see `guessed`.
 
         For the area under the anytime curve it is 1 / classes, a part of the definition of the score.
         """
-        if self.objective.name == ACCURACY:
-            return guessing_accuracy(self.images.splits.validation)
-        return 1.0 / self.images.num_classes
+        return guessed(self.images.splits.validation, self.objective)
 
     @property
-    def score_images(self) -> float:
+    def score_images(self) -> float | None:
+        if self.images.task != CLASSIFICATION:
+            return None
         validation = self.images.splits.validation
         return equal_images(validation) if self.objective.name == BALANCED else float(len(validation))
 
@@ -191,7 +210,10 @@ class TrainingEvaluator(StepwiseEvaluator):
         return (*found, *unmirrored(self.images.splits.train, self._asked, self.recipe))
 
     def remark(self, evaluations: Sequence[Evaluation]) -> str:
+        if self.images.task != CLASSIFICATION:
+            return no_better_than_guessing(evaluations, self.objective, self.chance)
         balanced = self.objective.name == BALANCED
+        assert self.score_images is not None, "accuracies are means over images"
         guess = Guess.of(self.images.splits.validation, self.chance, self.score_images, balanced)
         return guess.remark(evaluations, flip=self.recipe.flip, weighted=self.recipe.class_weights)
 

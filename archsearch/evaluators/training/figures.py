@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from archsearch.evaluators.anytime.curve import AREA
-from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.evaluators.score_names import MAE, REGRESSION
 from archsearch.evaluators.score_objective import area
 from archsearch.evaluators.training.scoring import Score
 from archsearch.evaluators.training.task import TrainingTask
@@ -68,26 +68,20 @@ class CandidateFigures:
         return task.space.cost(self._architecture, **task.cost_arguments)
 
     def _of(self, scores: Sequence[Score], part: str, prefix: str) -> Figures:
-        objective, last = self._task.objective, scores[-1]
-        metrics = {f"{part}_accuracy": _mean_accuracy(last), f"{part}_loss": float(last.loss.mean())}
-        if objective.name == BALANCED:
-            metrics[f"{part}_{BALANCED}"] = float(last.balanced_accuracy.mean())
+        objective = self._task.objective
+        means = [{name: float(values.mean()) for name, values in score.figures.items()} for score in scores]
+        shown = {objective.measure, "loss", objective.name} | ({MAE} if objective.task == REGRESSION else set())
+        metrics = {f"{part}_{name}": value for name, value in means[-1].items() if name in shown}
         if len(scores) == 1 and not objective.is_anytime:
             return metrics, {}
-        accuracies = tuple(map(_mean_accuracy, scores))
+        exits = tuple(mean[objective.measure] for mean in means)
         if objective.is_anytime:
-            # Guessing is 1 / classes here, a part of the definition of the score.
-            metrics[f"{prefix}{AREA}"] = area(
-                self.exit_macs, accuracies, 1.0 / self._task.images.num_classes, self._task.max_budget
-            )
-        return metrics, {f"{prefix}exit_accuracy": accuracies, "exit_macs": self.exit_macs}
+            metrics[f"{prefix}{AREA}"] = area(self.exit_macs, exits, self._task.chance, self._task.max_budget)
+        return metrics, {f"{prefix}exit_{objective.measure}": exits, "exit_macs": self.exit_macs}
 
 
 def curve_names(task: TrainingTask) -> tuple[str, ...]:
     """Return the metrics that have a curve over the epochs, of the same name."""
-    return ("valid_accuracy", BALANCED_SCORE) if task.objective.name == BALANCED else ("valid_accuracy",)
-
-
-def _mean_accuracy(score: Score) -> float:
-    """Return the mean accuracy of all replicas."""
-    return float(score.accuracy.mean())
+    objective = task.objective
+    names = [f"valid_{objective.measure}"]
+    return tuple(names if objective.is_usual or objective.is_anytime else [*names, objective.score_name])

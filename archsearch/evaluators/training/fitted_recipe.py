@@ -1,4 +1,4 @@
-"""The default recipe, fitted to the images of a user: a batch size for few images, no mirroring of mirrored classes."""
+"""The default recipe, fitted to the images of a user: a batch size for few images, no mirroring where sides may matter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from archsearch.evaluators.datasets.dataset import ImageDataset
 from archsearch.evaluators.datasets.mirror_images import mirrored_classes
+from archsearch.evaluators.score_names import REGRESSION
 from archsearch.evaluators.training.recipe import RECIPES, Recipe
 
 STEPS = 6
@@ -18,7 +19,8 @@ def fitted_recipe(recipe: Recipe, name: str, images: ImageDataset, given: Contai
     """Return a default recipe fitted to the images.
 
     The batch size is halved until an epoch has 6 steps, but not below 8; from 768 images on, 128 stays. Mirroring is turned off
-    if two classes are mirror images of each other, which mirroring would label wrongly.
+    if two classes are mirror images of each other, which mirroring would label wrongly, and for numbers, which may depend on the
+    side, as an angle does.
 
     Args:
         recipe: Recipe from `default_recipe`, or `short`, with the changes of the user.
@@ -37,7 +39,9 @@ def fitted_recipe(recipe: Recipe, name: str, images: ImageDataset, given: Contai
 
 
 def flips(flip: bool, name: str, images: Callable[[], ImageDataset], given: Container[str] = ()) -> bool:
-    """Return whether images are mirrored in training: as the default says, but not if two classes mirror each other.
+    """Return whether images are mirrored in training: as the default says, but not if labels may depend on the side.
+
+    They may if two classes mirror each other, and if they are numbers.
 
     Args:
         flip: What the default of the dataset, or the user, says.
@@ -45,7 +49,10 @@ def flips(flip: bool, name: str, images: Callable[[], ImageDataset], given: Cont
         images: Returns the training images; it is called only if the answer depends on them.
         given: As for `fitted_recipe`.
     """
-    return flip and ("flip" in given or not is_own(name) or mirrored_classes(images()) is None)
+    if not flip or "flip" in given or not is_own(name):
+        return flip
+    known = images()
+    return known.task != REGRESSION and mirrored_classes(known) is None
 
 
 def fitting_batch_size(most: int, images: int) -> int:

@@ -10,10 +10,13 @@ import torch
 
 from archsearch.evaluators.datasets.dataset import ImageDataset
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.score_names import MEASURES, REGRESSION
+from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.training.description import largest_class, standard_error
 
 FIRST = 3
 """Trainings after which something is said."""
+_CLOSE = 0.02
 _NEAR, _CLEAR = 0.02, 0.7
 """Fractions of the loss of guessing: as near is equal to it; below the other, something was learned."""
 
@@ -84,3 +87,26 @@ class Guess:
     def _is_clear(self, best: float, losses: Sequence[float], weighted: bool) -> bool:
         """Return whether trainings beat guessing though there are too few images for the score to show it."""
         return best >= 1.0 or (not weighted and min(losses) < _CLEAR * self.loss)
+
+
+def no_better_than_guessing(evaluations: Sequence[Evaluation], objective: ScoreObjective, guess: float) -> str:
+    """Return a warning if none of the trainings for sets of labels or numbers beats guessing, else an empty string.
+
+    Args:
+        evaluations: Outcomes of trainings; failed ones do not count. Of less than 3 nothing is said.
+        objective: Their score.
+        guess: The score of guessing.
+    """
+    scores = [each.score for each in evaluations if each.ok]
+    if len(scores) < FIRST or max(scores) > guess + _CLOSE * max(abs(guess), 1.0 if objective.task == REGRESSION else 0.0):
+        return ""
+    measure = MEASURES.get(objective.name, MEASURES[objective.measure])
+    what = measure.words.format("").strip()
+    best, usual = (abs(value) if measure.lower_is_better else value for value in (max(scores), guess))
+    shown = [f"{100 * value:.2f} %" if measure.percent else f"{value:.4g}" for value in (best, usual)]
+    how = "always answering the middle" if objective.task == REGRESSION else "a random order"
+    most = "at least" if measure.lower_is_better else "at most"
+    return (
+        f"All {len(scores)} trainings have a {what} of {most} {shown[0]}, no better than {how}, {shown[1]}. Try more epochs, a "
+        "smaller batch_size or another learning_rate."
+    )

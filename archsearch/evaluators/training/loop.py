@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets.resident import batches
+from archsearch.evaluators.prediction.classification import Classification
+from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.evaluators.training.augmentation import augment, cutout, resized_crop
-from archsearch.evaluators.training.class_weights import class_weights, cross_entropy
 from archsearch.evaluators.training.compiled import compiled
 from archsearch.evaluators.training.plan import TrainingPlan
 from archsearch.evaluators.training.processes import Processes, without_gradient_sync
@@ -34,6 +35,7 @@ def train(
     generators: Sequence[torch.Generator],
     on_epoch: Callable[[int], None] = lambda epoch: None,
     mixed_precision: bool = False,
+    prediction: PredictionTask | None = None,
 ) -> None:
     """Train a network in place, from start to end; see `Training`.
 
@@ -46,11 +48,12 @@ def train(
         on_epoch: Called after each epoch with its number from 1, while the network has the weights to score: the averaged ones
             if the recipe averages them.
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
+        prediction: As for `Training`.
 
     Raises:
         TrainingDiverged: The loss became infinite or NaN.
     """
-    training = Training(network, recipe, generators, mixed_precision)
+    training = Training(network, recipe, generators, mixed_precision, prediction=prediction)
     while not training.finished:
         training.run_epoch(images, labels)
         with training.averaged():
@@ -69,6 +72,7 @@ class Training:
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
         processes: Processes that train the same network. Each makes the same calls with the same seeds and works on its share of
             every batch; batch normalisation sees one share at a time.
+        prediction: What the network learns to predict; None is for classes.
 
     Raises:
         ConfigurationError: The recipe has a setting that does not work with several replicas, this network, or this machine.
@@ -81,6 +85,7 @@ class Training:
         generators: Sequence[torch.Generator],
         mixed_precision: bool = False,
         processes: Processes | None = None,
+        prediction: PredictionTask | None = None,
     ) -> None:
         if recipe.gradient_clip and len(generators) > 1:
             raise ConfigurationError(
@@ -89,7 +94,8 @@ class Training:
             )
         self.network, self.recipe, self.generators = network, recipe, generators
         self.epoch = 0
-        self._class_weights: Tensor | None = None
+        self._prediction = prediction or Classification()
+        self._weights: Tensor | None = None
         self._mixed = mixed_precision and recipe.mixed_precision
         self._processes = processes or Processes()
         self._plan = TrainingPlan(network, recipe, generators)
@@ -117,7 +123,7 @@ class Training:
 
         Args:
             images: `[images, channels, height, width]`, normalised, on the network's device.
-            labels: `[images]` int64.
+            labels: Their targets, such as the classes, `[images]` int64.
 
         Raises:
             TrainingDiverged: The loss became infinite or NaN.
@@ -126,14 +132,14 @@ class Training:
         batch_size = self._batch_size(len(labels))
         steps = len(labels) // batch_size
         self.network.train()
-        self._class_weights = class_weights(labels) if recipe.class_weights else None
+        self._weights = self._prediction.weights(labels) if recipe.class_weights else None
         total = torch.zeros((), device=images.device)
         orders = [batches(len(labels), batch_size, generator, images.device) for generator in self.generators]
         with self._plan.epoch(self.epoch / recipe.epochs, self._processes.rank):
             for number, chosen in enumerate(zip(*orders, strict=True)):
                 rows = torch.stack(chosen)
                 self._optimizer.param_groups[0]["lr"] = _learning_rate(recipe, self.epoch, self.epoch * steps + number, steps)
-                total += self._step(_batch(images, rows, recipe, self.generators), labels[rows].t())
+                total += self._step(_batch(images, rows, recipe, self.generators), labels[rows].transpose(0, 1))
         total = self._processes.total(total)
         self.epoch += 1
         if not math.isfinite(float(total)):
@@ -156,7 +162,7 @@ class Training:
 
         Args:
             batch: `[batch, replicas * channels, height, width]`.
-            labels: `[batch, replicas]`.
+            labels: `[batch, replicas]`, or `[batch, replicas, outputs]`.
         """
         recipe, processes, number = self.recipe, self._processes, self._processes.number
         parts = number * recipe.accumulate
@@ -183,10 +189,17 @@ class Training:
 
     def _loss(self, exits: Sequence[Tensor], truth: Tensor) -> Tensor:
         """Return the loss of all exits together; that of an auxiliary classifier, the last one, counts by its weight."""
-        losses = torch.stack([_loss(logits, truth, self.recipe.label_smoothing, self._class_weights) for logits in exits])
+        losses = torch.stack([self._loss_of_exit(logits, truth) for logits in exits])
         if self._plan.has_auxiliary:
             losses = torch.cat([losses[:-1], self.recipe.auxiliary * losses[-1:]])
         return losses.sum()
+
+    def _loss_of_exit(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the sum over replicas of the mean loss: each replica has the gradients that it would have alone."""
+        batch, replicas = truth.shape[:2]
+        flat = logits.float().view(batch * replicas, -1)
+        smoothing = self.recipe.label_smoothing
+        return self._prediction.loss(flat, truth.flatten(0, 1), self._weights, smoothing) * replicas
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -250,10 +263,3 @@ def _augmented(images: Tensor, generator: torch.Generator, recipe: Recipe) -> Te
     images = resized_crop(images, generator, recipe.resized_crop)
     images = augment(images, generator, pad=recipe.crop, flip=recipe.flip)
     return cutout(images, generator, recipe.cutout)
-
-
-def _loss(logits: Tensor, labels: Tensor, label_smoothing: float, weights: Tensor | None = None) -> Tensor:
-    """Return the sum over replicas of the mean cross-entropy: each replica has the gradients that it would have alone."""
-    batch, replicas = labels.shape
-    flat, truth = logits.float().view(batch * replicas, -1), labels.reshape(-1)
-    return cross_entropy(flat, truth, weights, label_smoothing) * replicas

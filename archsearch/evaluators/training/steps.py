@@ -79,7 +79,7 @@ class TrainingSteps(EvaluationSteps):
             return self._failed(str(error), time.perf_counter() - started)
         except Exception as error:  # whatever one candidate does must not cost the batch
             return self._failed(failure_text(error), time.perf_counter() - started)
-        score = metrics[task.objective.score_name]
+        score = task.objective.score(metrics)
         now = {**metrics, STEP_SCORES: score, STEP_SECONDS: time.perf_counter() - started}
         for name, values in self._curves.items():
             values.append(now[name])
@@ -174,11 +174,13 @@ class TrainingSteps(EvaluationSteps):
         task.images.part("train", device)  # images that cannot be read are found before a network is built
         network = task.network(self.architecture).to(device)
         generators = task.generators(self.architecture, "batches")
-        return Training(network, task.recipe, generators, mixed_precision=device.type == "cuda")
+        mixed = device.type == "cuda"
+        return Training(network, task.recipe, generators, mixed_precision=mixed, prediction=task.images.prediction)
 
     def _scores(self, part: Any, training: Training) -> Sequence[Score]:
         images = self._task.images.part(part, device_named(self._task.device))
-        return exit_scores(training.network, images.images, images.labels, self._task.repeats)
+        prediction = self._task.images.prediction
+        return exit_scores(training.network, images.images, images.labels, self._task.repeats, prediction=prediction)
 
     def _epoch_curves(self) -> dict[str, tuple[float, ...]]:
         return {name: tuple(values) for name, values in self._curves.items()}

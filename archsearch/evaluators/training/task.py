@@ -11,6 +11,7 @@ import torch
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.score_objective import ScoreObjective, exit_macs
 from archsearch.evaluators.seeds import derived_seed
+from archsearch.evaluators.training.description import guessed
 from archsearch.evaluators.training.recipe import Recipe
 from archsearch.evaluators.training.replicas import stacked_network
 from archsearch.spaces import Architecture, SearchSpace
@@ -70,6 +71,11 @@ class TrainingTask:
     def cost_arguments(self) -> dict[str, Any]:
         """Arguments of `space.cost` for the networks that are trained."""
         return {"input_shape": self.images.input_shape, "num_classes": self.images.num_classes, **self.scale}
+
+    @property
+    def chance(self) -> float:
+        """The score of guessing, before the first exit of an anytime curve: a part of the definition of the area."""
+        return guessed(self.images.splits.validation, self.objective)
 
     @property
     def max_budget(self) -> float:

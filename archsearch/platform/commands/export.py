@@ -319,7 +319,7 @@ def _channels(
 def _figures(model: TrainedModel) -> str:
     from archsearch.platform import units
 
-    parts = [f"{words} {percent} %" for words, percent in units.accuracies(model.metrics).items()]
+    parts = list(map(str, units.qualities(model.metrics)))
     parts.append(f"{units.quantity(model.metrics['params'])} parameters, {units.quantity(model.metrics['macs'])} MACs")
     return ", ".join(parts)
 

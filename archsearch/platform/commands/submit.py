@@ -249,7 +249,7 @@ def _tracking(uri: str, storage: str, is_here: bool) -> str:
 
 
 def _evaluator(text: str, is_here: bool) -> str:
-    match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:)([^#]+)(#.*)?", text)
+    match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:|train:csv:)([^#]+)(#.*)?", text)
     if match is None or (match[1] == "table:" and not _is_file(match[2])):
         return text
     return match[1] + _placed("evaluator", match[2], is_here, "data on storage that all nodes share") + (match[3] or "")

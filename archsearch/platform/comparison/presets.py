@@ -58,7 +58,7 @@ def _papers(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Pre
     options = {
         "evolution": {"population_size": max(4, candidates // 5), "tournament_size": max(2, candidates // 10)},
         "gates": {"initial": max(5, candidates // 10)},
-        "ngae": {"initial": max(8, candidates // 4), "stage_size": max(4, candidates // 10)},
+        "ngae": {"initial": max(5, candidates // 5)},
         "ghn": ghn,
     }
     given = settings.get("searcher_options", {})

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.prediction.classification import Classification
+from archsearch.evaluators.prediction.multilabel import Multilabel
+from archsearch.evaluators.prediction.regression import Regression
+from archsearch.evaluators.prediction.task import PredictionTask
+from archsearch.evaluators.score_names import CLASSIFICATION, MULTILABEL, OBJECTIVES, REGRESSION
 from archsearch.spaces import Architecture, Cost, SearchSpace
 
 
@@ -17,11 +22,14 @@ class TrainingData:
     Args:
         name: Name of the dataset, such as `cifar10`.
         shape: `(channels, height, width)` of an image.
-        classes: Name of each class, in the order of the logits.
+        classes: Name of each class, label or target, in the order of the outputs.
         mean: Mean of each channel, fractions of full brightness. Networks take `(pixels / 255 - mean) / std`.
         std: Standard deviation of each channel, fractions of full brightness.
         digest: Hash of the images of all splits.
         images: Number of training images.
+        task: What is predicted: `classification`, `multilabel` or `regression`.
+        target_mean: For numbers, the mean of each target over the training images.
+        target_deviation: For numbers, the standard deviation of each.
     """
 
     name: str
@@ -31,6 +39,21 @@ class TrainingData:
     std: tuple[float, ...]
     digest: str
     images: int
+    task: str = CLASSIFICATION
+    target_mean: tuple[float, ...] = ()
+    target_deviation: tuple[float, ...] = ()
+
+    @property
+    def prediction(self) -> PredictionTask:
+        """What a network learns to predict."""
+        if self.task == REGRESSION:
+            return Regression(self.target_mean, self.target_deviation)
+        return Multilabel() if self.task == MULTILABEL else Classification()
+
+    @property
+    def measure(self) -> str:
+        """The usual figure of quality of the task, such as `accuracy`."""
+        return OBJECTIVES[self.task][0]
 
     @classmethod
     def of(cls, name: str, splits: Splits, with_validation: bool) -> TrainingData:
@@ -39,7 +62,11 @@ class TrainingData:
         mean, std = part.statistics()
         digest = "-".join(each.digest for each in splits)
         count = len(part) + (len(splits.validation) if with_validation else 0)
-        return cls(name, part.shape, part.classes, tuple(mean.tolist()), tuple(std.tolist()), digest, count)
+        known = cls(name, part.shape, part.classes, tuple(mean.tolist()), tuple(std.tolist()), digest, count, part.task)
+        if part.task != REGRESSION:
+            return known
+        fitted = Regression.fitted(part.labels)
+        return replace(known, target_mean=fitted.mean, target_deviation=fitted.deviation)
 
 
 @dataclass(frozen=True)
@@ -52,7 +79,7 @@ class TrainingFacts:
         settings: All settings of the recipe, by name.
         seed: Seed of weights, order and augmentation.
         metrics: Those of `TrainedModel`.
-        exit_accuracies: Test accuracy of each exit, a fraction, in the order of the logits.
+        exit_accuracies: Test accuracy of each exit, a fraction, or what the task has instead of it, in the order of the outputs.
     """
 
     data: TrainingData
@@ -88,12 +115,13 @@ class ModelFacts:
         space: Space of the architecture.
         architecture: Architecture of the network.
         input_shape: `(channels, height, width)` of an image.
-        num_classes: Number of classes.
+        num_classes: Number of classes, labels or targets.
         num_exits: Number of exits of the network.
         scale: Size settings of the network.
         origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
         training: Facts of the training; None for a network with random weights.
         members: Networks of an ensemble, in the order of selection, the first one of `architecture`; empty for a single network.
+        task: What it predicts: `classification`, `multilabel` or `regression`.
     """
 
     space: SearchSpace
@@ -105,6 +133,7 @@ class ModelFacts:
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: TrainingFacts | None = None
     members: tuple[ModelMember, ...] = ()
+    task: str = CLASSIFICATION
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:

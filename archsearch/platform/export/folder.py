@@ -15,10 +15,11 @@ from archsearch.atomic_file import written_atomically
 from archsearch.cluster.storage_place import local_folder
 from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
+from archsearch.evaluators.score_names import REGRESSION
 from archsearch.evaluators.training.scoring import exits_of
 from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.formats import write_formats
-from archsearch.platform.export.model_card import architecture_json, model_card
+from archsearch.platform.export.model_card import architecture_json, described, model_card
 from archsearch.platform.export.preprocessing import preprocessing_source
 from archsearch.platform.report.drawing import save_drawing
 from archsearch.spaces.module import ModuleNetwork
@@ -137,13 +138,14 @@ def _images(input_shape: tuple[int, int, int]) -> Tensor:
 
 def _title(facts: ModelFacts) -> str:
     channels, height, width = facts.input_shape
+    output = "numbers" if facts.task == REGRESSION else "logits"
     what = f"the mean prediction of {len(facts.members)} networks" if facts.members else "a network"
     lines = [
-        f"An image classifier with {facts.num_classes} classes: {what} of the search space {facts.space.name}.",
+        f"{described(facts)}: {what} of the search space {facts.space.name}.",
         "",
         *map(str, facts.architectures),
         "",
-        f"Images `[batch, {channels}, {height}, {width}]` to logits `[batch, {facts.num_classes}]`"
+        f"Images `[batch, {channels}, {height}, {width}]` to {output} `[batch, {facts.num_classes}]`"
         + (f", one tensor for each of {facts.num_exits} exits." if facts.num_exits > 1 else "."),
         "`load()` returns the network with the weights beside this file"
         + ("; `prepare(pixels)` returns its input." if facts.training else ", which are random: it is not trained."),

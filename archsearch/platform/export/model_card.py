@@ -8,8 +8,10 @@ from typing import Any
 
 from archsearch import __version__
 from archsearch.evaluators.latency import Latency
+from archsearch.evaluators.score_names import CLASSIFICATION, MEASURES, MULTILABEL, REGRESSION
 from archsearch.platform import units
 from archsearch.platform.export.facts import ModelFacts, ModelMember, TrainingFacts
+from archsearch.platform.export.preprocessing import NAMES
 
 _FILES = {
     "model.py": "source of the network; needs only torch",
@@ -18,6 +20,18 @@ _FILES = {
     "model.onnx": "network and weights for ONNX Runtime, batches of any size",
     "architecture.json": "the content of this file, machine-readable",
     "architecture.png": "picture of the architecture; `architecture.svg` is the same",
+}
+
+
+_OUTPUTS = {
+    CLASSIFICATION: ("logits", "before the softmax"),
+    MULTILABEL: ("logits", "before the sigmoid, which gives the probability of each label"),
+    REGRESSION: ("numbers", "in the units of the training data"),
+}
+_ANSWERS = {
+    CLASSIFICATION: "the logarithm of the weighted mean of the members' class probabilities",
+    MULTILABEL: "the logit of the weighted mean of the members' probabilities of each label",
+    REGRESSION: "the weighted mean of the members' numbers",
 }
 
 
@@ -39,6 +53,7 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
         "latency_ms": {"median": latency.median, "quartiles": [latency.low, latency.high], "batch_size": latency.batch_size}
         | {"device": latency.device, "threads": latency.threads},
         "normalisation": {"mean": list(training.data.mean), "std": list(training.data.std)} if training else None,
+        "task": facts.task,
         "classes": list(training.data.classes) if training else None,
         "training": _training(training) if training else None,
         **({"members": [_member(facts, member) for member in facts.members]} if facts.members else {}),
@@ -79,7 +94,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
     """Return the content of `README.md`."""
     cost, training = facts.cost, facts.training
     parts = [
-        f"# Image classifier with {facts.num_classes} classes",
+        f"# {described(facts).replace('An i', 'I', 1)}",
         f"{_kind(facts)} of the search space `{facts.space.name}`, "
         + (f"trained on {training.data.name}." if training else "**not trained**: its weights are random."),
         *_pictures(facts),
@@ -97,7 +112,7 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         "## Input and output",
         *_interface(facts),
         "## Use",
-        _usage(left_out, training is not None),
+        _usage(left_out, training is not None, NAMES[facts.task], _OUTPUTS[facts.task][0]),
         "## Training",
         _table(_training_rows(training)) if training else "None. Train it before use, for example with `archsearch train`.",
         "## How it was found",
@@ -109,6 +124,18 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
         parts.append("\n".join(["Left out:", "", *(f"* `{name}`: {reason}" for name, reason in left_out.items())]))
     parts.append(f"Written by archsearch {__version__}.")
     return "\n\n".join(parts) + "\n"
+
+
+def described(facts: ModelFacts) -> str:
+    """Return what a network does, without a full stop."""
+    number = facts.num_classes
+    if facts.task == MULTILABEL:
+        return f"An image tagger with {number} labels"
+    if facts.task == REGRESSION:
+        named = facts.training.data.classes if facts.training else ()
+        shown = f" ({', '.join(named[:3])}{', ...' if len(named) > 3 else ''})" if named else ""
+        return f"An image regressor with {number} {'number' if number == 1 else 'numbers'}{shown}"
+    return f"An image classifier with {number} classes"
 
 
 def _kind(facts: ModelFacts) -> str:
@@ -126,17 +153,18 @@ def _members(facts: ModelFacts) -> Iterator[str]:
     if not facts.members:
         return
     total = sum(member.count for member in facts.members)
-    names = list(units.accuracies(facts.members[0].metrics))
+    names = [each.heading for each in units.qualities(facts.members[0].metrics)]
     lines = [
-        f"| member | weight | rank in the search | {' | '.join(f'{name} (%)' for name in names)} |",
+        f"| member | weight | rank in the search | {' | '.join(names)} |",
         "| --- " * (3 + len(names)) + "|",
     ]
     for number, member in enumerate(facts.members, start=1):
-        shown = units.accuracies(member.metrics).values()
+        shown = [each.value for each in units.qualities(member.metrics)]
         lines.append(f"| {number} | {member.count} / {total} | {member.rank} | {' | '.join(shown)} |")
+    figures = "accuracies there are somewhat too high" if facts.task == CLASSIFICATION else "figures there are somewhat too good"
     yield (
-        "Its answer is the logarithm of the weighted mean of the members' class probabilities. Members and weights were selected "
-        "greedily on the validation images (R. Caruana et al., ICML 2004), so accuracies there are somewhat too high:"
+        f"Its answer is {_ANSWERS[facts.task]}. Members and weights were selected "
+        f"greedily on the validation images (R. Caruana et al., ICML 2004), so {figures}:"
     )
     yield "\n".join(lines)
 
@@ -149,10 +177,11 @@ def _table(rows: Mapping[str, str]) -> str:
 def _accuracies(training: TrainingFacts | None) -> dict[str, str]:
     if training is None:
         return {"accuracy": "not trained"}
-    rows = {words: f"{percent} %" for words, percent in units.accuracies(training.metrics).items()}
+    rows = {each.words: each.text for each in units.qualities(training.metrics)}
     if len(training.exit_accuracies) > 1:
-        exits = ", ".join(units.score(accuracy, True) for accuracy in training.exit_accuracies)
-        rows["test accuracy, each exit"] = f"{exits} %"
+        measure = MEASURES[training.data.measure]
+        exits = ", ".join(units.score(accuracy, measure.percent) for accuracy in training.exit_accuracies)
+        rows[f"{measure.words.format('test')}, each exit"] = f"{exits} %" if measure.percent else exits
     return rows
 
 
@@ -164,31 +193,33 @@ def _interface(facts: ModelFacts) -> Iterator[str]:
     if facts.training:
         mean, std = (", ".join(f"{value:.6g}" for value in each) for each in (facts.training.data.mean, facts.training.data.std))
         yield f"```\nmean = [{mean}]\nstd  = [{std}]\n```"
-    logits = f"float32 `[batch, {facts.num_classes}]`, before the softmax"
+    kind, meaning = _OUTPUTS[facts.task]
+    outputs = f"float32 `[batch, {facts.num_classes}]`, {meaning}"
     yield (
-        f"Output: logits, {logits}."
+        f"Output: {kind}, {outputs}."
         if facts.num_exits == 1
-        else (f"Output: a tuple of {facts.num_exits} logits, one for each exit, in order; each {logits}.")
+        else (f"Output: a tuple of {facts.num_exits} {kind}, one for each exit, in order; each {outputs}.")
     )
     if facts.training:
         classes = facts.training.data.classes
         shown = ", ".join(f"`{name}`" for name in classes[:100])
-        yield f"Classes in order: {shown}{', ... (all in architecture.json)' if len(classes) > 100 else ''}."
+        rest = ", ... (all in architecture.json)" if len(classes) > 100 else ""
+        yield f"{NAMES[facts.task].capitalize()} in order: {shown}{rest}."
 
 
-def _usage(left_out: Mapping[str, str], trained: bool) -> str:
+def _usage(left_out: Mapping[str, str], trained: bool, names: str, outputs: str) -> str:
     lines = ["```python"]
     if "model.py" not in left_out:
         if trained:
-            lines += ["from model import CLASSES, load, prepare  # model.py of this folder", "images = prepare(pixels)  # uint8"]
-            lines += ["logits = load()(images)", ""]
+            lines += [f"from model import {names}, load, prepare  # model.py of this folder", "images = prepare(pixels)  # uint8"]
+            lines += [f"{outputs} = load()(images)", ""]
         else:
-            lines += ["from model import load  # model.py of this folder", "logits = load()(images)", ""]
+            lines += ["from model import load  # model.py of this folder", f"{outputs} = load()(images)", ""]
     if "model.pt2" not in left_out:
-        lines += ["import torch", 'logits = torch.export.load("model.pt2").module()(images)', ""]
+        lines += ["import torch", f'{outputs} = torch.export.load("model.pt2").module()(images)', ""]
     if "model.onnx" not in left_out:
         lines += ["import onnxruntime", 'session = onnxruntime.InferenceSession("model.onnx")']
-        lines += ["logits = session.run(None, {session.get_inputs()[0].name: images.numpy()})", ""]
+        lines += [f"{outputs} = session.run(None, {{session.get_inputs()[0].name: images.numpy()}})", ""]
     return "\n".join([*lines[: -1 if lines[-1] == "" else None], "```"])
 
 
@@ -218,6 +249,6 @@ def _origin_rows(facts: ModelFacts) -> Iterator[tuple[str, str]]:
     if origin.get("rank") is not None:
         yield "rank", str(origin["rank"])
     if "score" in origin:
-        percent = bool(origin.get("percent"))
+        percent, lower = bool(origin.get("percent")), bool(origin.get("lower_is_better"))
         when = f", after {origin['scored_after']}" if "scored_after" in origin else ""
-        yield "score in the search", units.score(origin["score"], percent) + (" %" if percent else "") + when
+        yield "score in the search", units.score(origin["score"], percent, lower) + (" %" if percent else "") + when

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archsearch.evaluators.score_names import CLASSIFICATION, MULTILABEL, REGRESSION
 from archsearch.platform.export.facts import TrainingData
 
 _WIDTH = 118
@@ -18,8 +19,21 @@ def preprocessing_source(data: TrainingData) -> str:
     channels, height, width = data.shape
     size = f"IMAGE_SHAPE = ({channels}, {height}, {width})  # channels, height, width"
     mean, std = (_tuple([f"{value:.9g}" for value in values]) for values in (data.mean, data.std))
-    parts = [size, f"MEAN, STD = {mean}, {std}  # of each channel", _assigned("CLASSES", [repr(name) for name in data.classes])]
-    return "\n".join(parts) + _PREPARE
+    parts = [
+        size,
+        f"MEAN, STD = {mean}, {std}  # of each channel",
+        _assigned(NAMES[data.task], [repr(name) for name in data.classes]),
+    ]
+    return "\n".join(parts) + _PREPARE.replace("MEANING", _MEANINGS[data.task])
+
+
+NAMES = {CLASSIFICATION: "CLASSES", MULTILABEL: "LABELS", REGRESSION: "TARGETS"}
+"""Constant with the names of the outputs."""
+_MEANINGS = {
+    CLASSIFICATION: "The class of image `i` is `CLASSES[network(prepare(pixels))[i].argmax()]`.",
+    MULTILABEL: "`network(prepare(pixels)).sigmoid()[i, k]` is the probability that image `i` has the label `LABELS[k]`.",
+    REGRESSION: "`network(prepare(pixels))[i, k]` is `TARGETS[k]` of image `i`, in the units of the training data.",
+}
 
 
 _PREPARE = '''
@@ -28,7 +42,7 @@ _PREPARE = '''
 def prepare(pixels: Tensor) -> Tensor:
     """Return the input of the network for images `[batch, channels, height, width]` of IMAGE_SHAPE, uint8 from 0 to 255.
 
-    The class of image `i` is `CLASSES[network(prepare(pixels))[i].argmax()]`.
+    MEANING
     """
     if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != IMAGE_SHAPE:
         raise ValueError(f"pixels: expected uint8 [batch, *{IMAGE_SHAPE}]; got {pixels.dtype} {tuple(pixels.shape)}")

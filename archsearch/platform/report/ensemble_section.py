@@ -60,15 +60,15 @@ def _section(figures: Mapping[str, Any]) -> Html:
     members = [
         [str(each["rank"]), f"{each['count']} / {total}", *_figures(each["metrics"]), each["architecture"]] for each in selected
     ]
-    accuracies = units.accuracies(figures["metrics"])
-    names = [*(f"{words} (%)" for words in accuracies), "parameters", "MACs"]
-    by = " by balanced accuracy" if figures.get("balanced") else ""
+    names = [*(each.heading for each in units.qualities(figures["metrics"])), "parameters", "MACs"]
+    by = " by balanced accuracy" if figures.get("balanced") else f" by {figures['by']}" if "by" in figures else ""
+    what = "figures are therefore somewhat too good" if "by" in figures else "accuracy is therefore somewhat too high"
     parts = [
         html.heading("Ensemble, and the best single network"),
         html.paragraph(
             f"The {figures['candidates']} best architectures were trained from new weights on {figures['dataset']}, "
             f"{figures['epochs']} epochs each (recipe {figures['recipe']}). The ensemble was selected greedily on the validation "
-            f"images{by}, where its accuracy is therefore somewhat too high; the test images were not used for the selection."
+            f"images{by}, where its {what}; the test images were not used for the selection."
         ),
         html.table(["", *names], rows),
         html.table(["rank", "weight", *names, "member"], members, code_column=2 + len(names)),
@@ -77,4 +77,4 @@ def _section(figures: Mapping[str, Any]) -> Html:
 
 
 def _figures(metrics: Mapping[str, float]) -> list[str]:
-    return [*units.accuracies(metrics).values(), f"{metrics['params']:,.0f}", f"{metrics['macs']:,.0f}"]
+    return [*(each.value for each in units.qualities(metrics)), f"{metrics['params']:,.0f}", f"{metrics['macs']:,.0f}"]

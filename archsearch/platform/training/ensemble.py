@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.atomic_file import written_atomically
@@ -18,12 +19,19 @@ from archsearch.errors import ConfigurationError, RunError, check_whole_number
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
-from archsearch.evaluators.ensemble_selection import Selection, select_ensemble
-from archsearch.evaluators.score_names import BALANCED_SCORE
-from archsearch.evaluators.training.class_weights import class_weights
-from archsearch.evaluators.training.scoring import class_probabilities
+from archsearch.evaluators.ensemble_selection import Selection, select, select_ensemble
+from archsearch.evaluators.prediction.regression import Regression
+from archsearch.evaluators.score_names import (
+    BALANCED_SCORE,
+    CLASSIFICATION,
+    MEASURES,
+    MULTILABEL,
+    OBJECTIVES,
+    REGRESSION,
+)
+from archsearch.evaluators.training.scoring import predictions
 from archsearch.platform import units
-from archsearch.platform.export.facts import ModelFacts, ModelMember, TrainingFacts
+from archsearch.platform.export.facts import ModelFacts, ModelMember, TrainingData, TrainingFacts
 from archsearch.platform.export.folder import export_model
 from archsearch.platform.training.final_training import Parts
 from archsearch.platform.training.retraining import retrain
@@ -31,6 +39,9 @@ from archsearch.platform.training.trained_model import TrainedModel
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.averaged_plan import averaged_plan
 from archsearch.spaces.network import Network
+from archsearch.spaces.operators import MeanLabels, MeanNumbers, MeanPrediction
+
+_MEANS = {CLASSIFICATION: MeanPrediction, MULTILABEL: MeanLabels, REGRESSION: MeanNumbers}
 
 
 @dataclass(frozen=True)
@@ -67,15 +78,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks whose mean class probabilities are the answer.
+    """Networks whose mean predictions are the answer: class probabilities, probabilities of labels, or numbers.
 
     Args:
         members: The networks with their counts, in the order of selection.
         single: The trained candidate that is best alone, by the accuracy of the selection, to compare with.
         candidates: Number of architectures that were trained to select from.
         selection: The selection, with the validation accuracy after each step.
-        metrics: `valid_accuracy`, `valid_loss`, `test_accuracy`, `test_loss` of the ensemble, where a single network has it also
-            the balanced accuracies, `params` and `macs` of all members together, and `seconds` of all trainings.
+        metrics: Those of the task, such as `valid_accuracy`, `valid_loss`, `test_accuracy`, `test_loss` of the ensemble, where a
+            single network has it also the balanced accuracies, `params` and `macs` of all members together, and `seconds` of all
+            trainings.
         origin: How the architectures were found, as plain data.
     """
 
@@ -88,9 +100,9 @@ class Ensemble:
 
     @property
     def network(self) -> Network:
-        """One network with the weights of all members, in evaluation mode; its output is the logarithm of the mean prediction."""
+        """One network with the weights of all members, in evaluation mode; its output is that of the mean prediction."""
         counts = [member.count for member in self.members]
-        network = Network(averaged_plan([member.model.network.plan for member in self.members], counts))
+        network = Network(averaged_plan([member.model.network.plan for member in self.members], counts, _MEANS[self._task]()))
         state = {
             name.replace("steps.", f"steps.net{number}_", 1): tensor
             for number, member in enumerate(self.members)
@@ -98,6 +110,10 @@ class Ensemble:
         }
         network.load_state_dict(state)
         return network.eval()
+
+    @property
+    def _task(self) -> str:
+        return self.members[0].model.data.task
 
     def facts(self) -> ModelFacts:
         """Return the facts that `export` writes into the model card and `architecture.json`."""
@@ -117,11 +133,12 @@ class Ensemble:
                 settings=first.recipe.settings(),
                 seed=first.seed,
                 metrics=metrics,
-                exit_accuracies=(self.metrics["test_accuracy"],),
+                exit_accuracies=(self.metrics[f"test_{first.data.measure}"],),
             ),
             members=tuple(
                 ModelMember(member.model.architecture, member.count, member.rank, member.model.metrics) for member in self.members
             ),
+            task=self._task,
         )
 
     def export(self, directory: str | Path) -> Path:
@@ -153,6 +170,7 @@ class Ensemble:
             ],
             "course": list(self.selection.accuracies),
             "balanced": self.selection.balanced,
+            **({} if self._task == CLASSIFICATION else {"by": MEASURES[_chosen_by(first)].words.format("").strip()}),
             "metrics": dict(self.metrics),
             "single": {
                 "rank": self.single.origin.get("rank"),
@@ -165,8 +183,8 @@ class Ensemble:
         """Return ensemble and best single network as a sentence each."""
         ranks = ", ".join(f"{member.rank}{f' (x{member.count})' if member.count > 1 else ''}" for member in self.members)
         return (
-            f"Ensemble of ranks {ranks}: {_accuracies(self.metrics)}.\n"
-            f"Best single network, rank {self.single.origin.get('rank')}: {_accuracies(self.single.metrics)}."
+            f"Ensemble of ranks {ranks}: {_shown(self.metrics)}.\n"
+            f"Best single network, rank {self.single.origin.get('rank')}: {_shown(self.single.metrics)}."
         )
 
 
@@ -187,7 +205,8 @@ def train_ensemble(
 ) -> Ensemble:
     """Train candidates on the training images, select an ensemble on the validation images, and measure it on the test images.
 
-    It is selected by balanced accuracy if the search was scored by that (`score_name` of the origins).
+    It is selected by balanced accuracy, or by the mean absolute error, if the search was scored by that (`score_name` of the
+    origins), else by the usual figure of the task.
 
     Args:
         space: Space of the architectures.
@@ -234,7 +253,7 @@ def train_ensemble(
         if progress:
             if number == 0:
                 print(_plan_of_work(candidates, model), file=sys.stderr, flush=True)
-            shown = f"{number + 1}/{len(candidates)} trained, rank {candidate.rank}: {_accuracies(model.metrics)}"
+            shown = f"{number + 1}/{len(candidates)} trained, rank {candidate.rank}: {_shown(model.metrics)}"
             print(shown, file=sys.stderr, flush=True)
     splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
     return _selected(candidates, models, size, splits, device)
@@ -246,26 +265,24 @@ def _selected(
     where = device_named(device)
     parts = Parts.of(splits, models[0].data, False, where)
     assert parts.validation is not None, "the images were not joined"
-    probabilities = []
+    data, labels = models[0].data, parts.validation.labels.cpu()
+    tables = []
     for model in models:
-        network = model.network.to(where)
-        probabilities.append(class_probabilities(network, parts.validation.images).numpy())
-        network.to("cpu")
+        tables.append(_predicted(model, parts.validation.images))
     balanced = candidates[0].origin.get("score_name") == BALANCED_SCORE
-    selection = select_ensemble(probabilities, parts.validation.labels.cpu().numpy(), size, balanced=balanced)
+    if data.task == CLASSIFICATION:
+        selection = select_ensemble(tables, labels.numpy(), size, balanced=balanced)
+    else:
+        selection = select(tables, lambda mean: _quality(_figures(data, torch.from_numpy(mean), labels), models[0]), size)
     members = tuple(Member(models[place], candidates[place].rank, count) for place, count in selection.counts.items())
     alone = max(range(len(models)), key=lambda place: (_alone(models[place], balanced), -place))
     total = sum(member.count for member in members)
-    mean = torch.zeros(len(splits.test), len(models[0].data.classes), dtype=torch.float64)
-    for member in members:
-        network = member.model.network.to(where)
-        mean += class_probabilities(network, parts.test.images).double() * (member.count / total)
-        network.to("cpu")
-    chosen = sum(torch.from_numpy(probabilities[place]).double() * count for place, count in selection.counts.items())
+    tested: Any = sum(_predicted(member.model, parts.test.images) * (member.count / total) for member in members)
+    chosen: Any = sum(tables[place] * count for place, count in selection.counts.items())
     known = models[0].metrics
     metrics = {
-        **_measured("valid", torch.as_tensor(chosen) / total, parts.validation.labels.cpu(), known),
-        **_measured("test", mean, parts.test.labels.cpu(), known),
+        **_measured("valid", data, chosen / total, labels, known),
+        **_measured("test", data, tested, parts.test.labels.cpu(), known),
         "params": sum(member.model.metrics["params"] for member in members),
         "macs": sum(member.model.metrics["macs"] for member in members),
         "epochs": models[0].metrics["epochs"],
@@ -275,17 +292,47 @@ def _selected(
     return Ensemble(members, models[alone], len(models), selection, metrics, origin)
 
 
-def _measured(part: str, probabilities: Tensor, labels: Tensor, known: Mapping[str, float]) -> dict[str, float]:
-    """Return accuracy, cross-entropy, and balanced accuracy if it is known of single networks, of class probabilities."""
-    hits = (probabilities.argmax(1) == labels).double()
-    right = probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12)
-    found = {f"{part}_accuracy": float(hits.mean()), f"{part}_loss": -float(right.log().mean())}
-    if (name := f"{part}_balanced_accuracy") in known:
-        found[name] = float((hits * class_weights(labels)[labels]).mean())
-    return found
+def _predicted(model: TrainedModel, images: Tensor) -> NDArray[np.float64]:
+    """Return what a network predicts for images: probabilities, or numbers in the user's units, `[images, outputs]`."""
+    network, task = model.network.to(images.device), model.data.prediction
+    if isinstance(task, Regression):  # a model that is trained answers in the user's units
+        task = Regression((0.0,) * len(task.mean), (1.0,) * len(task.mean))
+    found = predictions(network, images, prediction=task)
+    network.to("cpu")
+    table: NDArray[np.float64] = found.double().numpy()
+    return table
+
+
+def _figures(data: TrainingData, predicted: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return the figures of the task for predictions, and the targets as networks learn them."""
+    meter = data.prediction.meter()
+    meter.add(data.prediction.outputs(predicted)[:, None], labels)
+    return {name: float(values) for name, values in meter.figures().items()}
+
+
+def _measured(
+    part: str, data: TrainingData, predicted: NDArray[np.float64], labels: Tensor, known: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the figures of predictions, as far as single networks have them."""
+    figures = {f"{part}_{name}": value for name, value in _figures(data, torch.from_numpy(predicted), labels).items()}
+    return {name: value for name, value in figures.items() if name in known}
+
+
+def _chosen_by(model: TrainedModel) -> str:
+    """Return the figure by which members are chosen: the score of the search, if the task has it."""
+    name = str(model.origin.get("score_name")).removeprefix("valid_")
+    return name if name in OBJECTIVES[model.data.task] and name in MEASURES else model.data.measure
+
+
+def _quality(figures: Mapping[str, float], model: TrainedModel) -> tuple[float, float]:
+    """Return the figure by which members are chosen and the negative loss; larger is better."""
+    name = _chosen_by(model)
+    return -figures[name] if MEASURES[name].lower_is_better else figures[name], -figures["loss"]
 
 
 def _alone(model: TrainedModel, balanced: bool) -> tuple[float, float]:
+    if model.data.task != CLASSIFICATION:
+        return _quality({name.removeprefix("valid_"): value for name, value in model.metrics.items()}, model)
     return model.metrics[BALANCED_SCORE if balanced else "valid_accuracy"], -model.metrics["valid_loss"]
 
 
@@ -309,8 +356,8 @@ def _checkpoint(folder: Path | None, space: SearchSpace, architecture: Architect
     return folder / f"{space.key(architecture)[:16]}.pt"
 
 
-def _accuracies(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{words} {percent} %" for words, percent in units.accuracies(metrics).items())
+def _shown(metrics: Mapping[str, float]) -> str:
+    return ", ".join(map(str, units.qualities(metrics)))
 
 
 def write_figures(figures: Mapping[str, Any], path: Path) -> None:

@@ -14,6 +14,8 @@ from torch import Tensor
 from archsearch.errors import RunError, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Resident, Splits
+from archsearch.evaluators.prediction.last_layer import last_layers
+from archsearch.evaluators.score_names import ACCURACY, BALANCED, REGRESSION
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training.initial_weights import begin_with, identity
 from archsearch.evaluators.training.loop import Training, TrainingDiverged
@@ -50,7 +52,8 @@ class Parts:
     def of(cls, splits: Splits, data: TrainingData, with_validation: bool, device: torch.device) -> Parts:
         """Normalise the images and copy them to a device."""
         mean, std = torch.tensor(data.mean), torch.tensor(data.std)
-        train, validation, test = (datasets.resident(part, mean, std, device) for part in splits)
+        task = data.prediction
+        train, validation, test = (datasets.resident(part, mean, std, device, prediction=task) for part in splits)
         if not with_validation:
             return cls(train, validation, test)
         both = Resident(torch.cat([train.images, validation.images]), torch.cat([train.labels, validation.labels]))
@@ -124,13 +127,17 @@ class FinalTraining:
                 continue
             with training.averaged():
                 held_out = parts.validation
-                accuracy = float(score(network, held_out.images, held_out.labels).accuracy) if held_out else None
+                accuracy = self._quality(network, held_out) if held_out else None
             history = TrainingHistory(loss, history.seconds + time.perf_counter() - started)
             store.save(training, history)
             progress.show(training.epoch, loss, accuracy)
         progress.end()
         training.finish()
         return network, {"train_loss": history.loss, "seconds": history.seconds}
+
+    def _quality(self, network: Network, part: Resident) -> float:
+        """Return the usual figure of the task, such as the accuracy."""
+        return float(score(network, part.images, part.labels, prediction=self.data.prediction).figures[self.data.measure])
 
     def _begun(self, device: torch.device, processes: Processes) -> tuple[Network, Training]:
         """Return the network with its initial weights, and its training before the first epoch."""
@@ -141,24 +148,33 @@ class FinalTraining:
         data = self.data
         network = self.space.build(self.architecture, len(data.classes), data.shape[0], weights, **self.scale)
         begin_with(network, self.initial_weights)
+        if data.task == REGRESSION:
+            last_layers(network, data.shape)  # raises before the training for a network that could not be exported
         mixed = device.type == "cuda"
-        return network, Training(network.to(device), self.recipe, [batches], mixed_precision=mixed, processes=processes)
+        return network, Training(
+            network.to(device), self.recipe, [batches], mixed_precision=mixed, processes=processes, prediction=data.prediction
+        )
 
 
-def measured(network: Network, parts: Parts, balanced: bool = False) -> tuple[dict[str, float], tuple[float, ...]]:
+def measured(
+    network: Network, parts: Parts, balanced: bool = False, data: TrainingData | None = None
+) -> tuple[dict[str, float], tuple[float, ...]]:
     """Return accuracy and loss of the last exit on validation and test images, and the test accuracy of each exit.
+
+    For other tasks than classification the figures are those of the task.
 
     Args:
         network: The trained network.
         parts: The images.
         balanced: Whether to measure the balanced accuracy too, the mean over the classes of the fraction classified right.
+        data: The facts of the images; None is for classes.
     """
+    prediction, measure = (None, ACCURACY) if data is None else (data.prediction, data.measure)
     figures: dict[str, float] = {}
     exits: list[Score] = []
     for name, part in (("valid", parts.validation), ("test", parts.test)):
         if part is not None:
-            exits = exit_scores(network, part.images, part.labels)
-            figures |= {f"{name}_accuracy": float(exits[-1].accuracy), f"{name}_loss": float(exits[-1].loss)}
-            if balanced:
-                figures[f"{name}_balanced_accuracy"] = float(exits[-1].balanced_accuracy)
-    return figures, tuple(float(found.accuracy) for found in exits)
+            exits = exit_scores(network, part.images, part.labels, prediction=prediction)
+            found = exits[-1].figures
+            figures |= {f"{name}_{each}": float(value) for each, value in found.items() if balanced or each != BALANCED}
+    return figures, tuple(float(found.figures[measure]) for found in exits)

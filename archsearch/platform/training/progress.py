@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from archsearch.evaluators.score_names import ACCURACY, MEASURES
 from archsearch.platform import units
 from archsearch.platform.live_line import LiveLine
 
@@ -15,10 +16,11 @@ class EpochProgress:
     Args:
         epochs: Number of epochs, those of earlier runs included.
         stream: Where to write; None is silent.
+        measure: Name of the figure of quality that is shown; see `score_names.MEASURES`.
     """
 
-    def __init__(self, epochs: int, stream: TextIO | None) -> None:
-        self._epochs, self._stream = epochs, stream
+    def __init__(self, epochs: int, stream: TextIO | None, measure: str = ACCURACY) -> None:
+        self._epochs, self._stream, self._measure = epochs, stream, MEASURES[measure]
         self._first, self._started = 0, time.monotonic()
         self._live = LiveLine(stream)
 
@@ -34,7 +36,7 @@ class EpochProgress:
         Args:
             epoch: Number of epochs run so far.
             loss: Mean training loss of the last epoch.
-            accuracy: Accuracy on the validation images, a fraction; None where there are none.
+            accuracy: Accuracy on the validation images, a fraction, or the other figure that is shown; None where there are none.
         """
         self._live.show(lambda: self._line(epoch, loss, accuracy), now=epoch == self._epochs)
 
@@ -45,7 +47,8 @@ class EpochProgress:
     def _line(self, epoch: int, loss: float, accuracy: float | None) -> str:
         parts = [f"epoch {epoch}/{self._epochs}", f"loss {loss:.4g}"]
         if accuracy is not None:
-            parts.append(f"validation accuracy {units.score(accuracy, True)} %")
+            name, percent = self._measure.words.format("validation"), self._measure.percent
+            parts.append(f"{name} {units.score(accuracy, percent)}{' %' if percent else ''}")
         elapsed = time.monotonic() - self._started
         parts.append(units.duration(elapsed))
         if epoch < self._epochs:

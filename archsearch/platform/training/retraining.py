@@ -14,6 +14,8 @@ from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.prediction.last_layer import answer_in_units
+from archsearch.evaluators.prediction.regression import Regression
 from archsearch.evaluators.score_names import BALANCED_SCORE
 from archsearch.evaluators.training.description import facts, is_skewed
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe
@@ -53,6 +55,8 @@ def retrain(
 
     The balanced accuracy is measured too where the largest class has more than three times the training images of the smallest,
     or where the search was scored by it (`score_name` of `origin`).
+
+    A network that predicts numbers is trained on normalised ones; the network that is returned answers in the user's units.
 
     Args:
         space: Search space of the architecture.
@@ -104,7 +108,7 @@ def retrain(
         for fact in facts(splits, made, name, recipe_named(recipe, name).batch_size):
             print(fact, file=sys.stderr)
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})
-    shown = EpochProgress(made.epochs, sys.stderr if progress else None)
+    shown = EpochProgress(made.epochs, sys.stderr if progress else None, data.measure)
     if workers > 1:
         run_by_workers(training, splits, shown, workers, cpus_per_worker, device)
         shown = EpochProgress(made.epochs, None)  # all epochs are in the checkpoint
@@ -113,9 +117,11 @@ def retrain(
     cost = space.cost(architecture, data.shape, len(data.classes), **size)
     figures |= {"params": float(cost.params), "macs": float(cost.macs), "epochs": float(made.epochs)}
     scored_so = (origin or {}).get("score_name") == BALANCED_SCORE
-    accuracies, exits = measured(network, parts, balanced=scored_so or is_skewed(splits.train))
+    accuracies, exits = measured(network, parts, scored_so or is_skewed(splits.train), data)
     label = _label(recipe, changes, workers)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
+    if isinstance(data.prediction, Regression):
+        answer_in_units(network, data.prediction, data.shape)
     return TrainedModel(
         network=network,
         space=space,

@@ -29,8 +29,9 @@ class TrainedModel:
         seed: Seed of weights, order and augmentation.
         metrics: `test_accuracy`, `test_loss`, `valid_accuracy`, `valid_loss` (unless validation images were trained on too),
             `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`; for classes of unequal size also
-            `test_balanced_accuracy` and `valid_balanced_accuracy`.
-        exit_accuracies: Test accuracy of each exit, in the order of the logits.
+            `test_balanced_accuracy` and `valid_balanced_accuracy`. For sets of labels `test_mean_average_precision` and so on in
+            place of accuracies, for numbers `test_r2` and `test_mae`.
+        exit_accuracies: Test accuracy of each exit, or what the task has instead of it, in the order of the outputs.
         origin: How the architecture was found, as plain data.
     """
 
@@ -64,6 +65,7 @@ class TrainedModel:
                 metrics=self.metrics,
                 exit_accuracies=self.exit_accuracies,
             ),
+            task=self.data.task,
         )
 
     def export(self, directory: str | Path) -> Path:

@@ -82,9 +82,18 @@ class GuidedEvolution(SurrogateSearcher):
             )
 
     @property
+    def screens(self) -> bool:
+        """Whether the surrogate has rough scores, so that also hundreds of thousands of architectures can all be ranked."""
+        return False
+
+    @property
     def islands(self) -> int:
-        listed = self.space.num_listed
-        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
+        listed, objectives = self.space.num_listed, len(self.goals.objectives)
+        if (
+            listed is not None
+            and listed <= self.enumerable
+            and (listed <= self.space.enumerable or (self.screens and objectives == 1))
+        ):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 

@@ -7,7 +7,7 @@ from archsearch.spaces.operators.chain import Chain
 from archsearch.spaces.operators.convolution import Convolution
 from archsearch.spaces.operators.factorized_reduction import FactorizedReduction
 from archsearch.spaces.operators.linear import Linear
-from archsearch.spaces.operators.mean_prediction import MeanPrediction
+from archsearch.spaces.operators.mean_prediction import MeanLabels, MeanNumbers, MeanPrediction
 from archsearch.spaces.operators.merge import Concatenate, Identity, Sum, Zero
 from archsearch.spaces.operators.operator import Operator, Shape, Tensors
 from archsearch.spaces.operators.pooling import AveragePool, GlobalAveragePool, MaxPool
@@ -27,6 +27,8 @@ __all__ = [
     "Identity",
     "Linear",
     "MaxPool",
+    "MeanLabels",
+    "MeanNumbers",
     "MeanPrediction",
     "Operator",
     "ReLU",

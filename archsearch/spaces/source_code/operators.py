@@ -22,6 +22,8 @@ from archsearch.spaces.operators import (
     Identity,
     Linear,
     MaxPool,
+    MeanLabels,
+    MeanNumbers,
     MeanPrediction,
     Operator,
     ReLU,
@@ -174,10 +176,18 @@ _CONSTRUCTORS: Mapping[type[Operator], Callable[[Any], Call]] = {
     Zero: lambda operator: Call("Zero"),
 }
 
+
+def _summed(each: str, inputs: list[str]) -> str:
+    """Return the source of the logarithm of the sum of what logits are the logarithms of."""
+    return f"torch.stack([{each} for logits in [{', '.join(inputs)}]]).logsumexp(0)"
+
+
 _EXPRESSIONS: Mapping[type[Operator], Callable[[list[str]], str]] = {
     Concatenate: lambda inputs: f"torch.cat([{', '.join(inputs)}], dim=1)" if len(inputs) > 1 else inputs[0],
     GlobalAveragePool: lambda inputs: f"{inputs[0]}.mean((2, 3))",
     Identity: lambda inputs: inputs[0],
+    MeanLabels: lambda inputs: f"({_summed('F.logsigmoid(logits)', inputs)} - {_summed('F.logsigmoid(-logits)', inputs)})",
+    MeanNumbers: lambda inputs: f"torch.stack([{', '.join(inputs)}]).mean(0)",
     MeanPrediction: lambda inputs: (
         f"torch.stack([F.log_softmax(logits, 1) for logits in [{', '.join(inputs)}]]).logsumexp(0) - {math.log(len(inputs))!r}"
     ),

@@ -138,9 +138,8 @@ def test_test_images_have_the_shape_of_training_images(tmp_path: Path) -> None:
         ([*_pngs(5), b"no image"], [0, 1] * 3, "row 5: expected an image"),
         ([*_pngs(5), None], [0, 1] * 3, "row 5: expected the bytes"),
         (["a.png"] * 6, [0, 1] * 3, "column image: expected image files as bytes"),
-        (_pngs(6), [0, 1, None] * 2, "column label: expected a label in each row; got 2"),
-        (_pngs(6), [0.0, 1.0] * 3, "whole numbers or strings; got double"),
-        (_pngs(6), [True, False] * 3, "whole numbers or strings; got bool"),
+        (_pngs(6), [0, 1, None] * 2, "expected a label in each row; got none in row 2, row 5"),
+        (_pngs(6), [b"a", b"b"] * 3, "numbers, strings, or lists of these; got binary"),
         (_pngs(6), [4] * 6, "at least 2 classes"),
         (_pngs(6), [0, 0, 0, 0, 1, 1], "class '1' has 2"),
         (pa.array([], pa.binary()), pa.array([], pa.int64()), "expected rows"),
@@ -152,10 +151,9 @@ def test_unsuitable_rows_are_an_error(tmp_path: Path, images: Any, labels: Any, 
         load(f"parquet:{tmp_path / 'toy.parquet'}")
 
 
-@pytest.mark.parametrize("labels", [[0, -1], ["0", "1"]])
-def test_a_test_label_that_training_lacks_is_an_error(tmp_path: Path, labels: list[Any]) -> None:
+def test_a_test_label_that_training_lacks_is_an_error(tmp_path: Path) -> None:
     _write(tmp_path / "toy_train.parquet", _pngs(6), [0, 1] * 3)
-    _write(tmp_path / "toy_test.parquet", _pngs(2), labels)
+    _write(tmp_path / "toy_test.parquet", _pngs(2), [0, -1])
     with pytest.raises(DatasetError, match=r"labels of toy_test\.parquet"):
         load(f"parquet:{tmp_path / 'toy_train.parquet'}")
 

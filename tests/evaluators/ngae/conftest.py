@@ -1,8 +1,11 @@
-"""Fixtures of the tests of the auto-encoder: small models, and graphs of a space."""
+"""Fixtures of the tests of the auto-encoder: small models, graphs of a space, and the equations for one graph at a time."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,13 +17,30 @@ from archsearch.evaluators.ngae.model import GraphVAE
 from archsearch.evaluators.ngae.settings import PRESETS, Settings
 from archsearch.spaces import SearchSpace
 
-SMALL = {"width": 12, "type_width": 10, "edge_width": 11, "latent": 6, "head": (7,)}
+SMALL = {"width": 12, "type_width": 10, "edge_width": 11, "latent": 6}
 Made = tuple[GraphVAE, Grammar, Graphs]
 
 
 @pytest.fixture(scope="session")
 def small() -> Settings:
-    return PRESETS["default"].with_changes(**SMALL)
+    return PRESETS["default"].with_changes(**SMALL, head=(7,))
+
+
+@pytest.fixture(params=["default", "paper", "authors"])
+def preset(request: pytest.FixtureRequest) -> Settings:
+    """The settings of a preset with small sizes."""
+    settings = PRESETS[request.param]
+    return settings.with_changes(**SMALL, head=tuple(7 - number for number in range(len(settings.head))))
+
+
+@pytest.fixture(scope="session")
+def one() -> ModuleType:
+    """The module `one_at_a_time`, which lies beside the tests."""
+    spec = importlib.util.spec_from_file_location("one_at_a_time", Path(__file__).with_name("one_at_a_time.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

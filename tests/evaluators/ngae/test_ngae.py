@@ -65,6 +65,41 @@ def test_ascent_leads_to_better_architectures(trained: NGAE) -> None:
     assert (np.diff(made.accuracy) <= 1e-9).all()
 
 
+def test_a_process_predicts_in_place_of_the_head(trained: NGAE) -> None:
+    known, unseen = some("nasbench201", 40, seed=5), some("nasbench201", 200, seed=9)
+    model = NGAE(trained.space).load(trained.state()).condition(known, 100 * convolutions(known))
+    assert np.corrcoef(model.predict(unseen), convolutions(unseen))[0, 1] > 0.8
+    assert model.predict(unseen).max() > 40.0, "in the unit of the scores"
+    assert (model.encode(unseen) == trained.encode(unseen)).all()
+    assert (NGAE(trained.space).load(model.state()).predict(unseen) == model.predict(unseen)).all()
+    chance = convolutions(some("nasbench201", 300, seed=9))
+    made = model.ascend(20, weight=0.0, starts=300)
+    assert convolutions(made.architectures).mean() > np.quantile(chance, 0.95)
+    hopeful = NGAE(trained.space).load(trained.state()).condition(known, convolutions(known), optimism=2.0)
+    assert (100 * hopeful.predict(unseen) > model.predict(unseen)).all()
+    assert model.fit(known, convolutions(known), warm=True, epochs=1).latent_space.process is None
+    with pytest.raises(ConfigurationError, match="scores: expected at least two different"):
+        model.condition(known, np.ones(40))
+
+
+def test_the_ascent_as_published_starts_from_the_prior(trained: NGAE) -> None:
+    options: dict[str, Any] = {"region": "plain", "sample": True, "rerank": False, "weight": 1.0, "steps": 2, "step": 0.01}
+    made = trained.ascend(5, starts=400, recorded_starts=400, **options)
+    starts = made.path.trajectories[0]
+    assert starts.std(dim=0).numpy() == pytest.approx(np.ones(12), abs=0.15)
+    assert starts.mean(dim=0).numpy() == pytest.approx(np.zeros(12), abs=0.2)
+    model = trained.latent_space.model
+    slope = model.performance.with_gradient(starts)[1] - model.complexity.with_gradient(starts)[1]
+    assert torch.allclose(made.path.trajectories[1], starts + 0.01 * slope, atol=1e-5)
+    assert [str(each) for each in trained.ascend(3, starts=400, **options).architectures] == [
+        str(each) for each in made.architectures[:3]
+    ], "the first ends, and not the best"
+    with pytest.raises(ConfigurationError, match="best_share: expected a share"):
+        trained.ascend(3, best_share=-0.1)
+    with pytest.raises(ConfigurationError, match="best_spread: expected a number"):
+        trained.ascend(3, best_spread=float("inf"))
+
+
 def test_weight_and_budget_lower_the_complexity(trained: NGAE) -> None:
     means = [skips(trained.ascend(20, weight=weight, starts=300).architectures).mean() for weight in (-1.0, 0.0, 1.0)]
     assert means[0] > means[1] >= means[2]
@@ -87,7 +122,7 @@ def test_known_architectures_are_excluded_and_random_ones_fill_up(trained: NGAE)
 
 def test_half_of_the_starts_are_the_best_known(trained: NGAE) -> None:
     best = [trained.space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|none~0|none~1|none~2|")]
-    made = trained.ascend(5, best=best, starts=40, steps=1, step=1e-9, recorded_starts=40)
+    made = trained.ascend(5, best=best, best_spread=0.0, starts=40, steps=1, step=1e-9, recorded_starts=40)
     assert np.allclose(made.path.trajectories[0, :20].numpy(), trained.encode(best), atol=1e-4)
 
 
@@ -159,7 +194,7 @@ def test_wrong_figures_are_refused(accuracy: Any, complexity: Any, message: str)
 
 def test_wrong_arguments_are_refused(trained: NGAE) -> None:
     space = spaces.get("enas")
-    with pytest.raises(ConfigurationError, match="preset: expected one of default, paper"):
+    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, paper"):
         NGAE(space, preset="papers")
     with pytest.raises(ConfigurationError, match="no setting 'widht'.*width"):
         NGAE(space, widht=3)

@@ -23,7 +23,7 @@ def test_the_unit_is_the_gated_recurrent_unit_of_torch() -> None:
 def test_a_vertex_sums_the_messages_of_its_edges() -> None:
     grammar = Grammar.of(spaces.get("enas"), samples=200)
     generator = torch.Generator().manual_seed(0)
-    messages, unit = Messages(grammar, 4, generator), Unit(grammar.num_types, 4, generator)
+    messages, unit = Messages(grammar, 4, True, generator), Unit(grammar.num_types, 4, generator)
     types = torch.ones(1, 1, 3, dtype=torch.int64)
     edges = torch.zeros(1, 1, 3, 3)
     edges[..., 0, 2] = edges[..., 1, 2] = 1.0

@@ -31,7 +31,15 @@ def stay(points: torch.Tensor, weight: float, recorded_starts: int) -> Path:
 
 
 def proposed(latent: LatentSpace, n: int, **changes: object) -> Proposals:
-    arguments = {"weight": 0.0, "budget": None, "starts": 20, "best": None, "exclude": (), "recorded_starts": 2}
+    arguments = {
+        "region": latent.data_region(),
+        "weight": 0.0,
+        "budget": None,
+        "starts": 20,
+        "best": None,
+        "exclude": (),
+        "recorded_starts": 2,
+    }
     return propose(latent, stay, n, rng=np.random.default_rng(0), **{**arguments, **changes})  # type: ignore[arg-type]
 
 
@@ -55,7 +63,11 @@ def test_random_architectures_fill_up_too_few_proposals(latent: LatentSpace) -> 
 def test_half_of_the_starts_are_the_best_known(latent: LatentSpace) -> None:
     best = np.full((2, latent.dimensions), 0.25)
     path = proposed(latent, 1, best=best, recorded_starts=20).path
-    assert torch.equal(path.latents[:10], torch.full((10, latent.dimensions), 0.25))
+    assert torch.equal(path.latents[:2], torch.full((2, latent.dimensions), 0.25))
+    distances = (path.latents[:10] - 0.25).norm(dim=1)
+    assert (distances[2:] > 0).all() and (distances[2:].mean() < (path.latents[10:] - 0.25).norm(dim=1).mean())
+    exact = proposed(latent, 1, best=best, best_spread=0.0, best_share=1.0, recorded_starts=20).path
+    assert torch.equal(exact.latents, torch.full((20, latent.dimensions), 0.25))
 
 
 def test_a_budget_that_no_weight_keeps_takes_the_highest(latent: LatentSpace) -> None:

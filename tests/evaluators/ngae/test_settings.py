@@ -9,7 +9,7 @@ from archsearch.evaluators.ngae.settings import PRESETS, settings_of
 def test_presets_by_name() -> None:
     assert all(settings_of(name) is PRESETS[name] for name in PRESETS)
     assert settings_of("paper").width == 501
-    with pytest.raises(ConfigurationError, match="preset: expected one of default, paper; got 'fast'"):
+    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, paper; got 'fast'"):
         settings_of("fast")
 
 

@@ -194,9 +194,8 @@ def test_repeats_need_a_space_with_replicas() -> None:
 
 
 def test_unknown_device_is_refused_by_name() -> None:
-    failed = evaluated(evaluator(device="quantum"))
-    assert failed.error
-    assert "device: expected auto, cpu, cuda or cuda:N; got 'quantum'" in failed.error
+    with pytest.raises(ConfigurationError, match="device: expected auto, cpu, cuda or cuda:N; got 'quantum'"):
+        evaluator(device="quantum")
 
 
 # Settings
@@ -344,3 +343,74 @@ def test_a_recipe_may_be_given_by_its_name() -> None:
     for wrong in ("shrot", 3, {"epochs": 2}):
         with pytest.raises(ConfigurationError, match="recipe: expected one of cifar, imagenet-mobile, short; got"):
             TrainingEvaluator(SPACE, "digits", recipe=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("task", "learned", "names"),
+    [
+        ("multilabel", {"valid_mean_average_precision": 0.6}, ("valid_mean_average_precision",)),
+        ("regression", {"valid_r2": 0.25}, ("valid_r2", "valid_mae")),
+    ],
+)
+def test_sets_of_labels_and_numbers_are_learned(pairs: Any, task: str, learned: dict[str, float], names: tuple[str, ...]) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "batch_size": 25, "crop": 0, "flip": False, "learning_rate": 0.05}
+    made = TrainingEvaluator(SPACE, pairs.pair_splits(task), **settings, scale={"channels": 8, "cells_per_stage": 1})
+    assert made.task == "pairs" and made.score_images is None
+    evaluation = evaluated(made)
+    [(name, least)] = learned.items()
+    assert evaluation.score == evaluation.metrics[name] > least > made.chance
+    assert set(names) <= set(evaluation.metrics) and "valid_accuracy" not in evaluation.metrics
+    assert evaluation.curves[name] == evaluation.curves["step_score"]
+    assert made.facts()[0].endswith(
+        {"multilabel": "10 labels, 1.91 an image", "regression": "sum from 0 to 18, cents from 0 to 900"}[task]
+        + "; 1 x 8 x 16 (channels x height x width)."
+    )
+
+
+def test_the_mean_absolute_error_is_lowered(pairs: Any) -> None:
+    made = TrainingEvaluator(SPACE, pairs.pair_splits("regression", 100, 40), objective="mae", epochs=1, scale=TINY)
+    assert (made.score_name, made.lower_is_better, made.score_is_fraction) == ("valid_mae", True, False)
+    evaluation = evaluated(made)
+    assert evaluation.score == -evaluation.metrics["valid_mae"] < 0
+    assert made.chance < -50.0, "the error of the median, mostly of the cents"
+    usual = TrainingEvaluator(SPACE, pairs.pair_splits("regression", 100, 40), epochs=1, scale=TINY)
+    assert usual.fingerprint() != made.fingerprint()
+    assert evaluated(usual).metrics["valid_mae"] == evaluation.metrics["valid_mae"], "the training is the same"
+
+
+def test_what_does_not_suit_the_task_is_refused(pairs: Any) -> None:
+    numbers = pairs.pair_splits("regression", 60, 20)
+    for settings, message in (
+        (
+            {"objective": "accuracy"},
+            "objective: the task regression is scored by r2 or mae; got 'accuracy', a score of classification",
+        ),
+        ({"objective": "anytime"}, "the task regression is scored by r2 or mae; got 'anytime'"),
+        ({"objective": "r3"}, "objective: expected one of mae, r2; got 'r3'"),
+        ({"class_weights": True}, "class_weights: numbers have no classes to weigh"),
+        ({"label_smoothing": 0.1}, "label_smoothing: numbers have no classes"),
+        ({"task": "multilabel"}, "task: expected regression, for which the labels of pairs are; got 'multilabel'"),
+        ({"max_budget": 1e6}, "max_budget: only objective='anytime' has one"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            TrainingEvaluator(SPACE, numbers, **settings)
+    with pytest.raises(
+        ConfigurationError, match="the task classification is scored by accuracy or .*; got 'r2', a score of regression"
+    ):
+        evaluator(objective="r2")
+    with pytest.raises(ConfigurationError, match="task: expected classification, which digits has; got regression"):
+        evaluator(task="regression")
+
+
+def test_networks_with_several_exits_predict_numbers_and_labels(pairs: Any) -> None:
+    space = spaces.get("anytime")
+    architecture = space.sample(np.random.default_rng(0))
+    for task, settings, curve in (
+        ("regression", {}, "exit_r2"),
+        ("multilabel", {"objective": "anytime"}, "exit_mean_average_precision"),
+    ):
+        made = TrainingEvaluator(space, pairs.pair_splits(task, 60, 30), epochs=1, batch_size=30, **settings)
+        [evaluation] = made.evaluate([architecture])
+        assert evaluation.ok, evaluation.error
+        assert len(evaluation.curves[curve]) == len(evaluation.curves["exit_macs"]) > 1
+        assert ("anytime_auc" in evaluation.metrics) == (task == "multilabel")

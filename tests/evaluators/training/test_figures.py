@@ -16,7 +16,13 @@ from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 CELL = SPACE.from_genotype([3, 0, 1, 0, 0, 1])
-SCORE = Score(torch.tensor([0.25, 0.75]), torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.5]))
+SCORE = Score(
+    {
+        "accuracy": torch.tensor([0.25, 0.75]),
+        "loss": torch.tensor([1.0, 2.0]),
+        "balanced_accuracy": torch.tensor([0.0, 0.5]),
+    }
+)
 
 
 def task(objective: str = "accuracy") -> TrainingTask:

@@ -218,7 +218,7 @@ def test_test_images_that_cannot_be_scored_leave_the_evaluation(
     steps = evaluator(report_test=True).begin(CELL)
     partial = steps.step()
 
-    def exhausted(*arguments: object) -> None:
+    def exhausted(*arguments: object, **named: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr("archsearch.evaluators.training.steps.exit_scores", exhausted)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from archsearch.evaluators.training.class_weights import class_weights, cross_entropy
+from archsearch.evaluators.prediction.class_weights import class_weights, cross_entropy
 
 
 def test_class_weights_are_inverse_shares_with_mean_one() -> None:

@@ -1,0 +1,282 @@
+"""Datasets of image files whose labels stand in a CSV file beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from archsearch.errors import DatasetError, TableError, did_you_mean
+from archsearch.evaluators.dataset_names import DatasetName
+from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
+from archsearch.evaluators.datasets.decoding import Decoder
+from archsearch.evaluators.datasets.folder_layout import PARTS, PICTURES, folders, pictures
+from archsearch.evaluators.datasets.image_files import ImageReader
+from archsearch.evaluators.datasets.label_columns import LabelReader, LabelRules, columns_named
+from archsearch.evaluators.datasets.split import partition
+from archsearch.evaluators.tables.csv_file import read_csv
+
+_TRIED = 50
+"""Images that a folder is judged by."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a CSV file, one an image.
+
+    Args:
+        images: Path of each image as the file has it.
+        columns: The columns of labels by name.
+        parts: Part of each image; empty if the file has no column for it.
+        places: Row of the file of each, from 1.
+        remarks: What was found or left out.
+    """
+
+    images: tuple[str, ...]
+    columns: Mapping[str, tuple[Any, ...]]
+    parts: tuple[str, ...]
+    places: tuple[int, ...]
+    remarks: tuple[str, ...]
+
+    def take(self, rows: Sequence[int]) -> _Rows:
+        return _Rows(
+            tuple(self.images[row] for row in rows),
+            {name: tuple(values[row] for row in rows) for name, values in self.columns.items()},
+            tuple(self.parts[row] for row in rows) if self.parts else (),
+            tuple(self.places[row] for row in rows),
+            self.remarks,
+        )
+
+    def of(self, part: str) -> _Rows:
+        return self.take([row for row, each in enumerate(self.parts) if each == part]) if self.parts else self
+
+    def place(self, row: int) -> str:
+        """Return the name of a row in messages."""
+        return f"row {self.places[row]}"
+
+
+def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> Splits:
+    """Return the images that a CSV file names, brought to RGB and one size, with the labels that it has for them.
+
+    Args:
+        path: The file, with a header; its delimiter and encoding are found as by `read_csv`.
+        name: The parts of the dataset's name: columns, folder of the images, task and size. Without a folder the paths in the
+            file start from the folder of the file, or from the one sub-folder that has these images.
+        decoder: What decodes the files; None takes one with its defaults.
+
+    Raises:
+        DatasetError: The file, a column or an image is missing or cannot be read, the labels do not suit the task, or an image
+            has several rows with different labels.
+    """
+    rows = _unique(_read(path, name), path)
+    labels = _labels(rows, name, path)
+    files, remarks = _files(rows, path, name.folder)
+    reader, title = ImageReader(name.size, decoder or Decoder()), path.stem
+    where = dict(zip(rows.images, files, strict=True))
+    parts = {}
+    for part in ("train", "validation", "test") if rows.parts else ("train",):
+        chosen = rows.of(part)
+        if part != "train" and not chosen.images:
+            continue
+        truth = labels.read(chosen.columns, chosen.place, path.name)
+        pixels, cut = reader.read([where[image] for image in chosen.images])
+        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth, labels.classes, cut)
+    reader.decoder.finish(title)
+    said = (*filter(None, [labels.remark]), *rows.remarks, *remarks, *parts["train"].remarks, *reader.decoder.remarks)
+    parts["train"] = replace(parts["train"], remarks=said)
+    return partition(title, **parts)
+
+
+def csv_task(path: Path, name: DatasetName) -> str:
+    """Return the task of a dataset; no images are read.
+
+    Raises:
+        DatasetError: As for `load_csv`, but for the images.
+    """
+    return _labels(_read(path, name), name, path).task
+
+
+def _labels(rows: _Rows, name: DatasetName, path: Path) -> LabelReader:
+    """Return how the labels are read, by those of the training images."""
+    train = rows.of("train")
+    if not train.images:
+        raise DatasetError(f"{path.name}: expected training images; got none in the column {name.part!r}.")
+    return LabelReader.of(train.columns, LabelRules(name.task, name.separator), train.place, path.name)
+
+
+def _read(path: Path, name: DatasetName) -> _Rows:
+    """Return the rows, with the columns of images, labels and parts."""
+    wanted, given = name.columns.get("image", "image"), name.columns.get("label", "label")
+    try:
+        found = read_csv(path, wanted, (given, *given.split(","), *([name.part] if name.part else [])))
+    except TableError as error:
+        raise DatasetError(f"csv: {str(error).removeprefix('table: ')}") from error
+    cells = {column: found.rows.column(column).to_pylist() for column in found.rows.column_names}
+    if not found.rows.num_rows:
+        raise DatasetError(f"csv: expected a header and one row an image in {path}; got no rows.")
+    remarks = list(found.notes)
+    image = _image_column(wanted, cells, "image" in name.columns, path, remarks)
+    others = [column for column in cells if column not in (image, name.part)]
+    if "label" not in name.columns and "label" not in cells and len(others) == 1:
+        given = others[0]
+    columns = columns_named(given, list(cells))
+    lacking = [column for column in columns if column not in cells]
+    if name.part and name.part not in cells:
+        lacking.append(name.part)
+    if lacking:
+        raise DatasetError(
+            f"csv: expected the column {lacking[0]!r} in {path}; it has {', '.join(cells)}.{did_you_mean(lacking[0], cells)} "
+            f"Name them, as in csv:{path.name}?image=file&label=value."
+        )
+    images = tuple(str(cell).replace("\\", "/") for cell in cells[image])
+    if empty := [row for row, cell in enumerate(images) if not cell]:
+        raise DatasetError(f"csv: expected an image in each row of {path.name}; got none in row {found.places[empty[0]]}.")
+    labels = {column: tuple(_values(cells[column], found.delimiter)) for column in columns}
+    parts = tuple(_part(cell, name.part, path) for cell in cells[name.part]) if name.part else ()
+    return _Rows(images, labels, parts, found.places, tuple(remarks))
+
+
+def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, path: Path, remarks: list[str]) -> str:
+    """Return the column of image files: the one that is named, else the only one that holds names of pictures."""
+    if wanted in cells:
+        return wanted
+    named = [
+        column
+        for column, values in cells.items()
+        if all(PurePosixPath(value.replace("\\", "/")).suffix.lower() in PICTURES for value in values)
+    ]
+    if not given and len(named) == 1:
+        remarks.append(f"Images are those of the column {named[0]!r}.")
+        return named[0]
+    raise DatasetError(
+        f"csv: expected the column {wanted!r} in {path}; it has {', '.join(cells)}.{did_you_mean(wanted, cells)} Name the "
+        f"columns, as in csv:{path.name}?image=file&label=value."
+    )
+
+
+def _values(cells: Sequence[str], delimiter: str) -> list[Any]:
+    """Return the cells of a column of labels: whole numbers as such, decimal commas as points where they are not delimiters."""
+    if cells and all(cell.isascii() and cell.isdigit() and str(int(cell)) == cell for cell in cells):
+        return list(map(int, cells))
+    if delimiter != "," and all("." not in cell for cell in cells):
+        points = [cell.replace(",", ".") if cell.count(",") == 1 else cell for cell in cells]
+        if any("," in cell for cell in cells) and all(_is_number(cell) for cell in points if cell):
+            return points
+    return list(cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _part(cell: str, column: str, path: Path) -> str:
+    part = PARTS.get(cell.strip().lower())
+    if part is None:
+        raise DatasetError(
+            f"csv: expected train, validation or test in the column {column!r} of {path.name}; got {cell!r}. Correct it, or "
+            "leave out part, and the images are divided."
+        )
+    return part
+
+
+def _unique(rows: _Rows, path: Path) -> _Rows:
+    """Return the rows without repetitions.
+
+    Raises:
+        DatasetError: An image has several rows with different labels, or in different parts.
+    """
+    counts = Counter(rows.images)
+    if len(counts) == len(rows.images):
+        return rows
+    first: dict[str, int] = {}
+    contents = list(zip(*rows.columns.values(), rows.parts or rows.images, strict=True))
+    for row, image in enumerate(rows.images):
+        before = first.setdefault(image, row)
+        if contents[before] != contents[row]:
+            texts = [", ".join(map(str, contents[each][:-1])) for each in (before, row)]
+            other = "; for several labels write them into one cell, such as cat|dog" if texts[0] != texts[1] else ""
+            twice = sum(count > 1 for count in counts.values())
+            raise DatasetError(
+                f"csv: expected each image once in {path.name}; {twice:,} stand in several rows, such as {image} in "
+                f"{rows.place(before)} ({texts[0]}) and {rows.place(row)} ({texts[1]}). Keep one row{other}."
+            )
+    remark = f"{len(rows.images) - len(first):,} rows of {path.name} repeat others: passed over."
+    return replace(rows.take(sorted(first.values())), remarks=(*rows.remarks, remark))
+
+
+def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]:
+    """Return the files of the images.
+
+    Raises:
+        DatasetError: A path leads out of the folder, or an image does not exist.
+    """
+    outside = [
+        row
+        for row, image in enumerate(rows.images)
+        if PurePosixPath(image).is_absolute() or ".." in PurePosixPath(image).parts or image[1:2] == ":"
+    ]
+    if outside:
+        raise DatasetError(
+            f"csv: expected paths of images within one folder, such as photos/1.jpg, in {path.name}; got "
+            f"{rows.images[outside[0]]} in {rows.place(outside[0])}{_more(outside)}. "
+            f"Write them from the folder on, and name it, as in csv:{path.name}?folder=photos."
+        )
+    start = path.parent / Path(folder).expanduser()
+    if folder and not start.is_dir():
+        raise DatasetError(f"csv: expected a folder of images, from the folder of {path.name} on; there is none at {start}.")
+    remarks: list[str] = []
+    if not folder:
+        start = _folder_with(rows.images[:_TRIED], start, remarks)
+    files = [start / image for image in rows.images]
+    missing = [row for row, file in enumerate(files) if not file.is_file()]
+    if missing and not any(PurePosixPath(rows.images[row]).suffix.lower() in PICTURES for row in missing):
+        files = _with_endings(files, start, remarks)
+        missing = [row for row, file in enumerate(files) if not file.is_file()]
+    if missing:
+        named = ", ".join(rows.images[row] for row in missing[:5])
+        near = next(iter(pictures(start)), None)
+        example = f" There is, for example, {near.relative_to(start)}." if near else " There are no images in it."
+        rest = f" and {len(missing) - 5:,} others" if len(missing) > 5 else ""
+        raise DatasetError(
+            f"csv: {len(missing):,} of {len(files):,} images of {path.name} are not in {start}: {named}{rest}.{example} "
+            f"Name their folder, as in csv:{path.name}?folder=photos, or remove these rows."
+        )
+    return files, remarks
+
+
+def _folder_with(images: Sequence[str], start: Path, remarks: list[str]) -> Path:
+    """Return the folder of the file if it has the images, else the sub-folder that has most of them."""
+
+    def held(folder: Path) -> int:
+        return sum((folder / image).is_file() or next(folder.glob(f"{_literal(image)}.*"), None) is not None for image in images)
+
+    best = max([start, *folders(start)], key=held)
+    if best != start:
+        remarks.append(f"Images are those in {best}.")
+    return best
+
+
+def _literal(text: str) -> str:
+    """Return a pattern that matches a text alone."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in text)
+
+
+def _with_endings(files: Sequence[Path], start: Path, remarks: list[str]) -> list[Path]:
+    """Return the files whose names without ending are given, where there is one picture of that name."""
+    named: dict[Path, list[Path]] = {}
+    for picture in pictures(start):
+        named.setdefault(picture.with_suffix(""), []).append(picture)
+    found = [named[file][0] if len(named.get(file, ())) == 1 else file for file in files]
+    if found != list(files):
+        remarks.append("Images are named without their endings.")
+    return found
+
+
+def _more(rows: Sequence[int]) -> str:
+    return f" and {len(rows) - 1:,} other rows" if len(rows) > 1 else ""

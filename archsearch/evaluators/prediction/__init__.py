@@ -1,0 +1,1 @@
+"""What is predicted of an image: a class, a set of labels, or numbers. Read `task.py` first."""

@@ -1,0 +1,69 @@
+"""What is predicted of an image, with its loss, its figures of quality and the weights against skewed labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor
+
+
+class Meter(ABC):
+    """Collects the outputs of a network batch by batch, and returns the figures of all images together."""
+
+    @abstractmethod
+    def add(self, outputs: Tensor, truth: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            outputs: `[batch, replicas, outputs]`, in single precision.
+            truth: The targets of these images, as `PredictionTask.targets` returns them.
+        """
+
+    @abstractmethod
+    def figures(self) -> dict[str, Tensor]:
+        """Return the figures by name, `[replicas]` each, on the CPU; `loss` is one of them."""
+
+
+class PredictionTask(ABC):
+    """A kind of labels, and how networks learn and are judged by them.
+
+    Attributes:
+        name: Name of the task; see `score_names.TASKS`.
+        meter: Makes a new `Meter`.
+    """
+
+    name: ClassVar[str]
+    meter: Callable[[], Meter]
+
+    @abstractmethod
+    def targets(self, labels: Tensor) -> Tensor:
+        """Return the labels of a dataset as what a network learns, `[images]` or `[images, outputs]`."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, truth: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0) -> Tensor:
+        """Return the mean loss over the images, so that the parts of a batch add up to the batch.
+
+        Args:
+            outputs: `[images, outputs]`.
+            truth: Their targets.
+            weights: As from `weights`; None counts all alike.
+            label_smoothing: Fraction of the label that is spread over all answers, 0..1.
+        """
+
+    @abstractmethod
+    def weights(self, truth: Tensor) -> Tensor:
+        """Return the weights that make up for unequal numbers of images, from the targets of the training images.
+
+        Raises:
+            ConfigurationError: The task has none.
+        """
+
+    @abstractmethod
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Return probabilities, or numbers in the user's units, `[images, outputs]`: what the mean of several networks is of."""
+
+    @abstractmethod
+    def outputs(self, predictions: Tensor) -> Tensor:
+        """Return the outputs of a network that has these predictions, `[images, outputs]` in single precision."""
