@@ -195,7 +195,7 @@ def warm(space: ModuleSpace, path: Path) -> None:
     batch = GraphBatch(space.vocabulary, held["operators"], held["adjacency"])
     for row, cell in enumerate(cells):
         known = tuple(space._answers(cell).items()), (), None
-        space._facts[known] = Facts(b"", Cost(0, 0), (), [batch.graph(row, 0), batch.graph(row, 1)])
+        space._facts[known] = Facts(b"", Cost(0, 0), (), 0, [batch.graph(row, 0), batch.graph(row, 1)])
 
 
 def main() -> None:

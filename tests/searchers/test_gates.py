@@ -271,8 +271,10 @@ def test_presets_choose_which_rankings_are_added() -> None:
     space = spaces.get("nasbench201")
     kinds = {name: GATESEvolution(space, preset=name).surrogate().func for name in ("default", "gates", "paper")}  # type: ignore[attr-defined]
     assert kinds == {"default": FusionSurrogate, "gates": PredictorSurrogate, "paper": PredictorSurrogate}
-    searcher = GATESEvolution(space, preset="paper", fusion="gp")
+    searcher = GATESEvolution(space, preset="gates", fusion="gp")
     assert (searcher.fusion, searcher.optimism, searcher.screens) == (("gp",), 0.0, True)
+    with pytest.raises(ConfigurationError, match="warm: fits that continue need GATES alone"):
+        GATESEvolution(space, preset="paper", fusion="gp")
     assert GATESEvolution(space, fusion="").fusion == ()
     assert GATESEvolution(spaces.get("nasbench101"), actors=2).islands == 1, "each would rank the same cells"
     assert GATESEvolution(spaces.get("nasbench101"), actors=2, preset="gates").islands == 2
@@ -284,9 +286,9 @@ def test_presets_choose_which_rankings_are_added() -> None:
         ({"fusion": "gp+tree"}, "fusion: expected one of forest, gp"),
         ({"fusion": "forest"}, "fusion: expected 'gp.forest', 'gp' or an empty string; got 'forest'"),
         ({"fusion": "gp+gp"}, "fusion: expected 'gp.forest'"),
-        ({"fusion": ["gp"]}, "fusion: expected names of models joined by"),
+        ({"fusion": ["gp"]}, "fusion: expected a string"),
         ({"optimism": -1}, "optimism: expected a number from 0 to 100"),
-        ({"optimism": float("nan")}, "optimism: expected a number"),
+        ({"optimism": float("nan")}, "optimism: expected a finite number"),
         ({"optimism": "high"}, "optimism: expected a number"),
         ({"preset": "gates", "optimism": 1.0}, "optimism: GATES alone has no uncertainty"),
     ],
