@@ -21,7 +21,8 @@ from archsearch.searchers.optuna_searcher import tpe
 
 SPACE = spaces.get("nasbench201")
 SEARCHERS: dict[str, Callable[[], Any]] = {
-    **{name: lambda name=name: searchers.get(name)(SPACE, num_candidates=30) for name in searchers.names()},
+    **{name: lambda name=name: searchers.get(name)(SPACE, num_candidates=30) for name in searchers.names() if name != "proxies"},
+    "proxies": lambda: searchers.ProxyRandomSearch(SPACE, num_candidates=30, dataset="digits"),
     "tune": lambda: searchers.TuneAlgorithm(SPACE, algorithm=tpe, num_candidates=30),
 }
 OTHERS: dict[str, Callable[[], Any]] = {

@@ -62,6 +62,7 @@ CROSS_CUTTING = {
     "searchers/test_tune_restore.py",
     "spaces/test_fuzz.py",
     "test_bad_arguments.py",
+    "test_bad_modules.py",
     "test_bad_values.py",
     "test_benchmarks.py",
     "test_docs.py",

@@ -126,9 +126,12 @@ def prepare(
         folder.upload()
         ledger = Ledger(place.child(LEDGER).address, space, fingerprint, seed=evaluator.seed)
         if note_source(ledger, evaluator):
+            functions = [configuration.evaluator] if "source" in evaluator.settings() else []
+            if callable(getattr(space, "build_function", None)):
+                functions.append(f"the function that builds the modules of {space.name}")
             _log.warning(
                 "The source of %s has changed since it last scored candidates in %s; these count as scores of another function.",
-                configuration.evaluator,
+                ", or of ".join(functions),
                 place.address,
             )
     except ArchSearchError:

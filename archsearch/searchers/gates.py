@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
-from archsearch.searchers.fitness import places
 from archsearch.searchers.presets import GATES, preset_named
 from archsearch.searchers.surrogate.continued_fits import ContinuedFits
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution, check_optimism
@@ -134,15 +133,14 @@ class FusionSurrogate(RankingSurrogate):
         scores = values[:, column]
         if all(len(set(scores[rungs == rung])) < 2 for rung in set(rungs)):
             return super()._fitted(seed, architectures, rows, column)  # no rung has an order yet
-        order = places(rows["values"][:, column], rows["fidelities"])
-        return self._made(seed).fit(architectures, order, rungs=Rungs(candidates, rungs, scores))
+        return self._made(seed).fit(architectures, targets(rows, column), rungs=Rungs(candidates, rungs, scores))
 
 
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, with the rankings of further models added.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so are by default a Gaussian
-    process and a random forest on graph features; their rankings are added (see
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is by default a Gaussian
+    process on graph features; their rankings are added (see
     `archsearch.evaluators.predictors.fusion.Fusion`). A space that can be listed is ranked as a whole; in others an inner search
     in the pool looks for the architectures that rank highest. The best new ones are evaluated.
 
@@ -164,8 +162,8 @@ class GATESEvolution(GuidedEvolution):
         warm: Whether a fit continues the training of the one before, on all outcomes so far, and does not start from new
             weights; None takes the preset's.
         device: Device of the predictor: `auto`, `cpu` or `cuda`.
-        fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp+forest`, `gp`, or an empty string for GATES
-            alone; None takes the preset's.
+        fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp`, `gp+forest` with a random forest, or an
+            empty string for GATES alone; None takes the preset's.
         optimism: With added rankings, number of standard deviations that are added to the mean, from 0 to 100; None takes the
             preset's.
         model: Further changes to the settings of the predictor, such as `{"layers": 4}`; see
@@ -198,7 +196,6 @@ class GATESEvolution(GuidedEvolution):
     ) -> None:
         check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         chosen = preset_named(preset, GATES)
-        check_kind("space", space, SearchSpace, "a search space, such as spaces.get('nasbench201')")
         check_kind("fusion", fusion, (str, type(None)), "names of models joined by +, such as 'gp+forest'")
         check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
         given = {**settings, "warm": warm, "fusion": fusion, "optimism": optimism}
@@ -216,9 +213,11 @@ class GATESEvolution(GuidedEvolution):
                 f"{'+'.join(self.fusion)!r}. Set fusion='' or preset='gates'."
             )
         super().__init__(space, seed, **options)
+        # Files and command lines have lists where the settings have tuples.
+        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
         given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
         explicit = {name: value for name, value in given.items() if value is not None}
-        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **changes, **explicit, "device": device}
         self.use_device(device)
         self._check()
 
@@ -226,6 +225,10 @@ class GATESEvolution(GuidedEvolution):
         """Raise ConfigurationError for bad settings here, not in the actors; the usual ones need no check, which takes torch."""
         if self.predictor != _USUAL:
             _predictor_class()(self.space, **self.predictor)
+
+    @property
+    def screens(self) -> bool:
+        return bool(self.fusion)
 
     @classmethod
     def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:

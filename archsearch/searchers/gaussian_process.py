@@ -71,6 +71,10 @@ class GaussianProcessSearch(GuidedEvolution):
             raise ConfigurationError(unknown_name("features", features, FEATURES))
         self.features, self.optimism = features, check_optimism(optimism)
 
+    @property
+    def screens(self) -> bool:
+        return True
+
     def surrogate(self) -> Callable[[], Any]:
         return partial(
             GaussianProcessSurrogate,

@@ -16,7 +16,7 @@ from archsearch.cluster.placement import Request
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.declarations import AtLeast, MoreThan
-from archsearch.errors import ConfigurationError, check_kind
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
@@ -105,6 +105,8 @@ class GHNRandomSearch(RankedRandomSearch):
         model: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        if (number := settings.get("num_candidates")) is not None:
+            check_whole_number("num_candidates", number)
         chosen = preset_named(preset, GHN)
         given = {"rank_by": rank_by, "steps": steps, "epochs": epochs}
         options, _ = chosen.options(getattr(space, "name", ""), {**settings, **given})

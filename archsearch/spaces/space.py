@@ -56,6 +56,8 @@ class SearchSpace(ABC):
     ranked_cells: ClassVar[int | None] = None
     # Whether the text of an architecture names its genes, so that tables show it instead of the number of its operators.
     names_genes: ClassVar[bool] = False
+    # How many new architectures a stage of a search may name and encode, so that it takes no more than some ten seconds.
+    most_in_a_stage: ClassVar[int] = 1_000_000
 
     @property
     def home(self) -> str:

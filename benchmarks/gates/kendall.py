@@ -3,11 +3,14 @@
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall --quick       # 190 and 381 cells, three random subsets
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall               # ten random subsets, up to 3,812 cells
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall --sizes 381262 --presets default --epochs 40
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.kendall --presets features fusion   # graph features, and GATES beside them
 
 The folder holds nasbench101.parquet and nasbench201.parquet. NAS-Bench-101 has the split of the paper: the last 42,362 cells of
 the record are tested, training takes the first n of the others, or n drawn at random. The target is the mean test accuracy after
 108 epochs, where the paper has the mean validation accuracy. NAS-Bench-201 is split into random halves; the target is the
 CIFAR-10 test accuracy after 200 epochs.
+
+The models on graph features (GRAF) are a Gaussian process, a random forest, and the mean of both; `fusion` has GATES besides.
 
 With the preset `paper` tau is the mean over the last five epochs, as in the paper; otherwise it is that of the last one. How
 well the best are found is printed by gates/topk.py from the same file.
@@ -28,6 +31,8 @@ import torch
 from numpy.typing import NDArray
 
 from archsearch.evaluators import Predictor, metrics
+from archsearch.evaluators.predictors.forest import Forest
+from archsearch.evaluators.predictors.fusion import Fusion
 from archsearch.spaces import GraphBatch, SearchSpace
 from archsearch.spaces.nasbench101.space import NASBench101
 from archsearch.spaces.nasbench201 import NASBench201
@@ -73,6 +78,14 @@ UNPUBLISHED = (
     ("nasbench201", "gates", "comparator"),
     ("nasbench201", "gates", "listmle"),
 )
+# Models on graph features, by name: members of the fusion.
+FUSED = {
+    "gp": ("gp",),
+    "gp+forest": ("gp", "forest"),
+    "forest": ("forest",),
+    "gates+gp": ("gates", "gp"),
+    "gates+gp+forest": ("gates", "gp", "forest"),
+}
 # The authors' code on these targets: first rows (NAS-Bench-101 alone) and random subsets.
 MEASURED: dict[tuple[str, str, str], tuple[tuple[str, ...], ...]] = {
     ("nasbench101", "gates", "hinge"): ((".757", ".727 ± .015"), (".769", ".763 ± .009"), (".840", ".842"), (".852", ".858")),
@@ -129,6 +142,8 @@ def load(name: str) -> Data:
 
 def measure(cell: Cell, bench: Data) -> dict[str, Any]:
     """Fit and test one cell of the tables."""
+    if cell.encoder in FUSED:
+        return measure_fused(cell, bench)
     train, test = bench.rows(cell)
     predictor = Predictor(bench.space, cell.encoder, cell.loss, cell.subset, preset=cell.preset, members=cell.members)
     known, unknown = (predictor.prepare(bench.batch[rows]) for rows in (train, test))
@@ -153,10 +168,34 @@ def measure(cell: Cell, bench: Data) -> dict[str, Any]:
     }
 
 
+def measure_fused(cell: Cell, bench: Data) -> dict[str, Any]:
+    """Fit and test models on graph features, with GATES or without."""
+    train, test = bench.rows(cell)
+    model: Forest | Fusion
+    if cell.encoder == "forest":
+        model = Forest(bench.space, cell.subset)
+    else:
+        model = Fusion(bench.space, cell.subset, members=FUSED[cell.encoder])
+    known, unknown = (model.prepare(bench.batch[rows]) for rows in (train, test))
+    started = time.process_time()
+    model.fit(known, bench.scores[train])  # type: ignore[arg-type]
+    seconds = time.process_time() - started
+    truth, predicted = bench.scores[test], model.predict(unknown)  # type: ignore[arg-type]
+    return {
+        "tau": metrics.kendall_tau(truth, predicted),
+        "n_at_5": metrics.n_at_k(truth, predicted, 5),
+        "n_at_10": metrics.n_at_k(truth, predicted, 10),
+        "precision": {str(share): metrics.precision_at_k(truth, predicted, share) for share in PRECISIONS},
+        "seconds_per_epoch": seconds,  # of the fit
+    }
+
+
 def cells(names: Iterable[str], sizes: Iterable[int], presets: Iterable[str], options: argparse.Namespace) -> Iterator[Cell]:
     """Yield the wanted cells of the tables, the small ones and the published ones first."""
     for name in names:
         rows = [("default", "gates", "hinge")] if "default" in presets else []
+        rows += [("features", model, "") for model in ("gp", "forest")] if "features" in presets else []
+        rows += [("fusion", model, "") for model in ("gates+gp", "gates+gp+forest")] if "fusion" in presets else []
         if "paper" in presets:
             rows += [("paper", encoder, loss) for bench, encoder, loss in (*PUBLISHED, *UNPUBLISHED) if bench == name]
         first = FIRST if name == "nasbench101" else FIRST + 1
@@ -209,7 +248,11 @@ def line(name: str, group: tuple[Any, ...], rows: list[Row]) -> list[str]:
     published = f"{PUBLISHED[key][place]:.4f}" if key in PUBLISHED else ""
     measured = ", ".join(MEASURED[key][place]) if place < len(MEASURED.get(key, ())) else ""
     first = f"{found[FIRST]['tau']:.3f}" if FIRST in found else ""
-    who = f"{encoder}, {loss}" + (f", mean of {members}" if members > 1 else "") + (f", {epochs} epochs" if epochs else "")
+    who = (
+        ", ".join(filter(None, (encoder, loss)))
+        + (f", mean of {members}" if members > 1 else "")
+        + (f", {epochs} epochs" if epochs else "")
+    )
     random = average((row["tau"] for subset, row in found.items() if subset != FIRST), digits=3, deviation=True)
     seconds = min(row["seconds_per_epoch"] for row in found.values())
     return [f"{size:,}", who, preset, published, measured, first, random, f"{seconds:.4f}"]
@@ -222,7 +265,12 @@ def _group(row: dict[str, Any]) -> tuple[Any, ...]:
 def main() -> None:
     script = Script(__file__, __doc__)
     script.argument("spaces", nargs="*", default=list(SIZES), help="nasbench101, nasbench201, or both (the default)")
-    script.argument("--presets", nargs="+", default=["default", "paper"], help="paper, default, or both (the default)")
+    script.argument(
+        "--presets",
+        nargs="+",
+        default=["default", "paper"],
+        help="some of paper, default, features, fusion (default: paper default)",
+    )
     script.argument("--sizes", nargs="+", type=int, help="numbers of training cells (default: all up to 4,000)")
     script.argument("--encoders", nargs="+", help="only these")
     script.argument("--losses", nargs="+", help="only these")

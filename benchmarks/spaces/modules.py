@@ -27,7 +27,9 @@ from torch import nn
 from archsearch.spaces import Architecture, GraphBatch, ModuleSpace
 from archsearch.spaces.cost import Cost
 from archsearch.spaces.module import Choose
+from archsearch.spaces.module.canonical_trace import canonical_layers
 from archsearch.spaces.module.space import Facts
+from archsearch.spaces.module.tracing import trace
 from archsearch.spaces.nasbench201 import NASBench201
 from benchmarks.comparisons.known_searches import Table, nasbench201
 from benchmarks.frame import Row, Rows, Script, average, data, quartiles, table
@@ -93,11 +95,46 @@ def traced(path: Path) -> dict[str, np.ndarray]:
 
 
 def counted(path: Path) -> dict[str, Any]:
-    """Return how many keys the cells have, and how many the native space gives."""
-    keys, space = traced(path)["keys"], NASBench201()
-    native = [space.key(space.from_genotype(genotype)) for genotype in space.all_genotypes()]
-    pairs = len(set(zip(keys.tolist(), native, strict=True)))
-    return {"cells": len(keys), "keys": len(set(keys.tolist())), "native": len(set(native)), "both": pairs}
+    """Return how many keys the cells have, how many the native space gives, and whether what only the keys merge is equal.
+
+    Of each key whose cells have several native keys, one cell of each of these is built with the weights of the first one, by the
+    places of their layers in the canonical form. `difference` is the largest one between their outputs, as a share of the
+    largest output.
+    """
+    keys, space = traced(path)["keys"].tolist(), NASBench201()
+    cells = [space.from_genotype(genotype) for genotype in space.all_genotypes()]
+    native = [space.key(cell) for cell in cells]
+    members: dict[str, dict[str, Architecture]] = {}
+    for key, own, cell in zip(keys, native, translated(ONE_CELL), strict=True):
+        members.setdefault(key, {}).setdefault(own, cell)
+    merged = [list(found.values()) for found in members.values() if len(found) > 1]
+    within: dict[str, set[str]] = {}
+    for key, own in zip(keys, native, strict=True):
+        within.setdefault(own, set()).add(key)
+    return {
+        **{"cells": len(keys), "keys": len(members), "native": len(within), "both": sum(map(len, members.values()))},
+        **{"merged": len(merged), "split": sum(len(found) > 1 for found in within.values())},
+        "difference": max(difference(found) for found in merged),
+    }
+
+
+def difference(cells: list[Architecture]) -> float:
+    """Return the largest difference of the outputs of the first cell and of the others with its weights, relative to them."""
+    images, arguments = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), {"channels": 4}
+    first, *others = cells
+    paths = {
+        cell: canonical_layers(trace(ONE_CELL._run(ONE_CELL._answers(cell), ONE_CELL._defaults), ONE_CELL._inputs))
+        for cell in cells
+    }
+    module, largest = ONE_CELL.module(first, **arguments), 0.0
+    with torch.no_grad():
+        outputs = module(images)
+        for cell in others:
+            other = ONE_CELL.module(cell, **arguments)
+            for own, theirs in zip(paths[first], paths[cell], strict=True):
+                other.get_submodule(theirs).load_state_dict(module.get_submodule(own).state_dict())
+            largest = max(largest, float((other(images) - outputs).abs().max() / outputs.abs().max()))
+    return largest
 
 
 def batches(path: Path, form: str) -> kendall.Data:
@@ -158,7 +195,7 @@ def warm(space: ModuleSpace, path: Path) -> None:
     batch = GraphBatch(space.vocabulary, held["operators"], held["adjacency"])
     for row, cell in enumerate(cells):
         known = tuple(space._answers(cell).items()), (), None
-        space._facts[known] = Facts(b"", Cost(0, 0), (), [batch.graph(row, 0), batch.graph(row, 1)])
+        space._facts[known] = Facts(b"", Cost(0, 0), (), 0, [batch.graph(row, 0), batch.graph(row, 1)])
 
 
 def main() -> None:
@@ -198,7 +235,11 @@ def searched(table_of: Table, seed: int) -> dict[str, Any]:
 def report(rows: Rows) -> None:
     """Print the tables, with the aims beside what was measured."""
     for row in rows.select(figure="keys"):
-        print(f"\n{row['keys']:,} keys on {row['cells']:,} cells; the native space has {row['native']:,}.")
+        print(
+            f"\n{row['keys']:,} keys on {row['cells']:,} cells; the native space has {row['native']:,}. {row['merged']:,} keys "
+            f"merge what native ones tell apart, with outputs that differ by at most {row['difference']:.1e}; {row['split']:,} "
+            "native keys merge what they tell apart."
+        )
     speed = [
         [row["space"], name, f"{row[name]:,.0f}", f"{aim:,}"] for row in rows.select(figure="speed") for name, aim in AIMS.items()
     ]

@@ -13,10 +13,10 @@ import pytest
 from archsearch.platform.command_line import main
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, folder: Path, patience: float = 200.0) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}  # MLflow sets it
     command = [sys.executable, "-m", "archsearch", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False, env=environment)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=patience, check=False, env=environment)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
@@ -85,6 +85,21 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(tmp_path / "nothing")]) == 2
     assert "there is no run in" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("preset", ["paper", "authors"])
+def test_ngae_as_published_scaled_down(tmp_path: Path, preset: str) -> None:
+    small = ["model={width: 16, type_width: 16, edge_width: 16, latent: 8}", "epochs=2", "starts=60", "steps=5"]
+    options = [word for option in ("initial=8", "stage_size=6", *small) for word in ("--set", option)]
+    words = ["run", "--table", "digits201", "--searcher", "ngae", "--candidates", "20", "--tracking", "off", "--seed", "1"]
+    done = run(*words, "--preset", preset, *options, "--name", "mine", folder=tmp_path, patience=800.0)
+    assert done.returncode == 0, done.stderr
+    assert "20/20 candidates, best " in done.stderr
+    assert "failed" not in done.stderr, "no stage fell back to random candidates"
+    rows = pq.read_table(tmp_path / "runs/mine/report/evaluations.parquet")
+    assert len(set(rows["key"].to_pylist())) == 20
 
 
 @pytest.mark.slow

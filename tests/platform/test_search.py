@@ -126,6 +126,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
+    "proxies": {
+        "dataset": "digits",
+        "rank_candidates": 20,
+        "images": 8,
+        "scale": {"channels": 2, "cells_per_stage": 1},
+    },
 }
 
 
@@ -137,6 +143,7 @@ COSTLY = {
     "gp": pytest.mark.slow,
     "evolution": pytest.mark.slow,
     "optuna": pytest.mark.slow,
+    "proxies": pytest.mark.long,
 }
 
 
@@ -516,3 +523,28 @@ def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
     found = resume_search(tmp_path / "runs" / "b", progress=False, time_budget=1.0)
     with pytest.raises(RunError, match="best: b has none. The time budget of 1 s ended the search"):
         found.best  # noqa: B018
+
+
+def test_a_preset_is_model_and_search(tmp_path: Path) -> None:
+    """The smallest search in the way of a paper, with a fit and a stage; the slow tests run both papers with trainings."""
+    small = {"initial": 3, "stage_size": 2, "model": {"epochs": 2, "width": 6, "hidden": 5, "head": [4]}}
+    inner = {"kind": "evolution", "population": 4, "tournament": 2, "steps": 3}
+    found = run_search(
+        "nasbench201",
+        "gates",
+        "table:digits201",
+        preset="paper",
+        num_candidates=5,
+        searcher_options={**small, "inner": inner},
+        deterministic=True,
+        storage=tmp_path,
+        tracking="off",
+        report=False,
+        progress=False,
+    )
+    assert len(found.evaluations) == 5
+    assert found.summary.settings["searcher_options"] == {**small, "inner": inner, "preset": "paper"}
+    with pytest.raises(ConfigurationError, match="searcher_options: evolution has no option 'preset'"):
+        run_search("nasbench201", "evolution", "table:digits201", preset="paper", storage=tmp_path, tracking="off")
+    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, paper; got 'papers'"):
+        run_search("nasbench201", "gates", "table:digits201", preset="papers", storage=tmp_path, tracking="off")

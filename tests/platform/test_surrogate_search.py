@@ -117,3 +117,47 @@ def test_killed_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     end(whole)
     columns = ["candidate", "architecture", "score"]
     assert evaluations(tmp_path / "killed").select(columns).equals(evaluations(tmp_path / "whole").select(columns))
+
+
+def run_preset(name: str, folder: Path, options: list[str]) -> subprocess.Popen[str]:
+    common = ["--preset", "paper", "--deterministic", "--seed", "5", "--tracking", "off", "--workers", "2"]
+    return start(["run", *common, *options, "--name", name, "--storage", name], folder)
+
+
+def sets(*options: str) -> list[str]:
+    return [word for option in options for word in ("--set", option)]
+
+
+TINY = "scale={blocks: 3, channels: 4}"
+PAPERS = {
+    "gates": [
+        *["--searcher", "gates", "--space", "cells", "--candidates", "14", "--train", "epochs=1", "--train", TINY],
+        *sets("initial=6", "stage_size=4", "model={epochs: 6, warm_epochs: 3, width: 8, hidden: 6}"),
+        *sets("inner={kind: evolution, population: 6, tournament: 2, steps: 6}"),
+    ],
+    "ghn": [
+        *["--candidates", "4", "--train", "epochs=1", "--train", TINY],
+        *sets("rank_candidates=20", "training_scale=0.005", "model={batch_size: 32, evaluation_images: 100}"),
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "before"), [("gates", 8), ("ghn", 2)])
+def test_the_papers_way_runs_and_goes_on_after_a_kill(tmp_path: Path, method: str, before: int) -> None:
+    """Real trainings; the driver is killed after the surrogate has chosen the first candidates."""
+    whole = run_preset("whole", tmp_path, PAPERS[method])
+    output = end(whole)
+    killed = run_preset("killed", tmp_path, PAPERS[method])
+    wait_for(before, tmp_path / "killed", killed)
+    killed.kill()
+    killed.communicate()
+    end(start(["resume", "killed/killed"], tmp_path))
+    columns = ["candidate", "architecture", "score"]
+    assert evaluations(tmp_path / "killed").select(columns).equals(evaluations(tmp_path / "whole").select(columns))
+    keys = paid(tmp_path / "killed")
+    assert len(keys) == len(set(keys)) == evaluations(tmp_path / "whole").num_rows
+    if method == "ghn":
+        report = (tmp_path / "whole/whole/report/report.html").read_text()
+        for text in (output, report):
+            assert "training_scale=0.005" in text, "the factor is told in the log and in the report"

@@ -16,7 +16,7 @@ from archsearch.evaluators import Evaluation, Predictor, TabularEvaluator
 from archsearch.evaluators.metrics import kendall_tau
 from archsearch.searchers import ArchitectureSearcher, GATESEvolution, Observation, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
-from archsearch.searchers.gates import PredictorSurrogate
+from archsearch.searchers.gates import FusionSurrogate, PredictorSurrogate
 from archsearch.searchers.goals import Constraint, Goals, Objective
 from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.searchers.surrogate.rung_rows import rung_rows
@@ -228,6 +228,74 @@ def test_one_candidate_a_rung_is_learned_in_one_order() -> None:
     surrogate.fit(rows, seed=0, learned={"score": 0})
     stopped, complete = surrogate.score([str(each) for each in architectures])
     assert complete > stopped
+
+
+# Added rankings
+
+WEAK: dict[str, Any] = {"epochs": 10, "width": 16, "hidden": 8, "embedding": 8, "head": (16,), "learning_rate": 0.01}
+
+
+def added(space: SearchSpace, **settings: Any) -> FusionSurrogate:
+    return FusionSurrogate(space, **{"enumerable": 10_000, "fusion": ("gp", "forest"), **WEAK, **settings})
+
+
+def test_added_rankings_rank_a_small_space_and_travel_as_states() -> None:
+    space = SmallSpace(3)
+    surrogate = added(space, optimism=0.5)
+    state = surrogate.fit(rows(space), seed=0, learned={"score": 0, "lightness": 1})
+    assert state.keys() == {"score", "lightness"}
+    texts = rows(space)["architectures"]
+    again = added(space, optimism=0.5)
+    again.load(state)
+    np.testing.assert_array_equal(again.score(texts), surrogate.score(texts))  # type: ignore[arg-type]
+    goals = Goals((Objective("score"), Objective("lightness")))
+    both = again.propose(12, seed=0, exclude=[], best=[], goals=goals, **INNER)
+    counts = {weight(space.parse(text)) for text in both["architectures"]}
+    assert max(counts) >= 5.0 and min(counts) <= 1.0, "the ends of the front come first"
+
+
+def test_added_rankings_learn_within_rungs() -> None:
+    space = spaces.get("nasbench201")
+    architectures, truth, given = halved(space, 60)
+    surrogate = added(space, epochs=40)
+    surrogate.fit(given, seed=0, learned={"score": 0})
+    texts = [str(each) for each in architectures]
+    assert kendall_tau(truth, surrogate.score(texts)) > 0.6
+    alone = PredictorSurrogate(space, **{**WEAK, "epochs": 40})
+    alone.fit(given, seed=0, learned={"score": 0})
+    ranking = surrogate._predictors["score"]
+    np.testing.assert_allclose(ranking._gates.predict(architectures), alone.score(texts), atol=1e-5)  # type: ignore[attr-defined]
+
+
+def test_presets_choose_which_rankings_are_added() -> None:
+    space = spaces.get("nasbench201")
+    kinds = {name: GATESEvolution(space, preset=name).surrogate().func for name in ("default", "gates", "paper")}  # type: ignore[attr-defined]
+    assert kinds == {"default": FusionSurrogate, "gates": PredictorSurrogate, "paper": PredictorSurrogate}
+    searcher = GATESEvolution(space, preset="gates", fusion="gp")
+    assert (searcher.fusion, searcher.optimism, searcher.screens) == (("gp",), 0.0, True)
+    with pytest.raises(ConfigurationError, match="warm: fits that continue need GATES alone"):
+        GATESEvolution(space, preset="paper", fusion="gp")
+    assert GATESEvolution(space, fusion="").fusion == ()
+    assert GATESEvolution(spaces.get("nasbench101"), actors=2).islands == 1, "each would rank the same cells"
+    assert GATESEvolution(spaces.get("nasbench101"), actors=2, preset="gates").islands == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fusion": "gp+tree"}, "fusion: expected one of forest, gp"),
+        ({"fusion": "forest"}, "fusion: expected 'gp.forest', 'gp' or an empty string; got 'forest'"),
+        ({"fusion": "gp+gp"}, "fusion: expected 'gp.forest'"),
+        ({"fusion": ["gp"]}, "fusion: expected a string"),
+        ({"optimism": -1}, "optimism: expected a number from 0 to 100"),
+        ({"optimism": float("nan")}, "optimism: expected a finite number"),
+        ({"optimism": "high"}, "optimism: expected a number"),
+        ({"preset": "gates", "optimism": 1.0}, "optimism: GATES alone has no uncertainty"),
+    ],
+)
+def test_wrong_fusions_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        GATESEvolution(spaces.get("nasbench201"), **options)
 
 
 def test_a_fit_of_the_paper_continues_the_one_before() -> None:

@@ -97,7 +97,7 @@ def test_images_and_size_are_those_of_the_evaluator() -> None:
         ({"rank_by": "loss"}, "rank_by: expected one of"),
         ({"rank_by": "nwot+nwot"}, "rank_by: expected each part once"),
         ({"images": 1}, "images: expected a whole number"),
-        ({"dataset": 3}, "dataset: expected the name"),
+        ({"dataset": 3}, "dataset: expected a string"),
         ({"scale": {"chanels": 4}}, "no setting 'chanels'"),
         ({"rank_candidates": 0}, "rank_candidates: expected a whole number"),
     ],

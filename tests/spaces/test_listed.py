@@ -53,6 +53,8 @@ def test_nothing_but_the_list_is_drawn_mutated_or_decoded(name: str) -> None:
     assert isinstance(part, type(space))
     assert (part.name, part.size) == (space.name, 50)
     assert part.num_unique == len({space.key(each) for each in architectures})
+    assert part.num_listed == 50, "not as many as the whole space has"
+    assert {*space.keys(part.listed_graphs())} == {space.key(each) for each in architectures}
     drawn = [part.sample(rng) for _ in range(400)]
     assert {str(each) for each in drawn} == allowed
     assert {str(part.mutate(each, rng)) for each in drawn} <= allowed

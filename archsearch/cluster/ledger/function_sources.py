@@ -1,4 +1,4 @@
-"""Sources of functions that score candidates, kept beside the ledger, so that a changed one is noticed."""
+"""Sources of functions that score candidates or build networks, kept beside the ledger, so that a changed one is noticed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _FOLDER = "_functions"
 
 
 def note_source(ledger: Ledger, evaluator: Evaluator) -> bool:
-    """Note the source of a function; return whether it had another one when it scored with the same settings before.
+    """Note the source of a function; return whether it had another one when candidates were scored with the same settings before.
 
     Args:
         ledger: The ledger of the search.
-        evaluator: The evaluator; one whose settings have no `source` is not noted.
+        evaluator: The evaluator; one whose settings have neither `source` nor `modules`, what builds the modules of a space, is
+            not noted.
 
     Raises:
         LedgerError: The note cannot be read or written.
     """
     settings = dict(evaluator.settings())
-    source = settings.pop("source", None)
-    if not isinstance(source, str):
+    source = "-".join(found for name in ("source", "modules") if isinstance(found := settings.pop(name, None), str))
+    if not source:
         return False
     name = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
     folder = f"{ledger.folder.rpartition('/')[0]}/{_FOLDER}"

@@ -111,7 +111,7 @@ PRESETS = {
         divergence_weight=1.0,
         noise=1.0,
         optimizer="sgd",
-        learning_rate=1e-2,
+        learning_rate=0.1,
         patience=0,
     ),
     # What the authors' programs do, where they differ from the paper.

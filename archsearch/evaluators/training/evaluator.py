@@ -6,9 +6,10 @@ import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from archsearch.errors import ConfigurationError, check_whole_number
+from archsearch.declarations import AtLeast
+from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
 from archsearch.evaluators.devices import device_named
@@ -101,12 +102,12 @@ class TrainingEvaluator(StepwiseEvaluator):
         seed: int = 0,
         objective: str | None = None,
         max_budget: float | None = None,
-        repeats: int = 1,
+        repeats: Annotated[int, AtLeast(1)] = 1,
         report_test: bool = False,
         latency: bool | LatencyFunction | str = False,
-        latency_batch: int = 1,
+        latency_batch: Annotated[int, AtLeast(1)] = 1,
         device: str = "auto",
-        threads: int = 1,
+        threads: Annotated[int, AtLeast(1)] = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
         task: str | None = None,
@@ -129,8 +130,6 @@ class TrainingEvaluator(StepwiseEvaluator):
         self.scale = space.checked_scale(default if scale is None else scale)
         if self.scale.get("replicas", 1) > 1:
             raise ConfigurationError(f"scale['replicas']: expected 1; got {self.scale['replicas']}. Give repeats instead.")
-        for argument, value in (("repeats", repeats), ("threads", threads)):
-            check_whole_number(argument, value)
         if repeats > 1 and "replicas" not in space.scale_defaults:
             raise ConfigurationError(f"repeats: expected 1, because {space.name} has no scale setting replicas; got {repeats}.")
         self.repeats, self.report_test, self.latency = repeats, report_test, latency is True

@@ -371,10 +371,10 @@ def _answer(summary: SearchSummary, space: SearchSpace, rows: list[RankedRow]) -
 
 
 def _genes(space: SearchSpace, text: str) -> str:
-    """Return an architecture of a user-defined space by its genes; an empty string for other spaces."""
-    if not isinstance(space, GeneSpace):
+    """Return an architecture of a user-defined space by the genes that it has; an empty string for other spaces."""
+    if not (space.names_genes or isinstance(space, GeneSpace)):
         return ""
-    return "Its genes: " + ", ".join(f"{name} {value}" for name, value in space.params(space.parse(text)).items()) + "."
+    return "Its genes: " + ", ".join(f"{name} {value}" for name, value in space.active(space.parse(text)).items()) + "."
 
 
 def _trade_off(summary: SearchSummary, space: SearchSpace) -> Iterator[Html]:

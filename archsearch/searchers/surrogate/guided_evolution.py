@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from archsearch.declarations import AtLeast
@@ -16,6 +16,7 @@ from archsearch.spaces import SearchSpace
 ENUMERABLE = 500_000
 """Largest number of architectures at which all of a space are ranked, where they can be listed; a user may say otherwise."""
 _MOST_OPTIMISM = 100.0
+_LEAST_GENERATIONS = 3
 
 
 class GuidedEvolution(SurrogateSearcher):
@@ -34,7 +35,8 @@ class GuidedEvolution(SurrogateSearcher):
         inner: The inner search by name: `generations`, ours; `random`, `evolution` or `annealing`; or with its sizes, such as
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
         population: Number of children in a generation, for `generations` alone; None takes 200.
-        generations: Number of generations, for `generations` alone; None takes 20.
+        generations: Number of generations, for `generations` alone; None takes 20, and fewer where a new architecture takes
+            milliseconds to be named, as the modules of 60 layers and more of a `ModuleSpace` do.
         enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed; None
             takes 500,000 for `generations` and 0 for the others.
         islands: Number of inner evolutions at once, each in another actor, all from the best known architectures. None takes the
@@ -61,6 +63,9 @@ class GuidedEvolution(SurrogateSearcher):
     ) -> None:
         super().__init__(space, seed, initial=initial, stage_size=stage_size, explore=explore, **settings)
         self.inner = _with_sizes(inner_search(inner), population=population, generations=generations)
+        if isinstance(self.inner, Generations) and generations is None and not isinstance(inner, Mapping):
+            most = max(_LEAST_GENERATIONS, space.most_in_a_stage // self.inner.population - 1)
+            self.inner = replace(self.inner, generations=min(self.inner.generations, most))
         self.enumerable = (ENUMERABLE if self.inner.ranks_small_spaces else 0) if enumerable is None else enumerable
         self._wanted_islands = islands
         self._check_goals(self.goals)
@@ -77,9 +82,18 @@ class GuidedEvolution(SurrogateSearcher):
             )
 
     @property
+    def screens(self) -> bool:
+        """Whether the surrogate has rough scores, so that also hundreds of thousands of architectures can all be ranked."""
+        return False
+
+    @property
     def islands(self) -> int:
-        listed = self.space.num_listed
-        if listed is not None and listed <= min(self.enumerable, self.space.enumerable):
+        listed, objectives = self.space.num_listed, len(self.goals.objectives)
+        if (
+            listed is not None
+            and listed <= self.enumerable
+            and (listed <= self.space.enumerable or (self.screens and objectives == 1))
+        ):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
 

@@ -1,7 +1,8 @@
 """A canonical form of traced modules: equal bytes only for modules that compute the same, apart from the values of weights.
 
 The steps that the output does not depend on are left out, and so are those that change nothing: identity layers, dropout at rate
-0, sums with zero, products with one. Sums are written as one sum of all their terms. The rest is numbered from the output
+0, sums with zero, products with one. Sums are written as one sum of all their terms. Steps without weights that compute the same
+of the same, such as two pooling layers that read one map, are one step. The rest is numbered from the output
 backwards; the inputs of a commutative step are visited in the order of their colours, which are hashes of what is above and below
 a node. The form lists each step with the numbers of its inputs, so that equal forms are equal graphs. Two graphs that differ only
 in the order of inputs have equal forms, except for a few highly symmetrical ones whose nodes the colours cannot tell apart.
@@ -24,6 +25,14 @@ _COMMUTATIVE = {*_PRODUCT, "maximum", "minimum", "logical_and", "logical_or", "e
 _UNCHANGED = {"contiguous", "clone", "alias"}
 _CONSTANT = re.compile(r"\(@0,(-?[0-9.e+-]+)\)|\((-?[0-9.e+-]+),@0\)")
 _MOST_TERMS = 512
+_ALWAYS_SAME = re.compile(
+    r"(Max|Avg|AdaptiveAvg|AdaptiveMax|LP)Pool[123]d|(max|avg|adaptive_avg|adaptive_max)_pool[123]d|\w*(ReLU6?|GELU|SiLU|ELU|CELU)"
+    r"|Sigmoid|Tanh|Softmax|Hardswish|Hardsigmoid|Mish|Softplus|Flatten|Unflatten|Upsample|ZeroPad2d|PixelShuffle|relu6?|gelu|silu|elu"
+    r"|sigmoid|tanh|softmax|hardswish|hardsigmoid|mish|softplus|exp|log|sqrt|neg|abs|pow|square|add|iadd|radd|sub|isub|mul|imul|rmul|"
+    r"truediv|div|cat|stack|mean|sum|amax|amin|matmul|bmm|flatten|view|reshape|transpose|permute|squeeze|unsqueeze|getitem|output|"
+    r"chunk|split|narrow|expand|interpolate|pad"
+)
+"""Names of layers and functions without randomness."""
 
 
 @dataclass(slots=True)
@@ -38,6 +47,20 @@ class _Step:
 
 def canonical_trace(trace: Trace) -> bytes:
     """Return the canonical form of a traced module."""
+    return json.dumps([row for _, row in _rows(trace)], separators=(",", ":")).encode()
+
+
+def canonical_layers(trace: Trace) -> list[str]:
+    """Return the paths of the layers with weights, in the order of the form: in equal forms those at one place are alike."""
+    return [
+        trace.nodes[number].path
+        for number, _ in _rows(trace)
+        if trace.nodes[number].kind == "layer" and trace.nodes[number].weights
+    ]
+
+
+def _rows(trace: Trace) -> list[tuple[int, list[object]]]:
+    """Return the steps of the form: the number of the node, and label, inputs and shared weights."""
     steps = _simplified(trace.nodes)
     output = len(trace.nodes) - 1
     live = _live(steps, output)
@@ -45,7 +68,7 @@ def canonical_trace(trace: Trace) -> bytes:
     shared = Counter(weight for number in live for weight in set(steps[number].weights))
     order: dict[int, int] = {}
     groups: dict[int, int] = {}
-    rows: list[list[object]] = []
+    rows: list[tuple[int, list[object]]] = []
     pending: list[tuple[int, bool]] = [(output, False)]
     while pending:
         number, ready = pending.pop()
@@ -62,8 +85,8 @@ def canonical_trace(trace: Trace) -> bytes:
         order[number] = len(order)
         places = [order[each] for each in step.inputs]
         tied = [groups.setdefault(weight, len(groups)) for weight in step.weights if shared[weight] > 1]
-        rows.append([step.label, sorted(places) if step.commutative else places, *([tied] if tied else [])])
-    return json.dumps(rows, separators=(",", ":")).encode()
+        rows.append((number, [step.label, sorted(places) if step.commutative else places, *([tied] if tied else [])]))
+    return rows
 
 
 def _simplified(nodes: Sequence[Node]) -> list[_Step]:
@@ -71,6 +94,7 @@ def _simplified(nodes: Sequence[Node]) -> list[_Step]:
     steps: list[_Step] = []
     same: list[int] = []  # for each node, the one whose value it has
     zero: list[bool] = []
+    first: dict[tuple[str, tuple[int, ...]], int] = {}  # for what a step computes of its inputs, the first one that does
     for number, node in enumerate(nodes):
         inputs = tuple([same[each] for each in node.inputs])
         kind, name, source, is_zero = node.kind, node.name, number, False
@@ -101,9 +125,12 @@ def _simplified(nodes: Sequence[Node]) -> list[_Step]:
             is_zero, inputs = True, ()
         elif kind == "function" and name in ("cat", "concat", "concatenate") and len(inputs) == 1:
             source = inputs[0]
+        step = _step(node, inputs, is_zero, constant)
+        if source == number and inputs and not step.weights and kind in ("layer", "function") and _ALWAYS_SAME.fullmatch(name):
+            source = first.setdefault((step.label, tuple(sorted(inputs)) if step.commutative else inputs), number)
         same.append(source)
         zero.append(zero[source] if source != number else is_zero)
-        steps.append(_step(node, inputs, is_zero, constant))
+        steps.append(step)
     return steps
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from archsearch.errors import ArchitectureError, ConfigurationError
@@ -18,6 +19,7 @@ _MOST_RUNS = 2000
 _RANDOM_RUNS = 64
 _RANDOM_RUNS_WITH_RULES = 256
 _REPEATED = 16
+_OTHER_SEED = 20_240_229
 
 
 class Discovery:
@@ -116,7 +118,9 @@ class Discovery:
 
     def _check_repeats(self, first: Built) -> None:
         answers = {choice.name: number for choice, number in first.asked}
-        again = run(self._build, lambda choice: min(answers.get(choice.name, 0), len(choice.words) - 1), self._arguments)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_OTHER_SEED)  # so that what is drawn from torch shows
+            again = run(self._build, lambda choice: min(answers.get(choice.name, 0), len(choice.words) - 1), self._arguments)
         if again.asked != first.asked:
             difference = f"it asked {choices_text(first.asked)!r}, and then {choices_text(again.asked)!r}"
         elif (layers := layers_of(first.module)) != layers_of(again.module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archsearch.errors import ConfigurationError, check_kind
+from archsearch.errors import ConfigurationError, check_kind, message_in_one_line
 from archsearch.spaces.module.building import Built
 from archsearch.spaces.module.choose import Choose
-from archsearch.spaces.module.tracing import Node, Trace, Untraceable, on_meta, trace
+from archsearch.spaces.module.tracing import Node, Trace, Untraceable, called, on_meta, trace
 
 _SAME = re.compile(
     r"(ReLU6?|Hardswish|Hardsigmoid|SiLU|GELU|ELU|LeakyReLU|Sigmoid|Tanh|Mish|Identity|Dropout2?d?|.*Pool2d|Upsample)$"
@@ -81,7 +81,7 @@ class Variations:
         fixed: What does not vary, and why.
 
     Raises:
-        ConfigurationError: An argument is wrong, the model cannot be traced, or nothing can vary.
+        ConfigurationError: An argument is wrong, the model cannot be traced or has auxiliary heads, or nothing can vary.
     """
 
     def __init__(
@@ -110,10 +110,13 @@ class Variations:
             raise ConfigurationError(
                 f"model: expected one that can be traced on the example inputs; this cannot ({error})."
             ) from error
+        _check_outputs(self._skeleton, example_inputs, len(traced.nodes[-1].shapes))
         channels = _Channels(self._skeleton, traced)
         self._runs = channels.runs(part) if depths else []
         self._groups = channels.widths(part) if len(self._widths) > 1 else []
-        self._convolutions = self._kernel_layers(modules) if self._kernels else []
+        reached = {node.path for node in traced.nodes if node.kind == "layer"}
+        used = {path: layer for path, layer in modules.items() if path in reached}
+        self._convolutions = self._kernel_layers(used) if self._kernels else []
         self.fixed: tuple[str, ...] = tuple(channels.fixed)
         if not (self._runs or self._groups or self._convolutions):
             reasons = "; ".join(self.fixed)
@@ -403,6 +406,30 @@ def _inside(path: str, part: str) -> bool:
 
 def _plain(path: str) -> str:
     return path.replace(".", "_")
+
+
+def _check_outputs(skeleton: nn.Module, example_inputs: Any, trained: int) -> None:
+    """Raise ConfigurationError if a network gives another number of tensors in evaluation than in training."""
+    try:
+        with torch.no_grad():
+            outputs = called(copy.deepcopy(skeleton).eval(), on_meta(example_inputs))
+    except Exception as error:
+        raise ConfigurationError(
+            f"model: expected one that runs on the example inputs in evaluation too, without the values of tensors; it fails "
+            f"({type(error).__name__}: {message_in_one_line(error, 200)})."
+        ) from error
+    pending, tensors = [outputs], 0
+    while pending:
+        value = pending.pop()
+        tensors += isinstance(value, Tensor)
+        pending += value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    if tensors != trained:
+        raise ConfigurationError(
+            f"model: expected one that gives the same in training and in evaluation; it gives {trained} tensors in training and "
+            f"{tensors} in evaluation, as networks with auxiliary heads do. Make it without them, such as "
+            "torchvision.models.googlenet(weights=None, aux_logits=False, init_weights=True), or set model.aux_logits = False "
+            "after loading weights."
+        )
 
 
 def _check_numbers(argument: str, values: Sequence[Any], fits: Any, expected: str) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from archsearch import spaces
 from archsearch.cluster import Ledger
 from archsearch.cluster.ledger.function_sources import note_source
 from archsearch.errors import LedgerError
-from archsearch.evaluators import Evaluator, FunctionEvaluator, TabularEvaluator
+from archsearch.evaluators import Evaluator, FunctionEvaluator, TabularEvaluator, TrainingEvaluator
+from archsearch.spaces import ModuleSpace
+from archsearch.spaces.module import Choose
 
 SPACE = spaces.get("nasbench201")
 
@@ -41,6 +45,18 @@ def test_change_of_the_source_is_noticed_once(tmp_path: Path) -> None:
     assert [noted(tmp_path, each) for each in (before, before, after, after, before)] == [False, False, True, False, True]
     assert not noted(tmp_path, FunctionEvaluator(SPACE, first, settings={"other": 1})), "settings are a matter of the user"
     assert len(ledger(tmp_path, before).entries()) == 0, "the ledger reads its own files alone"
+
+
+def network(choose: Choose, num_classes: int = 10, in_channels: int = 1) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, choose.one("width", [8, 16])), nn.LazyLinear(num_classes))
+
+
+def test_change_of_what_builds_the_modules_is_noticed_too(tmp_path: Path) -> None:
+    inputs = torch.zeros(1, 1, 8, 8)
+    changed = ModuleSpace(lambda choose, num_classes=10: network(choose, num_classes), inputs, "network")
+    for evaluator in (TrainingEvaluator, lambda space, _: FunctionEvaluator(space, train)):
+        before, after = (evaluator(space, "digits") for space in (ModuleSpace(network, inputs), changed))
+        assert [noted(tmp_path, each) for each in (before, before, after, after)] == [False, False, True, False]
 
 
 def test_tables_have_no_source(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class TestFunctionEvaluator(StepwiseConformance):
         ({"score_name": "my score"}, "score_name: expected a name"),
         ({"settings": {"net": object()}}, "settings: expected numbers, strings, lists and mappings"),
         ({"settings": {"sizes": (1, 2)}}, "settings: expected numbers"),
-        ({"settings": [1]}, "settings: expected settings for the function by name"),
+        ({"settings": [1]}, "settings: expected a mapping; got"),
         ({"metrics": [3]}, "metrics: expected names that are strings"),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda"),
         ({"threads": 0}, "threads: expected a whole number"),
@@ -94,7 +94,7 @@ class TestFunctionEvaluator(StepwiseConformance):
         ({"input_shape": [1, 8, 0]}, "input_shape: expected a whole number"),
         ({"num_classes": 0}, "num_classes: expected a whole number"),
         ({"scale": {"chanels": 3}}, "scale: nasbench201 has no setting 'chanels'. Did you mean 'channels'"),
-        ({"scale": 3}, "scale: expected the size of the networks"),
+        ({"scale": 3}, "scale: expected a mapping; got 3"),
     ],
 )
 def test_settings_that_cannot_be_used(settings: dict[str, Any], message: str) -> None:

@@ -1,8 +1,12 @@
-"""Fixtures of the tests of predictors: generators, and populations with renumbered nodes."""
+"""Fixtures of the tests of predictors: generators, a slow reference, and populations with renumbered nodes."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,6 +23,17 @@ Generators = Callable[..., list[torch.Generator]]
 def generators() -> Generators:
     """Makes one generator for each seed."""
     return lambda *seeds: [torch.Generator().manual_seed(seed) for seed in seeds or (0,)]
+
+
+@pytest.fixture(scope="session")
+def plain() -> ModuleType:
+    """The slow reference of the predictor."""
+    spec = importlib.util.spec_from_file_location("predictors_plain", Path(__file__).with_name("plain.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -194,9 +194,8 @@ def test_repeats_need_a_space_with_replicas() -> None:
 
 
 def test_unknown_device_is_refused_by_name() -> None:
-    failed = evaluated(evaluator(device="quantum"))
-    assert failed.error
-    assert "device: expected auto, cpu, cuda or cuda:N; got 'quantum'" in failed.error
+    with pytest.raises(ConfigurationError, match="device: expected auto, cpu, cuda or cuda:N; got 'quantum'"):
+        evaluator(device="quantum")
 
 
 # Settings

@@ -12,12 +12,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from archsearch import spaces
 from archsearch.platform.ending import Ending
 from archsearch.platform.ranking import ranked_rows
 from archsearch.platform.report.report import write_report
+from archsearch.spaces import ModuleSpace
+from archsearch.spaces.module import Choose
 
 SPACE = spaces.get("nasbench201")
 NAN = float("nan")
@@ -43,6 +47,22 @@ def test_the_report_tells_the_story_in_one_file(make_summary: Any, tmp_path: Pat
         assert Image.open(io.BytesIO(content)).format == "PNG"
     assert not [tag for tag, attrs in page.tags if tag in ("link", "iframe") or "href" in attrs or (tag == "script" and attrs)]
     assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.tags
+
+
+def chain(choose: Choose) -> nn.Module:
+    width = choose.one("width", [4, 8])
+    return nn.Sequential(
+        nn.Linear(3, width), *choose.repeat("depth", 0, 1, lambda i: nn.Linear(width, choose.one("out", [4, 8])))
+    )
+
+
+def test_the_best_of_a_module_space_is_told_by_the_choices_that_it_has(make_summary: Any, tmp_path: Path, read: Read) -> None:
+    space = ModuleSpace(chain, torch.zeros(1, 3))
+    texts = ["width=8 depth=0", "width=4 depth=1 depth.0.out=8"]
+    columns = {"architecture": texts, "key": [space.key(space.parse(text)) for text in texts]}
+    summary = make_summary([0.9, 0.6], columns=columns, space=space.name)
+    page = read(write_report(summary, space, tmp_path / "report"))
+    assert "Its genes: width 8, depth 0." in page.words
 
 
 def test_the_report_leaves_tables_and_pictures(make_summary: Any, tmp_path: Path) -> None:

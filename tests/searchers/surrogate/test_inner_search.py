@@ -136,7 +136,7 @@ def test_names_and_mappings(given: Any, expected: InnerSearch) -> None:
         ({"inner": {"kind": "evolution", "tournament": 30}}, "tournament: expected at most the population, 20; got 30"),
         ({"inner": {"kind": "annealing", "temperature": 0}}, "temperature: expected a number above 0"),
         ({"inner": "random", "population": 30}, "population: a size of the inner search `generations`; got 30 with another"),
-        ({"population": 0}, "population: expected a whole number from 1"),
+        ({"population": 0}, "population: expected a whole number of at least 1"),
         ({"enumerable": -1}, "enumerable: expected a whole number"),
     ],
 )
@@ -146,7 +146,7 @@ def test_wrong_settings_are_refused_by_the_searcher(settings: dict[str, Any], me
 
 
 def test_only_the_default_ranks_small_spaces_as_a_whole() -> None:
-    assert GATESEvolution(SPACE).enumerable == 20_000
+    assert GATESEvolution(SPACE).enumerable == 500_000
     assert GATESEvolution(SPACE, inner="random").enumerable == 0
     assert GATESEvolution(SPACE, inner="random", enumerable=500).enumerable == 500
     assert GATESEvolution(SPACE, population=30).inner == Generations(30, 20)

@@ -10,10 +10,11 @@ import pytest
 
 from archsearch import spaces
 from archsearch.searchers.conformance import SmallSpace
-from archsearch.searchers.goals import Goals, Objective
+from archsearch.searchers.goals import Constraint, Goals, Objective
+from archsearch.searchers.surrogate import ranking_surrogate
 from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
-from archsearch.spaces import SearchSpace
+from archsearch.spaces import Architecture, GraphBatch, SearchSpace
 
 SPACE = spaces.get("nasbench201")
 INNER = {"inner": Generations(40, 12)}
@@ -89,3 +90,61 @@ def test_a_cost_is_computed_and_weighed_against_the_ranking() -> None:
     answer = fitted(enumerable=20_000).propose(2, seed=0, exclude=[], best=[], goals=goals, **INNER)
     counts = {text.count("nor_conv_3x3") for text in answer["architectures"]}
     assert counts == {0, 6}, "the ends of the front come first"
+
+
+class Screening(Counting):
+    """Has rough scores: the number of all convolutions."""
+
+    def prepare_to_screen(self, graphs: GraphBatch) -> Any:
+        return (graphs.operators[:, 0] >= 4).sum(axis=1) - (graphs.operators[:, 0] == 6).sum(axis=1)
+
+    def screen(self, prepared: Any) -> Any:
+        return prepared.astype(float)
+
+    def predict(self, architectures: Any) -> Any:
+        given = SPACE.decode(architectures) if isinstance(architectures, GraphBatch) else architectures
+        return super().predict(given)
+
+
+class ScreeningSurrogate(RankingSurrogate):
+    def _made(self, seed: int) -> Screening:
+        return Screening()
+
+
+class Large(SmallSpace):
+    """A space that can be listed, but not within a few seconds."""
+
+    enumerable = 10
+
+    @property
+    def num_listed(self) -> int:
+        return self.size
+
+    def listed_graphs(self) -> GraphBatch:
+        return self.encode(list(self.representatives().values()))
+
+
+def test_a_large_list_is_screened_and_the_first_are_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking_surrogate, "_SCREENED", 30)
+    space = Large(4)
+    surrogate = ScreeningSurrogate(space, enumerable=10_000)
+    surrogate.fit({"architectures": [], "values": np.array([[1.0]])}, seed=0, learned={"score": 0})
+    everything = space.representatives()
+    rough = dict(zip(everything, Screening().prepare_to_screen(space.listed_graphs()).tolist(), strict=True))
+    exact = {key: str(each).count("nor_conv_3x3") for key, each in everything.items()}
+    goals = Goals(constraints=(Constraint("skips", "<=", 0.0),), costs=_skips, cost_names=("skips",))
+    for known, wanted in (([], Goals()), (sorted(everything)[::2], Goals()), ([], goals)):
+        first = sorted(rough, key=lambda key: -rough[key])[: 30 + len(known)]
+        expected = [exact[key] for key in first if key not in known and wanted.excess(everything[key]) == 0.0]
+        answer = surrogate.propose(8, seed=0, exclude=known, best=[], goals=wanted, **INNER)
+        assert answer["predictions"] == sorted(expected, reverse=True)[:8]
+        assert len(set(answer["architectures"])) == len(answer["architectures"])
+        assert not set(known) & {space.key(space.parse(text)) for text in answer["architectures"]}
+    both = Goals((Objective("score"), Objective("skips", maximize=False)), costs=_skips, cost_names=("skips",))
+    parents = [str(each) for each in list(everything.values())[:3]]
+    answer = surrogate.propose(5, seed=0, exclude=[], best=parents, goals=both, **INNER)
+    assert len(answer["architectures"]) == 5, "with two objectives the inner evolution searches"
+
+
+def _skips(architecture: Architecture) -> dict[str, float]:
+    return {"skips": float(str(architecture).count("skip_connect"))}

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from archsearch.spaces.module.building import Built
-from archsearch.spaces.module.canonical_trace import canonical_trace
+from archsearch.spaces.module.canonical_trace import canonical_layers, canonical_trace
 from archsearch.spaces.module.tracing import on_meta, trace
 
 
@@ -32,6 +33,10 @@ EQUAL = [
     (lambda x, a, b, c: a(x) + x * 0, lambda x, a, b, c: a(x) * 1),
     (lambda x, a, b, c: (b(x), a(x))[1], lambda x, a, b, c: c(x).contiguous()),  # the first of two is not used
     (lambda x, a, b, c: torch.cat([a(x)], 1), lambda x, a, b, c: a(x)),
+    (
+        lambda x, a, b, c: a(torch.relu(x)) + b(torch.relu(x)),
+        lambda x, a, b, c: sum(f(y) for y in [torch.relu(x)] for f in (b, a)),
+    ),
 ]
 UNLIKE = [
     (lambda x, a, b, c: a(x) + b(x), lambda x, a, b, c: a(x) + a(x)),  # one layer twice, and two layers
@@ -41,6 +46,7 @@ UNLIKE = [
     (lambda x, a, b, c: x + x + a(x), lambda x, a, b, c: x + a(x)),
     (lambda x, a, b, c: a(x) + 0.5, lambda x, a, b, c: a(x)),
     (lambda x, a, b, c: torch.relu(a(x)), lambda x, a, b, c: torch.tanh(a(x))),
+    (lambda x, a, b, c: F.dropout(x) + F.dropout(x) + a(x), lambda x, a, b, c: (lambda y: y + y + a(x))(F.dropout(x))),
     (lambda x, a, b, c: b(a(x)) + c(a(x)), lambda x, a, b, c: b(a(x)) + b(a(x))),
 ]
 
@@ -78,3 +84,15 @@ def test_rings_that_colours_cannot_tell_apart_have_different_forms() -> None:
     two = [(i + k, (i + 1) % 4 + k) for k in (0, 4) for i in range(4)]
     assert ring(one) != ring(two)
     assert ring(one) == ring([(j, i) for i, j in one])
+
+
+def test_modules_of_equal_forms_compute_the_same_with_each_others_weights() -> None:
+    """Layers that stand for each other are those at one place in `canonical_layers`."""
+    inputs = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    for left, right in EQUAL:
+        modules = [Function(compute) for compute in (left, right)]
+        paths = [canonical_layers(trace(Built(Function(each).to("meta"), (), ()), on_meta(inputs))) for each in (left, right)]
+        assert len(paths[0]) == len(paths[1])
+        for one, other in zip(*paths, strict=True):
+            modules[1].get_submodule(other).load_state_dict(modules[0].get_submodule(one).state_dict())
+        torch.testing.assert_close(modules[0](inputs), modules[1](inputs))

@@ -67,6 +67,27 @@ def test_each_network_around_a_residual_network_runs() -> None:
         assert space.module(space.sample(rng)).eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 1000)
 
 
+class WithHead(nn.Module):
+    """It has an auxiliary head, as GoogLeNet: in training it gives what that says too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.auxiliary, self.aux_logits = network(), nn.Conv2d(3, 5, 3, padding=1), True
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return (self.trunk(x), self.auxiliary(x)) if self.training and self.aux_logits else self.trunk(x)
+
+
+def test_auxiliary_heads_are_refused_and_what_does_not_run_has_no_choices() -> None:
+    model = WithHead()
+    with pytest.raises(ConfigurationError, match=r"2 tensors in training and 1 in evaluation.*auxiliary heads.*aux_logits=False"):
+        ModuleSpace.around(model, IMAGES)
+    model.aux_logits = False
+    space = ModuleSpace.around(model, IMAGES)
+    assert "kernel_trunk_0" in space.choices
+    assert "kernel_auxiliary" not in space.choices
+
+
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [

@@ -33,6 +33,12 @@ def test_the_published_number_of_cells(cells: Cells, keys: list[str]) -> None:
     assert SPACE.size == 2**21 * 3**5
 
 
+def test_all_cells_are_listed_as_graphs(keys: list[str]) -> None:
+    graphs = SPACE.listed_graphs()
+    assert len(graphs) == SPACE.num_listed == len(keys)
+    assert SPACE.keys(graphs[::1000]) == keys[::1000]
+
+
 def test_cells_of_the_enumeration_are_read_as_they_are(cells: Cells) -> None:
     for row in np.random.default_rng(0).choice(len(cells.adjacency), 300, replace=False):
         architecture = SPACE.from_adjacency(cells.adjacency[row], cells.operators[row])
