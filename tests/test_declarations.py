@@ -68,7 +68,9 @@ def test_arguments_by_position_are_checked() -> None:
 
 
 def test_what_is_allowed_passes() -> None:
-    check(0, size=None, share=0.75, rate=np.float32(0.1), rule="free", name=None, sure=True, model={}, unknown=object(), other="x")
+    check(
+        0, size=None, share=0.75, rate=np.float32(0.1), rule="free", name=None, sure=True, model={}, unknown=object(), other="x"
+    )
     check(np.int64(3), size=np.int64(1), share=np.float64(0.5))
 
 
