@@ -91,7 +91,7 @@ def test_a_file_is_read_as_people_write_it(name: str, content: str, mark: str, t
 
 def test_losses_of_a_file_become_their_negatives(tmp_path: Path) -> None:
     evaluator = FunctionEvaluator(SPACE, lambda model, context: 1.0, mode="min")
-    (tmp_path / "mine.csv").write_text("arch,loss\n{0},2.5\n{1},0.5\n".format(*CELLS))
+    (tmp_path / "mine.csv").write_text(f"arch,loss\n{CELLS[0]},2.5\n{CELLS[1]},0.5\n")
     [learned] = read_learned([str(tmp_path / "mine.csv")], SPACE, evaluator)
     assert scores(learned) == [(CELLS[0], -2.5), (CELLS[1], -0.5)]
 
