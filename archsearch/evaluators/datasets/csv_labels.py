@@ -253,8 +253,13 @@ def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]
 def _folder_with(images: Sequence[str], start: Path, remarks: list[str]) -> Path:
     """Return the folder of the file if it has the images, else the sub-folder that has most of them."""
 
+    def has(folder: Path, image: str) -> bool:
+        if (folder / image).is_file() or PurePosixPath(image).suffix.lower() in PICTURES:
+            return (folder / image).is_file()
+        return next(folder.glob(f"{_literal(image)}.*"), None) is not None  # named without its ending
+
     def held(folder: Path) -> int:
-        return sum((folder / image).is_file() or next(folder.glob(f"{_literal(image)}.*"), None) is not None for image in images)
+        return sum(has(folder, image) for image in images)
 
     best = max([start, *folders(start)], key=held)
     if best != start:
