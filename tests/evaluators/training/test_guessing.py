@@ -77,7 +77,7 @@ def test_labels_and_numbers_that_are_not_learned_are_said() -> None:
     r2, mae = (ScoreObjective.of(name, None, "regression") for name in ("r2", "mae"))
     tags = ScoreObjective.of(None, None, "multilabel")
     for objective, guess, bad, good, words in (
-        (r2, 0.0, 0.01, 0.2, "have a R2 of at most 0.01, no better than always answering the middle, 0."),
+        (r2, 0.0, 0.01, 0.2, "have an R2 of at most 0.01, no better than always answering the middle, 0."),
         (mae, -3.0, -2.99, -2.0, "have a mean absolute error of at least 2.99, no better than always answering the middle, 3."),
         (tags, 0.2, 0.201, 0.4, "have a mean average precision of at most 20.10 %, no better than a random order, 20.00 %"),
     ):
