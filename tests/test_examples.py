@@ -76,7 +76,7 @@ def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.slow
 def test_plain_tune(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = load("plain_tune")
-    module.main(str(tmp_path), samples=6, epochs=2)
+    module.main(str(tmp_path), samples=4, epochs=2)
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert " accuracy 0." in last and str(module.spaces.get("nasbench201").parse(last.split()[0])) == last.split()[0]
     assert len((EXAMPLES / "plain_tune.py").read_text().splitlines()) <= 40

@@ -78,14 +78,14 @@ def _registry(*presets: Preset) -> Presets:
 GATES: Presets = _registry(
     Preset(
         "default",
-        "The rankings of GATES and a Gaussian process on graph features are added. GATES also reads counted properties of the "
-        "graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth of each stage is "
-        "drawn at random.",
-        search={"fusion": "gp", "optimism": 0.5},
+        "GATES, which also reads counted properties of the graph. Each fit starts from new weights, a small space is ranked as a "
+        "whole, and a tenth of each stage is drawn at random.",
     ),
     Preset(
-        "gates",
-        "As the default, with GATES alone.",
+        "fusion",
+        "As the default, with the ranking of a Gaussian process on graph features added to that of GATES, and half of their "
+        "uncertainty.",
+        search={"fusion": "gp", "optimism": 0.5},
     ),
     Preset(
         "paper",

@@ -73,7 +73,7 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
     rows = _unique(_read(path, name), path)
     labels = _labels(rows, name, path)
     files, remarks = _files(rows, path, name.folder)
-    reader, title = ImageReader(name.size, decoder or Decoder()), path.stem
+    reader, title = ImageReader(name.size, decoder or Decoder(), name.skip), path.stem
     where = dict(zip(rows.images, files, strict=True))
     parts = {}
     for part in ("train", "validation", "test") if rows.parts else ("train",):
@@ -81,8 +81,8 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
         if part != "train" and not chosen.images:
             continue
         truth = labels.read(chosen.columns, chosen.place, path.name)
-        pixels, cut = reader.read([where[image] for image in chosen.images])
-        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth, labels.classes, cut)
+        pixels, kept, cut = reader.read([where[image] for image in chosen.images])
+        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth[kept], labels.classes, cut)
     reader.decoder.finish(title)
     said = (*filter(None, [labels.remark]), *rows.remarks, *remarks, *parts["train"].remarks, *reader.decoder.remarks)
     parts["train"] = replace(parts["train"], remarks=said)

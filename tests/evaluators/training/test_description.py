@@ -15,6 +15,7 @@ from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.training.description import (
     augmentation,
     cautions,
+    copied,
     equal_images,
     facts,
     guessed,
@@ -134,3 +135,11 @@ def test_the_score_of_guessing_is_that_of_scikit_learn(pairs: Any) -> None:
 def test_a_class_without_validation_images_is_a_caution() -> None:
     found = cautions(_splits([60] * 4, [8, 8, 0, 8], [7] * 4), Recipe(batch_size=32), 5000.0, False, 1)
     assert found == ("1 of 4 classes have no validation images and do not count in the score: owl.",)
+
+
+def test_copies_of_training_images_are_a_warning() -> None:
+    assert copied(PHOTOS, {"validation": 32, "test": 1}) == (
+        "32 of 32 validation images and 1 of 28 test images are training images too, pixel by pixel, so scores are too high: "
+        "remove the copies.",
+    )
+    assert copied(PHOTOS, {"validation": 0, "test": 0}) == ()
