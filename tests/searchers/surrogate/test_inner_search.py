@@ -13,6 +13,7 @@ from archsearch import spaces
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import GATESEvolution, GaussianProcessSearch
 from archsearch.searchers.goals import Goals, Objective
+from archsearch.searchers.surrogate.guided_evolution import ENUMERABLE
 from archsearch.searchers.surrogate.inner_search import (
     KINDS,
     Annealing,
@@ -146,7 +147,7 @@ def test_wrong_settings_are_refused_by_the_searcher(settings: dict[str, Any], me
 
 
 def test_only_the_default_ranks_small_spaces_as_a_whole() -> None:
-    assert GATESEvolution(SPACE).enumerable == 500_000
+    assert GATESEvolution(SPACE).enumerable == ENUMERABLE
     assert GATESEvolution(SPACE, inner="random").enumerable == 0
     assert GATESEvolution(SPACE, inner="random", enumerable=500).enumerable == 500
     assert GATESEvolution(SPACE, population=30).inner == Generations(30, 20)
