@@ -37,4 +37,6 @@ def test_a_state_of_an_earlier_version_gives_the_same_figures(name: str) -> None
         figures = model.predict(architectures)
     else:
         figures = np.array([evaluation.score for evaluation in model.evaluate(architectures)])
-    assert figures == pytest.approx(expected["figures"], abs=1e-4 if name in ("ngae", "predictor") else 0.025)
+    # A predictor has since then read the representative of each architecture, not the spelling that it is given.
+    tolerance = {"ngae": 1e-4, "predictor": 0.01}.get(name, 0.025)
+    assert figures == pytest.approx(expected["figures"], abs=tolerance)
