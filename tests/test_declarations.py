@@ -22,7 +22,7 @@ class Sample:
         place: Annotated[int, AtLeast(0)] = 0,
         *,
         size: Annotated[int, AtLeast(1)] | None = None,
-        share: Annotated[float, Between(0, 1)] = 0.5,
+        share: Annotated[float, Between(0.25, 0.75)] = 0.5,
         rate: float = 0.1,
         rule: Literal["ball", "free"] = "ball",
         name: str | None = None,
@@ -45,7 +45,7 @@ def check(*args: Any, **kwargs: Any) -> None:
         ({"size": True}, "size: expected a whole number of at least 1; got True."),
         ({"size": 2.0}, "size: expected a whole number of at least 1; got 2.0."),
         ({"share": math.nan}, "share: expected a finite number; got nan."),
-        ({"share": 1.5}, "share: expected a number from 0 to 1; got 1.5."),
+        ({"share": 1.5}, "share: expected a number from 0.25 to 0.75; got 1.5."),
         ({"rate": math.inf}, "rate: expected a finite number; got inf."),
         ({"rate": "x"}, "rate: expected a number; got 'x'."),
         ({"rate": None}, "rate: expected a number; got None."),
@@ -68,7 +68,9 @@ def test_arguments_by_position_are_checked() -> None:
 
 
 def test_what_is_allowed_passes() -> None:
-    check(0, size=None, share=1, rate=np.float32(0.1), rule="free", name=None, sure=True, model={}, unknown=object(), other="x")
+    check(
+        0, size=None, share=0.75, rate=np.float32(0.1), rule="free", name=None, sure=True, model={}, unknown=object(), other="x"
+    )
     check(np.int64(3), size=np.int64(1), share=np.float64(0.5))
 
 

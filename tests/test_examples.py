@@ -58,6 +58,16 @@ def test_own_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+def test_csv_regression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load("csv_regression")
+    module.main(str(module.write_data(tmp_path / "data", 400)), "file", "sum", str(tmp_path), candidates=2, epochs=3)
+    *_, found, tested = capsys.readouterr().out.strip().splitlines()
+    assert found.startswith("validation error ") and tested.startswith("test error ") and ", R2 " in tested
+    assert "TARGETS = ('sum',)" in (tmp_path / "csv-regression" / "model.py").read_text()
+    assert len((EXAMPLES / "csv_regression.py").read_text().splitlines()) <= 60
+
+
+@pytest.mark.slow
 def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load("own_evaluator").main(str(tmp_path), candidates=3, epochs=1)
     assert "accuracy 0." in capsys.readouterr().out
@@ -66,7 +76,7 @@ def test_own_evaluator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.slow
 def test_plain_tune(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = load("plain_tune")
-    module.main(str(tmp_path), samples=6, epochs=2)
+    module.main(str(tmp_path), samples=4, epochs=2)
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert " accuracy 0." in last and str(module.spaces.get("nasbench201").parse(last.split()[0])) == last.split()[0]
     assert len((EXAMPLES / "plain_tune.py").read_text().splitlines()) <= 40

@@ -13,13 +13,15 @@ from archsearch.evaluators.score_names import CLASSIFICATION, TASKS
 NAMED = ("digits", "cifar10", "cifar100")
 """Datasets that have a name of their own."""
 OPTIONS = {
-    "imagefolder": ("size", "white", "background"),
-    "parquet": ("image", "label", "task", "separator", "white", "background"),
-    "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background"),
+    "imagefolder": ("size", "white", "background", "on_error"),
+    "parquet": ("image", "label", "task", "separator", "white", "background", "on_error"),
+    "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background", "on_error"),
 }
 """Options that may follow the path, for the kinds of datasets that have one."""
 SEPARATORS = {"bar": "|", "semicolon": ";", "comma": ",", "space": " ", "tab": "\t"}
 """Separators of the labels in a cell, by names for those that are awkward in a command."""
+ON_ERROR = ("stop", "skip")
+"""What to do about images that cannot be read."""
 _WITH_LABELS = ("parquet", "csv")
 
 
@@ -37,6 +39,7 @@ class DatasetName:
         task: One of `score_names.TASKS`; None finds it from the labels.
         separator: What separates the labels of a cell; None finds it.
         folder: Folder of the images of a `csv`, from the folder of the file on; empty if it is not given.
+        skip: Whether images that cannot be read are left out.
         part: Column of a `csv` that says whether an image is for training, validation or testing; empty if there is none.
     """
 
@@ -50,6 +53,7 @@ class DatasetName:
     separator: str | None = None
     folder: str = ""
     part: str = ""
+    skip: bool = False
 
     @classmethod
     def parse(cls, name: str) -> DatasetName:
@@ -87,6 +91,7 @@ class DatasetName:
             _separator(options),
             options.get("folder", ""),
             options.get("part", ""),
+            _skip(options),
         )
 
     @property
@@ -158,6 +163,14 @@ def _options(kind: str, query: str) -> dict[str, str]:
             raise DatasetError(f"option {key} of {kind}: expected {key}=VALUE; got {item!r}.")
         options[key] = unquote(value) if kind == "csv" else value
     return options
+
+
+def _skip(options: dict[str, str]) -> bool:
+    """Return whether images that cannot be read are left out."""
+    given = options.get("on_error", ON_ERROR[0])
+    if given not in ON_ERROR:
+        raise DatasetError(unknown_name("option on_error", given, ON_ERROR))
+    return given == "skip"
 
 
 def _task(options: dict[str, str]) -> str | None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archsearch.evaluators.anytime.curve import AREA, AnytimeCurve
-from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE
+from archsearch.evaluators.score_names import BALANCED, BALANCED_SCORE, MAE, R2
 from archsearch.platform import units
 from archsearch.platform.early_stopping import EarlyStopping
 from archsearch.platform.ending import Ending
@@ -96,14 +96,21 @@ class SearchSummary:
     @property
     def loss(self) -> str:
         """Name of the figure that scores are the negatives of; empty if they are none."""
-        return self.score_name.replace("_", " ") if self.lower_is_better else ""
+        return self._score_words if self.lower_is_better else ""
 
     @property
     def score_label(self) -> str:
         """Human-readable name of the score, with its unit; for a figure of which less is better, of its negative."""
         if self.lower_is_better:
-            return f"negative {self.score_name.replace('_', ' ')}"
-        return self.score_name.replace("valid_", "validation ").replace("_", " ") + (" (%)" if self.percent else "")
+            return f"negative {self._score_words}"
+        return self._score_words + (" (%)" if self.percent else "")
+
+    @property
+    def _score_words(self) -> str:
+        for name in (R2, MAE):
+            if self.score_name == f"valid_{name}":
+                return f"validation {name.upper()}"
+        return self.score_name.replace("valid_", "validation ").replace("_", " ")
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

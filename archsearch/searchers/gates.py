@@ -31,7 +31,7 @@ class PredictorSurrogate(RankingSurrogate):
         **predictor: Arguments of `Predictor`, without space and seed.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, **predictor: Any) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, **predictor: Any) -> None:
         super().__init__(space, enumerable=enumerable)
         self.arguments = predictor
         self._fits = ContinuedFits()
@@ -137,12 +137,12 @@ class FusionSurrogate(RankingSurrogate):
 
 
 class GATESEvolution(GuidedEvolution):
-    """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, with the rankings of further models added.
+    """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, alone or with further models.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is by default a Gaussian
-    process on graph features; their rankings are added (see
-    `archsearch.evaluators.predictors.fusion.Fusion`). A space that can be listed is ranked as a whole; in others an inner search
-    in the pool looks for the architectures that rank highest. The best new ones are evaluated.
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes. With `preset="fusion"` so is a
+    Gaussian process on graph features, and their rankings are added (see `archsearch.evaluators.predictors.fusion.Fusion`). A
+    small space is ranked as a whole; in others an inner search in the pool looks for the architectures that rank highest. The
+    best new ones are evaluated.
 
     The predictor f of GATES is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of
     max(0, margin - (f(a) - f(b))).
@@ -210,7 +210,7 @@ class GATESEvolution(GuidedEvolution):
         if self.warm and self.fusion:
             raise ConfigurationError(
                 "warm: fits that continue need GATES alone; got warm=True with fusion="
-                f"{'+'.join(self.fusion)!r}. Set fusion='' or preset='gates'."
+                f"{'+'.join(self.fusion)!r}. Leave out one of them."
             )
         super().__init__(space, seed, **options)
         # Files and command lines have lists where the settings have tuples.

@@ -27,7 +27,7 @@ class GaussianProcessSurrogate(RankingSurrogate):
         optimism: Number of standard deviations that are added to the mean.
     """
 
-    def __init__(self, space: SearchSpace, *, enumerable: int = 500_000, features: str = "graf", optimism: float = 0.0) -> None:
+    def __init__(self, space: SearchSpace, *, enumerable: int = 20_000, features: str = "graf", optimism: float = 0.0) -> None:
         super().__init__(space, enumerable=enumerable)
         self.features, self.optimism = features, optimism
 

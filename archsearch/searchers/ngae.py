@@ -226,11 +226,14 @@ class NGAESurrogate:
         points = np.concatenate([latents, path.trajectories.numpy().reshape(-1, latents.shape[1])])
         center = points.mean(axis=0)
         axes = np.linalg.svd(latents - center, full_matrices=False)[2][:2].T if len(latents) else np.zeros((len(center), 2))
+        predicted = self._model.predict_latents(latents)[0]
+        if self.predictor != "heads" and self.targets == "ranks":
+            predicted = stats.norm.cdf(predicted)  # from normal quantiles to ranks
         steps, recorded = path.trajectories.shape[:2]
         return {
             "history": np.array(self._model.history),
             "scores": scores,
-            "predicted": self._model.predict_latents(latents)[0],
+            "predicted": predicted,
             "points": (latents - center) @ axes,
             "trajectories": ((path.trajectories.numpy() - center) @ axes).reshape(steps, recorded, 2),
             "objectives": np.quantile(path.objectives.numpy(), (0.1, 0.5, 0.9), axis=1),

@@ -78,14 +78,14 @@ def _registry(*presets: Preset) -> Presets:
 GATES: Presets = _registry(
     Preset(
         "default",
-        "The rankings of GATES and a Gaussian process on graph features are added. GATES also reads counted properties of the "
-        "graph. Each fit starts from new weights, a space that can be listed is ranked as a whole, and a tenth of each stage is "
-        "drawn at random.",
-        search={"fusion": "gp", "optimism": 0.5},
+        "GATES, which also reads counted properties of the graph. Each fit starts from new weights, a small space is ranked as a "
+        "whole, and a tenth of each stage is drawn at random.",
     ),
     Preset(
-        "gates",
-        "As the default, with GATES alone.",
+        "fusion",
+        "As the default, with the ranking of a Gaussian process on graph features added to that of GATES, and half of their "
+        "uncertainty.",
+        search={"fusion": "gp", "optimism": 0.5},
     ),
     Preset(
         "paper",
@@ -155,8 +155,8 @@ _NGAE_SEARCH: Mapping[str, Any] = {
     "steps": 60,
     "step": 0.1,
     "region": "ball",
-    "best_share": 0.5,
-    "best_spread": 0.5,
+    "best_share": 0.8,
+    "best_spread": 0.3,
     "sample": False,
     "rerank": True,
 }
@@ -179,7 +179,7 @@ NGAE: Presets = _registry(
         "default",
         "The auto-encoder learns graphs from random architectures that are not evaluated, with a hundredth of the steps. A "
         "Gaussian process on its latent space predicts ranks; steps are taken in standard deviations of the data and stay near "
-        "them, half of the starts are the best known, and another process on the features of graphs helps to rank what is "
+        "them, most starts lie around the best known, and another process on the features of graphs helps to rank what is "
         "decoded. The complexity has no weight.",
         model={"preset": "default"},
         search=_NGAE_SEARCH,

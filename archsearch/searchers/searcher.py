@@ -15,16 +15,17 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from archsearch.atomic_file import written_atomically
 from archsearch.cluster.connection import cluster_cpus
-from archsearch.cluster.placement import Request
+from archsearch.cluster.placement import Request, require_room
 from archsearch.cluster.trials.batch_size import BatchSizer
-from archsearch.cluster.trials.running_experiment import STEPS, running_experiment, steps_if_stopped
+from archsearch.cluster.trials.running_experiment import STEPS, request_of, running_experiment, steps_if_stopped
 from archsearch.declarations import AtLeast
-from archsearch.errors import ConfigurationError, RunError, check_kind, first_line
+from archsearch.errors import ArchSearchError, ConfigurationError, RunError, check_kind, first_line
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.plain_number import plain_number
@@ -157,9 +158,9 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         self._knows_workers = workers is not None
         self._goal_given = metric, mode
         self._experiment: weakref.ref[Any] | None = None
-        self._counts_samples = False
+        self._counts_samples = self._fits = False
         self._scheduler: TrialScheduler | None = None
-        self._refusal: ConfigurationError | None = None
+        self._refusal: ArchSearchError | None = None  # what Tune would hide, until it can be raised
         self._shown: dict[str, int] = {}  # number of reports of each open trial
         self.ledger: Mapping[str, Evaluation] = {}
         self.on_outcomes: Callable[[Sequence[Observation]], None] = _ignore
@@ -357,6 +358,10 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             cpus: Number of CPUs to reserve; None takes `reserved_cpus`.
         """
 
+    def reserved(self) -> list[Request]:
+        """Return what each actor reserves that `open` has started."""
+        return []
+
     def close(self) -> None:
         """End the actors that `open` started."""
 
@@ -471,7 +476,7 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         return outcome_of_report(report, trial_id, len(batch.open), metric, mode, self.goals.metrics, steps)
 
     def _raise_refusal(self) -> None:
-        """Raise the error of a report that lacked something, once."""
+        """Raise what was refused where Tune would have hidden it, once."""
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
             raise refusal
@@ -515,19 +520,28 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             return
         if self._experiment is None or self._experiment() is not experiment.controller:
             self._take_goal(experiment.metric, experiment.mode)
-            self._experiment, self._scheduler, self._counts_samples = (
-                weakref.ref(experiment.controller),
-                experiment.scheduler,
-                True,
-            )
+            self._experiment, self._scheduler = weakref.ref(experiment.controller), experiment.scheduler
+            self._counts_samples, self._fits = True, False
             if not self._knows_workers:
                 self.workers = max(1, int(cluster_cpus()))
-            experiment.follow(self._raise_refusal, self.close)
+            experiment.follow(self._after_step, self.close)
             # Trials may take all CPUs. Actors that reserve some could wait for them for ever, and wide trials for the actors.
             self.open(cpus=0.0)
         if self._counts_samples and (samples := experiment.num_samples) is not None:
             self._counts_samples = False
             self._take_samples(samples)
+
+    def _after_step(self, trials: Sequence[Trial]) -> None:
+        """Raise what Tune would have hidden in the step; after the first one with a trial, check that there is room for it.
+
+        Raises:
+            ArchSearchError: A report lacked something, or a trial does not fit beside the actors and would wait for ever.
+        """
+        self._raise_refusal()
+        if trials and not self._fits:
+            self._fits = True
+            if actors := self.reserved():
+                require_room([*actors, request_of(trials[0])])
 
     def _take_samples(self, samples: int) -> None:
         """Take the number of Tune's trials for the number of candidates.
@@ -556,11 +570,12 @@ class ArchitectureSearcher(FixedOptions, Searcher):
             RunError: The file is not such a state, or is of another space or seed.
         """
         try:
-            state = json.loads(Path(checkpoint_path).read_text())
-        except (OSError, ValueError) as error:
-            raise RunError(f"checkpoint_path: cannot read a searcher's state from {checkpoint_path} ({error}).") from error
-        self._join()
-        self.load_state(state)
+            self.load_state(_read_state(checkpoint_path))
+            self._join()
+        except ArchSearchError as error:
+            if running_experiment(self) is not None:
+                self._refusal = error  # Tune logs it and begins a new search
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles the searcher, for `Tuner.restore`; the caller's hooks and the ledger's content are not part of it.
@@ -823,6 +838,14 @@ def _batch_seconds(outcome: Mapping[str, Any]) -> float:
     """Return the duration of a batch, or where it is not told the sum of those of its candidates."""
     told = plain_number(outcome.get("batch_seconds"))
     return sum(plain_number(each) or 0.0 for each in outcome.get("seconds", [])) if told is None else told
+
+
+def _read_state(path: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"checkpoint_path: cannot read a searcher's state from {path} ({error}).") from error
+    return state
 
 
 def _ignore(observations: Sequence[Observation]) -> None:

@@ -64,6 +64,7 @@ METHODS: Methods = {
     "optuna": ("optuna", {}),
     "gp": ("gp", {}),
     "gates": ("gates", {}),
+    "gates fusion": ("gates", {"preset": "fusion"}),
     "optuna gp": ("tune", {"algorithm": gaussian_process}),
 }
 

@@ -34,7 +34,6 @@ CELLS, CELL_SEED = 100, 20_181_013
 # Channels and cells of the small networks, by benchmark.
 SCALES = {"nasbench201": {"channels": 8, "cells_per_stage": 1}, "nasbench101": {"channels": 8, "cells_per_stack": 1}}
 COLUMNS = {"nasbench201": "cifar10_test", "nasbench101": "test_acc"}
-SEEDS = 2  # hypernetworks; of the others there is one
 
 
 def population(bench: str, folder: Path) -> tuple[SearchSpace, list[Architecture], np.ndarray]:
@@ -55,10 +54,11 @@ def methods(space: SearchSpace, bench: str, arguments: argparse.Namespace) -> It
     """Yield name and evaluator of what is compared."""
     images = f"parquet:{frame.data('cifar10_train.parquet') / 'cifar10_train.parquet'}"
     shared: dict[str, Any] = {"scale": SCALES[bench], "device": arguments.device}
-    for seed in range(SEEDS):
-        yield f"ghn {seed}", lambda seed=seed: GHN(space, images, seed, **shared)
-    for seed in range(SEEDS):
-        yield f"ghn-paper {seed}", lambda seed=seed: GHN(space, images, seed, preset="paper", **shared)
+    scored_by = {"evaluation_images": arguments.images}
+    for seed in range(arguments.seeds):
+        yield f"ghn {seed}", lambda seed=seed: GHN(space, images, seed, **shared, **scored_by)
+    for seed in range(arguments.seeds):
+        yield f"ghn-paper {seed}", lambda seed=seed: GHN(space, images, seed, preset="paper", **shared, **scored_by)
     yield "one-shot 0", lambda: OneShot(space, images, 0, **shared)
     for steps in (10, 100):
         yield f"sgd {steps} 0", lambda steps=steps: SGDSteps(space, images, steps, 1, **shared)
@@ -109,10 +109,11 @@ def report(bench: str, rows: Rows) -> None:
 
 
 def main() -> None:
-    script = Script(__file__, __doc__)
+    script = Script(__file__, __doc__, seeds=2)  # hypernetworks; of the others there is one
     script.argument("--benches", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     script.argument("--only", nargs="+", help="only these: ghn, ghn-paper, one-shot, 'sgd 10', 'sgd 100'")
     script.argument("--steps", type=int, default=1500, help="of hypernetworks and one-shot networks (default: 1500)")
+    script.argument("--images", type=int, default=0, help="validation images that score a cell (default: 0, all)")
     script.argument("--device", default="auto")
     arguments = script.parse()
     torch.set_num_threads(1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from archsearch.errors import DatasetError
-from archsearch.evaluators.dataset_names import NAMED, DatasetName, check_name, names
+from archsearch.errors import ConfigurationError, DatasetError
+from archsearch.evaluators.dataset_names import NAMED, DatasetName, check_name, names, with_task
 from archsearch.evaluators.datasets import registry
 
 
@@ -44,7 +45,7 @@ def test_names_that_load_understands_pass(name: str) -> None:
         ("", "got ''"),
         ("imagefolder", "as in imagefolder:PATH"),
         ("parquet:", "as in parquet:PATH"),
-        ("imagefolder:a?side=8", "expected one of background, size, white; got 'side'"),
+        ("imagefolder:a?side=8", "expected one of background, on_error, size, white; got 'side'"),
         ("imagefolder:a?size=", "size=VALUE"),
         ("imagefolder:a?size=0", "got '0'"),
         ("imagefolder:a?size=big", "got 'big'"),
@@ -56,7 +57,7 @@ def test_names_that_load_understands_pass(name: str) -> None:
         ("imagefolder:a?white=-1", "as in white=4095; got '-1'"),
         ("parquet:a?white=nan", "as in white=4095; got 'nan'"),
         ("parquet:a?background=blackish", "as in background=black or background=#808080; got 'blackish'"),
-        ("parquet:a?size=8", "expected one of background, image, label, separator, task, white; got 'size'"),
+        ("parquet:a?size=8", "expected one of background, image, label, on_error, separator, task, white; got 'size'"),
     ],
 )
 def test_names_that_load_does_not_understand_are_an_error(name: str, message: str) -> None:
@@ -95,3 +96,25 @@ def test_options_are_read() -> None:
     )
     assert DatasetName.parse("parquet:x?image=img&label=y").columns == {"image": "img", "label": "y"}
     assert DatasetName.parse("imagefolder:a?background=#10203040").background == (16, 32, 48), "opacity does not count"
+
+
+def test_the_task_becomes_a_part_of_the_name() -> None:
+    assert with_task("csv:a.csv", "regression") == "csv:a.csv?task=regression"
+    assert with_task("parquet:a?label=x,y", "multilabel") == "parquet:a?label=x,y&task=multilabel"
+    for name, task in (("digits", "classification"), ("csv:a?task=multilabel", "multilabel"), ("csv:a", None)):
+        assert with_task(name, task) == name
+    for name, known in (("imagefolder:a", "classification"), ("csv:a?task=multilabel", "multilabel")):
+        with pytest.raises(ConfigurationError, match=f"task: expected {known}, which {re.escape(name)} has; got regression"):
+            with_task(name, "regression")
+    with pytest.raises(ConfigurationError, match="task: expected one of classification, multilabel, regression; got 'tags'"):
+        with_task("csv:a", "tags")
+
+
+def test_options_of_labels() -> None:
+    parsed = DatasetName.parse("csv:a.csv?label=x%26y,z&separator=space&folder=p/q&part=split&size=8&task=regression")
+    assert (parsed.columns, parsed.separator, parsed.folder) == ({"label": "x&y,z"}, " ", "p/q")
+    assert (parsed.part, parsed.size, parsed.known_task) == ("split", (8, 8), "regression")
+    assert DatasetName.parse("csv:a.csv?separator=;").separator == ";"
+    assert DatasetName.parse("csv:a.csv").known_task is None
+    with pytest.raises(DatasetError, match="option task: expected one of"):
+        DatasetName.parse("parquet:a?task=tags")

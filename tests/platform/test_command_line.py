@@ -92,9 +92,9 @@ def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("preset", ["paper", "authors"])
 def test_ngae_as_published_scaled_down(tmp_path: Path, preset: str) -> None:
     small = ["model={width: 16, type_width: 16, edge_width: 16, latent: 8}", "epochs=2", "starts=60", "steps=5"]
-    options = [word for option in (f"preset={preset}", "initial=8", "stage_size=6", *small) for word in ("--set", option)]
+    options = [word for option in ("initial=8", "stage_size=6", *small) for word in ("--set", option)]
     words = ["run", "--table", "digits201", "--searcher", "ngae", "--candidates", "20", "--tracking", "off", "--seed", "1"]
-    done = run(*words, *options, "--name", "mine", folder=tmp_path, patience=800.0)
+    done = run(*words, "--preset", preset, *options, "--name", "mine", folder=tmp_path, patience=800.0)
     assert done.returncode == 0, done.stderr
     assert "20/20 candidates, best " in done.stderr
     assert "failed" not in done.stderr, "no stage fell back to random candidates"

@@ -12,7 +12,7 @@ import pytest
 
 from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError, RunError, TableError
-from archsearch.evaluators import Evaluation, TabularEvaluator
+from archsearch.evaluators import Evaluation, FunctionEvaluator, TabularEvaluator
 from archsearch.platform.configuration import SearchConfiguration
 from archsearch.platform.learned import (
     Learned,
@@ -87,6 +87,13 @@ def test_a_file_is_read_as_people_write_it(name: str, content: str, mark: str, t
     [learned] = read_learned([f"{tmp_path / name}{mark}"], SPACE, TABLE)
     assert scores(learned) == [(CELLS[0], 0.5), (CELLS[1], 0.6)]
     assert learned.left_out == 1
+
+
+def test_losses_of_a_file_become_their_negatives(tmp_path: Path) -> None:
+    evaluator = FunctionEvaluator(SPACE, lambda model, context: 1.0, mode="min")
+    (tmp_path / "mine.csv").write_text(f"arch,loss\n{CELLS[0]},2.5\n{CELLS[1]},0.5\n")
+    [learned] = read_learned([str(tmp_path / "mine.csv")], SPACE, evaluator)
+    assert scores(learned) == [(CELLS[0], -2.5), (CELLS[1], -0.5)]
 
 
 def test_sources_of_another_space_or_scale_are_refused(tmp_path: Path) -> None:

@@ -126,6 +126,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
+    "proxies": {
+        "dataset": "digits",
+        "rank_candidates": 20,
+        "images": 8,
+        "scale": {"channels": 2, "cells_per_stage": 1},
+    },
 }
 
 
@@ -137,6 +143,7 @@ COSTLY = {
     "gp": pytest.mark.slow,
     "evolution": pytest.mark.slow,
     "optuna": pytest.mark.slow,
+    "proxies": pytest.mark.long,
 }
 
 

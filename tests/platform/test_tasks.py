@@ -49,16 +49,17 @@ def test_numbers_of_a_csv_file(pairs: Any, tmp_path: Path) -> None:
     options["scale"] = {"channels": 8, "cells_per_stage": 1}
     result = search(f"train:{name}", tmp_path / "runs", evaluator_options=options, objectives=["-mae", "-macs"])
     summary = result.summary
-    assert (summary.score_name, summary.percent, summary.lower_is_better, summary.loss) == ("valid_mae", False, True, "valid mae")
+    assert (summary.score_name, summary.percent, summary.lower_is_better) == ("valid_mae", False, True)
+    assert summary.loss == "validation MAE"
     scores, errors = (result.evaluations[name].to_pylist() for name in ("score", "valid_mae"))
     assert scores == [-error for error in errors]
     assert result.best.score == max(scores) and not repr(result.best).count("%")
     page = (result.folder / "report" / "report.html").read_text()
-    assert "test R2" in page and "test MAE" in page and "valid mae" in page
+    assert "test R2" in page and "test MAE" in page and "validation MAE" in page
     ensemble = result.ensemble(2, candidates=2, progress=False)
     assert "%" not in str(ensemble) and "mean absolute error" in str(ensemble)
     best = min(member.model.metrics["valid_mae"] for member in ensemble.members)
-    assert ensemble.metrics["valid_mae"] <= best + 1e-9, "it is chosen by that"
+    assert ensemble.metrics["valid_mae"] <= best + 1e-6, "it is chosen by that"
     ensemble.export(tmp_path / "ensemble")
     model = result.best.retrain(progress=False)
     model.export(tmp_path / "model")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,3 +146,19 @@ def test_the_order_of_evaluations_begins_with_their_steps() -> None:
     goals = Goals((Objective("score"), Objective("macs", False)), costs=lambda _: {"macs": 2.0}, cost_names=("macs",))
     assert goals.order(found[0]) == (3.0, 0.9, -2.0)
     assert goals.measured == (True, False)
+
+
+def test_the_score_of_numbers_has_its_own_name_and_an_error_is_lowered(pairs: Any) -> None:
+    space, numbers = spaces.get("nasbench201"), pairs.pair_splits("regression", 60, 20)
+    for objective, texts in (("mae", ["mae", "-mae", "valid_mae", "-score"]), ("r2", ["r2", "score", "valid_r2"])):
+        evaluator = TrainingEvaluator(space, numbers, objective=objective)
+        assert all(goals_for(evaluator, [text]).single for text in texts)
+    both = goals_for(evaluator, ["r2", "-valid_mae", "-macs"])
+    assert [str(each) for each in both.objectives] == ["score", "-valid_mae", "-macs"]
+    for text, message in (
+        ("-r2", "the score is to be raised"),
+        ("accuracy", "expected one of .*r2"),
+        ("r_squared", "Did you mean 'r2'"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            goals_for(evaluator, [text])

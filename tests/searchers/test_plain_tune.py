@@ -15,7 +15,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.util import list_named_actors
 
 from archsearch import searchers, spaces
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, RunError
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch
 
 SPACE = spaces.get("nasbench201")
@@ -44,11 +44,11 @@ def scores(searcher: ArchitectureSearcher) -> list[float]:
 
 def test_a_function_that_reports_a_score_is_enough(tmp_path: Path) -> None:
     searcher = RandomSearch(SPACE)
-    results = fit(convolutions, searcher, tmp_path, metric="score", mode="max", num_samples=3)
-    assert results.num_terminated == searcher.num_candidates == len(searcher.history) == 3
+    results = fit(convolutions, searcher, tmp_path, metric="score", mode="max", num_samples=2, max_concurrent_trials=1)
+    assert results.num_terminated == searcher.num_candidates == len(searcher.history) == 2
     assert results.get_best_result().metrics["score"] == max(scores(searcher))
     assert results.get_best_result().config["architecture"] in [str(row.evaluation.architecture) for row in searcher.history]
-    assert searcher.workers == 2, "the CPUs of the cluster"
+    assert searcher.workers == 1
 
 
 def test_fewer_samples_than_candidates_are_refused_before_any_trial(tmp_path: Path) -> None:
@@ -95,6 +95,21 @@ def test_a_report_without_the_score_ends_the_experiment_with_an_error_that_names
         assert not list_named_actors(all_namespaces=True), "the pool has ended too"
 
 
+def test_an_actor_that_no_node_has_room_for_is_refused_before_any_trial(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="gpus: an actor of the pool asks for 0 CPUs and 1 GPU, but the only node"):
+        fit(convolutions, GaussianProcessSearch(SPACE, gpus=1.0), tmp_path, num_samples=4)
+
+
+@pytest.mark.slow
+def test_trials_that_would_wait_for_the_actors_for_ever_are_refused(tmp_path: Path) -> None:
+    searcher = GaussianProcessSearch(SPACE)
+    searcher.open()  # reserves one of the two CPUs
+    wide = tune.with_resources(convolutions, {"cpu": 2})
+    with pytest.raises(ConfigurationError, match=r"an actor of the pool \(1 CPU\) and a trial \(2 CPUs\) do not fit at once"):
+        fit(wide, searcher, tmp_path, num_samples=4)
+    assert not list_named_actors(all_namespaces=True)
+
+
 @pytest.mark.slow
 def test_a_batch_may_be_reported(tmp_path: Path) -> None:
     def batch(config: dict[str, Any]) -> None:
@@ -127,12 +142,22 @@ def test_a_pool_ends_with_its_experiment_whatever_trials_take(tmp_path: Path) ->
     searcher = GaussianProcessSearch(SPACE, stage_size=4)
     fit(convolutions, searcher, tmp_path, num_samples=12)  # one trial a CPU, and both CPUs
     assert searcher.initial == 6, "half of the samples"
+    assert searcher.workers == 2, "the CPUs of the cluster"
     assert searcher.figures["surrogate/stages"] >= 1
     assert not list_named_actors(all_namespaces=True)
     wide = tune.with_resources(convolutions, {"cpu": 2})  # no CPU is left beside a trial
     again = GaussianProcessSearch(SPACE, stage_size=4)
     fit(wide, again, tmp_path, num_samples=8)
     assert len(again.history) == 8 and again.figures["surrogate/stages"] >= 1
+
+
+@pytest.mark.slow
+def test_a_state_that_cannot_be_read_does_not_begin_a_new_search(tmp_path: Path) -> None:
+    results = fit(convolutions, RandomSearch(SPACE), tmp_path, num_samples=2)
+    [state] = Path(results.experiment_path).glob("searcher-state-*")
+    state.write_text("half a st")
+    with pytest.raises(RunError, match="cannot read a searcher's state"):
+        tune.Tuner.restore(results.experiment_path, trainable=convolutions).fit()
 
 
 ONE_CPU = """

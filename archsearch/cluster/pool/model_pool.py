@@ -293,6 +293,11 @@ class ModelPool(FixedOptions):
         return self._layout.actors
 
     @property
+    def requests(self) -> list[Request]:
+        """What each actor reserves."""
+        return [Request("an actor of the pool", self._layout.cpus, self._layout.gpus, "cpus", "gpus")] * self._layout.actors
+
+    @property
     def counts(self) -> PoolCounts:
         """Statistics of this handle's calls so far, as a copy."""
         return replace(self._dispatcher.counts)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+
+from archsearch.cluster.placement import Request
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -52,21 +55,29 @@ class RunningExperiment:
         found: TrialScheduler = self.controller.scheduler_alg
         return None if type(found) is FIFOScheduler else found
 
-    def follow(self, step: Callable[[], None], end: Callable[[], None]) -> None:
-        """Have functions called after each step of the experiment, and when it ends, also if it fails."""
+    def follow(self, step: Callable[[Sequence[Trial]], None], end: Callable[[], None]) -> None:
+        """Have functions called after each step of the experiment, with its trials, and when it ends, also if it fails."""
         callbacks: Any = self.controller._callbacks
         callbacks._callbacks = [_Follower(step, end), *callbacks._callbacks]  # not into the list of the user
 
 
 class _Follower(tune.Callback):
-    def __init__(self, step: Callable[[], None], end: Callable[[], None]) -> None:
+    def __init__(self, step: Callable[[Sequence[Trial]], None], end: Callable[[], None]) -> None:
         self._step, self._end = step, end
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._step()
+        self._step(trials)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         self._end()
+
+
+def request_of(trial: Trial) -> Request:
+    """Return what a trial reserves, the processes that it may start included."""
+    needs: Any = trial.placement_group_factory
+    needs = needs.required_resources
+    cpus, gpus = (float(needs.get(name, 0.0)) for name in ("CPU", "GPU"))
+    return Request("a trial", cpus, gpus, "tune.with_resources", "tune.with_resources")
 
 
 def running_experiment(searcher: Searcher) -> RunningExperiment | None:

@@ -73,7 +73,7 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
     rows = _unique(_read(path, name), path)
     labels = _labels(rows, name, path)
     files, remarks = _files(rows, path, name.folder)
-    reader, title = ImageReader(name.size, decoder or Decoder()), path.stem
+    reader, title = ImageReader(name.size, decoder or Decoder(), name.skip), path.stem
     where = dict(zip(rows.images, files, strict=True))
     parts = {}
     for part in ("train", "validation", "test") if rows.parts else ("train",):
@@ -81,8 +81,8 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
         if part != "train" and not chosen.images:
             continue
         truth = labels.read(chosen.columns, chosen.place, path.name)
-        pixels, cut = reader.read([where[image] for image in chosen.images])
-        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth, labels.classes, cut)
+        pixels, kept, cut = reader.read([where[image] for image in chosen.images])
+        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth[kept], labels.classes, cut)
     reader.decoder.finish(title)
     said = (*filter(None, [labels.remark]), *rows.remarks, *remarks, *parts["train"].remarks, *reader.decoder.remarks)
     parts["train"] = replace(parts["train"], remarks=said)
@@ -112,7 +112,8 @@ def _read(path: Path, name: DatasetName) -> _Rows:
     try:
         found = read_csv(path, wanted, (given, *given.split(","), *([name.part] if name.part else [])))
     except TableError as error:
-        raise DatasetError(f"csv: {str(error).removeprefix('table: ')}") from error
+        reason = str(error).removeprefix("table: ").replace("one row an architecture", "one row an image")
+        raise DatasetError(f"csv: {reason}") from error
     cells = {column: found.rows.column(column).to_pylist() for column in found.rows.column_names}
     if not found.rows.num_rows:
         raise DatasetError(f"csv: expected a header and one row an image in {path}; got no rows.")
@@ -142,11 +143,11 @@ def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, 
     """Return the column of image files: the one that is named, else the only one that holds names of pictures."""
     if wanted in cells:
         return wanted
-    named = [
-        column
-        for column, values in cells.items()
-        if all(PurePosixPath(value.replace("\\", "/")).suffix.lower() in PICTURES for value in values)
-    ]
+    named = [column for column, values in cells.items() if all(map(_is_picture, values))]
+    if not given and len(named) == 1 and _is_picture(named[0]):
+        raise DatasetError(
+            f"csv: expected a header in {path}; got the image {named[0]}. Write the names of the columns above it."
+        )
     if not given and len(named) == 1:
         remarks.append(f"Images are those of the column {named[0]!r}.")
         return named[0]
@@ -154,6 +155,11 @@ def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, 
         f"csv: expected the column {wanted!r} in {path}; it has {', '.join(cells)}.{did_you_mean(wanted, cells)} Name the "
         f"columns, as in csv:{path.name}?image=file&label=value."
     )
+
+
+def _is_picture(text: str) -> bool:
+    """Return whether a text ends as the names of pictures do."""
+    return PurePosixPath(text.replace("\\", "/")).suffix.lower() in PICTURES
 
 
 def _values(cells: Sequence[str], delimiter: str) -> list[Any]:
@@ -235,7 +241,7 @@ def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]
         start = _folder_with(rows.images[:_TRIED], start, remarks)
     files = [start / image for image in rows.images]
     missing = [row for row, file in enumerate(files) if not file.is_file()]
-    if missing and not any(PurePosixPath(rows.images[row]).suffix.lower() in PICTURES for row in missing):
+    if missing and not any(_is_picture(rows.images[row]) for row in missing):
         files = _with_endings(files, start, remarks)
         missing = [row for row, file in enumerate(files) if not file.is_file()]
     if missing:
@@ -253,8 +259,13 @@ def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]
 def _folder_with(images: Sequence[str], start: Path, remarks: list[str]) -> Path:
     """Return the folder of the file if it has the images, else the sub-folder that has most of them."""
 
+    def has(folder: Path, image: str) -> bool:
+        if (folder / image).is_file() or _is_picture(image):
+            return (folder / image).is_file()
+        return next(folder.glob(f"{_literal(image)}.*"), None) is not None  # named without its ending
+
     def held(folder: Path) -> int:
-        return sum((folder / image).is_file() or next(folder.glob(f"{_literal(image)}.*"), None) is not None for image in images)
+        return sum(has(folder, image) for image in images)
 
     best = max([start, *folders(start)], key=held)
     if best != start:

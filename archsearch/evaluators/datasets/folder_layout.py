@@ -8,6 +8,7 @@ segmentation (YOLO, COCO, VOC), and parts within classes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -238,7 +239,7 @@ def _parts(root: Path) -> dict[str, Path]:
         return parts if "train" in parts else {}
     raise DatasetError(
         f"imagefolder: {flat[0]} holds {_number(len(pictures_in(flat[0])), 'image')} and no class folders, so nothing says what "
-        f"they show.{_table_beside(root)} {_HOW}."
+        f"they show.{_table_beside(root, flat[0])} {_HOW}."
     )
 
 
@@ -256,11 +257,21 @@ def _check_named_as_parts(root: Path) -> None:
         )
 
 
-def _table_beside(root: Path) -> str:
-    """Return a sentence on a table of labels, as Kaggle's competitions have, or an empty string if there is none."""
+def _table_beside(root: Path, images: Path) -> str:
+    """Return a sentence on a table of labels, as Kaggle's competitions have, or an empty string if there is none.
+
+    Args:
+        root: Folder of the dataset.
+        images: Folder of the images that the table may be of.
+    """
     tables = sorted(file for pattern in _TABLES for file in (*root.glob(pattern), *root.parent.glob(pattern)))
     labels = [file for file in tables if re.search(r"label|train|annot|class", file.name, re.IGNORECASE)]
-    return f" The labels may be in {labels[0].name}: sort the images into folders by it." if labels else ""
+    if not labels:
+        return ""
+    if labels[0].suffix in (".csv", ".tsv", ".txt"):
+        folder = os.path.relpath(images, labels[0].parent)
+        return f" The labels may be in {labels[0].name}: read it as csv:{labels[0]}?folder={folder}&image=COLUMN&label=COLUMN."
+    return f" The labels may be in {labels[0].name}: sort the images into folders by it."
 
 
 def _check_beside_parts(root: Path, parts: dict[str, Path], remarks: list[str]) -> None:

@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from archsearch.errors import DatasetError
 from archsearch.evaluators.datasets.decoding import Decoder
+from archsearch.evaluators.datasets.unreadable import Unreadable
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
+_Image = tuple[NDArray[np.uint8], Size]
 _MUCH = 0.3
 """Fraction of an image cut off beyond which the user is told."""
 
@@ -29,24 +32,43 @@ class ImageReader:
     Args:
         size: Height and width of the images.
         decoder: What decodes the files.
+        skip: Whether files that cannot be read are left out.
     """
 
     size: Size
     decoder: Decoder
+    skip: bool = False
 
-    def read(self, files: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
-        """Return images, `[images, 3, height, width]` uint8, and what the user should know about their sizes.
+    def read(self, files: Sequence[Path]) -> tuple[Tensor, list[int], tuple[str, ...]]:
+        """Return the images of files.
+
+        Returns:
+            `[images, 3, height, width]` uint8; the positions of their files; and what the user should know about them.
 
         Raises:
-            DatasetError: An image is corrupt.
+            DatasetError: An image is corrupt and may not be left out, or none can be read.
         """
         with ThreadPoolExecutor() as pool:
             read = list(pool.map(self._one, files))
-        pixels = torch.from_numpy(np.stack([array for array, _ in read]))
-        return pixels, _cut_remark([was for _, was in read], self.size)
+        unreadable, kept, images = Unreadable(self.skip), list[int](), list[_Image]()
+        for place, (file, found) in enumerate(zip(files, read, strict=True)):
+            if isinstance(found, DatasetError):
+                unreadable.add(str(file), found)
+            else:
+                kept.append(place)
+                images.append(found)
+        remarks = unreadable.check(len(files), len(kept))
+        pixels = torch.from_numpy(np.stack([array for array, _ in images]))
+        return pixels, kept, (*remarks, *_cut_remark([was for _, was in images], self.size))
 
-    def _one(self, file: Path) -> tuple[NDArray[np.uint8], Size]:
-        """Return an image as `[3, height, width]`, and the height and width that it had."""
+    def _one(self, file: Path) -> _Image | DatasetError:
+        """Return an image as `[3, height, width]`, and the height and width that it had; or why it cannot be read."""
+        try:
+            return self._decoded(file)
+        except DatasetError as error:
+            return error
+
+    def _decoded(self, file: Path) -> _Image:
         from PIL import Image, ImageOps
 
         height, width = self.size

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.dataset_names import with_task
+from archsearch.evaluators.datasets.copies import copies
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.registry import load, task_of
 from archsearch.evaluators.datasets.resident import Resident, resident
@@ -77,6 +78,11 @@ class ImageTask:
         return self._images.prediction
 
     @property
+    def copies(self) -> dict[str, int]:
+        """Number of validation and test images that are training images too; see `copies.copies`."""
+        return self._images.copies
+
+    @property
     def input_shape(self) -> Shape:
         """Channels, height and width of an image."""
         return self.splits.train.shape
@@ -131,6 +137,11 @@ class _Images:
     def prediction(self) -> PredictionTask:
         """What is predicted of an image."""
         return fitted_task(self.splits.train.labels)
+
+    @cached_property
+    def copies(self) -> dict[str, int]:
+        """Number of images of each other part that are training images too."""
+        return copies(self.splits)
 
     def on_device(self, name: Part, device: torch.device) -> Resident:
         """Return a part on the device."""

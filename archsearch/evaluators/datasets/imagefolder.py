@@ -15,7 +15,7 @@ from archsearch.evaluators.datasets.image_files import ImageReader, Size
 from archsearch.evaluators.datasets.split import partition
 
 
-def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None = None) -> Splits:
+def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None = None, skip: bool = False) -> Splits:
     """Return the images of a folder, brought to RGB and one size.
 
     The middle of an image, in the ratio of the size, is cut out and resized, bilinear with antialiasing.
@@ -26,13 +26,14 @@ def load_imagefolder(path: Path, size: int | Size = 32, decoder: Decoder | None 
             `folder_layout` for what else is recognised.
         size: Side of the images, in pixels, or height and width.
         decoder: What decodes the files; None takes one with its defaults.
+        skip: Whether images that cannot be read are left out.
 
     Raises:
         DatasetError: A folder is missing or empty, has a layout that is not read, an image is corrupt, or there are too few
             images or classes.
     """
     layout, name = layout_of(path), path.resolve().name
-    reader = ImageReader((size, size) if isinstance(size, int) else size, decoder or Decoder())
+    reader = ImageReader((size, size) if isinstance(size, int) else size, decoder or Decoder(), skip)
     train = _read(f"{name}/train", layout.train, reader, None)
     given = {"validation": layout.validation, "test": layout.test}
     parts = {part: _read(f"{name}/{part}", folder, reader, train.classes) for part, folder in given.items() if folder is not None}
@@ -64,5 +65,5 @@ def _read(name: str, folder: Path, reader: ImageReader, classes: tuple[str, ...]
         if loose:
             got = f"{len(loose):,} images in no class folder, such as {loose[0].name}. Sort them into folders"
         raise DatasetError(f"imagefolder: expected one sub-folder of images a class in {folder}; got {got}.")
-    pixels, remarks = reader.read([file for file, _ in files])
-    return ImageDataset(name, pixels, torch.tensor([label for _, label in files]), classes, remarks)
+    pixels, kept, remarks = reader.read([file for file, _ in files])
+    return ImageDataset(name, pixels, torch.tensor([files[place][1] for place in kept]), classes, remarks)

@@ -176,7 +176,8 @@ def _found(columns: Columns, kinds: Mapping[str, str], separator: str | None, so
         return MULTILABEL
     if kind == "text":
         _check_unmixed(name, values, source, place)
-        if any(sign in str(value) for value in values if value is not None for sign in _SURE):
+        texts = [_text(value) for value in values if not _is_missing(value)]
+        if texts and (all(map(_is_bracketed, texts)) or any(sign in text for text in texts for sign in _SURE)):
             return MULTILABEL
     return CLASSIFICATION
 
@@ -259,9 +260,11 @@ def _classes(task: str, values: Sequence[Any], separator: str) -> tuple[str, ...
     """Return the distinct classes or labels, sorted: numbers by size, texts by name."""
     if task == MULTILABEL:
         texts = {text for value in values for text in _labels(value, separator)}
+        numeric = all(map(_WHOLE.fullmatch, texts))
     else:
         texts = {_text(value) for value in values if not _is_missing(value)}
-    return tuple(sorted(texts, key=int if all(type(value) is int for value in values) else None))
+        numeric = all(type(value) is int for value in values)
+    return tuple(sorted(texts, key=(lambda text: (int(text), text)) if numeric else None))
 
 
 def _remark(task: str, columns: Columns, classes: Sequence[str], separator: str) -> str:

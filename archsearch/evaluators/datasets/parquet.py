@@ -16,6 +16,7 @@ from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.label_columns import LabelReader, LabelRules, columns_named
 from archsearch.evaluators.datasets.split import partition
+from archsearch.evaluators.datasets.unreadable import Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,10 +32,16 @@ class _Columns:
     image: str
     label: str
     decoder: Decoder
+    skip: bool = False
 
 
 def load_parquet(
-    path: Path, image: str = "image", label: str = "label", decoder: Decoder | None = None, rules: LabelRules | None = None
+    path: Path,
+    image: str = "image",
+    label: str = "label",
+    decoder: Decoder | None = None,
+    rules: LabelRules | None = None,
+    skip: bool = False,
 ) -> Splits:
     """Return the images of Parquet files. Grey images have one channel, all others three.
 
@@ -47,26 +54,28 @@ def load_parquet(
             of which these are the labels; or of floating numbers. Several columns, as `x,y`, are of numbers, or of 0 and 1.
         decoder: What decodes the images; None takes one with its defaults.
         rules: Task and separator of labels; None finds them.
+        skip: Whether images that cannot be read are left out.
 
     Raises:
         DatasetError: A file or a column is missing, a file or an image is corrupt, the images differ in shape, or there are
             too few images or classes.
     """
-    columns = _Columns(image, label, decoder or Decoder())
+    columns = _Columns(image, label, decoder or Decoder(), skip)
     files = _in_folder(path) if path.is_dir() else _beside(path)
     name = path.resolve().name if path.is_dir() else path.stem
     rules = rules or LabelRules()
-    pixels, labels = _read(files["train"], columns, None)
+    pixels, labels, remarks = _read(files["train"], columns, None)
     source = _named(files["train"])
     reader = LabelReader.of(labels, rules, _row, source)
     train = ImageDataset(f"{name}/train", pixels, reader.read(labels, _row, source), reader.classes)
     parts = {"train": train}
     for part in ("validation", "test"):
         if files[part]:
-            pixels, labels = _read(files[part], columns, train.shape)
+            pixels, labels, more = _read(files[part], columns, train.shape)
+            remarks = (*remarks, *more)
             parts[part] = ImageDataset(f"{name}/{part}", pixels, reader.read(labels, _row, _named(files[part])), reader.classes)
     columns.decoder.finish(name)
-    parts["train"] = replace(train, remarks=(*filter(None, [reader.remark]), *columns.decoder.remarks))
+    parts["train"] = replace(train, remarks=(*filter(None, [reader.remark]), *remarks, *columns.decoder.remarks))
     return partition(name, **parts)
 
 
@@ -110,24 +119,33 @@ def _beside(path: Path) -> dict[str, list[Path]]:
     return {"train": [path], "validation": [], "test": [sibling] if sibling != path and sibling.is_file() else []}
 
 
-def _read(files: list[Path], columns: _Columns, shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, dict[str, list[Any]]]:
-    """Return the images `[images, channels, height, width]` of all files, and the columns of their labels as they are stored."""
+def _read(
+    files: list[Path], columns: _Columns, shape: tuple[int, int, int] | None
+) -> tuple[torch.Tensor, dict[str, list[Any]], tuple[str, ...]]:
+    """Return the images `[images, channels, height, width]` of all files, the columns of their labels, and remarks."""
     pixels: list[NDArray[np.uint8]] = []
     labels: list[dict[str, list[Any]]] = []
+    unreadable, rows = Unreadable(columns.skip), 0
     for file in files:
         for first, batch in _batches(file, columns):
-            labels.append(_label_values(batch, 1, file))
-            decoded = []
+            values, kept = _label_values(batch, 1, file), []
             for offset, encoded in enumerate(_encoded(batch.column(0), f"{file}, column {columns.image}")):
                 place = f"{file}, row {first + offset}"
-                array = _channels_first(encoded, place, columns.decoder)
+                try:
+                    array = _channels_first(encoded, place, columns.decoder)
+                except DatasetError as error:
+                    unreadable.add(place, error)
+                    continue
                 shape = shape or array.shape
                 _check_shape(array.shape, shape, place)
-                decoded.append(array)
-            pixels.append(np.stack(decoded))
-    if not pixels:
+                pixels.append(array)
+                kept.append(offset)
+            rows += batch.num_rows
+            labels.append({name: [column[offset] for offset in kept] for name, column in values.items()})
+    if not rows:
         raise DatasetError(f"parquet: expected rows in {', '.join(map(str, files))}; got none.")
-    return torch.from_numpy(np.concatenate(pixels)), _joined(labels, files)
+    remarks = unreadable.check(rows, len(pixels))
+    return torch.from_numpy(np.stack(pixels)), _joined(labels, files), remarks
 
 
 def _joined(parts: list[dict[str, list[Any]]], files: list[Path]) -> dict[str, list[Any]]:

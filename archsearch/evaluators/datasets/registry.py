@@ -29,10 +29,11 @@ def load(name: str, root: str | Path | None = None) -> Splits:
         name: `digits`, `cifar10`, `cifar100`, `imagefolder:PATH`, `parquet:PATH` or `csv:PATH`. Options follow the path:
             `imagefolder:PATH?size=32` is the side in pixels that the images are brought to, `size=24x96` height and width;
             `parquet:PATH?image=img&label=fine_label` names the two columns, and `label=x,y` several ones. All take `white=4095`,
-            the value of full brightness in images with more than 8 bits a channel, and `background=black`, the colour below
-            transparent pixels (white if it is not given). `parquet` and `csv` take `task=regression`, and `separator=;` between
-            the labels of a cell; `csv` also `folder=photos`, where the images are, and `part=split`, a column that says which
-            are for training, validation and testing.
+            the value of full brightness in images with more than 8 bits a channel, `background=black`, the colour below
+            transparent pixels (white if it is not given), and `on_error=skip`, which leaves out images that cannot be read.
+            `parquet` and `csv` take `task=regression`, and `separator=;` between the labels of a cell; `csv` also
+            `folder=photos`, where the images are, and `part=split`, a column that says which are for training, validation and
+            testing.
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
             PATH, the folder that it starts from. `digits` needs none.
 
@@ -45,10 +46,12 @@ def load(name: str, root: str | Path | None = None) -> Splits:
         return _NAMED[parsed.kind](folder)
     path, decoder = _path(parsed, folder), Decoder(parsed.white, parsed.background)
     if parsed.kind == "imagefolder":
-        return load_imagefolder(path, parsed.size, decoder)
+        return load_imagefolder(path, parsed.size, decoder, parsed.skip)
     if parsed.kind == "csv":
         return load_csv(path, parsed, decoder)
-    return load_parquet(path, **parsed.columns, decoder=decoder, rules=LabelRules(parsed.task, parsed.separator))
+    return load_parquet(
+        path, **parsed.columns, decoder=decoder, rules=LabelRules(parsed.task, parsed.separator), skip=parsed.skip
+    )
 
 
 def task_of(name: str, root: str | Path | None = None) -> str:

@@ -19,8 +19,8 @@ _LEAST = 1e-12
 class Multilabel(PredictionTask):
     """Binary cross-entropy of each label's sigmoid, judged by mean average precision; labels are `[images, labels]` bool.
 
-    The loss of an image is the sum over the labels; of more than 50 labels it is 50 times their mean. With the mean alone, at the
-    learning rates of classes, trainings learned several times slower, and with 200 times the mean they hardly learned.
+    The loss of an image is the sum over the labels, so that the gradient of a label does not shrink with their number; of more
+    than 50 labels it is 50 times their mean, so that it does not grow without bound either.
     """
 
     name = MULTILABEL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -124,6 +124,15 @@ def _label_cautions(splits: Splits, repeats: int | None) -> Iterator[str]:
             kind = "classes" if part.task == CLASSIFICATION else "labels"
             name = part.name.rpartition("/")[2]
             yield f"{len(lacking)} of {part.num_classes} {kind} have no {name} images and {use}: {named}."
+
+
+def copied(splits: Splits, number: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a warning if validation or test images are training images too; `number` is that of `copies`."""
+    counts = {part: count for part, count in number.items() if count}
+    if not counts:
+        return ()
+    named = " and ".join(f"{count:,} of {len(getattr(splits, part)):,} {part} images" for part, count in counts.items())
+    return (f"{named} are training images too, pixel by pixel, so scores are too high: remove the copies.",)
 
 
 def _lacking(images: ImageDataset) -> list[str]:

@@ -20,7 +20,7 @@ from archsearch.evaluators.score_names import BALANCED, CLASSIFICATION, REGRESSI
 from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.space_source import space_source
 from archsearch.evaluators.stepwise import StepwiseEvaluator
-from archsearch.evaluators.training.description import cautions, equal_images, facts, guessed, unmirrored
+from archsearch.evaluators.training.description import cautions, copied, equal_images, facts, guessed, unmirrored
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe, is_own
 from archsearch.evaluators.training.guessing import FIRST, Guess, no_better_than_guessing
 from archsearch.evaluators.training.recipe import Recipe, default_recipe, default_scale, recipe_named
@@ -207,6 +207,8 @@ class TrainingEvaluator(StepwiseEvaluator):
     def cautions(self) -> tuple[str, ...]:
         repeats = self.repeats if "replicas" in self.space.scale_defaults else None
         found = cautions(self.images.splits, self.recipe, self.score_images, self.objective.name == BALANCED, repeats)
+        if is_own(self.images.recipe_name):
+            found = (*found, *copied(self.images.splits, self.images.copies))
         return (*found, *unmirrored(self.images.splits.train, self._asked, self.recipe))
 
     def remark(self, evaluations: Sequence[Evaluation]) -> str:

@@ -107,6 +107,6 @@ def no_better_than_guessing(evaluations: Sequence[Evaluation], objective: ScoreO
     how = "always answering the middle" if objective.task == REGRESSION else "a random order"
     most = "at least" if measure.lower_is_better else "at most"
     return (
-        f"All {len(scores)} trainings have a {what} of {most} {shown[0]}, no better than {how}, {shown[1]}. Try more epochs, a "
-        "smaller batch_size or another learning_rate."
+        f"All {len(scores)} trainings have {'an' if what.startswith('R2') else 'a'} {what} of {most} {shown[0]}, no better than "
+        f"{how}, {shown[1]}. Try more epochs, a smaller batch_size or another learning_rate."
     )

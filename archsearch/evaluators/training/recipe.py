@@ -36,7 +36,7 @@ class Recipe:
         learning_rate: Peak learning rate, at the first step.
         momentum: Momentum, 0..1.
         weight_decay: L2 penalty on all parameters.
-        label_smoothing: Fraction of the label that is spread over all classes, 0..1.
+        label_smoothing: Fraction of the label that is spread over all classes, 0..1; 0 for numbers.
         crop: Random crops after padding by this many pixels; 0 is off.
         flip: Random horizontal flips.
         nesterov: Whether the momentum is Nesterov's.
@@ -55,7 +55,8 @@ class Recipe:
         compile: Whether the network is compiled (`torch.compile`) before it is trained: about a minute at the start, faster steps
             afterwards. It needs a C++ compiler.
         class_weights: Whether the loss of an image counts by the inverse share of its class among the training images, so that
-            all classes count the same: n / (classes * n_of_the_class).
+            all classes count the same: n / (classes * n_of_the_class). Of images with several labels, the loss of a label that an
+            image has counts by the number of images without it for each image with it.
 
     Raises:
         ConfigurationError: A value is out of its range.

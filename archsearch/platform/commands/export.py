@@ -59,6 +59,7 @@ _TRAIN_EPILOG = """examples:
   archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --size channels=32
   archsearch train winner/architecture.json --dataset cifar10 --recipe cifar --workers 4    four GPUs of a Ray cluster
   archsearch train winner/architecture.json --dataset imagefolder:photos --macs-below 50e6
+  archsearch train winner/architecture.json --dataset 'csv:ages.csv?image=file&label=age&task=regression'
   archsearch train winner/architecture.json --dataset 'imagefolder:photos?size=224' --recipe imagenet-mobile \\
       --size stem_halvings=3 --macs-below 600e6          the mobile setting: a stem reduces 224 pixels to 28
 
@@ -101,7 +102,7 @@ def add_export(commands: Any) -> None:
     train.add_argument(
         "--space", help="search space, or python:MODULE:CLASS (default: that of architecture.json, else nasbench201)"
     )
-    train.add_argument("--dataset", required=True, help="dataset, such as digits, cifar10 or imagefolder:PATH")
+    train.add_argument("--dataset", required=True, help="dataset, such as digits, cifar10, imagefolder:PATH or csv:PATH")
     _add_training_options(train)
     train.set_defaults(action=lambda parsed: _resumable(_train, parsed))
 

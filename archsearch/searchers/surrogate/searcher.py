@@ -239,6 +239,9 @@ class SurrogateSearcher(ArchitectureSearcher):
             chunk_size=self.chunk_size,
         )
 
+    def reserved(self) -> list[Request]:
+        return [] if self._pool is None else self._pool.requests
+
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()

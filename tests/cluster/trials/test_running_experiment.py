@@ -27,7 +27,7 @@ class Asking(Searcher):
         experiment = running_experiment(self)
         self.found.append(experiment)
         if experiment is not None:
-            experiment.follow(lambda: self.heard.append("step"), lambda: self.heard.append("end"))
+            experiment.follow(lambda trials: self.heard.append("step"), lambda: self.heard.append("end"))
             self.settings = experiment.metric, experiment.mode, experiment.num_samples, experiment.scheduler
         if self.fails:
             raise ValueError("no proposal")

@@ -140,6 +140,8 @@ def test_rows_that_repeat_others_are_passed_over(tmp_path: Path) -> None:
         (rows([1.5, ""] + [2.5] * 10), "", "expected a number in each row of 'label'; got none in row 3"),
         (rows([0, 1] * 6, name="") + ",1\n", "", "got none in row 2"),
         ("image,label\n", "", "got no rows"),
+        (rows([0, 1] * 6).partition("\n")[2], "", r"expected a header in .*labels.csv; got the image 0\.png"),
+        ("", "", "Expected a header and one row an image"),
         ("image,label\n0.png,1,2\n", "", "Expected 2 columns, got 3"),
         (b"\x89PNG\x00\x00", "", "csv: "),
         (rows([0, 1] * 6), "&task=multilabel", None),

@@ -64,3 +64,17 @@ def test_shapes_types_and_labels_that_do_not_fit_are_refused() -> None:
         ImageDataset("toy", one.images, one.labels[:5], one.classes)
     with pytest.raises(DatasetError, match="from 0 to 0"):
         ImageDataset("toy", one.images, one.labels, ("cat",))
+
+
+def test_labels_and_numbers_need_a_row_for_each_image() -> None:
+    images = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    numbers = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    same = ImageDataset("n", images, numbers, ("x", "y"))
+    assert (same.task, same.num_classes, len(same.take([1], "m"))) == ("regression", 2, 1)
+    assert ImageDataset("n", images, numbers > 2, ("x", "y")).task == "multilabel"
+    digests = {ImageDataset("n", images, labels, ("x", "y")).digest for labels in (numbers, numbers > 2, torch.tensor([0, 1]))}
+    assert len(digests) == 3
+    with pytest.raises(DatasetError, match=r"expected the shape \[2, 1\], one row an image .* for each of x; got \[2, 2\]"):
+        ImageDataset("n", images, numbers, ("x",))
+    with pytest.raises(DatasetError, match="expected finite numbers"):
+        ImageDataset("n", images, numbers * torch.nan, ("x", "y"))

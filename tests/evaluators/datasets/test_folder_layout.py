@@ -112,7 +112,10 @@ def test_loose_images_and_unlabelled_parts_are_remarked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        ("train/#.png*5 test/#.png*5 labels.csv", r"train holds 5 images and no class folders.*labels may be in labels\.csv"),
+        (
+            "train/#.png*5 test/#.png*5 labels.csv",
+            r"train holds 5 images and no class folders.*labels\.csv: read it as csv:.*/labels\.csv\?folder=train&image=COLUMN",
+        ),
         ("train/#.png*5 train.csv sample_submission.csv", r"train holds 5 images.*labels may be in train\.csv"),
         ("images/train/#.png*5 images/val/#.png*5 labels/train/0.txt", "train holds 5 images and no class folders"),
         ("val/cat/#.png*3 val/dog/#.png*3 test/cat/#.png*3", "expected a folder train beside test, val"),

@@ -103,3 +103,12 @@ def test_anything_but_a_name_or_splits_is_refused(dataset: object) -> None:
 def test_an_unknown_name_is_refused_before_anything_is_loaded() -> None:
     with pytest.raises(DatasetError, match="Did you mean 'digits'"):
         ImageTask("digit")
+
+
+def test_the_task_is_known_without_images(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,label\n1.png,0.5\n2.png,0.7\n")
+    assert ImageTask("csv:labels.csv", str(tmp_path)).task == "regression", "there are no images"
+    assert ImageTask("csv:labels.csv", str(tmp_path), "regression").dataset == "csv:labels.csv?task=regression"
+    assert ImageTask("digits").task == "classification"
+    with pytest.raises(DatasetError, match="task=multilabel needs lists of labels; got numbers"):
+        ImageTask("csv:labels.csv", str(tmp_path), "multilabel").splits  # noqa: B018

@@ -13,6 +13,7 @@ from PIL import Image
 
 from archsearch.errors import DatasetError
 from archsearch.evaluators.datasets import load
+from archsearch.evaluators.datasets.registry import task_of
 
 
 def _png(shape: tuple[int, ...], seed: int) -> bytes:
@@ -209,3 +210,36 @@ def test_options_reach_the_decoder_of_each_row(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="8 of 256 levels would remain"):
         load(f"parquet:{tmp_path / 'dark.parquet'}")
     assert int(load(f"parquet:{tmp_path / 'dark.parquet'}?white=4000").train.images.max()) == 128
+
+
+def test_lists_numbers_and_several_columns(tmp_path: Path) -> None:
+    columns = {
+        "tags": [["a", "b"], [], ["b"]] * 4,
+        "value": [0.5 * number for number in range(12)],
+        "box": [[float(number), 1.0 - number] for number in range(12)],
+        "x": [number % 2 for number in range(12)],
+        "y": [1 - number % 2 for number in range(12)],
+    }
+    path = tmp_path / "toy.parquet"
+    pq.write_table(pa.table({"image": _pngs(12), **columns}), path)
+    for label, task, classes in (
+        ("tags", "multilabel", ("a", "b")),
+        ("value", "regression", ("value",)),
+        ("box", "regression", ("box[0]", "box[1]")),
+        ("x,y", "multilabel", ("x", "y")),
+        ("value,x", "regression", ("value", "x")),
+        ("x", "classification", ("0", "1")),
+    ):
+        splits = load(f"parquet:{path}?label={label}")
+        assert (splits.train.task, splits.train.classes) == (task, classes)
+        assert task_of(f"parquet:{path}?label={label}") == task
+    assert sorted(value for part in splits for value in part.labels.tolist()) == [0] * 6 + [1] * 6
+    boxes = torch.cat([part.labels for part in load(f"parquet:{path}?label=box")])
+    assert boxes.sum(1).tolist() == [1.0] * 12
+    assert load(f"parquet:{path}?label=x&task=regression").train.task == "regression"
+
+
+def test_vectors_of_several_lengths_are_an_error(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": _pngs(6), "label": [[1.0], [2.0, 3.0]] * 3}), tmp_path / "toy.parquet")
+    with pytest.raises(DatasetError, match="a list of as many numbers in each row; got 1 and 2"):
+        load(f"parquet:{tmp_path / 'toy.parquet'}")

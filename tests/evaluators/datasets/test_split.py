@@ -151,3 +151,15 @@ def test_an_empty_test_part_is_an_error() -> None:
     train = _images((9, 9))
     with pytest.raises(DatasetError, match="test images of toy"):
         partition("toy", train, test=train.take([], "toy/test"))
+
+
+def test_images_without_differences_are_refused() -> None:
+    images = torch.zeros(6, 1, 2, 2, dtype=torch.uint8)
+    numbers = torch.tensor([[1.0, 3.0]] * 6, dtype=torch.float64)
+    numbers[0, 0] = 2.0
+    with pytest.raises(DatasetError, match="expected numbers that differ; all 6 of 'y' are 3"):
+        partition("n", ImageDataset("n/train", images, numbers, ("x", "y")))
+    with pytest.raises(DatasetError, match="all 6 images have the same labels, 1 of 2"):
+        partition("n", ImageDataset("n/train", images, torch.tensor([[True, False]] * 6), ("x", "y")))
+    with pytest.raises(DatasetError, match="expected at least 3 images, one for each part; got 2"):
+        partition("n", ImageDataset("n/train", images, numbers, ("x", "y")).take([0, 1], "n/train"))

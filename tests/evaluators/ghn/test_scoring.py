@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sklearn.metrics import average_precision_score, r2_score
 
 from archsearch.evaluators.datasets.resident import Resident
 from archsearch.evaluators.ghn.scoring import EvaluationSpec, score, training_loss
+from archsearch.evaluators.prediction.kinds import fitted_task
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.plan import initial_parameters
 
@@ -36,3 +38,21 @@ def test_accuracy_and_loss_are_means_over_the_images() -> None:
     weights = torch.linspace(0.0, 2.0, 10)
     weighted = (torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none") * weights[batch.labels]).mean()
     assert float(training_loss(plan, parameters, batch, False, weights)) == pytest.approx(float(weighted), rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_other_tasks_have_their_figures_and_loss(task: str) -> None:
+    space, images = NASBench201(), part(24).images
+    cell = space.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    plan = space.plan(cell, 3, 1, channels=4, cells_per_stage=1)
+    parameters = initial_parameters(plan, torch.Generator().manual_seed(0))
+    raw = torch.randn(24, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    prediction = fitted_task(raw if task == "regression" else raw > 0)
+    whole = Resident(images, prediction.targets(raw if task == "regression" else raw > 0))
+    [(figure, loss)] = score(plan, parameters, [whole], prediction=prediction).tolist()
+    [outputs] = plan.apply(images, dict.fromkeys(plan.operators, ()) | dict(parameters))
+    assert loss == pytest.approx(float(prediction.loss(outputs, whole.labels)), rel=1e-5)
+    assert loss == pytest.approx(float(training_loss(plan, parameters, whole, prediction=prediction)), rel=1e-5)
+    outputs = outputs.detach()
+    expected = r2_score(whole.labels, outputs) if task == "regression" else average_precision_score(whole.labels, outputs)
+    assert figure == pytest.approx(expected, rel=1e-4)

@@ -50,3 +50,14 @@ def test_undefined_score_fails_only_its_candidate() -> None:
 def test_no_names_and_repeated_names_are_refused(given: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="proxies: expected different names"):
         evaluator(spaces.get("nasbench201"), given)
+
+
+def test_sets_of_labels_and_numbers_have_all_scores_but_that_of_classes(pairs: Any) -> None:
+    space = spaces.get("nasbench201")
+    fitting = [name for name in names() if name != "epe_nas"]
+    for task in ("multilabel", "regression"):
+        made = ProxyEvaluator(space, fitting, pairs.pair_splits(task, 60, 20), scale=SMALL, batch_size=16)
+        [found] = made.evaluate([space.from_genotype([3, 0, 1, 0, 0, 3])])
+        assert found.ok and set(found.metrics) == set(fitting) and made.fingerprint()
+        with pytest.raises(ConfigurationError, match=f"epe_nas compares the images of each class, and the labels are for {task}"):
+            ProxyEvaluator(space, ["nwot", "epe_nas"], pairs.pair_splits(task, 60, 20), scale=SMALL).fingerprint()

@@ -3,20 +3,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from sklearn.metrics import average_precision_score, mean_absolute_error
 
 from archsearch.evaluators import Recipe
 from archsearch.evaluators.datasets import ImageDataset, Splits
+from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.training.description import (
     augmentation,
     cautions,
+    copied,
     equal_images,
     facts,
+    guessed,
     guessing_accuracy,
     largest_class,
     standard_error,
+    unmirrored,
 )
 
 
@@ -97,3 +103,43 @@ def test_the_standard_error_is_that_of_independent_images() -> None:
     # Two classes of 30 and 1 images, each right with p: the variance of the mean of both accuracies is p (1 - p) (1/30 + 1) / 4.
     images = equal_images(_part("validation", [30, 1]))
     assert standard_error(0.5, images) == pytest.approx(math.sqrt(0.25 * (1 / 30 + 1) / 4))
+
+
+def test_labels_and_numbers_are_described_and_cautioned(pairs: Any) -> None:
+    labels = pairs.pair_splits("multilabel", 100, 40)
+    rare = labels.validation.labels.clone()
+    rare[:, :2] = False
+    lacking = labels._replace(validation=replace(labels.validation, labels=rare))
+    few, none = cautions(lacking, Recipe(batch_size=16), None, False, 1)
+    assert few.startswith("40 validation images: small differences between scores may be chance. --train repeats=3")
+    assert none == "2 of 10 labels have no validation images and do not count in the score: 0, 1."
+    numbers = pairs.pair_splits("regression", 150, 40)
+    far = numbers.train.labels.clone()
+    far[3, 1] = 1e6
+    [_, outlier] = cautions(numbers._replace(train=replace(numbers.train, labels=far)), Recipe(batch_size=16), None, False, None)
+    assert outlier.startswith("cents: one training image has 1e+06, 12 standard deviations from the mean")
+    assert not unmirrored(numbers.train, Recipe(), Recipe())
+    assert "numbers may depend on the side" in unmirrored(numbers.train, Recipe(flip=True), Recipe())[0]
+
+
+def test_the_score_of_guessing_is_that_of_scikit_learn(pairs: Any) -> None:
+    labels, numbers = (pairs.pair_splits(task, 30, 40).validation for task in ("multilabel", "regression"))
+    constant = torch.zeros(40, 10)
+    expected = average_precision_score(labels.labels, constant)
+    assert guessed(labels, ScoreObjective.of(None, None, "multilabel")) == pytest.approx(expected)
+    assert guessed(numbers, ScoreObjective.of("r2", None, "regression")) == 0.0
+    median = numbers.labels.median(0).values.expand(40, -1)
+    assert guessed(numbers, ScoreObjective.of("mae", None, "regression")) == -mean_absolute_error(numbers.labels, median)
+
+
+def test_a_class_without_validation_images_is_a_caution() -> None:
+    found = cautions(_splits([60] * 4, [8, 8, 0, 8], [7] * 4), Recipe(batch_size=32), 5000.0, False, 1)
+    assert found == ("1 of 4 classes have no validation images and do not count in the score: owl.",)
+
+
+def test_copies_of_training_images_are_a_warning() -> None:
+    assert copied(PHOTOS, {"validation": 32, "test": 1}) == (
+        "32 of 32 validation images and 1 of 28 test images are training images too, pixel by pixel, so scores are too high: "
+        "remove the copies.",
+    )
+    assert copied(PHOTOS, {"validation": 0, "test": 0}) == ()

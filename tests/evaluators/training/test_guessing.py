@@ -9,7 +9,8 @@ import torch
 from archsearch import spaces
 from archsearch.evaluators import Evaluation
 from archsearch.evaluators.datasets import ImageDataset
-from archsearch.evaluators.training.guessing import Guess
+from archsearch.evaluators.score_objective import ScoreObjective
+from archsearch.evaluators.training.guessing import Guess, no_better_than_guessing
 
 CELL = spaces.get("nasbench201").from_genotype([3, 0, 1, 0, 0, 1])
 
@@ -70,3 +71,17 @@ def test_balanced_accuracy_is_guessed_by_any_answer() -> None:
     guess = _guess([30, 1], balanced=True)
     assert (guess.score, guess.answer) == (0.5, "")
     assert "as guessing does" in guess.remark(_rows(*[(0.5, 0.2)] * 3))
+
+
+def test_labels_and_numbers_that_are_not_learned_are_said() -> None:
+    r2, mae = (ScoreObjective.of(name, None, "regression") for name in ("r2", "mae"))
+    tags = ScoreObjective.of(None, None, "multilabel")
+    for objective, guess, bad, good, words in (
+        (r2, 0.0, 0.01, 0.2, "have an R2 of at most 0.01, no better than always answering the middle, 0."),
+        (mae, -3.0, -2.99, -2.0, "have a mean absolute error of at least 2.99, no better than always answering the middle, 3."),
+        (tags, 0.2, 0.201, 0.4, "have a mean average precision of at most 20.10 %, no better than a random order, 20.00 %"),
+    ):
+        remark = no_better_than_guessing(_rows((bad, 1.0), (guess, 1.0), (guess, 1.0)), objective, guess)
+        assert words in remark and remark.startswith("All 3 trainings")
+        assert not no_better_than_guessing(_rows((bad, 1.0), (good, 1.0), (guess, 1.0)), objective, guess)
+        assert not no_better_than_guessing(_rows((bad, 1.0), (guess, 1.0)), objective, guess)
