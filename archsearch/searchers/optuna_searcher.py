@@ -130,9 +130,9 @@ class OptunaSearcher(TuneAlgorithm):
 
     CMA-ES and quasi-Monte Carlo work on numbers. They get each gene as the number of its choice, in the order of the space.
 
-    Some choices of a `ModuleSpace` exist for some architectures only. TPE is asked for these after those that they depend on, and
-    learns each from the architectures that have it. The other samplers know all choices together: what an architecture has not
-    is proposed to no effect.
+    Some choices of a `ModuleSpace` exist for some architectures only. A sampler is asked for all, and what an architecture has
+    not is proposed to no effect. With the encoding `conditional` it is asked for each after those that it depends on, and TPE
+    learns it from the architectures that have it; in our measurements that was no better.
 
     Args:
         space: Space to search.
@@ -142,7 +142,7 @@ class OptunaSearcher(TuneAlgorithm):
         sampler_options: Further arguments of the sampler's class, such as `{"n_startup_trials": 20}`.
         encoding: What the sampler gets for a gene: `categories`; `numbers`; `conditional`, which is categories of the genes that
             an architecture has; or `auto`, which is numbers for samplers derived from CMA-ES and quasi-Monte Carlo, and
-            conditional for TPE where the space has conditional choices.
+            categories for others.
         goals: Objectives and constraints; None is the score alone.
         **settings: As for `ArchitectureSearcher`.
 
@@ -174,7 +174,7 @@ class OptunaSearcher(TuneAlgorithm):
         suggested = getattr(space, "suggested", None)
         if encoding == "conditional" and suggested is None:
             raise ConfigurationError(f"encoding: expected auto, categories or numbers; {space.name} has no conditional genes.")
-        settled = suggested if getattr(space, "conditional", False) or encoding == "conditional" else None
+        settled = suggested if encoding == "conditional" else None
         self._sampler = partial(study_of, sampler=sampler, options=sampler_options, encoding=encoding, suggested=settled)
         algorithm = partial(self._sampler, objectives=(goals or Goals()).objectives)
         super().__init__(space, seed, algorithm=algorithm, goals=goals, **settings)
@@ -240,11 +240,10 @@ def study_of(
     names = [objective.name for objective in objectives]
     modes = ["max" if objective.maximize else "min" for objective in objectives]
     several = len(names) > 1
-    by_condition = encoding == "conditional" or (encoding == "auto" and isinstance(made, optuna.samplers.TPESampler))
     study = OptunaStudy(
         domains,
         numbers=takes_numbers(made) if encoding == "auto" else encoding == "numbers",
-        suggested=suggested if by_condition else None,
+        suggested=suggested,
         metric=names if several else names[0],
         mode=modes if several else modes[0],
         sampler=made,

@@ -213,7 +213,7 @@ def test_tpe_is_asked_only_for_the_choices_that_an_architecture_has() -> None:
     def score(architecture: Architecture) -> float:
         return str(architecture).count("bias=False") / 3
 
-    searcher = OptunaSearcher(LAYERS, 0, num_candidates=40, batch_size=1)
+    searcher = OptunaSearcher(LAYERS, 0, num_candidates=40, batch_size=1, encoding="conditional")
     loop = Loop(searcher, score).run()
     check_search(searcher, loop.candidates, 40)
     trials = searcher._study._ot_study.trials
@@ -221,24 +221,22 @@ def test_tpe_is_asked_only_for_the_choices_that_an_architecture_has() -> None:
     assert all(trial.params == LAYERS.active(LAYERS.from_params(trial.params)) for trial in trials)
     best = [row.evaluation.score for row in searcher.history]
     assert max(best) == 1.0 and np.mean(best[20:]) > np.mean(best[:10])
-    again = OptunaSearcher(LAYERS, 0, num_candidates=41, batch_size=1)
+    again = OptunaSearcher(LAYERS, 0, num_candidates=41, batch_size=1, encoding="conditional")
     again.replay(list(searcher.history))
     recalled = again._study._ot_study.trials
     assert [trial.params for trial in recalled] == [LAYERS.active(LAYERS.parse(text)) for text in loop.candidates]
     assert all(trial.state.name == "COMPLETE" for trial in recalled)
     partial = replace(searcher.history[0].evaluation, fidelity=2)
-    stopped = OptunaSearcher(LAYERS, 0, num_candidates=9, batch_size=1)
+    stopped = OptunaSearcher(LAYERS, 0, num_candidates=9, batch_size=1, encoding="conditional")
     stopped.replay([Observation(0, 0, partial, False)])
     [pruned] = stopped._study._ot_study.trials
     assert (pruned.state.name, pruned.params) == ("PRUNED", LAYERS.active(partial.architecture))
 
 
 def test_who_is_asked_for_the_choices_one_after_the_other() -> None:
-    assert OptunaSearcher(LAYERS, 0)._study.is_conditional
-    assert not OptunaSearcher(LAYERS, 0, encoding="categories")._study.is_conditional
-    assert not OptunaSearcher(LAYERS, 0, sampler="gp")._study.is_conditional, "it learns from genes that all have"
+    assert not OptunaSearcher(LAYERS, 0)._study.is_conditional
+    assert OptunaSearcher(LAYERS, 0, encoding="conditional")._study.is_conditional
     assert OptunaSearcher(LAYERS, 0, sampler="random", encoding="conditional")._study.is_conditional
-    assert not OptunaSearcher(SPACE, 0)._study.is_conditional
     with pytest.raises(
         ConfigurationError, match="encoding: expected auto, categories or numbers; nasbench201 has no conditional"
     ):

@@ -145,6 +145,50 @@ def test_networks_of_all_spaces_are_exported(name: str, tmp_path: Path, monkeypa
         assert f"a tuple of {content['exits']} logits" in card
 
 
+_MODULES = """
+import torch
+from torch import nn
+
+from archsearch.spaces import ModuleSpace
+
+
+class Attention(nn.Module):
+    def __init__(self, choose, num_classes=4, in_channels=3):
+        super().__init__()
+        width = choose.one("width", [8, 16])
+        self.patches, self.norm = nn.Conv2d(in_channels, width, 2, 2), nn.LayerNorm(width)
+        self.mixing = choose.layer("mixing", {
+            "attention": lambda: nn.TransformerEncoderLayer(width, 2, width, choose.one("rate", [0.0, 0.1]), batch_first=True),
+            "linear": lambda: nn.Linear(width, width),
+        })
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, images):
+        return self.head(self.mixing(self.norm(self.patches(images).flatten(2).transpose(1, 2))).mean(1))
+
+
+space = ModuleSpace(Attention, torch.zeros(1, 3, 8, 8), "attention")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["width=8 mixing=attention mixing.attention.rate=0.1", "width=16 mixing=linear"])
+def test_modules_of_the_user_are_exported_in_every_form(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX is among the forms where the extra `onnx` is installed."""
+    (tmp_path / "own_attention.py").write_text(_MODULES)
+    monkeypatch.syspath_prepend(tmp_path)
+    space = importlib.import_module("own_attention").space
+    found = Found(space.parse(text), 0.5, {}, space, {"input_shape": (3, 8, 8), "num_classes": 4})
+    folder = found.export(tmp_path / "folder")
+    assert set(content_of(folder)["left_out"]) == (set() if HAS_ONNX else {"model.onnx"})
+    batches = [torch.randn((size, 3, 8, 8), generator=torch.Generator().manual_seed(size)) for size in (1, 3)]
+    for answers in elsewhere(folder, batches):
+        assert len(answers) == 2 + HAS_ONNX
+        for other in answers[1:]:
+            torch.testing.assert_close(other, answers[0], rtol=1e-4, atol=1e-4)
+    monkeypatch.delitem(sys.modules, "own_attention")
+
+
 def test_what_is_not_installed_is_left_out_and_named(
     model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

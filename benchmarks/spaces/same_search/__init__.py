@@ -1,0 +1,1 @@
+"""One search written for several systems; `benchmarks.spaces.lines_of_code` counts their lines."""
