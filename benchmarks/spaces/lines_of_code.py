@@ -52,7 +52,9 @@ def code_lines(source: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.spaces.lines_of_code", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", type=int, help="number of candidates of a trial run")
     candidates = parser.parse_args().run
     rows = []

@@ -26,7 +26,3 @@ def main(candidates=CANDIDATES, **settings):
     result = platform.run_search(space, "optuna", train, candidates, scheduler="asha", evaluator_options=options, **settings)
     print(result.best.architecture, result.best.score)
     return space.module(space.parse(str(result.best.architecture)))
-
-
-if __name__ == "__main__":
-    main()

@@ -24,7 +24,3 @@ def main(candidates=CANDIDATES):
     study.optimize(objective, n_trials=candidates, n_jobs=2)
     print(study.best_params, study.best_value)
     return perceptron(layers(optuna.trial.FixedTrial(study.best_params)))
-
-
-if __name__ == "__main__":
-    main()

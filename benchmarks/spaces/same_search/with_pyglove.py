@@ -33,7 +33,3 @@ def main(candidates=CANDIDATES):
     example = pg.template(space).decode(best.dna)
     print(example, best.final_measurement.reward)
     return network(example)
-
-
-if __name__ == "__main__":
-    main()

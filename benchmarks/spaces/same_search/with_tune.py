@@ -30,7 +30,3 @@ def main(candidates=CANDIDATES, folder=None):
     best = results.get_best_result("score", "max", scope="all")
     print(best.config, best.metrics["score"])
     return perceptron(layers(best.config))
-
-
-if __name__ == "__main__":
-    main()
