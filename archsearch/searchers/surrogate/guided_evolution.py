@@ -36,7 +36,7 @@ class GuidedEvolution(SurrogateSearcher):
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
         population: Number of children in a generation, for `generations` alone; None takes 200.
         generations: Number of generations, for `generations` alone; None takes 20, and fewer where a new architecture takes
-            milliseconds to be named, as the modules of 60 layers and more of a `ModuleSpace` do.
+            milliseconds to be named, as modules of some 30 layers and more of a `ModuleSpace` do.
         enumerable: Largest number of architectures at which all of a space are ranked instead, where they can be listed; None
             takes 20,000 for `generations` and 0 for the others. With 500,000 the searchers `gp`, and `gates` with `fusion`, rank
             all 423,624 cells of NAS-Bench-101 in each stage, which takes seconds.
