@@ -171,7 +171,7 @@ def test_fingerprint_follows_curves_and_lengths() -> None:
         ("acc", {"epochs": None}, ConfigurationError, "epochs: table does not say after how many epochs acc was taken"),
         ("acc", {"epochs": 12}, ConfigurationError, "epochs: expected a whole number of at least 13; got 12"),
         ("acc", {"epochs": 36.0}, ConfigurationError, "epochs: expected a whole number"),
-        ("acc", {"from_scratch": "yes"}, ConfigurationError, "from_scratch: expected true or false; got 'yes'"),
+        ("acc", {"from_scratch": "yes"}, ConfigurationError, "from_scratch: expected True or False; got 'yes'"),
         ("accuracy", {}, TableError, "score: column of table: expected one of"),
     ],
 )
