@@ -525,6 +525,7 @@ def test_a_search_that_finishes_nothing_in_time_ends_without_an_error(
         found.best  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_preset_is_model_and_search(tmp_path: Path) -> None:
     """The smallest search in the way of a paper, with a fit and a stage; the slow tests run both papers with trainings."""
     small = {"initial": 3, "stage_size": 2, "model": {"epochs": 2, "width": 6, "hidden": 5, "head": [4]}}

@@ -81,6 +81,7 @@ def test_the_best_by_generated_weights_are_evaluated_best_first(cache: Path) -> 
     assert searcher.figures["surrogate/candidates_ranked"] == 40
 
 
+@pytest.mark.slow
 def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
     searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="score")
     candidates = Loop(searcher, score).run().candidates
@@ -90,6 +91,7 @@ def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
     assert np.diff(expected).max() < 0.011
 
 
+@pytest.mark.slow
 def test_ranks_of_training_free_scores_can_be_added(cache: Path) -> None:
     searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="loss+params", pool=None)
     searcher.open(1.0)

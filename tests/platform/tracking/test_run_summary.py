@@ -45,7 +45,7 @@ def test_settings_of_a_searcher_have_those_at_their_defaults() -> None:
     evolution = searchers.get("evolution")(space, 0, population_size=30, num_candidates=5)
     assert searcher_settings(evolution, {"population_size": 30}) == {"population_size": 30, "tournament_size": 10}
     gates = searcher_settings(searchers.get("gates")(space, 0, num_candidates=5), {"members": 3})
-    assert {"members": 3, "stage_size": 5, "explore": 0.1, "encoder": "gates"}.items() <= gates.items()
+    assert {"members": 3, "stage_size": 5, "explore": 0.1, "preset": "default"}.items() <= gates.items()
     assert not {"epochs", "pool", "space", "seed", "num_candidates"} & set(gates)
     assert searcher_settings(searchers.get("random")(space, 0), {}) == {}
 
