@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from archsearch.errors import ArchitectureError
+from archsearch.errors import ArchitectureError, ConfigurationError
 from archsearch.evaluators.predictors.graf import graph_features
 from archsearch.evaluators.predictors.paths import path_counts
 from archsearch.spaces import Architecture, GraphBatch, SearchSpace
@@ -49,6 +49,30 @@ def features_of(space: SearchSpace, architectures: Sequence[Architecture] | Grap
         starts = np.searchsorted(rows, np.arange(len(first)))
         features = np.add.reduceat(features, starts, axis=0) / np.bincount(rows, minlength=len(first))[:, np.newaxis]
     return features.astype(np.float32)[inverse]
+
+
+def features_to_read(
+    space: SearchSpace, architectures: Sequence[Architecture] | GraphBatch | Features, kind: str, width: int | None
+) -> Features:
+    """Return features as they are, or those of architectures; see `features_of`.
+
+    Args:
+        space: Space of the architectures.
+        architectures: Architectures, graphs, or features `[architectures, features]`.
+        kind: Name of the features, one of `FEATURES`.
+        width: Number of features that were learned; None before a fit.
+
+    Raises:
+        ArchitectureError: An architecture is not of the space.
+        ConfigurationError: Features have another shape than those that were learned.
+    """
+    if not isinstance(architectures, np.ndarray):
+        return features_of(space, architectures, kind)
+    if architectures.ndim != 2 or (width is not None and architectures.shape[1] != width):
+        raise ConfigurationError(
+            f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
+        )
+    return architectures
 
 
 def _distinct(batch: GraphBatch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestRegressor
 
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
-from archsearch.evaluators.predictors.features import FEATURES, Features, Vector, features_of, normal_quantiles
+from archsearch.evaluators.predictors.features import FEATURES, Features, Vector, features_of, features_to_read, normal_quantiles
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.fixed_options import FixedOptions
@@ -127,11 +127,5 @@ class Forest(FixedOptions):
         }
 
     def _features(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Features:
-        if not isinstance(architectures, np.ndarray):
-            return self.prepare(architectures)
         width = None if self._learned is None else self._learned["points"].shape[1]
-        if architectures.ndim != 2 or (width is not None and architectures.shape[1] != width):
-            raise ConfigurationError(
-                f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
-            )
-        return architectures
+        return features_to_read(self.space, architectures, self.features, width)

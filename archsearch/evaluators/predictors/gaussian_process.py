@@ -12,7 +12,15 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_whole_number, unknown_name
 from archsearch.evaluators.matern import matern_kernel, most_likely
-from archsearch.evaluators.predictors.features import FEATURES, Features, Vector, features_of, normal_quantiles, rows_to_learn
+from archsearch.evaluators.predictors.features import (
+    FEATURES,
+    Features,
+    Vector,
+    features_of,
+    features_to_read,
+    normal_quantiles,
+    rows_to_learn,
+)
 from archsearch.evaluators.saved_state import check_identity, taking_over
 from archsearch.evaluators.vectors import learnable_scores
 from archsearch.fixed_options import FixedOptions
@@ -172,14 +180,8 @@ class GaussianProcess(FixedOptions):
         }
 
     def _features(self, architectures: Sequence[Architecture] | GraphBatch | Features) -> Features:
-        if not isinstance(architectures, np.ndarray):
-            return self.prepare(architectures)
         width = None if self._learned is None else self._learned["width"]
-        if architectures.ndim != 2 or (width is not None and architectures.shape[1] != width):
-            raise ConfigurationError(
-                f"architectures: expected features as `prepare` returns them; got an array of shape {list(architectures.shape)}."
-            )
-        return architectures
+        return features_to_read(self.space, architectures, self.features, width)
 
 
 def _points(features: Features, columns: NDArray[np.int64]) -> Vector:
