@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.evaluators.prediction.average_precision import average_precision
-from archsearch.evaluators.prediction.task import Meter, PredictionTask
+from archsearch.evaluators.prediction.task import PredictionTask, WholeMeter
 from archsearch.evaluators.score_names import MEAN_AVERAGE_PRECISION, MULTILABEL
 
 _SUMMED = 50
@@ -53,19 +53,11 @@ def _mean_loss(outputs: Tensor, truth: Tensor, positive: Tensor | None = None) -
     return F.binary_cross_entropy_with_logits(outputs, truth, pos_weight=positive) * min(outputs.shape[1], _SUMMED)
 
 
-class MultilabelMeter(Meter):
+class MultilabelMeter(WholeMeter):
     """Mean average precision over the labels that have images, and the mean loss of an image."""
 
-    def __init__(self) -> None:
-        self._outputs: list[Tensor] = []
-        self._truth: list[Tensor] = []
-
-    def add(self, outputs: Tensor, truth: Tensor) -> None:
-        self._outputs.append(outputs)
-        self._truth.append(truth)
-
     def figures(self) -> dict[str, Tensor]:
-        outputs, truth = torch.cat(self._outputs), torch.cat(self._truth)
+        outputs, truth = self.together()
         replicas = [outputs[:, place] for place in range(outputs.shape[1])]
         precision = torch.stack([average_precision(each, truth).nanmean() for each in replicas])
         loss = torch.stack([_mean_loss(each, truth) for each in replicas])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators.prediction.task import Meter, PredictionTask
+from archsearch.evaluators.prediction.task import PredictionTask, WholeMeter
 from archsearch.evaluators.score_names import MAE, R2, REGRESSION
 
 
@@ -58,7 +58,7 @@ class Regression(PredictionTask):
         return self.targets(predictions)
 
 
-class RegressionMeter(Meter):
+class RegressionMeter(WholeMeter):
     """R2 and mean absolute error, means over the targets, and the mean squared error of normalised numbers.
 
     `R2 = 1 - sum (y - f)^2 / sum (y - mean y)^2`. Of numbers that are all equal it is 1 if each is met, else 0, as in
@@ -69,16 +69,12 @@ class RegressionMeter(Meter):
     """
 
     def __init__(self, deviation: Sequence[float]) -> None:
+        super().__init__()
         self._deviation = torch.tensor(deviation, dtype=torch.float64)
-        self._outputs: list[Tensor] = []
-        self._truth: list[Tensor] = []
-
-    def add(self, outputs: Tensor, truth: Tensor) -> None:
-        self._outputs.append(outputs)
-        self._truth.append(truth)
 
     def figures(self) -> dict[str, Tensor]:
-        outputs, truth = torch.cat(self._outputs).cpu().double(), torch.cat(self._truth).cpu().double()[:, None]
+        found, targets = self.together()
+        outputs, truth = found.cpu().double(), targets.cpu().double()[:, None]
         gaps = outputs - truth  # [images, replicas, targets]
         left, total = gaps.square().sum(0), (truth - truth.mean(0)).square().sum(0)
         explained = torch.where(total > 0, 1.0 - left / total, (left == 0).double())

@@ -1,4 +1,4 @@
-"""What is predicted of an image, with its loss, its figures of quality and the weights against skewed labels."""
+"""The base of prediction tasks: labels with their loss, their figures of quality and the weights against skewed labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 
@@ -24,6 +25,22 @@ class Meter(ABC):
     @abstractmethod
     def figures(self) -> dict[str, Tensor]:
         """Return the figures by name, `[replicas]` each, on the CPU; `loss` is one of them."""
+
+
+class WholeMeter(Meter):
+    """A meter whose figures need all images at once, such as an order of them."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Tensor] = []
+        self._truth: list[Tensor] = []
+
+    def add(self, outputs: Tensor, truth: Tensor) -> None:
+        self._outputs.append(outputs)
+        self._truth.append(truth)
+
+    def together(self) -> tuple[Tensor, Tensor]:
+        """Return the outputs, `[images, replicas, outputs]`, and the targets of all images."""
+        return torch.cat(self._outputs), torch.cat(self._truth)
 
 
 class PredictionTask(ABC):
