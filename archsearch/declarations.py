@@ -1,4 +1,4 @@
-"""What annotations declare of values: their type, bounds and choices; and the check of arguments against them.
+"""Declarations of values in annotations: type, bounds and choices; and the check of arguments against them.
 
 A field or an argument says what it takes where it stands:
 

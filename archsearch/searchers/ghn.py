@@ -159,7 +159,7 @@ class GHNRandomSearch(RankedRandomSearch):
                 raise ConfigurationError(
                     f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
                     "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
-                    "dataset, such as digits or folder:PATH."
+                    "dataset, such as digits or imagefolder:PATH."
                 )
             return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
         found = {**images_of(evaluator, options), **options}

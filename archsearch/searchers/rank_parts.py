@@ -1,4 +1,4 @@
-"""What candidates are ranked by before any of them is trained: figures by name, joined by `+`."""
+"""Figures by name, joined by `+`, that rank candidates before any of them is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a hypernetwork is trained: a number of steps, or published epochs scaled to what the search can afford."""
+"""The length of a hypernetwork's training: a number of steps, or published epochs scaled to what the search can afford."""
 
 from __future__ import annotations
 

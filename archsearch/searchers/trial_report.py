@@ -1,4 +1,4 @@
-"""What a trial of Ray Tune reports, as the outcome of its batch."""
+"""The report of a trial of Ray Tune, as the outcome of its batch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is predicted of an image: a class, a set of labels, or numbers. Read `task.py` first."""
+"""Prediction tasks of images: a class, a set of labels, or numbers. Read `task.py` first."""
