@@ -59,9 +59,7 @@ class DARTSSearch(SupernetSearch):
 
     def open(self, cpus: float | None = None) -> None:
         if not self.notes:
-            from archsearch.evaluators.supernet.differentiable import DifferentiableSupernet  # it needs torch
-
-            supernet = DifferentiableSupernet(self.space, seed=self.seed, **self.supernet)
+            supernet = self.new_supernet()
             self.notes = (supernet.memory().sentence(supernet.recipe.batch_size),)
             logger.info("darts: %s", *self.notes)
         super().open(cpus)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,7 @@ class SupernetSearch(SurrogateSearcher):
             **(model or {}),
         }
         self.use_device(device)
-        self._check()
+        self.new_supernet()  # bad settings raise here, not in the actors
         self._training: Future[Reply] | None = None
 
     @abstractmethod
@@ -125,11 +125,15 @@ class SupernetSearch(SurrogateSearcher):
         """
         return {**images_of(evaluator, options), **options}
 
-    def _check(self) -> None:
-        """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
+    def new_supernet(self) -> Any:
+        """Return a supernet as the actors make it.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of range, or the space has no places. No images are read.
+        """
         from archsearch.evaluators.supernet.surrogate import SupernetSurrogate  # it needs torch, other searchers do not
 
-        SupernetSurrogate(self.method, self.space, cache=self.cache, **self.supernet).supernet(self.seed)
+        return SupernetSurrogate(self.method, self.space, cache=self.cache, **self.supernet).supernet(self.seed)
 
     def surrogate(self) -> Callable[[], Any]:
         from archsearch.evaluators.supernet.surrogate import SupernetSurrogate  # it needs torch, other searchers do not
@@ -139,7 +143,7 @@ class SupernetSearch(SurrogateSearcher):
     def can_fit(self) -> bool:
         return True  # it learns nothing from outcomes
 
-    def learned(self, observations: list[Observation]) -> int:  # type: ignore[override]
+    def learned(self, observations: Sequence[Observation]) -> int:
         return 0  # that their structures are not proposed is all it takes from outcomes of others
 
     def begin_stage(self, pool: ModelPool) -> Stage:

@@ -100,12 +100,12 @@ def searched(method: str, seed: int, steps: int, folder: Path) -> dict[str, Any]
         rate = PUBLISHED_TRAVEL / (0.9 * steps)  # alpha rests for the first tenth of the steps
         how = {"order": int(method[-1]), "alpha_learning_rate": rate}
         darts = DifferentiableSupernet(SPACE, images(), seed, **how, **shared).fit(**fit)
-        cells, _, _ = proposals(darts, TRAINED, seed, ())
+        cells, _, _ = proposals(darts, TRAINED, seed)
         weights = np.array([row for _, row in darts.history]).reshape(len(darts.history), 6, 5)
         return {"cells": list(map(str, cells)), **shares([step for step, _ in darts.history], weights.mean(1))}
     if method == "enas":
         enas = ControlledSupernet(SPACE, images(), seed, **shared).fit(**fit)
-        cells, _, details = proposals(enas, TRAINED, seed, ())
+        cells, _, details = proposals(enas, TRAINED, seed)
         course = details["controller"]
         genes = np.array([SPACE.genotype(each) for each in enas.draw(500, seed)])
         last = np.array([[np.mean(genes == operator) for operator in range(5)]])
