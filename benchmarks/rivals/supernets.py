@@ -8,7 +8,7 @@ averaged to 16x16, with networks of 4 channels and one cell a stage, for the sam
 
 * `darts1`, `darts2`: the cell of the largest operator weights, and nine others drawn from their softmax;
 * `enas`: the paths of the controller that are best by the shared weights;
-* `ghn`, `smash`, `one-shot`: of 100 random cells those with the lowest validation loss by generated or shared weights (the table
+* `ghn`, `smash`, `one-shot`: of 50 random cells those with the lowest validation loss by generated or shared weights (the table
   of random search methods of the GHN paper, under one protocol);
 * `random`: random cells.
 
@@ -49,7 +49,7 @@ from benchmarks.frame import Row, Rows, Script
 
 SPACE = NASBench201()
 SCALE = {"channels": 4, "cells_per_stage": 1}
-BATCH, CANDIDATES, TRAINED = 32, 100, 10
+BATCH, CANDIDATES, TRAINED = 32, 50, 10
 METHODS = ("random", "one-shot", "enas", "smash", "ghn", "darts1", "darts2")
 # Test accuracy on CIFAR-10 (%), X. Dong, Y. Yang, ICLR 2020, arXiv 2001.00326, table 5.
 PUBLISHED = {"darts1": "54.30", "darts2": "54.30", "enas": "54.30", "one-shot": "87.66 (RSPS)", "random": "93.70 (trained)"}
@@ -257,7 +257,7 @@ def report(rows: Rows, steps: int) -> None:
 def main() -> None:
     script = Script(__file__, __doc__, seeds=3)
     script.argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
-    script.argument("--steps", type=int, default=400, help="training steps of each method (default: 400)")
+    script.argument("--steps", type=int, default=300, help="training steps of each method (default: 300)")
     script.argument("--no-speed", action="store_true", help="measure no speeds")
     arguments: argparse.Namespace = script.parse()
     torch.set_num_threads(1)
