@@ -242,8 +242,8 @@ class GATESEvolution(GuidedEvolution):
 
     def surrogate(self) -> Callable[[], Any]:
         if not self.fusion:
-            return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
-        return partial(
+            return self.with_proxies(partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor))
+        make = partial(
             FusionSurrogate,
             self.space,
             enumerable=self.enumerable,
@@ -251,6 +251,7 @@ class GATESEvolution(GuidedEvolution):
             optimism=self.optimism,
             **self.predictor,
         )
+        return self.with_proxies(make, self.optimism)
 
 
 def _names(fusion: str) -> tuple[str, ...]:
