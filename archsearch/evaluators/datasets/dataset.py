@@ -105,6 +105,12 @@ class ImageDataset:
         rows = torch.as_tensor(indices, dtype=torch.int64)
         return ImageDataset(name, self.images[rows], self.labels[rows], self.classes, self.remarks)
 
+    def joined(self, other: ImageDataset, name: str) -> ImageDataset:
+        """Return the images of both, those of `other` last."""
+        return ImageDataset(
+            name, torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels]), self.classes, self.remarks
+        )
+
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of each channel, as fractions of full brightness, each `[channels]`.
 

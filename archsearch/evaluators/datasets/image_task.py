@@ -1,4 +1,4 @@
-"""A dataset to learn from, named or in memory, loaded and normalised once a process, and what is predicted of its images."""
+"""A dataset to learn from, named or in memory, loaded once a process, and what is predicted of its images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archsearch.evaluators.dataset_names import with_task
 from archsearch.evaluators.datasets.copies import copies
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.registry import load, task_of
-from archsearch.evaluators.datasets.resident import Resident, resident
+from archsearch.evaluators.datasets.resident import ImagePart, resident
 from archsearch.evaluators.prediction.kinds import fitted_task
 from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.evaluators.score_names import TASKS
@@ -26,8 +26,8 @@ Part = Literal["train", "validation", "test"]
 class ImageTask:
     """A dataset to train and score networks on, by name or as splits in memory.
 
-    A named dataset is loaded when it is first needed, once a process, and only its name is pickled. Its normalised parts stay on
-    the device.
+    A named dataset is loaded when it is first needed, once a process, and only its name is pickled. The pixels of
+    its parts stay on the device, and are normalised when they are read.
 
     Args:
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
@@ -102,11 +102,11 @@ class ImageTask:
         """Identity of the images, those for testing included."""
         return "-".join(self._part_digests)
 
-    def part(self, name: Part, device: torch.device) -> Resident:
-        """Return the images of a part on the device, normalised by the statistics of the training images."""
+    def part(self, name: Part, device: torch.device) -> ImagePart:
+        """Return the images of a part on the device, normalised when they are read, by the statistics of the training images."""
         return self._images.on_device(name, device)
 
-    def resident(self, device: torch.device) -> tuple[Resident, Resident]:
+    def resident(self, device: torch.device) -> tuple[ImagePart, ImagePart]:
         """Return training and validation images, normalised, on the device."""
         return self.part("train", device), self.part("validation", device)
 
@@ -122,11 +122,11 @@ class ImageTask:
 
 
 class _Images:
-    """Splits, and their normalised parts on each device where they were needed; only the splits are pickled."""
+    """Splits, and their parts on each device where they were needed; only the splits are pickled."""
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
-        self._resident: dict[tuple[Part, torch.device], Resident] = {}
+        self._resident: dict[tuple[Part, torch.device], ImagePart] = {}
 
     @cached_property
     def statistics(self) -> tuple[Tensor, Tensor]:
@@ -143,7 +143,7 @@ class _Images:
         """Number of images of each other part that are training images too."""
         return copies(self.splits)
 
-    def on_device(self, name: Part, device: torch.device) -> Resident:
+    def on_device(self, name: Part, device: torch.device) -> ImagePart:
         """Return a part on the device."""
         if (name, device) not in self._resident:
             self._resident[name, device] = resident(
