@@ -8,6 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from archsearch.evaluators.datasets.encoded import EncodedImages, Pixels
+
 
 class NormalisedImages:
     """Images `(pixels / 255 - mean) / std`, computed for the rows that are read; in memory are the pixels alone.
@@ -16,10 +18,12 @@ class NormalisedImages:
     tensor that was normalised as a whole, to the last bit, at a quarter of the memory.
 
     Args:
-        pixels: `[images, channels, height, width]` uint8, on the device of the result.
+        pixels: `[images, channels, height, width]` uint8, on the device of the result; or images that are decoded when they are
+            read.
         mean: `[channels]`, a fraction of full brightness.
         std: `[channels]`, above 0.
         dtype: Floating type of the result; the arithmetic is done in float32.
+        device: Device of the result; None is that of the pixels.
 
     Example:
         >>> import torch
@@ -29,9 +33,17 @@ class NormalisedImages:
         [1.0, -1.0]
     """
 
-    def __init__(self, pixels: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        mean: Tensor,
+        std: Tensor,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> None:
         self.pixels, self.dtype = pixels, dtype
-        self._mean, self._std = (figures.to(pixels.device, torch.float32)[:, None, None] for figures in (mean, std))
+        self.device = torch.device(device) if device is not None and isinstance(pixels, EncodedImages) else pixels.device
+        self._mean, self._std = (figures.to(self.device, torch.float32)[:, None, None] for figures in (mean, std))
 
     @property
     def shape(self) -> torch.Size:
@@ -39,14 +51,9 @@ class NormalisedImages:
         return self.pixels.shape
 
     @property
-    def device(self) -> torch.device:
-        """Device of the pixels, and of what is read."""
-        return self.pixels.device
-
-    @property
     def is_cuda(self) -> bool:
-        """Whether that is a GPU."""
-        return self.pixels.is_cuda
+        """Whether they are read onto a GPU."""
+        return self.device.type == "cuda"
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -56,14 +63,18 @@ class NormalisedImages:
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Yield all images in their order, `size` at a time."""
+        if isinstance(self.pixels, EncodedImages):
+            return self.read(torch.arange(len(self)).split(size))
         return map(self._normalised, self.pixels.split(size))
 
     def read(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield the images of each batch of rows, in the order of the batches."""
+        if isinstance(self.pixels, EncodedImages):
+            return map(self._normalised, self.pixels.read(batches))
         return (self[rows] for rows in batches)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
-        images = pixels.to(torch.float32).div_(255.0).sub_(self._mean).div_(self._std)
+        images = pixels.to(self.device, non_blocking=True).to(torch.float32).div_(255.0).sub_(self._mean).div_(self._std)
         return images.to(self.dtype)
 
 

@@ -78,7 +78,8 @@ def resident(
             f"mean and std: expected {channels} figures each for {dataset.name}, with std above 0; "
             f"got {mean.tolist()} and {std.tolist()}. Take them from the statistics of the training part."
         )
-    images = NormalisedImages(dataset.images.to(device), mean, std, dtype)
+    pixels = dataset.images.to(device) if isinstance(dataset.images, Tensor) else dataset.images
+    images = NormalisedImages(pixels, mean, std, dtype, device)
     labels = dataset.labels if prediction is None else prediction.targets(dataset.labels)
     return ImagePart(images, labels.to(device))
 

@@ -66,7 +66,7 @@ def test_parts_are_normalised_by_the_training_images() -> None:
 def test_a_named_dataset_is_loaded_once_and_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     image_task._named.cache_clear()
-    monkeypatch.setattr(image_task, "load", lambda name, root: calls.append(name) or datasets.load(name, root))
+    monkeypatch.setattr(image_task, "load", lambda name, root, loading: calls.append(name) or datasets.load(name, root, loading))
     first, second = ImageTask("digits"), ImageTask("digits")
     assert calls == []
     assert first.part("train", CPU) is second.part("train", CPU)
