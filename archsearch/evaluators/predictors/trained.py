@@ -53,9 +53,9 @@ class Trained:
         seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
         self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
         encode = encoder(form, settings, self.generators)
-        body: Body = Structured(encode, form) if settings.structure else encode
-        if settings.features:
-            body = Featured(body, num_features(form.vocabulary, form.cells), device)
+        graph = Structured(encode, form) if settings.structure else encode
+        numbers = num_features(form.vocabulary, form.cells)
+        body: Body = Featured(graph, numbers, device) if settings.features else graph
         self.model: ScoringModel | ComparingModel = (
             ComparingModel(body, settings, self.generators)
             if loss == "comparator"
