@@ -14,6 +14,7 @@ from archsearch.evaluators.datasets.digits import load_digits
 from archsearch.evaluators.datasets.imagefolder import load_imagefolder
 from archsearch.evaluators.datasets.label_columns import LabelRules
 from archsearch.evaluators.datasets.parquet import load_parquet, parquet_task
+from archsearch.evaluators.datasets.streamed import Loading
 
 _NAMED: dict[str, Callable[[Path | None], Splits]] = {
     "digits": lambda root: load_digits(),
@@ -22,7 +23,7 @@ _NAMED: dict[str, Callable[[Path | None], Splits]] = {
 }
 
 
-def load(name: str, root: str | Path | None = None) -> Splits:
+def load(name: str, root: str | Path | None = None, loading: Loading | None = None) -> Splits:
     """Return the training, validation and test images of a dataset. The split is the same on every call and machine.
 
     Args:
@@ -31,11 +32,14 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             `parquet:PATH?image=img&label=fine_label` names the two columns, and `label=x,y` several ones. All take `white=4095`,
             the value of full brightness in images with more than 8 bits a channel, `background=black`, the colour below
             transparent pixels (white if it is not given), and `on_error=skip`, which leaves out images that cannot be read.
+            `imagefolder` and `csv` take `jpeg=fast`, which decodes large JPEG files at a fraction of their size.
             `parquet` and `csv` take `task=regression`, and `separator=;` between the labels of a cell; `csv` also
             `folder=photos`, where the images are, and `part=split`, a column that says which are for training, validation and
             testing.
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
             PATH, the folder that it starts from. `digits` needs none.
+        loading: How much memory the images of a user may take, beyond which they are decoded when they are read; None takes
+            the defaults of `Loading`.
 
     Raises:
         DatasetError: The name is unknown, or the images or labels cannot be read or there is nothing to learn.
@@ -44,11 +48,12 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     folder = None if root is None else Path(root).expanduser()
     if parsed.kind in _NAMED:
         return _NAMED[parsed.kind](folder)
-    path, decoder = _path(parsed, folder), Decoder(parsed.white, parsed.background)
+    draft = max(parsed.size) if parsed.draft else None
+    path, decoder = _path(parsed, folder), Decoder(parsed.white, parsed.background, draft)
     if parsed.kind == "imagefolder":
-        return load_imagefolder(path, parsed.size, decoder, parsed.skip)
+        return load_imagefolder(path, parsed.size, decoder, parsed.skip, loading)
     if parsed.kind == "csv":
-        return load_csv(path, parsed, decoder)
+        return load_csv(path, parsed, decoder, loading)
     return load_parquet(
         path, **parsed.columns, decoder=decoder, rules=LabelRules(parsed.task, parsed.separator), skip=parsed.skip
     )

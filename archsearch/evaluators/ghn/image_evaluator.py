@@ -15,7 +15,7 @@ from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.datasets.resident import ImagePart, Resident
 from archsearch.evaluators.devices import cpu_threads, device_named, failure_text
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.evaluator import Evaluator
@@ -140,7 +140,7 @@ class ImageEvaluator(Evaluator):
         """
         return space.plan(architecture, self.images.num_classes, self.images.input_shape[0], **self.scale)
 
-    def training_images(self) -> Resident:
+    def training_images(self) -> ImagePart:
         """Return the training images on the device."""
         return self.images.resident(device_named(self.device))[0]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from archsearch.evaluators.datasets.normalised import Images
 from archsearch.evaluators.prediction.classification import Classification
 from archsearch.evaluators.prediction.task import PredictionTask
 
@@ -41,7 +42,7 @@ class Score:
 
 def score(
     network: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     replicas: int = 1,
     batch_size: int = 1000,
@@ -54,7 +55,7 @@ def score(
 @torch.inference_mode()
 def exit_scores(
     network: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     replicas: int = 1,
     batch_size: int = 1000,
@@ -87,7 +88,7 @@ def exits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def predictions(network: nn.Module, images: Tensor, batch_size: int = 1000, prediction: PredictionTask | None = None) -> Tensor:
+def predictions(network: nn.Module, images: Images, batch_size: int = 1000, prediction: PredictionTask | None = None) -> Tensor:
     """Return what the last exit predicts, with the running statistics of batch normalisation, on the CPU.
 
     Args:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from archsearch.errors import RunError, memory_errors
 from archsearch.evaluators import Recipe, datasets
-from archsearch.evaluators.datasets import Resident, Splits
+from archsearch.evaluators.datasets import ImagePart, Splits
 from archsearch.evaluators.prediction.last_layer import last_layers
 from archsearch.evaluators.score_names import ACCURACY, BALANCED, REGRESSION
 from archsearch.evaluators.seeds import derived_seed
@@ -42,22 +42,22 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """The normalised images on the device; `validation` is None if the network is trained on these images too."""
+    """The images on the device; `validation` is None if the network is trained on these images too."""
 
-    train: Resident
-    validation: Resident | None
-    test: Resident
+    train: ImagePart
+    validation: ImagePart | None
+    test: ImagePart
 
     @classmethod
     def of(cls, splits: Splits, data: TrainingData, with_validation: bool, device: torch.device) -> Parts:
-        """Normalise the images and copy them to a device."""
+        """Copy the images to a device."""
         mean, std = torch.tensor(data.mean), torch.tensor(data.std)
-        task = data.prediction
-        train, validation, test = (datasets.resident(part, mean, std, device, prediction=task) for part in splits)
-        if not with_validation:
-            return cls(train, validation, test)
-        both = Resident(torch.cat([train.images, validation.images]), torch.cat([train.labels, validation.labels]))
-        return cls(both, None, test)
+        train, validation, test = splits
+        if with_validation:
+            train = train.joined(validation, train.name)
+        parts = [train, test, *([] if with_validation else [validation])]
+        learned, tested, *held_out = (datasets.resident(part, mean, std, device, prediction=data.prediction) for part in parts)
+        return cls(learned, held_out[0] if held_out else None, tested)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class FinalTraining:
         training.finish()
         return network, {"train_loss": history.loss, "seconds": history.seconds}
 
-    def _quality(self, network: Network, part: Resident) -> float:
+    def _quality(self, network: Network, part: ImagePart) -> float:
         """Return the usual figure of the task, such as the accuracy."""
         return float(score(network, part.images, part.labels, prediction=self.data.prediction).figures[self.data.measure])
 

@@ -30,7 +30,8 @@ class GuidedEvolution(SurrogateSearcher):
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes 10, but at most half of
             `num_candidates`.
-        stage_size: Number of candidates between two fits.
+        stage_size: Number of candidates between two fits. Under a scheduler a stage has a fifth of the candidates before it, if
+            that is more: most candidates are stopped early, and say little for what a fit costs.
         explore: Fraction of each later stage that is drawn at random.
         inner: The inner search by name: `generations`, ours; `random`, `evolution` or `annealing`; or with its sizes, such as
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
