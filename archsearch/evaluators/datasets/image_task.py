@@ -9,8 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from archsearch.errors import ConfigurationError, check_kind
+from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.dataset_names import with_task
+from archsearch.evaluators.datasets.averaged_images import averaged
 from archsearch.evaluators.datasets.copies import copies
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.registry import load, task_of
@@ -33,6 +34,7 @@ class ImageTask:
         dataset: Name of a dataset as for `datasets.load`, such as `digits`, or splits in memory.
         root: Folder of downloaded datasets; for a relative path in the name, the folder that it starts from.
         task: `classification`, `multilabel` or `regression`; None finds it from the labels. It becomes a part of the name.
+        image_size: Side in pixels to which images are averaged, see `averaged`; None leaves them as they are.
 
     Attributes:
         name: Name of the dataset in titles.
@@ -40,14 +42,18 @@ class ImageTask:
 
     Raises:
         ConfigurationError: The dataset is neither a string nor `Splits`, or has labels for another task.
-        DatasetError: The name is unknown.
+        DatasetError: The name is unknown, or splits in memory have images that are not larger than `image_size`.
     """
 
-    def __init__(self, dataset: str | Splits, root: str | None = None, task: str | None = None) -> None:
+    def __init__(
+        self, dataset: str | Splits, root: str | None = None, task: str | None = None, image_size: int | None = None
+    ) -> None:
         check_kind("dataset", dataset, (str, Splits), "the name of a dataset, such as 'digits', or datasets.Splits")
         check_kind("task", task, (str, type(None)), f"one of {', '.join(TASKS)}, or None")
+        if image_size is not None:
+            check_whole_number("image_size", image_size)
         dataset = with_task(dataset, task) if isinstance(dataset, str) else dataset
-        self.dataset, self.root = dataset, root
+        self.dataset, self.root, self._size = dataset, root, image_size
         self._digests: tuple[str, ...] = ()
         if isinstance(dataset, str):
             self.name = self.recipe_name = dataset
@@ -56,7 +62,7 @@ class ImageTask:
                 self.root = str(Path.cwd())  # workers run in other folders, where a relative path would mean another file
         else:
             self.name, self.recipe_name = dataset.train.name.partition("/")[0], "own"
-            self._own = _Images(dataset)
+            self._own = _Images(dataset if image_size is None else averaged(dataset, image_size))
             if task not in (None, dataset.train.task):
                 raise ConfigurationError(
                     f"task: expected {dataset.train.task}, for which the labels of {self.name} are; got {task!r}. Leave it out."
@@ -112,7 +118,7 @@ class ImageTask:
 
     @property
     def _images(self) -> _Images:
-        return self._own if self._own is not None else _named(self.name, self.root)
+        return self._own if self._own is not None else _named(self.name, self.root, self._size)
 
     @property
     def _part_digests(self) -> tuple[str, ...]:
@@ -161,5 +167,5 @@ def _task_of(name: str, root: str | None) -> str:
 
 
 @lru_cache(maxsize=4)
-def _named(name: str, root: str | None) -> _Images:
-    return _Images(load(name, root))
+def _named(name: str, root: str | None, size: int | None) -> _Images:
+    return _Images(load(name, root) if size is None else averaged(load(name, root), size))
