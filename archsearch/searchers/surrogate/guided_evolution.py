@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,8 @@ class GuidedEvolution(SurrogateSearcher):
     usual_initial = 10
     proxy_weight: ClassVar[float] = 0.5
     """Share of the process that reads training-free scores in what ranks; see `ProxyReranking`."""
+    model_name = "the surrogate"
+    """What ranks candidates, in a report."""
 
     def __init__(
         self,
@@ -140,6 +142,19 @@ class GuidedEvolution(SurrogateSearcher):
             self.space, self.proxies, {**self.proxy_images, "threads": self.threads}, self.seed, self.ledger_root
         )
         return partial(ProxyReranking, make, scores, weight=self.proxy_weight, most=self.reranked, optimism=optimism)
+
+    @property
+    def groups(self) -> Mapping[str, Collection[str]]:
+        """Keys of the candidates that the surrogate chose, and of those drawn at random: the first stage, and `explore`.
+
+        Empty if the search began with given architectures or knew outcomes before. Of a resumed search, what was drawn after the
+        first stage before the stop counts as chosen.
+        """
+        if self.starts or self._num_learned:
+            return {}
+        order = [row.evaluation.key for row in sorted(self._history, key=lambda row: (row.batch, row.position))]
+        random = {*order[: self.initial], *self._unguided.intersection(order)}
+        return {f"chosen by {self.model_name}": set(order) - random, "random": random}
 
     def fit_options(self) -> Mapping[str, Any]:
         objectives = enumerate(self.goals.objectives)
