@@ -145,6 +145,11 @@ class ImageDataset:
         images = self.images.take(rows.numpy()) if isinstance(self.images, EncodedImages) else self.images[rows]
         return ImageDataset(name, images, self.labels[rows], self.classes, self.remarks)
 
+    def decode_by(self, workers: int) -> None:
+        """Set the number of processes that decode images that are not in memory."""
+        if isinstance(self.images, EncodedImages):
+            self.images.workers = workers
+
     def joined(self, other: ImageDataset, name: str) -> ImageDataset:
         """Return the images of both, those of `other` last."""
         labels = torch.cat([self.labels, other.labels])
