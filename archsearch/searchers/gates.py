@@ -177,6 +177,8 @@ class GATESEvolution(GuidedEvolution):
         0
     """
 
+    model_name = "GATES"
+
     def __init__(
         self,
         space: SearchSpace,

@@ -63,6 +63,8 @@ class GaussianProcessSearch(GuidedEvolution):
         0
     """
 
+    model_name = "a Gaussian process"
+
     def __init__(
         self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 1.0, **settings: Any
     ) -> None:

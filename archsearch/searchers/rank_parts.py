@@ -46,16 +46,18 @@ def ranks_of(parts: Sequence[str], columns: Columns) -> Ranks:
 
 
 def images_of(evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dataset, root and scale of an evaluator that trains on images with a name, as a searcher's options.
+    """Return dataset, root and scale of an evaluator with named images, as a searcher's options.
 
-    Nothing is returned for other evaluators, nor if the options name a dataset.
+    The evaluator trains, or it is a function that is given a dataset. Nothing is returned for others, nor if the options name a
+    dataset.
 
     Raises:
         ConfigurationError: The images are in memory, where actors cannot find them.
     """
-    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+    from archsearch.evaluators.function.evaluator import FunctionEvaluator
+    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
 
-    if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
+    if "dataset" in options or not isinstance(evaluator, FunctionEvaluator | TrainingEvaluator) or evaluator.images is None:
         return {}
     if not isinstance(evaluator.images.dataset, str):
         raise ConfigurationError(

@@ -221,8 +221,8 @@ def main() -> None:
                     rows.get(lambda cell=cell, form=form: kendall.measure(cell, forms(form)), **identity)
         if "search" in arguments.only:
             tables = cache(lambda form: known(held, form))
-            for form in ("native", "module"):
-                for seed in script.seeds:
+            for seed in script.seeds:
+                for form in ("native", "module"):
                     rows.get(lambda form=form, seed=seed: searched(tables(form), seed), figure="search", form=form, seed=seed)
 
     script.run(measure, report)

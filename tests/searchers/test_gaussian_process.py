@@ -19,6 +19,7 @@ from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.spaces import SearchSpace
 
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
+NONE_BUT_ONE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
 INNER = {"inner": Generations(60, 8)}
 
 
@@ -67,6 +68,21 @@ def test_deterministic_searches_repeat(table: TabularEvaluator, make: Callable[.
     first, second, other = (search(make(table.space, seed, **settings), table).candidates for seed in (3, 3, 4))
     assert first == second
     assert first != other
+
+
+def test_what_the_process_chose_is_told_from_random_candidates(
+    table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]
+) -> None:
+    settings = {"num_candidates": 25, "deterministic": True, "batch_size": 5}
+    searcher = make(table.space, 3, explore=0.0, **settings)
+    keys = [table.space.key(table.space.parse(text)) for text in search(searcher, table).candidates]
+    assert searcher.groups == {"chosen by a Gaussian process": set(keys[10:]), "random": set(keys[:10])}
+    exploring = make(table.space, 3, explore=1.0, **settings)
+    search(exploring, table)
+    assert exploring.groups["chosen by a Gaussian process"] == set() and len(exploring.groups["random"]) == 25
+    begun = make(table.space, 3, **settings)
+    begun.start_with([table.space.parse(NONE_BUT_ONE)])
+    assert begun.groups == {}, "what is given is not random"
 
 
 def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:

@@ -23,6 +23,7 @@ class Settings:
         self_loops: Whether a node's own state passes its gate there.
         depth_scale: Size of the random embedding of its depth that a node starts from there; with 0 all start from zero.
         structure: Whether counted properties of the graph are appended to the encoder's vector; see `structure`.
+        features: Whether graph features (GRAF) are appended to it, standardised by the architectures of the fit; see `featured`.
         convolutions: Layers of a graph convolution network.
         recurrent: Features of embeddings and states of the LSTM.
         head: Widths of the hidden layers between vector and score.
@@ -47,6 +48,7 @@ class Settings:
     self_loops: bool = True
     depth_scale: Annotated[float, Between(0.0, 1000.0)] = 0.0
     structure: bool = False
+    features: bool = False
     convolutions: Annotated[int, Between(1, 1000)] = 2
     recurrent: Annotated[int, Between(1, 100_000)] = 100
     head: Annotated[tuple[int, ...], AtLeast(1)] = (200,)

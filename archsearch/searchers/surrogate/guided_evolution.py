@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -30,7 +30,8 @@ class GuidedEvolution(SurrogateSearcher):
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes 10, but at most half of
             `num_candidates`.
-        stage_size: Number of candidates between two fits.
+        stage_size: Number of candidates between two fits. Under a scheduler a stage has a fifth of the candidates before it, if
+            that is more: most candidates are stopped early, and say little for what a fit costs.
         explore: Fraction of each later stage that is drawn at random.
         inner: The inner search by name: `generations`, ours; `random`, `evolution` or `annealing`; or with its sizes, such as
             `{"kind": "random", "ratio": 50}`. See `archsearch.searchers.surrogate.inner_search`.
@@ -46,6 +47,8 @@ class GuidedEvolution(SurrogateSearcher):
     """
 
     usual_initial = 10
+    model_name = "the surrogate"
+    """What ranks candidates, in a report."""
 
     def __init__(
         self,
@@ -97,6 +100,19 @@ class GuidedEvolution(SurrogateSearcher):
         ):
             return 1  # each would rank the same architectures
         return self._wanted_islands or self.actors
+
+    @property
+    def groups(self) -> Mapping[str, Collection[str]]:
+        """Keys of the candidates that the surrogate chose, and of those drawn at random: the first stage, and `explore`.
+
+        Empty if the search began with given architectures or knew outcomes before. Of a resumed search, what was drawn after the
+        first stage before the stop counts as chosen.
+        """
+        if self.starts or self._num_learned:
+            return {}
+        order = [row.evaluation.key for row in sorted(self._history, key=lambda row: (row.batch, row.position))]
+        random = {*order[: self.initial], *self._unguided.intersection(order)}
+        return {f"chosen by {self.model_name}": set(order) - random, "random": random}
 
     def fit_options(self) -> Mapping[str, Any]:
         objectives = enumerate(self.goals.objectives)
