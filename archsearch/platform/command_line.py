@@ -21,7 +21,7 @@ from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
 
 _EPILOG = """examples:
-  archsearch run                                        a hypernetwork ranks 300 blocks; the 10 best and 10 others are trained
+  archsearch run                                        30 random cells are trained for digits, then 30 that a model chose
   archsearch run --dataset digits                       search nasbench201 by evolution; 40 candidates are trained
   archsearch run --searcher random --candidates 100 --seed 1
   archsearch run --table digits201 --candidates 500     take scores from a table that the package ships

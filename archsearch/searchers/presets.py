@@ -78,15 +78,12 @@ def _registry(*presets: Preset) -> Presets:
 GATES: Presets = _registry(
     Preset(
         "default",
-        "GATES, which also reads counted properties of the graph. Each fit starts from new weights, a small space is ranked as a "
-        "whole, and a tenth of each stage is drawn at random.",
-    ),
-    Preset(
-        "fusion",
-        "As the default, with the ranking of a Gaussian process on graph features added to that of GATES, and half of their "
-        "uncertainty.",
+        "GATES, which also reads counted properties of the graph; the ranking of a Gaussian process on graph features is added "
+        "to it, and half of their uncertainty. Each fit starts from new weights, a small space is ranked as a whole, and a tenth "
+        "of each stage is drawn at random.",
         search={"fusion": "gp", "optimism": 0.5},
     ),
+    Preset("gates", "As the default, with the ranking of GATES alone."),
     Preset(
         "paper",
         "X. Ning et al., ECCV 2020: the published encoder, trained further from stage to stage, and an evolution on the "

@@ -559,5 +559,5 @@ def test_a_preset_is_model_and_search(tmp_path: Path) -> None:
     assert found.summary.settings["searcher_options"] == {**small, "inner": inner, "preset": "paper"}
     with pytest.raises(ConfigurationError, match="searcher_options: evolution has no option 'preset'"):
         run_search("nasbench201", "evolution", "table:digits201", preset="paper", storage=tmp_path, tracking="off")
-    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, fusion, paper; got 'papers'"):
+    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, gates, paper; got 'papers'"):
         run_search("nasbench201", "gates", "table:digits201", preset="papers", storage=tmp_path, tracking="off")
