@@ -26,9 +26,9 @@ def supernet_figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Figure, 
     if (weights := details.get("operator_weights")) and weights["steps"]:
         text = "Weight of each operator at each place of the supernet, against training steps"
         yield "operator_weights", operator_weights(weights), text
-    if (controller := details.get("controller")) and controller["steps"]:
+    if (controller := details.get("path_controller")) and controller["steps"]:
         text = "Reward of the controller's paths with its moving mean, and its entropy, against training steps"
-        yield "controller", controller_figure(controller), text
+        yield "path_controller", controller_figure(controller), text
 
 
 def operator_weights(weights: Mapping[str, Any]) -> Figure:
