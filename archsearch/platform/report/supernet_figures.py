@@ -63,7 +63,7 @@ def operator_weights(weights: Mapping[str, Any]) -> Figure:
             axes.plot(steps, values, color=colour, linestyle=style, linewidth=1.2, label=alternative)
         axes.set_title(gene, fontsize=9)
         axes.set_ylim(0.0, max(0.5, 1.05 * float(part.max())))
-        axes.set_xlabel("step")
+        axes.set(xlabel="step", ylabel="" if place % columns else "softmax of its weight")
     handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return figure
