@@ -74,7 +74,7 @@ class ControlledSupernet(Supernet):
         *,
         policy_every: Annotated[int, AtLeast(1)] = 5,
         paths: Annotated[int, AtLeast(1)] = 8,
-        policy_learning_rate: Annotated[float, Between(0.0, 10.0)] = 3e-3,
+        policy_learning_rate: Annotated[float, Between(0.0, 10.0)] = 1e-3,
         entropy_weight: Annotated[float, AtLeast(0.0)] = 3e-3,
         baseline_decay: Annotated[float, Between(0.0, 1.0)] = 0.9,
         warmup: Annotated[float, Between(0.0, 1.0)] = 0.1,
