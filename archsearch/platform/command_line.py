@@ -226,7 +226,9 @@ def _add_doctor(commands: Any) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
-    parser.add_argument("--preset", metavar="NAME", help="model and search of gates, ghn or ngae: default, paper or authors")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="model and search of darts, enas, gates, ghn or ngae: default, paper or authors"
+    )
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
     parser.add_argument(
         "--scheduler", help="stop poor candidates early: asha, hyperband, median, promotion or none (default: none)"

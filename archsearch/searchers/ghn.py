@@ -176,14 +176,12 @@ class GHNRandomSearch(RankedRandomSearch):
         from archsearch.evaluators.function.evaluator import FunctionEvaluator
         from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
 
-        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator):
-            if evaluator.images is None or not isinstance(evaluator.images.dataset, str):
-                raise ConfigurationError(
-                    f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
-                    "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
-                    "dataset, such as digits or imagefolder:PATH."
-                )
-            return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale, **options}
+        if "dataset" not in options and isinstance(evaluator, FunctionEvaluator) and evaluator.images is None:
+            raise ConfigurationError(
+                f"searcher: ghn learns from labelled images, and the function {evaluator.function_name} has none with a "
+                "name. Take gates, gp, ngae, evolution, optuna or random; or name images of classes: the searcher's option "
+                "dataset, such as digits or imagefolder:PATH."
+            )
         found = {**images_of(evaluator, options), **options}
         if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
             return found

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.datasets.resident import ImagePart, Resident
 from archsearch.evaluators.prediction.classification import Classification
 from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.evaluators.score_names import CLASSIFICATION, OBJECTIVES
@@ -35,7 +35,7 @@ class EvaluationSpec:
         """Return the specification as plain data."""
         return {**asdict(self), "order": _ORDER_SEED}
 
-    def batches(self, part: Resident) -> list[Resident]:
+    def batches(self, part: ImagePart | Resident) -> list[Resident]:
         """Return the images in a fixed random order, cut into batches."""
         number = min(self.images or len(part), len(part))
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(_ORDER_SEED))[:number]
