@@ -58,7 +58,7 @@ class GHNRandomSearch(RankedRandomSearch):
             over the batch; it ranked better than the loss on CIFAR-10 images of 16 x 16 pixels, not on others. Training-free
             scores can be added, such as `loss+params+nwot`, which ranks by the sum of the ranks; see
             `archsearch.evaluators.proxies.names`.
-        rank_size: Side in pixels to which images are averaged for the hypernetwork and the training-free scores; None leaves them
+        rank_size: Side in pixels to which images are reduced for the hypernetwork and the training-free scores; None leaves them
             as they are. 16 for images of 32 x 32 pixels takes half of the time of a step and a fifth of that of a score.
         rank_images: Number of validation images that score a candidate with generated weights, which 400 do as well as all;
             None takes the preset's, all.

@@ -138,7 +138,7 @@ def pretrain(
         workers: Number of processes, with a CPU each, that train it together by Ray Train.
         preset: `default` or `paper`.
         scale: Size of the networks; None takes the one for the dataset.
-        image_size: Side in pixels to which images are averaged; None leaves them as they are.
+        image_size: Side in pixels to which images are reduced; None leaves them as they are.
         threads: CPU threads of a single process; None takes all cores.
         table: Trained scores that the card compares the ranking with; None takes `digits201` where it fits, or none.
 

@@ -34,7 +34,7 @@ def add_ghn(commands: Any) -> None:
     train.add_argument("--seed", type=int, metavar="N", default=0, help="seed of the training (default: 0)")
     train.add_argument("--preset", default="default", help="default or paper (default: default)")
     train.add_argument("--scale", action="append", default=[], metavar="NAME=N", help="size of the networks; repeatable")
-    train.add_argument("--image-size", type=int, metavar="N", help="side in pixels to which images are averaged")
+    train.add_argument("--image-size", type=int, metavar="N", help="side in pixels to which images are reduced")
     train.add_argument("--workers", type=int, metavar="N", default=1, help="processes that train it by Ray Train (default: 1)")
     train.add_argument("--threads", type=int, metavar="N", help="CPU threads of a single process (default: all cores)")
     train.add_argument("--address", help="address of a Ray cluster for --workers (default: RAY_ADDRESS, or this machine)")
