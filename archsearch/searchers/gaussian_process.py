@@ -73,15 +73,18 @@ class GaussianProcessSearch(GuidedEvolution):
             raise ConfigurationError(unknown_name("features", features, FEATURES))
         self.features, self.optimism = features, check_optimism(optimism)
 
+    proxy_weight = 1.0  # the process with training-free scores knows what the one without them does
+
     @property
     def screens(self) -> bool:
         return True
 
     def surrogate(self) -> Callable[[], Any]:
-        return partial(
+        make = partial(
             GaussianProcessSurrogate,
             self.space,
             enumerable=self.enumerable,
             features=self.features,
             optimism=self.optimism,
         )
+        return self.with_proxies(make, self.optimism)

@@ -130,7 +130,7 @@ def report(rows: Rows) -> None:
 
 def main() -> None:
     script = Script(__file__, __doc__, seeds=3)
-    script.argument("--benches", nargs="+", default=["nasbench201", "nasbench101", DIGITS])
+    script.argument("--benches", nargs="+", default=[DIGITS, "nasbench201", "nasbench101"])
     script.argument("--steps", type=int, default=1000)
     arguments = script.parse()
     torch.set_num_threads(1)
