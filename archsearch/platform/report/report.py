@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
 from archsearch.platform.report.advantage import choice_sentence, choice_table
+from archsearch.platform.report.controller_figures import controller_figures
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
+from archsearch.platform.report.growth_figures import growth_figures
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
@@ -78,22 +81,27 @@ def write_report(
         space: The space of the architectures.
         directory: Folder of the report; created if needed.
         top: Number of candidates in the ranking.
-        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`.
+        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`, `controller_figures`
+            and `growth_figures`.
         course: Metrics of the searcher over the course of the search; see `trust_curve`.
     """
     directory = Path(directory)
     rows = write_tables(summary, directory, top)
     shown = {}
-    method = list(latent_figures(details or {}))
+    method = {
+        "Latent space of the last stage": list(latent_figures(details or {})),
+        "What the controller learned": list(controller_figures(details or {})),
+        "Sizes of the architectures": list(growth_figures(details or {})),
+    }
     _draw_best(space, rows, directory)
     for name, row in zip(_NEXT_BEST, rows[1:], strict=False):
         drawn = (directory / picture_name(row.rank)).read_bytes()
         shown[name] = html.picture(pictures.png_uri(drawn), f"Rank {row.rank}: {row.architecture}")
-    for name, figure, text in (*_figures(summary, space, rows), *_trust(course), *method):
+    for name, figure, text in (*_figures(summary, space, rows), *_trust(course), *chain.from_iterable(method.values())):
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
-    names = [name for name, _, _ in method]
+    names = {heading: [name for name, _, _ in found] for heading, found in method.items() if found}
     ensemble = ensemble_section(directory.parent)
     content = html.page(summary.name, list(_sections(summary, space, rows, top, shown, names, course, ensemble)))
     with written_atomically(page, durable=False) as path:
@@ -157,7 +165,7 @@ def _sections(
     rows: list[RankedRow],
     top: int,
     shown: Mapping[str, Html],
-    method: Sequence[str],
+    method: Mapping[str, Sequence[str]],
     course: Course,
     ensemble: Html,
 ) -> Iterator[Html]:
@@ -205,9 +213,9 @@ def _sections(
         yield html.heading("How well the surrogate ranked candidates")
         yield html.paragraph(trust_sentence(course))
         yield shown["trust"]
-    if method:
-        yield html.heading("Latent space of the last stage")
-        yield from (shown[name] for name in method)
+    for heading, names in method.items():
+        yield html.heading(heading)
+        yield from (shown[name] for name in names)
     if summary.space_costs is not None:
         yield from _space_costs(summary.space_costs)
     yield html.heading("Cost of the search")
