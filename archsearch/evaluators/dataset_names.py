@@ -13,15 +13,17 @@ from archsearch.evaluators.score_names import CLASSIFICATION, TASKS
 NAMED = ("digits", "cifar10", "cifar100")
 """Datasets that have a name of their own."""
 OPTIONS = {
-    "imagefolder": ("size", "white", "background", "on_error"),
-    "parquet": ("image", "label", "task", "separator", "white", "background", "on_error"),
-    "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background", "on_error"),
+    "imagefolder": ("size", "white", "background", "on_error", "jpeg"),
+    "parquet": ("image", "label", "task", "separator", "size", "white", "background", "on_error", "jpeg"),
+    "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background", "on_error", "jpeg"),
 }
 """Options that may follow the path, for the kinds of datasets that have one."""
 SEPARATORS = {"bar": "|", "semicolon": ";", "comma": ",", "space": " ", "tab": "\t"}
 """Separators of the labels in a cell, by names for those that are awkward in a command."""
 ON_ERROR = ("stop", "skip")
 """What to do about images that cannot be read."""
+JPEG = ("exact", "fast")
+"""How JPEG files are decoded."""
 _WITH_LABELS = ("parquet", "csv")
 
 
@@ -41,6 +43,8 @@ class DatasetName:
         folder: Folder of the images of a `csv`, from the folder of the file on; empty if it is not given.
         skip: Whether images that cannot be read are left out.
         part: Column of a `csv` that says whether an image is for training, validation or testing; empty if there is none.
+        draft: Whether large JPEG files are decoded at a half, a quarter or an eighth of their size, if that is enough.
+        sized: Whether the name has the size; without it images of a `parquet` must all have one shape.
     """
 
     kind: str
@@ -54,6 +58,8 @@ class DatasetName:
     folder: str = ""
     part: str = ""
     skip: bool = False
+    draft: bool = False
+    sized: bool = False
 
     @classmethod
     def parse(cls, name: str) -> DatasetName:
@@ -92,6 +98,8 @@ class DatasetName:
             options.get("folder", ""),
             options.get("part", ""),
             _skip(options),
+            _draft(options),
+            "size" in options,
         )
 
     @property
@@ -140,6 +148,43 @@ def with_task(name: str, task: str | None) -> str:
     return f"{name}{'&' if '?' in name else '?'}task={task}"
 
 
+def with_size(name: str, size: int | str | None) -> str:
+    """Return the name of a dataset of the user with the size of its images in it; other names stay as they are.
+
+    Args:
+        name: The name.
+        size: Side in pixels, or height and width as `24x96`; None leaves the name as it is.
+
+    Raises:
+        DatasetError: The name, or the size, is none.
+
+    Example:
+        >>> from archsearch.evaluators.dataset_names import with_size
+        >>> with_size("imagefolder:photos?size=224&jpeg=fast", 64)
+        'imagefolder:photos?jpeg=fast&size=64'
+    """
+    kind = DatasetName.parse(name).kind
+    if size is None or "size" not in OPTIONS.get(kind, ()):
+        return name
+    parse_size(size, kind)
+    path, _, query = name.partition("?")
+    others = [item for item in query.split("&") if item and not item.startswith("size=")]
+    return f"{path}?{'&'.join([*others, f'size={size}'])}"
+
+
+def parse_size(size: int | str, kind: str = "a dataset") -> tuple[int, int]:
+    """Return height and width in pixels.
+
+    Args:
+        size: Side in pixels, or height and width as `24x96`.
+        kind: Kind of the dataset, for messages.
+
+    Raises:
+        DatasetError: It is none.
+    """
+    return _size(kind, {"size": str(size)})
+
+
 def _as_path(name: str) -> str:
     """Return a sentence on how to name a folder or file of the user, if there is one of that name."""
     path = Path(name.partition("?")[0]).expanduser()
@@ -171,6 +216,14 @@ def _skip(options: dict[str, str]) -> bool:
     if given not in ON_ERROR:
         raise DatasetError(unknown_name("option on_error", given, ON_ERROR))
     return given == "skip"
+
+
+def _draft(options: dict[str, str]) -> bool:
+    """Return whether large JPEG files are decoded at a fraction of their size."""
+    given = options.get("jpeg", JPEG[0])
+    if given not in JPEG:
+        raise DatasetError(unknown_name("option jpeg", given, JPEG))
+    return given == "fast"
 
 
 def _task(options: dict[str, str]) -> str | None:

@@ -366,7 +366,7 @@ class SearchResult:
                     f"dataset: the search took its scores from {self.summary.evaluator}, not from trainings on images that its "
                     "settings name; give the dataset to train on, such as 'digits'."
                 )
-            dataset = searched.images.dataset
+            dataset = searched.images.original
             settings.setdefault("root", searched.images.root)
         if recipe is None:
             recipe = searched.recipe if searched is not None else "short"

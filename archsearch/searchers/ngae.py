@@ -274,7 +274,8 @@ class NGAEAscent(SurrogateSearcher):
         complexity: Cost that the ascent weighs against the score, such as `macs` or `params`; None leaves it out.
         weight: Weight of the complexity; 0 maximises the score alone.
         initial: Number of random candidates before the first fit. None takes 20, but at most half of `num_candidates`.
-        stage_size: Number of candidates between two fits.
+        stage_size: Number of candidates between two fits. Under a scheduler a stage has a fifth of the candidates before it, if
+            that is more: most candidates are stopped early, and say little for what a fit costs.
         explore: Fraction of each later stage that is drawn at random.
         unlabelled: Number of random architectures that the auto-encoder learns from, at least 2; 0 if it learns from the
             evaluated ones alone, in each stage anew, with `predictor="heads"`.

@@ -62,7 +62,8 @@ class ProxyRandomSearch(RankedRandomSearch):
         if dataset is None:
             raise ConfigurationError(
                 "dataset: expected the name of a dataset, whose images training-free scores read, such as 'digits'; got none. A "
-                "table has no images: set the searcher's option dataset to the one that its networks were trained on."
+                "table has no images, nor has a function without a dataset: set the searcher's option dataset to the one that "
+                "the networks are trained on."
             )
         check_kind("dataset", dataset, str, "the name of a dataset, such as 'digits', which actors can load")
         super().__init__(space, seed, **settings)

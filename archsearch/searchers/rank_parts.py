@@ -13,17 +13,18 @@ from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.searchers.surrogate.ranking_stage import Columns, Ranks
 
 
-def rank_parts(rank_by: str, further: Sequence[str] = ()) -> tuple[str, ...]:
+def rank_parts(rank_by: str, further: Sequence[str] = (), argument: str = "rank_by") -> tuple[str, ...]:
     """Return the parts of `rank_by`, such as `params+nwot`.
 
     Args:
         rank_by: Names of training-free scores, or of `further` figures, joined by `+`.
         further: Figures that are known beside the training-free scores.
+        argument: Name of the argument in errors.
 
     Raises:
         ConfigurationError: A name is unknown or is given twice.
     """
-    check_kind("rank_by", rank_by, str, "names such as 'params', 'nwot', joined by '+'")
+    check_kind(argument, rank_by, str, "names such as 'params', 'nwot', joined by '+'")
     parts = tuple(part.strip() for part in rank_by.split("+"))
     if not set(parts) <= set(further):
         from archsearch.evaluators.proxies.registry import names  # it needs torch, other searchers do not
@@ -31,9 +32,9 @@ def rank_parts(rank_by: str, further: Sequence[str] = ()) -> tuple[str, ...]:
         known = [*further, *names()]
         for part in parts:
             if part not in known:
-                raise ConfigurationError(unknown_name("rank_by", part, known))
+                raise ConfigurationError(unknown_name(argument, part, known))
     if len(set(parts)) < len(parts):
-        raise ConfigurationError(f"rank_by: expected each part once; got {rank_by!r}.")
+        raise ConfigurationError(f"{argument}: expected each part once; got {rank_by!r}.")
     return parts
 
 
@@ -46,16 +47,18 @@ def ranks_of(parts: Sequence[str], columns: Columns) -> Ranks:
 
 
 def images_of(evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dataset, root and scale of an evaluator that trains on images with a name, as a searcher's options.
+    """Return dataset, root and scale of an evaluator with named images, as a searcher's options.
 
-    Nothing is returned for other evaluators, nor if the options name a dataset.
+    The evaluator trains, or it is a function that is given a dataset. Nothing is returned for others, nor if the options name a
+    dataset.
 
     Raises:
         ConfigurationError: The images are in memory, where actors cannot find them.
     """
-    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # it needs torch, other searchers do not
+    from archsearch.evaluators.function.evaluator import FunctionEvaluator
+    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
 
-    if "dataset" in options or not isinstance(evaluator, TrainingEvaluator):
+    if "dataset" in options or not isinstance(evaluator, FunctionEvaluator | TrainingEvaluator) or evaluator.images is None:
         return {}
     if not isinstance(evaluator.images.dataset, str):
         raise ConfigurationError(

@@ -221,15 +221,15 @@ def main() -> None:
                     rows.get(lambda cell=cell, form=form: kendall.measure(cell, forms(form)), **identity)
         if "search" in arguments.only:
             tables = cache(lambda form: known(held, form))
-            for form in ("native", "module"):
-                for seed in script.seeds:
+            for seed in script.seeds:
+                for form in ("native", "module"):
                     rows.get(lambda form=form, seed=seed: searched(tables(form), seed), figure="search", form=form, seed=seed)
 
     script.run(measure, report)
 
 
 def searched(table_of: Table, seed: int) -> dict[str, Any]:
-    return gates_search.run(("gates", {}), "nasbench201", table_of, seed)
+    return gates_search.run(("gates", {"preset": "gates"}), "nasbench201", table_of, seed)
 
 
 def report(rows: Rows) -> None:

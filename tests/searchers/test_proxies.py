@@ -11,7 +11,7 @@ import ray
 from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
-from archsearch.evaluators import TabularEvaluator, TrainingEvaluator
+from archsearch.evaluators import FunctionEvaluator, TabularEvaluator, TrainingEvaluator
 from archsearch.evaluators.proxies import ProxyEvaluator
 from archsearch.searchers import ArchitectureSearcher, ProxyRandomSearch
 from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
@@ -82,12 +82,18 @@ def test_a_killed_actor_changes_nothing_but_time() -> None:
     assert loop.candidates == found(0).candidates
 
 
+def constant(model: object, context: object) -> float:
+    return 0.5
+
+
 def test_images_and_size_are_those_of_the_evaluator() -> None:
     evaluator = TrainingEvaluator(CELLS, "digits", scale={"channels": 4}, root="/elsewhere")
     options = ProxyRandomSearch.options_for(evaluator, {"images": 16})
     assert options == {"dataset": "digits", "root": "/elsewhere", "scale": evaluator.scale, "images": 16}
     with pytest.raises(ConfigurationError, match="dataset: expected the name of a dataset.*A table has no images"):
         ProxyRandomSearch(CELLS, 0, **ProxyRandomSearch.options_for(TabularEvaluator.embedded("digits201"), {}))
+    function = FunctionEvaluator(CELLS, constant, dataset="digits", scale={"channels": 4})
+    assert ProxyRandomSearch.options_for(function, {}) == {"dataset": "digits", "root": None, "scale": function.scale}
 
 
 @pytest.mark.parametrize(

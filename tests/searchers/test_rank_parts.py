@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import TabularEvaluator, TrainingEvaluator, datasets
+from archsearch.evaluators import FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.spaces.cells import Cells
 
@@ -43,3 +43,15 @@ def test_images_are_those_of_the_evaluator_unless_they_are_given() -> None:
     assert images_of(TabularEvaluator.embedded("digits201"), {}) == {}
     with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
         images_of(TrainingEvaluator(Cells(4), datasets.load("digits")), {})
+
+
+def constant(model: object, context: object) -> float:
+    return 0.5
+
+
+def test_images_are_those_that_a_function_is_given() -> None:
+    named = FunctionEvaluator(Cells(4), constant, dataset="digits", root="/elsewhere", scale={"channels": 4})
+    assert images_of(named, {}) == {"dataset": "digits", "root": "/elsewhere", "scale": named.scale}
+    assert images_of(FunctionEvaluator(Cells(4), constant), {}) == {}
+    with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
+        images_of(FunctionEvaluator(Cells(4), constant, dataset=datasets.load("digits")), {})

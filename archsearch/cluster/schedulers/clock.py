@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
 from archsearch.cluster.schedulers.offline import ScheduledTrials
 from archsearch.errors import check_whole_number
@@ -127,6 +127,8 @@ class _Clock:
         self._candidates, self._workers = candidates, workers
         self._scheduled = ScheduledTrials(scheduler, fidelity_name) if scheduler is not None else None
         self._events: list[tuple[float, int, int, Step]] = []  # end of a stretch of steps, its order, candidate, last step
+        # HyperBand halves a bracket when all that are in it have come to its rung: as in Tune, the next one is in it already.
+        self._ahead, self._waiting = isinstance(scheduler, HyperBandScheduler), False
         self._order, self._started = itertools.count(), 0
         self._open: dict[int, Step] = {}  # last step that was told, of the candidates in hand
         self._spent: dict[int, float] = {}
@@ -150,14 +152,12 @@ class _Clock:
 
     def _take(self) -> bool:
         """Start or resume a candidate on a free worker; return whether there was one."""
-        new = not self._candidates.finished
+        new = self._waiting or not self._candidates.finished
         number = self._runnable(new)
         if number is None and new:
-            if self._candidates.start(self._started):
-                number, self._started = self._started, self._started + 1
+            if self._waiting or self._proposed():
+                number, self._waiting = self._started - 1, False
                 self._open[number], self._spent[number] = Step(0, math.nan, 0.0), 0.0
-                if self._scheduled:
-                    self._scheduled.add(number)
                 self._work(number)
                 return True
             number = self._runnable(False)
@@ -166,6 +166,15 @@ class _Clock:
         self._scheduled.resume(number)
         self._tell(number, self._open[number], "RESUME", self._scheduled.reason(number))
         self._work(number)
+        return True
+
+    def _proposed(self) -> bool:
+        """Ask for the next candidate and let the scheduler know of it; return whether there is one."""
+        if not self._candidates.start(self._started):
+            return False
+        if self._scheduled:
+            self._scheduled.add(self._started)
+        self._started += 1
         return True
 
     def _runnable(self, new: bool) -> int | None:
@@ -191,6 +200,8 @@ class _Clock:
     def advance(self) -> float:
         """Go to the next event and return its second."""
         self.now, _, number, step = heapq.heappop(self._events)
+        if self._ahead and not self._waiting and not self._candidates.finished:
+            self._waiting = self._proposed()
         self._open[number] = step
         if step.failed or self._scheduled is None:
             if self._scheduled:

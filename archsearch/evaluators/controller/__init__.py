@@ -1,1 +1,1 @@
-"""The controller of B. Zoph and others: an LSTM that writes architectures gene by gene, and its policy gradients."""
+"""Policies that draw architectures gene by gene and learn from rewards."""

@@ -14,8 +14,10 @@ from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.folder_layout import PARTS, PICTURES, folders, pictures
 from archsearch.evaluators.datasets.image_files import ImageReader
+from archsearch.evaluators.datasets.image_source import FileList
 from archsearch.evaluators.datasets.label_columns import LabelReader, LabelRules, columns_named
 from archsearch.evaluators.datasets.split import partition
+from archsearch.evaluators.datasets.streamed import Loading, streamed_part
 from archsearch.evaluators.tables.csv_file import read_csv
 
 _TRIED = 50
@@ -57,7 +59,7 @@ class _Rows:
         return f"row {self.places[row]}"
 
 
-def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> Splits:
+def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None, loading: Loading | None = None) -> Splits:
     """Return the images that a CSV file names, brought to RGB and one size, with the labels that it has for them.
 
     Args:
@@ -65,6 +67,7 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
         name: The parts of the dataset's name: columns, folder of the images, task and size. Without a folder the paths in the
             file start from the folder of the file, or from the one sub-folder that has these images.
         decoder: What decodes the files; None takes one with its defaults.
+        loading: Whether the images are held in memory; None takes the defaults.
 
     Raises:
         DatasetError: The file, a column or an image is missing or cannot be read, the labels do not suit the task, or an image
@@ -74,18 +77,24 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None) -> S
     labels = _labels(rows, name, path)
     files, remarks = _files(rows, path, name.folder)
     reader, title = ImageReader(name.size, decoder or Decoder(), name.skip), path.stem
-    where = dict(zip(rows.images, files, strict=True))
+    where, loading = dict(zip(rows.images, files, strict=True)), loading or Loading()
+    images, shape = len(rows.images), (3, *reader.size)
+    streams = loading.streams(images, shape)
+    chosen = {part: rows.of(part) for part in (("train", "validation", "test") if rows.parts else ("train",))}
+    chosen = {part: found for part, found in chosen.items() if part == "train" or found.images}
     parts = {}
-    for part in ("train", "validation", "test") if rows.parts else ("train",):
-        chosen = rows.of(part)
-        if part != "train" and not chosen.images:
-            continue
-        truth = labels.read(chosen.columns, chosen.place, path.name)
-        pixels, kept, cut = reader.read([where[image] for image in chosen.images])
-        parts[part] = ImageDataset(f"{title}/{part}", pixels, truth[kept], labels.classes, cut)
+    for part, found in chosen.items():
+        truth = labels.read(found.columns, found.place, path.name)
+        source = FileList(where[image] for image in found.images)
+        if streams:
+            lacking = 3 - len(chosen) if part == "train" else 0
+            parts[part] = streamed_part(f"{title}/{part}", source, reader, truth, labels.classes, lacking, loading)
+        else:
+            pixels, kept, cut = reader.read(source)
+            parts[part] = ImageDataset(f"{title}/{part}", pixels, truth[kept], labels.classes, cut)
     reader.decoder.finish(title)
     said = (*filter(None, [labels.remark]), *rows.remarks, *remarks, *parts["train"].remarks, *reader.decoder.remarks)
-    parts["train"] = replace(parts["train"], remarks=said)
+    parts["train"] = replace(parts["train"], remarks=(loading.remark(images, shape), *said) if streams else said)
     return partition(title, **parts)
 
 

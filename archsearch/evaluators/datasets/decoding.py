@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +28,44 @@ class Decoder:
     Args:
         white: Value of full brightness in images with more than 8 bits a channel; None takes the largest that their format holds.
         background: Colour below transparent pixels, red, green and blue from 0 to 255.
+        draft: Side in pixels that JPEG files must keep at least: larger ones are decoded at a half, a quarter or an eighth of
+            their size, which is faster and changes pixels a little. None decodes them whole.
 
     Attributes:
         remarks: What the user should know about the images that were decoded, one sentence each; see `finish`.
     """
 
-    def __init__(self, white: float | None = None, background: tuple[int, int, int] = (255, 255, 255)) -> None:
-        self._white, self._background = white, background
+    def __init__(
+        self, white: float | None = None, background: tuple[int, int, int] = (255, 255, 255), draft: int | None = None
+    ) -> None:
+        self._white, self._background, self._draft = white, background, draft
         self._brightest = 0  # of images with 16 bits that were scaled by the largest value of their format
         self._dark = ""
         self._animated: list[str] = []
         self._lock = threading.Lock()
         self.remarks: tuple[str, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What the pixels depend on."""
+        return self._white, self._background, self._draft
+
+    def notes(self) -> dict[str, Any]:
+        """Return as plain data what was noted of all images so far, from which `finish` makes the remarks."""
+        return {"brightest": self._brightest, "dark": self._dark, "animated": list(self._animated)}
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Add what another decoder noted of images that need not be decoded again."""
+        with self._lock:
+            self._brightest = max(self._brightest, int(notes["brightest"]))
+            self._dark = self._dark or str(notes["dark"])
+            self._animated = [*dict.fromkeys([*self._animated, *map(str, notes["animated"])])]
 
     def decode(self, source: Path | bytes, place: str) -> Image:
         """Return an image with 8 bits a channel: mode `L` if it is grey, else `RGB`. Several threads may call this.
@@ -87,6 +114,8 @@ class Decoder:
         from PIL import ImageOps
 
         self._check_pages(opened, place)
+        if self._draft and opened.format == "JPEG":
+            opened.draft(opened.mode, (self._draft, self._draft))
         raw, white = _raw_mode(opened), white_of(opened)
         if ";16" in raw and opened.mode == "RGB" and "transparency" in opened.info:
             raise DatasetError(
@@ -146,6 +175,13 @@ def decode(source: Path | bytes, place: str) -> Image:
         DatasetError: It is no image, is corrupt, has several pages, or has pixels that 8 bits cannot show.
     """
     return Decoder().decode(source, place)
+
+
+def pillow_version() -> str:
+    """Return the version of Pillow: another one may decode a file to other pixels."""
+    import PIL
+
+    return PIL.__version__
 
 
 def _raw_mode(opened: Any) -> str:

@@ -1,4 +1,4 @@
-"""Normalised images that stay on the device and are selected by index, without data loader processes."""
+"""Images that stay on the device and are selected by index, without data loader processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets.dataset import ImageDataset
+from archsearch.evaluators.datasets.normalised import NormalisedImages
 from archsearch.evaluators.prediction.task import PredictionTask
 
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """The normalised images and labels of one part, on the device.
+    """Some normalised images and their labels, on the device, such as a batch.
 
     Args:
         images: `[images, channels, height, width]`, normalised, on the device.
@@ -24,6 +25,22 @@ class Resident:
     """
 
     images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePart:
+    """The images and labels of one part of a dataset; images are normalised when they are read.
+
+    Args:
+        images: `[images, channels, height, width]`.
+        labels: As of `Resident`.
+    """
+
+    images: NormalisedImages
     labels: Tensor
 
     def __len__(self) -> int:
@@ -41,8 +58,8 @@ def resident(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     prediction: PredictionTask | None = None,
-) -> Resident:
-    """Return a dataset's images as `(pixels / 255 - mean) / std`, and its labels, on a device.
+) -> ImagePart:
+    """Return a dataset's images as `(pixels / 255 - mean) / std`, computed when they are read, and its labels, on a device.
 
     Args:
         dataset: The part.
@@ -61,10 +78,10 @@ def resident(
             f"mean and std: expected {channels} figures each for {dataset.name}, with std above 0; "
             f"got {mean.tolist()} and {std.tolist()}. Take them from the statistics of the training part."
         )
-    images = dataset.images.to(device).to(torch.float32).div_(255.0)
-    images.sub_(mean.to(images)[:, None, None]).div_(std.to(images)[:, None, None])
+    pixels = dataset.images.to(device) if isinstance(dataset.images, Tensor) else dataset.images
+    images = NormalisedImages(pixels, mean, std, dtype, device)
     labels = dataset.labels if prediction is None else prediction.targets(dataset.labels)
-    return Resident(images.to(dtype), labels.to(device))
+    return ImagePart(images, labels.to(device))
 
 
 def batches(n: int, batch_size: int, generator: torch.Generator, device: torch.device | str | None = None) -> Iterator[Tensor]:

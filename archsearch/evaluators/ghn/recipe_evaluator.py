@@ -11,7 +11,7 @@ import torch
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.datasets.resident import ImagePart, Resident
 from archsearch.evaluators.ghn.image_evaluator import ImageEvaluator
 from archsearch.evaluators.ghn.scoring import EvaluationSpec
 from archsearch.evaluators.training.augmentation import augment
@@ -95,7 +95,7 @@ class RecipeEvaluator(ImageEvaluator):
         """Return the settings of the recipe without its epochs, for fingerprints and saved states."""
         return {name: value for name, value in self.recipe.settings().items() if name != "epochs"}
 
-    def batch(self, images: Resident, generator: torch.Generator) -> Resident:
+    def batch(self, images: ImagePart | Resident, generator: torch.Generator) -> Resident:
         """Return a random batch of training images, augmented as the recipe says."""
         rows = torch.randperm(len(images), generator=generator)[: self.recipe.batch_size].to(images.labels.device)
         augmented = augment(images.images[rows], generator, pad=self.recipe.crop, flip=self.recipe.flip)

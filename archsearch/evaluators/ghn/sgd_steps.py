@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archsearch.errors import check_whole_number
 from archsearch.evaluators.datasets import Splits
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.datasets.resident import ImagePart, Resident
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.ghn.recipe_evaluator import RecipeEvaluator
@@ -70,7 +70,7 @@ class SGDSteps(RecipeEvaluator):
                 for each in architectures
             ]
 
-    def _trained(self, architecture: Architecture, images: Resident, batches: Sequence[Resident]) -> list[tuple[float, float]]:
+    def _trained(self, architecture: Architecture, images: ImagePart, batches: Sequence[Resident]) -> list[tuple[float, float]]:
         """Train a candidate and return accuracy and loss of its exits."""
         plan, device = self.plan(self.space, architecture), device_named(self.device)
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.space.key(architecture), "steps"))

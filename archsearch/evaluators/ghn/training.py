@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.datasets.resident import Resident
+from archsearch.evaluators.datasets.resident import ImagePart, Resident
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
 from archsearch.evaluators.ghn.model import views
 from archsearch.evaluators.ghn.modules import Layout
@@ -39,7 +39,7 @@ def drawn_architectures(space: SearchSpace, number: int, seed: int, step: int, r
     return [space.sample(rng) for _ in range(number)]
 
 
-def drawn_images(part: Resident, settings: Settings, seed: int, step: int, rank: int = 0) -> Resident:
+def drawn_images(part: ImagePart | Resident, settings: Settings, seed: int, step: int, rank: int = 0) -> Resident:
     """Return the images of a step, drawn without repeats and augmented as the settings say."""
     seeds = np.random.SeedSequence([seed, _IMAGES, step, rank]).generate_state(1, np.uint64)
     generator = torch.Generator().manual_seed(int(seeds[0]) >> 1)

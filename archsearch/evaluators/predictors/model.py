@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from archsearch.evaluators.predictors import losses
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
+from archsearch.evaluators.predictors.featured import Featured
 from archsearch.evaluators.predictors.head import Head
 from archsearch.evaluators.predictors.pairs import Pairs, all_gaps
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import Generators
 from archsearch.evaluators.predictors.structure import Structured
+
+Body = Encoder | Structured | Featured
+"""An encoder, or one whose vectors are followed by numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class ScoringModel(nn.Module):
         generators: One for each member.
     """
 
-    def __init__(self, encoder: Encoder | Structured, loss: str, settings: Settings, generators: Generators) -> None:
+    def __init__(self, encoder: Body, loss: str, settings: Settings, generators: Generators) -> None:
         super().__init__()
         self.encoder, self.settings, self.generators, self._loss = encoder, settings, generators, loss
         self.head = Head(encoder.features, settings.head, settings.dropout, generators)
@@ -89,7 +93,7 @@ class ComparingModel(nn.Module):
 
     references: Tensor
 
-    def __init__(self, encoder: Encoder | Structured, settings: Settings, generators: Generators, references: int = 32) -> None:
+    def __init__(self, encoder: Body, settings: Settings, generators: Generators, references: int = 32) -> None:
         super().__init__()
         self.encoder, self.settings, self.generators = encoder, settings, generators
         self.head = Head(2 * encoder.features, settings.head, settings.dropout, generators)

@@ -21,13 +21,15 @@ class Population:
         encoder: Encoder that reads them.
         form: Form of the graphs.
         tensors: `[architectures, ...]` each.
-        structured: Whether the last tensor is the structure of the graphs.
+        structured: Whether the structure of the graphs follows the tensors of the encoder.
+        featured: Whether graph features follow these.
     """
 
     encoder: type[Encoder]
     form: Form
     tensors: tuple[Tensor, ...]
     structured: bool = False
+    featured: bool = False
 
     def __len__(self) -> int:
         return len(self.tensors[0])

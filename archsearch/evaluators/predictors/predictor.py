@@ -22,6 +22,7 @@ from archsearch.evaluators.predictors.encoders.gates_node import NodeGATES
 from archsearch.evaluators.predictors.encoders.gcn import GCN, GlobalGCN
 from archsearch.evaluators.predictors.encoders.lstm import LSTM
 from archsearch.evaluators.predictors.encoders.mlp import RawNumbers
+from archsearch.evaluators.predictors.features import features_of
 from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
@@ -159,6 +160,7 @@ class Predictor(FixedOptions):
         if trained is None:
             settings = self._settings(population.form, None)
             trained = self._made(population.encoder, population.form, settings)
+            trained.begin(population)
             number = epochs or settings.epochs
         settings = trained.settings
         train(
@@ -263,11 +265,13 @@ class Predictor(FixedOptions):
             architectures = self._encoded(architectures, trained)
         form = architectures.form
         _check_vocabulary(form.vocabulary, self.space)
-        expected = ENCODERS[self.encoder](form), self._settings(form, trained).structure
-        if (architectures.encoder, architectures.structured) != expected:
+        settings = self._settings(form, trained)
+        expected = ENCODERS[self.encoder](form), settings.structure, settings.features
+        if (architectures.encoder, architectures.structured, architectures.featured) != expected:
             raise ConfigurationError(
                 f"architectures: expected a population prepared for encoder={self.encoder!r} and preset={self.preset!r}; got one "
-                f"for {architectures.encoder.__name__}, structure={architectures.structured}. Prepare it with this predictor."
+                f"for {architectures.encoder.__name__}, structure={architectures.structured}, features={architectures.featured}. "
+                "Prepare it with this predictor."
             )
         if trained:
             _check_form(architectures, trained.form)
@@ -276,13 +280,19 @@ class Predictor(FixedOptions):
     def _encoded(self, architectures: Sequence[Architecture] | GraphBatch, trained: Trained | None) -> Population:
         batch = architectures if isinstance(architectures, GraphBatch) else self.space.encode(architectures)
         _check_vocabulary(batch.vocabulary, self.space)
-        batch = self.space.canonical_graphs(batch).first_cells(self.space.ranked_cells)
+        given, batch = batch, self.space.canonical_graphs(batch)
+        batch = batch.first_cells(self.space.ranked_cells)
         form = Form.of(batch, self.space.num_inputs)
-        encoder, structured = ENCODERS[self.encoder](form), self._settings(form, trained).structure
+        encoder, settings = ENCODERS[self.encoder](form), self._settings(form, trained)
         if trained and encoder.fixed_size:
             form = replace(form, nodes=max(form.nodes, trained.form.nodes))
-        tensors = encoder.tensors(batch, form) + ((structure(batch),) if structured else ())
-        return Population(encoder, form, tuple(tensor.to(self.device) for tensor in tensors), structured)
+        tensors = [*encoder.tensors(batch, form)]
+        if settings.structure:
+            tensors.append(structure(batch))
+        if settings.features:
+            tensors.append(torch.from_numpy(features_of(self.space, given, "graf")))
+        placed = tuple(tensor.to(self.device) for tensor in tensors)
+        return Population(encoder, form, placed, settings.structure, settings.features)
 
     def _settings(self, form: Form, trained: Trained | None) -> Settings:
         return trained.settings if trained else settings_of(self.preset, form).with_changes(**self._changes)

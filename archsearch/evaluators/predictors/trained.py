@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.predictors.encoders.encoder import Encoder
+from archsearch.evaluators.predictors.featured import Featured
 from archsearch.evaluators.predictors.form import Form
-from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
+from archsearch.evaluators.predictors.graf import num_features
+from archsearch.evaluators.predictors.model import Body, ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.population import Population
 from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import FlatParameters
 from archsearch.evaluators.predictors.structure import Structured
 
-_CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache
 _SCALE_BY = 1000  # architectures at most that set the scale of a member
 
 
@@ -51,7 +52,9 @@ class Trained:
         seeds = [np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0] for member in range(members)]
         self.generators = [torch.Generator(device).manual_seed(int(seed >> np.uint64(1))) for seed in seeds]
         encode = encoder(form, settings, self.generators)
-        body = Structured(encode, form) if settings.structure else encode
+        graph = Structured(encode, form) if settings.structure else encode
+        numbers = num_features(form.vocabulary, form.cells)
+        body: Body = Featured(graph, numbers, device) if settings.features else graph
         self.model: ScoringModel | ComparingModel = (
             ComparingModel(body, settings, self.generators)
             if loss == "comparator"
@@ -65,6 +68,11 @@ class Trained:
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickling would break the link of the parameters to the flat tensor: they are made anew.
         return _restored, (self._arguments, self.state())
+
+    def begin(self, population: Population) -> None:
+        """Set the scale of graph features by the architectures that are to be learned first."""
+        if isinstance(self.model.encoder, Featured):
+            self.model.encoder.settle(population.tensors[-1])
 
     @torch.inference_mode()
     def settle(self, population: Population) -> None:
@@ -113,7 +121,7 @@ class Trained:
         self.model.eval()
 
     def _raw(self, population: Population) -> torch.Tensor:
-        parts = [self.model(tensors).double().cpu() for tensors in population.chunks(_CHUNK)]
+        parts = [self.model(tensors).double().cpu() for tensors in population.chunks(population.encoder.at_once)]
         return torch.cat(parts, dim=1)
 
 

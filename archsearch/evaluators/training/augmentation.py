@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,20 @@ from torch import Tensor
 from archsearch.errors import ConfigurationError
 
 
-def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool) -> Tensor:
+@dataclass(frozen=True)
+class Share:
+    """A share of a batch. The random numbers of the whole batch are drawn, so that each image has the same ones in any share.
+
+    Args:
+        batch: Images in the whole batch.
+        places: `[share]` int64, places of the share's images in the batch.
+    """
+
+    batch: int
+    places: Tensor
+
+
+def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool, share: Share | None = None) -> Tensor:
     """Return each image shifted by up to `pad` pixels along each axis, and mirrored in half of the cases.
 
     Zeros come in at the sides; for normalised images they are the mean colour. All shifts, and both sides, are equally likely.
@@ -22,6 +37,7 @@ def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool) ->
         generator: Source of random numbers, on any device. One on the CPU draws the same for images on any device.
         pad: Pixels of padding on each side, before the crop back to the given size.
         flip: Whether to mirror left and right.
+        share: Which images of a batch these are; None if they are the batch.
 
     Returns:
         Images of the same shape; `images` itself, and nothing is drawn, if `pad` is 0 and `flip` is False.
@@ -35,7 +51,7 @@ def augment(images: Tensor, generator: torch.Generator, pad: int, flip: bool) ->
     choices = side * side * (2 if flip else 1)
     if choices == 1:
         return images
-    drawn = torch.randint(choices, (len(images),), generator=generator, device=generator.device).to(images.device)
+    drawn = _drawn(lambda n: torch.randint(choices, (n,), generator=generator, device=generator.device), images, share)
     mirrored = drawn >= side * side
     return crop_and_flip(images, drawn % (side * side) // side, drawn % side, mirrored, pad)
 
@@ -60,7 +76,7 @@ def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, mirrored: Tenso
     return padded.gather(2, pixels.expand(number, channels, height * width)).view(images.shape)
 
 
-def cutout(images: Tensor, generator: torch.Generator, side: int) -> Tensor:
+def cutout(images: Tensor, generator: torch.Generator, side: int, share: Share | None = None) -> Tensor:
     """Return images with a random square of each set to zero, which for normalised images is the mean colour.
 
     The centre of the square is any pixel, so that a part of it may lie outside. T. DeVries, G. Taylor, "Improved Regularization
@@ -70,17 +86,24 @@ def cutout(images: Tensor, generator: torch.Generator, side: int) -> Tensor:
         images: `[images, channels, height, width]`, not changed.
         generator: Source of random numbers, on any device.
         side: Side of the square, in pixels.
+        share: As for `augment`.
 
     Returns:
         Images of the same shape; `images` itself, and nothing is drawn, if the side is 0.
     """
     if side == 0:
         return images
-    number, _, height, width = images.shape
-    drawn = torch.randint(height * width, (number,), generator=generator, device=generator.device).to(images.device)
+    _, _, height, width = images.shape
+    drawn = _drawn(lambda n: torch.randint(height * width, (n,), generator=generator, device=generator.device), images, share)
     down = _within(drawn // width, height, side)
     across = _within(drawn % width, width, side)
     return images.masked_fill(down[:, None, :, None] & across[:, None, None, :], 0.0)
+
+
+def _drawn(draw: Callable[[int], Tensor], images: Tensor, share: Share | None) -> Tensor:
+    """Return the random numbers of images, on their device: drawn for the whole batch if they are a share of it."""
+    drawn = draw(len(images)) if share is None else draw(share.batch)[share.places]
+    return drawn.to(images.device)
 
 
 def _within(middle: Tensor, size: int, side: int) -> Tensor:
@@ -90,7 +113,7 @@ def _within(middle: Tensor, size: int, side: int) -> Tensor:
     return (places >= first) & (places < first + side)
 
 
-def resized_crop(images: Tensor, generator: torch.Generator, least: float) -> Tensor:
+def resized_crop(images: Tensor, generator: torch.Generator, least: float, share: Share | None = None) -> Tensor:
     """Return a random window of each image, resized to the size of the image, bilinear without antialiasing.
 
     The window has a fraction of the area drawn from U(least, 1) and a ratio of width to height drawn log-uniformly from 3/4 to
@@ -101,14 +124,15 @@ def resized_crop(images: Tensor, generator: torch.Generator, least: float) -> Te
         images: `[images, channels, height, width]` floating, not changed.
         generator: Source of random numbers, on any device.
         least: Smallest fraction of the area, 0..1.
+        share: As for `augment`.
 
     Returns:
         Images of the same shape; `images` itself, and nothing is drawn, if `least` is 0.
     """
     if least == 0.0:
         return images
-    number, _, height, width = images.shape
-    drawn = torch.rand((number, 4), generator=generator, device=generator.device).to(images.device)
+    _, _, height, width = images.shape
+    drawn = _drawn(lambda n: torch.rand((n, 4), generator=generator, device=generator.device), images, share)
     area = least + (1.0 - least) * drawn[:, 0]
     ratio = torch.exp((2.0 * drawn[:, 1] - 1.0) * math.log(4.0 / 3.0))
     pixels = area * height * width

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
-from archsearch.evaluators.datasets.mirror_images import mirrored_classes
 from archsearch.evaluators.score_names import CLASSIFICATION, MAE, MULTILABEL, REGRESSION
 from archsearch.evaluators.score_objective import ScoreObjective
 from archsearch.evaluators.training.recipe import Recipe
@@ -98,7 +97,7 @@ def cautions(splits: Splits, recipe: Recipe, score_images: float | None, balance
             f"{100.0 * share:.2f} %. The objective balanced_accuracy counts all classes the same, and --train class_weights=true "
             "does so in training."
         )
-    if recipe.flip and (pair := mirrored_classes(splits.train)):
+    if recipe.flip and (pair := splits.train.mirrored):
         found.append(
             f"The classes {pair[0]} and {pair[1]} are mirror images of each other, and training mirrors images: give --train "
             "flip=false."
@@ -178,7 +177,7 @@ def unmirrored(images: ImageDataset, asked: Recipe, fitted: Recipe) -> tuple[str
     """Return a sentence on mirroring if the recipe for the dataset has it, but that fitted to the images has not."""
     if images.task == REGRESSION and asked.flip and not fitted.flip:
         return ("Training does not mirror these images, because numbers may depend on the side; --train flip=true mirrors them.",)
-    pair = mirrored_classes(images) if asked.flip and not fitted.flip else None
+    pair = images.mirrored if asked.flip and not fitted.flip else None
     if pair is None:
         return ()
     return (

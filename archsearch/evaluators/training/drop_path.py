@@ -35,6 +35,15 @@ class DropRate:
         seeds = [int(torch.randint(2**62, (), generator=source, device=source.device)) for source in sources]
         self.rate, self.generators = rate, [torch.Generator().manual_seed(seed + rank) for seed in seeds]
 
+    def states(self) -> list[Tensor]:
+        """Return the states of the generators within an epoch."""
+        return [generator.get_state() for generator in self.generators]
+
+    def restore(self, states: Sequence[Tensor]) -> None:
+        """Continue an epoch, after `begin`, from what `states` returned."""
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state)
+
 
 class DropPathSum(Operator):
     """A sum whose inputs are left out at random, for each image separately, and scaled to keep the mean.

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from archsearch.declarations import AtLeast
+from archsearch.declarations import AtLeast, Between
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
+from archsearch.evaluators.datasets.streamed import Loading
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.evaluation import Evaluation
 from archsearch.evaluators.latency import LATENCIES
@@ -72,6 +73,12 @@ class TrainingEvaluator(StepwiseEvaluator):
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
         task: `classification`, `multilabel` or `regression`; None takes that of the labels.
+        images: Fraction of the training images that candidates are trained on, above 0 and at most 1, the same ones for all, with
+            the classes in their proportions. Validation and test images all stay.
+        size: Side in pixels, or height and width as `24x96`, that images are brought to for the search; None leaves them.
+        memory_gb: Gigabytes (10^9 bytes) that images of the user may take in memory; larger datasets are decoded as they are
+            needed, with the same scores. None takes a quarter of the memory of the machine.
+        data_workers: Processes that decode such images ahead, for each training; None takes as many as `threads`.
         **changes: Changes to the recipe, such as `epochs=30`.
 
     Attributes:
@@ -111,10 +118,16 @@ class TrainingEvaluator(StepwiseEvaluator):
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
         task: str | None = None,
+        images: Annotated[float, Between(0.0, 1.0)] = 1.0,
+        size: int | str | None = None,
+        memory_gb: Annotated[float, AtLeast(0.0)] | None = None,
+        data_workers: Annotated[int, AtLeast(0)] | None = None,
         **changes: Any,
     ) -> None:
         super().__init__(space, seed)
-        self.images, self._score = ImageTask(dataset, root, task), (objective, max_budget)
+        loading = Loading(memory_gb, threads if data_workers is None else data_workers)
+        self.images = ImageTask(dataset, root, task, share=images, size=size, loading=loading)
+        self._score = objective, max_budget
         if objective is not None or max_budget is not None:
             _ = self.objective  # raises for a score that the task does not have
         name = self.images.recipe_name
@@ -233,6 +246,7 @@ class TrainingEvaluator(StepwiseEvaluator):
             "space": self.space.name,
             **space_source(self.space),
             "dataset": self.images.full_digest,
+            **({} if self.images.reduction.share == 1.0 else {"images": self.images.reduction.share}),
             "recipe": self.recipe.settings(),
             "scale": self.scale,
             "repeats": self.repeats,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from archsearch.evaluators.datasets.dataset import ImageDataset
-from archsearch.evaluators.datasets.mirror_images import mirrored_classes
 from archsearch.evaluators.score_names import REGRESSION
 from archsearch.evaluators.training.recipe import RECIPES, Recipe
 
@@ -52,7 +51,7 @@ def flips(flip: bool, name: str, images: Callable[[], ImageDataset], given: Cont
     if not flip or "flip" in given or not is_own(name):
         return flip
     known = images()
-    return known.task != REGRESSION and mirrored_classes(known) is None
+    return known.task != REGRESSION and known.mirrored is None
 
 
 def fitting_batch_size(most: int, images: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.training.auxiliary import add_auxiliary, remove_auxiliary
@@ -61,6 +61,15 @@ class TrainingPlan:
             yield
         finally:
             self._network.plan = own
+
+    def states(self) -> list[Tensor]:
+        """Return the states of what draws random numbers within an epoch; empty without drop path."""
+        return self._drop.states() if self._rate else []
+
+    def restore(self, states: Sequence[Tensor]) -> None:
+        """Continue from what `states` returned, within the block of `epoch`."""
+        if self._rate:
+            self._drop.restore(states)
 
     def remove(self) -> None:
         """Remove the parameters of the auxiliary classifier from the network."""

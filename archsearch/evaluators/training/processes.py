@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from archsearch.errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,28 @@ class Processes:
         if self.number > 1:
             distributed.all_reduce(value)
         return value
+
+    def same_buffers(self, model: nn.Module) -> None:
+        """Give all processes the buffers of the first one, such as the running statistics; all must call this."""
+        if self.number > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def gathered(self, value: T) -> list[T]:
+        """Return a value of each process, by rank; all must call this."""
+        if self.number == 1:
+            return [value]
+        found: list[T | None] = [None] * self.number
+        distributed.all_gather_object(found, value)
+        return cast("list[T]", found)
+
+    def agreed(self, value: bool, device: torch.device) -> bool:
+        """Return what the first process says; all must call this."""
+        if self.number == 1:
+            return value
+        said = torch.tensor(int(value), device=device)
+        distributed.broadcast(said, 0)
+        return bool(said)
 
 
 @contextmanager

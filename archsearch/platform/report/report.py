@@ -15,7 +15,7 @@ from archsearch.errors import ArchSearchError
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
-from archsearch.platform.report.advantage import choice_sentence, choice_table
+from archsearch.platform.report.advantage import choice_sentence, choice_table, effort_sentence
 from archsearch.platform.report.controller_figures import controller_figures
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
@@ -26,6 +26,7 @@ from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
 from archsearch.platform.report.rung_table import MEANING, rung_table
+from archsearch.platform.report.supernet_figures import supernet_figures
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
@@ -81,8 +82,8 @@ def write_report(
         space: The space of the architectures.
         directory: Folder of the report; created if needed.
         top: Number of candidates in the ranking.
-        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`, `controller_figures`
-            and `growth_figures`.
+        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`, `controller_figures`,
+            `growth_figures` and `supernet_figures`.
         course: Metrics of the searcher over the course of the search; see `trust_curve`.
     """
     directory = Path(directory)
@@ -92,6 +93,7 @@ def write_report(
         "Latent space of the last stage": list(latent_figures(details or {})),
         "What the controller learned": list(controller_figures(details or {})),
         "Sizes of the architectures": list(growth_figures(details or {})),
+        "Training of the supernet": list(supernet_figures(details or {})),
     }
     _draw_best(space, rows, directory)
     for name, row in zip(_NEXT_BEST, rows[1:], strict=False):
@@ -198,6 +200,8 @@ def _sections(
         if summary.early_stopping is not None:
             yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
+            yield html.paragraph(sentence)
+        if sentence := effort_sentence(summary):
             yield html.paragraph(sentence)
     yield from _early_stopping(summary, shown)
     if "trade_off" in shown:

@@ -18,6 +18,7 @@ from archsearch.atomic_file import written_atomically
 from archsearch.errors import ConfigurationError, RunError, check_whole_number
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.datasets.normalised import Images
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.ensemble_selection import Selection, select, select_ensemble
 from archsearch.evaluators.prediction.regression import Regression
@@ -292,7 +293,7 @@ def _selected(
     return Ensemble(members, models[alone], len(models), selection, metrics, origin)
 
 
-def _predicted(model: TrainedModel, images: Tensor) -> NDArray[np.float64]:
+def _predicted(model: TrainedModel, images: Images) -> NDArray[np.float64]:
     """Return what a network predicts for images: probabilities, or numbers in the user's units, `[images, outputs]`."""
     network, task = model.network.to(images.device), model.data.prediction
     if isinstance(task, Regression):  # a model that is trained answers in the user's units

@@ -37,7 +37,8 @@ class SearchTraining:
         images, recipe = getattr(evaluator, "images", None), getattr(evaluator, "recipe", None)
         if images is None or not isinstance(recipe, Recipe):
             return None
-        return cls(images.dataset, recipe, images.name)
+        original = images.original  # a search may use smaller images
+        return cls(original, recipe, original if isinstance(original, str) else images.name)
 
 
 @dataclass(frozen=True)

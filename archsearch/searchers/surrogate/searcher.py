@@ -23,6 +23,7 @@ from archsearch.searchers.observation import Observation
 from archsearch.searchers.searcher import ArchitectureSearcher
 from archsearch.searchers.surrogate.rung_rows import rung_rows
 from archsearch.searchers.surrogate.stage import Proposal, Stage
+from archsearch.searchers.surrogate.stage_ends import GROWTH, next_size, stage_ends, stage_of
 from archsearch.searchers.surrogate.trust import Trust
 from archsearch.spaces import Architecture, SearchSpace
 
@@ -43,8 +44,8 @@ class SurrogateSearcher(ArchitectureSearcher):
     gives the same candidates.
 
     A subclass returns the function that makes the surrogate from `surrogate`. The surrogate's `fit(rows, seed=...)` gets
-    `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits; its
-    Under a scheduler the rows hold `fidelities` too, the number of steps of each value or None for a complete evaluation, and
+    `{"architectures": [text, ...], "values": [rows, objectives]}` (larger is better) and does not depend on earlier fits. Under
+    a scheduler the rows hold `fidelities` too, the number of steps of each value or None for a complete evaluation, and
     `rungs`, the fields of `RungRows` with the scores at all rungs. The surrogate's
     `propose(n, seed=..., exclude=..., best=...)` returns `{"architectures": [text, ...], "predictions": [number, ...]}`, best
     first, without structures whose keys are in `exclude`.
@@ -54,7 +55,8 @@ class SurrogateSearcher(ArchitectureSearcher):
         seed: Seed of all proposals and fits.
         initial: Number of random candidates before the first fit; None takes `usual_initial`, but at most half of
             `num_candidates`, or else of Tune's `num_samples`.
-        stage_size: Number of candidates between two fits.
+        stage_size: Number of candidates between two fits. Under a scheduler a stage has a fifth of the candidates before it, if
+            that is more: most candidates are stopped early, and say little for what a fit costs.
         explore: Fraction of each later stage that is drawn at random, from 0 to below 1, against a poor surrogate.
         actors: Number of actors of the pool; a shared pool that exists keeps its number.
         threads: Number of torch threads in each actor.
@@ -113,11 +115,12 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rows: list[Observation] = []
         self._rungs: dict[str, dict[int, Evaluation]] = {}  # partial evaluations by key and number of steps
         self._queue: deque[Proposal] = deque()
+        self._unguided: set[str] = set()  # keys of candidates that were proposed without a prediction
         self._stage: Stage | None = None
         self._stages = 0
         self._outcomes_at_stage = 0
         self._outcomes = 0
-        self._stage_end = initial
+        self._stage_end = self._size = initial  # candidates at the end of the stage, and in it
         self._stale = 0
         self._rejoins = self._simulated = False
         if budget is not None and (warning := self.budget_warning(budget)):
@@ -191,7 +194,8 @@ class SurrogateSearcher(ArchitectureSearcher):
     def begin_stage(self, pool: ModelPool) -> Stage:
         """Start a stage, in which the surrogate is fitted to all outcomes and proposes, and return it."""
         best = sorted(self._newest(), key=self.goals.order, reverse=True)[: self.stage_size]
-        wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else _SURPLUS * self.stage_size)
+        size = self._next_size()
+        wanted = max(1, min(self._wanted(), size) if self.deterministic else _SURPLUS * size)
         return Stage(
             pool,
             self._data(),
@@ -276,7 +280,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def _begin_with(self, initial: int) -> None:
         """Set the number of candidates before the first fit."""
-        vars(self)["initial"] = self._stage_end = initial  # fixed for others
+        vars(self)["initial"] = self._stage_end = self._size = initial  # fixed for others
         self.largest_batch = max(self.largest_batch, initial)
 
     # Proposing
@@ -289,7 +293,10 @@ class SurrogateSearcher(ArchitectureSearcher):
         proposals = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
         for proposal in proposals:
             self.trust.expect(proposal.key, proposal.prediction)
-        return [proposal.architecture for proposal in proposals] or [self.space.sample(rng) for _ in range(count)]
+        drawn = [] if proposals else [self.space.sample(rng) for _ in range(count)]
+        self._unguided.update(proposal.key for proposal in proposals if proposal.prediction is None)
+        self._unguided.update(map(self.space.key, drawn))
+        return [proposal.architecture for proposal in proposals] or drawn
 
     def observe(self, observations: Sequence[Observation]) -> None:
         # A candidate that was scored in part has counted, so that paused ones do not hold a stage up.
@@ -345,7 +352,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     def _begin(self) -> None:
         """Start a stage unless one runs, or too few outcomes are new."""
-        enough = self._outcomes - self._outcomes_at_stage >= (self.stage_size if self._stages else self.initial)
+        enough = self._outcomes - self._outcomes_at_stage >= self._size
         idle = not self._batches
         if self._stage is not None or not (enough or idle):
             return
@@ -378,16 +385,17 @@ class SurrogateSearcher(ArchitectureSearcher):
     def _fill(self, proposals: Sequence[Proposal]) -> None:
         """Fill the queue of a new stage with the new and feasible proposals, and random candidates spread among them."""
         rng = np.random.default_rng([self.seed, self._stages, 2])
-        self._stage_end = self.num_proposed + self.stage_size
+        size = self._size = self._next_size()
+        self._stage_end = self.num_proposed + size
         kept: dict[str, Proposal] = {}
         for proposal in proposals:
             if not self._unique.is_taken(proposal.key) and self.goals.excess(proposal.architecture) == 0.0:
                 kept.setdefault(proposal.key, proposal)
         ranked, self._queue = deque(kept.values()), deque()
         draw = self._unique.fresh(self.goals, rng)
-        while ranked or len(self._queue) < self.stage_size:
+        while ranked or len(self._queue) < size:
             explores = not ranked or rng.random() < self.explore
-            architecture = next(draw, None) if explores and len(self._queue) < self.stage_size else None
+            architecture = next(draw, None) if explores and len(self._queue) < size else None
             if architecture is not None and self.space.key(architecture) not in kept:
                 self._queue.append(Proposal(architecture, self.space.key(architecture), None))
             elif ranked:
@@ -421,8 +429,19 @@ class SurrogateSearcher(ArchitectureSearcher):
         for number in sorted(sizes):
             starts[number], before = before, before + sizes[number]
         batches = {row.evaluation.key: row.batch for row in (*(row for _, row in self._partial), *self._rows)}
-        proposals = [starts.get(batches[evaluation.key], 0) - self.initial for evaluation in self._newest()]
-        return [min(max(0, 1 + place // self.stage_size), max(0, self._stages - 1)) for place in proposals]
+        places = [starts.get(batches[evaluation.key], 0) for evaluation in self._newest()]
+        stages = stage_of(places, self.initial, self.stage_size, self._growth)
+        return [min(stage, max(0, self._stages - 1)) for stage in stages]
+
+    @property
+    def _growth(self) -> float:
+        """Share of the candidates so far that a stage has at least: 0 unless a scheduler has had candidates scored in part."""
+        in_part = self._partial or any(row.evaluation.is_partial for row in self._history)
+        return GROWTH if in_part else 0.0
+
+    def _next_size(self) -> int:
+        """Return the number of candidates of the next stage."""
+        return next_size(self.num_proposed, self.stage_size, self._growth)
 
     def _wanted(self) -> int:
         return self.stage_size if self.num_candidates is None else self.num_candidates - self.num_proposed
@@ -457,11 +476,13 @@ class SurrogateSearcher(ArchitectureSearcher):
         """Repeat the stage in which a deterministic search was interrupted, and queue the candidates not yet proposed."""
         self._rejoins = False
         proposed = self._unique.keys
-        begun = -(-max(0, len(proposed) - self.initial) // self.stage_size)
-        self._stage_end = self.initial + begun * self.stage_size
+        ends = stage_ends(self.initial, self.stage_size, self._growth)
+        begun, self._stage_end, before = 0, next(ends), 0
+        while self._stage_end < len(proposed):
+            begun, before, self._stage_end = begun + 1, self._stage_end, next(ends)
         if begun == 0:
             return
-        earlier = self._first_batches(self._stage_end - self.stage_size)
+        earlier = self._first_batches(before)
         keys = {row.evaluation.key for number in earlier for row in self._undelivered[number]}
         self._learn(earlier)
         self._stages, self._outcomes_at_stage = begun, self._outcomes
@@ -488,5 +509,5 @@ class SurrogateSearcher(ArchitectureSearcher):
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_pool": None, "_stage": None}
         if self._stage is not None:  # the copy starts the stage again
-            state |= {"_stages": self._stages - 1, "_outcomes_at_stage": self._outcomes - max(self.initial, self.stage_size)}
+            state |= {"_stages": self._stages - 1, "_outcomes_at_stage": self._outcomes - self._size}
         return state

@@ -114,6 +114,16 @@ def test_a_searcher_that_waits_for_paused_candidates() -> None:
     assert sorted(ended) == list(range(12))
 
 
+@pytest.mark.parametrize(("max_fidelity", "workers"), [(9, 3), (12, 3), (27, 4)])
+def test_hyperband_stops_candidates_if_there_are_as_many_workers_as_in_its_first_bracket(max_fidelity: int, workers: int) -> None:
+    ended = {}
+    for count in (workers, workers - 1):
+        given = Given([[0.1 * (each % 7)] * max_fidelity for each in range(30)], [1.0] * 30)
+        run_clock(given, get("hyperband", max_fidelity=max_fidelity), workers=count)
+        ended[count] = sum(event.action == "STOP" for event in given.events)
+    assert ended[workers] >= 10 and ended[workers - 1] == 0  # Tune fills the first bracket, which stops none, again and again
+
+
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("workers", [1, 3])
 def test_each_candidate_ends_once_and_courses_repeat(name: str, workers: int) -> None:

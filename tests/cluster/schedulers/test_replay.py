@@ -25,7 +25,7 @@ def curves(count: int = 40, noise: float = 0.02) -> list[Curve]:
     return [Curve(tuple(row), (2.0,) * 12) for row in scores.tolist()]
 
 
-@pytest.mark.parametrize("name", ["asha", "promotion", "median"])
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "promotion"])
 def test_saved_and_lost(name: str) -> None:
     recorded = curves()
     found = replay(recorded, name, max_fidelity=12, workers=4)

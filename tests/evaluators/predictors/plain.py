@@ -12,6 +12,7 @@ from torch import Tensor
 from archsearch.evaluators.predictors.encoders.gates_cells import CellsGATES
 from archsearch.evaluators.predictors.encoders.gates_edge import EdgeGATES
 from archsearch.evaluators.predictors.encoders.gates_node import NodeGATES
+from archsearch.evaluators.predictors.featured import Featured
 from archsearch.evaluators.predictors.head import Head
 from archsearch.evaluators.predictors.structure import Structured
 from archsearch.spaces import Architecture, SearchSpace
@@ -19,10 +20,11 @@ from archsearch.spaces import nasbench201 as on_edges
 from archsearch.spaces import nasnet as in_slots
 
 
-def vector(encoder: torch.nn.Module, space: SearchSpace, architecture: Architecture, structure: Tensor) -> Tensor:
-    """Return the vector of one architecture, followed by its counted structure where the preset has it."""
-    if isinstance(encoder, Structured):
-        return torch.cat([vector(encoder.encoder, space, architecture, structure), structure])
+def vector(encoder: torch.nn.Module, space: SearchSpace, architecture: Architecture, *appended: Tensor) -> Tensor:
+    """Return the vector of one architecture, followed by its counted structure and its features where the preset has them."""
+    if isinstance(encoder, Structured | Featured):
+        *before, last = appended
+        return torch.cat([vector(encoder.encoder, space, architecture, *before), last])
     if isinstance(encoder, NodeGATES):
         return on_nodes(encoder, space, architecture)
     if isinstance(encoder, EdgeGATES):

@@ -9,9 +9,11 @@ import torch
 
 from archsearch import spaces
 from archsearch.evaluators.predictors.encoders.gcn import GCN
+from archsearch.evaluators.predictors.featured import Featured
+from archsearch.evaluators.predictors.features import features_of
 from archsearch.evaluators.predictors.form import Form
 from archsearch.evaluators.predictors.losses import NAMES
-from archsearch.evaluators.predictors.model import ComparingModel, ScoringModel
+from archsearch.evaluators.predictors.model import Body, ComparingModel, ScoringModel
 from archsearch.evaluators.predictors.predictor import ENCODERS
 from archsearch.evaluators.predictors.settings import PRESETS, Settings, settings_of
 from archsearch.evaluators.predictors.structure import Structured, structure
@@ -76,11 +78,18 @@ def test_losses_and_gradients_of_each_preset_equal_the_equations(
     preset_settings = settings_of(preset, form)
     settings = preset_settings.with_changes(width=6, embedding=4, hidden=5, head=(5, 4), dropout=0.0, pairs=0)
     kind = ENCODERS["gates"](form)
-    counted = structure(batch).double()
+    counted, features = structure(batch).double(), torch.tensor(features_of(space, batch, "graf")).double()
+    deviation, mean = torch.std_mean(features, dim=0, correction=0)
+    standardised = torch.where(deviation > 0, 0.3 * (features - mean) / deviation, 0.0)
+    appended = [counted] * settings.structure + [features] * settings.features
+    rows = [counted] * settings.structure + [standardised] * settings.features
     targets = [0.2, 0.9, 0.4, 0.4, 0.6]
     for loss in NAMES:
         encoder = kind(form, settings, generators(3))
-        body = Structured(encoder, form) if settings.structure else encoder
+        body: Body = Structured(encoder, form) if settings.structure else encoder
+        if settings.features:
+            body = Featured(body, features.shape[1], torch.device("cpu"))
+            body.settle(features)
         compares = loss == "comparator"
         model: ScoringModel | ComparingModel = (
             ComparingModel(body, settings, generators(4)) if compares else ScoringModel(body, loss, settings, generators(4))
@@ -89,9 +98,9 @@ def test_losses_and_gradients_of_each_preset_equal_the_equations(
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generators(5)[0], dtype=torch.float64))
-        tensors = kind.tensors(batch, form) + ((counted,) if settings.structure else ())
+        tensors = [*kind.tensors(batch, form), *appended]
         fast = model.loss(model.batch([each.unsqueeze(0) for each in tensors], torch.tensor([targets], dtype=torch.float64)))
-        vectors = [plain.vector(body, space, each, row) for each, row in zip(architectures, counted, strict=True)]
+        vectors = [plain.vector(body, space, each, *(row[place] for row in rows)) for place, each in enumerate(architectures)]
         if compares:
             slow = plain.comparator(model.head, vectors, targets, settings.margin)
         else:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archsearch.evaluators.predictors import pairs
 from archsearch.evaluators.predictors.pairs import Pairs, all_gaps
 
 Generators = Callable[..., list[torch.Generator]]
@@ -36,14 +37,18 @@ def test_drawn_pairs_are_distinct_and_in_order(values: list[int], per_architectu
     targets = torch.tensor([values], dtype=torch.float32)
     worse, better, weights = Pairs(targets, per_architecture).draw([torch.Generator().manual_seed(seed)])
     used = weights[0] > 0
-    pairs = list(zip(worse[0, used].tolist(), better[0, used].tolist(), strict=True))
+    drawn = list(zip(worse[0, used].tolist(), better[0, used].tolist(), strict=True))
     possible = sum(a != b for a, b in itertools.combinations(values, 2))
-    assert len(pairs) == len(set(pairs)) == min(possible, per_architecture * len(values))
-    assert all(values[low] < values[high] for low, high in pairs)
+    assert len(drawn) == len(set(drawn)) == min(possible, per_architecture * len(values))
+    assert all(values[low] < values[high] for low, high in drawn)
     assert possible == 0 or float(weights.sum()) == pytest.approx(1.0)
 
 
-def test_drawn_pairs_are_uniform(generators: Generators) -> None:
+@pytest.mark.parametrize("listed", [50_000, 0])
+def test_drawn_pairs_are_uniform(listed: int, generators: Generators, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed pairs, and numbered ones, which a larger batch has."""
+    monkeypatch.setattr(pairs, "_LISTED", listed)
+    monkeypatch.setattr(pairs, "_SHARE", 1)
     [generator] = generators(0)
     targets = torch.arange(6.0)[None]
     counts = torch.zeros(6, 6)
@@ -53,6 +58,17 @@ def test_drawn_pairs_are_uniform(generators: Generators) -> None:
     seen = counts[counts > 0]
     assert len(seen) == 15
     assert (seen - 400).abs().max() < 80, "6 of 15 pairs a draw; 5 standard deviations are 77"
+
+
+def test_pairs_of_a_large_batch_are_distinct_and_in_order(generators: Generators) -> None:
+    """With ties, of which none is drawn; the batch has too many pairs to list them."""
+    targets = torch.stack([torch.arange(400) // 3, torch.arange(400).flip(0)]).float()
+    worse, better, weights = Pairs(targets, 4).draw(generators(0, 1))
+    for member, row in enumerate(targets):
+        drawn = list(zip(worse[member].tolist(), better[member].tolist(), strict=True))
+        assert len(set(drawn)) == len(drawn) == 1600
+        assert (row[worse[member]] < row[better[member]]).all()
+    torch.testing.assert_close(weights, torch.full((2, 1600), 1 / 1600))
 
 
 def test_members_draw_independently(generators: Generators) -> None:

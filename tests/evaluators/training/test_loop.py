@@ -329,3 +329,37 @@ def test_a_weighted_epoch_has_the_gradient_of_weighted_losses_in_any_number_of_p
     expected = start.detach() - 0.1 * start.grad
     for found in results:
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=2, batch_size=10, learning_rate=0.02),
+        Recipe(epochs=2, batch_size=10, learning_rate=0.02, crop=1, flip=True, cutout=2, resized_crop=0.5, drop_path=0.4),
+        Recipe(epochs=2, batch_size=10, learning_rate=0.02, drop_path=0.2, weight_average=0.9, accumulate=3, auxiliary=0.4),
+    ],
+)
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_training_goes_on_within_an_epoch(recipe: Recipe, stop: int) -> None:
+    images, labels = make_images()
+    seeds = [3, 4]
+    states: list[dict[str, object]] = []
+
+    def begun() -> Training:
+        return Training(network(seeds), recipe, [generator(seed) for seed in seeds])
+
+    whole, steps = begun(), []
+    expected = [whole.run_epoch(images, labels, lambda: steps.append(1)) for _ in range(2)]
+    assert len(steps) == 2 * 3, "after each step of an epoch of 4 but the last"
+    assert whole.throughput.images == 40 and 0.0 <= whole.throughput.waiting <= 1.0 and whole.throughput.per_second > 0.0
+    stopped = begun()
+    stopped.run_epoch(images, labels)
+    stopped.run_epoch(images, labels, lambda: states.append(copy.deepcopy(stopped.state())))
+    resumed = begun()
+    resumed.load_state(states[stop - 1])
+    assert resumed.epoch == 1
+    assert resumed.run_epoch(images, labels) == expected[1]
+    assert resumed.throughput.images == 10 * (4 - stop)
+    for found, other in zip(resumed.network.state_dict().values(), whole.network.state_dict().values(), strict=True):
+        assert torch.equal(found, other)
+    assert resumed.finished

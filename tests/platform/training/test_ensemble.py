@@ -38,7 +38,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
 def probabilities(network: Network, part: str) -> torch.Tensor:
     splits = datasets.load("digits")
     mean, std = splits.train.statistics()
-    images = datasets.resident(getattr(splits, part), mean, std).images
+    images = datasets.resident(getattr(splits, part), mean, std).images[:]
     with torch.inference_mode():
         return network.eval()(images).softmax(1)
 

@@ -171,3 +171,31 @@ def test_starts_and_what_was_learned_shorten_the_random_stage() -> None:
     loop.run()
     check_search(loop.searcher, loop.candidates, 12)
     assert loop.searcher.figures["surrogate/stages"] == 2.0, "after 3 starts and 2 random ones, 7 in stages of 5"
+
+
+def scheduled_loop(**settings: Any) -> Loop:
+    """Return a loop in which half of the candidates are stopped after a step."""
+    loop = make_loop(num_candidates=60, batch_size=1, deterministic=True, **settings)
+    loop.rungs, loop.stops_at = (1,), lambda text: 1 if objective(SPACE.parse(text)) < 0.5 else None
+    return loop
+
+
+def test_stages_grow_under_a_scheduler() -> None:
+    fits = {}
+    for name, loop in (("all complete", make_loop(num_candidates=60, deterministic=True)), ("scheduled", scheduled_loop())):
+        loop.run()
+        check_search(loop.searcher, loop.candidates, 60)
+        fits[name] = loop.searcher.figures["surrogate/stages"]  # type: ignore[attr-defined]
+    assert fits == {"all complete": 10, "scheduled": 8}  # of 5; of 5 to 30 candidates, then 6, 7, 8 and the rest
+
+
+@pytest.mark.parametrize("batches", [36, 40])
+def test_an_interrupted_search_under_a_scheduler_continues_in_the_same_stage(batches: int, tmp_path: Path) -> None:
+    whole = scheduled_loop().run().candidates
+    first, again = scheduled_loop(), scheduled_loop()
+    first.run(at_once=2, batches=batches)
+    first.searcher.save(str(tmp_path / "state"))
+    again.searcher.restore(str(tmp_path / "state"))
+    again.take_over(first)
+    again.run(at_once=2)
+    assert again.candidates == whole

@@ -158,8 +158,8 @@ class EdgeGATES(Encoder):
             own = operators[..., start + source]
             if count > 1:
                 used = operators[..., : source * (source + 1) // 2]
-                factors = kinds ** torch.arange(used.shape[-1] - 1, -1, -1, device=operators.device)
-                own = own + kinds * (used * factors).sum(-1)
+                factors = [kinds**place for place in range(used.shape[-1], 0, -1)]
+                own = own + (used * torch.tensor(factors, device=operators.device)).sum(-1)
             places.append(own + offset)
             offset += count * kinds
         if offset <= _MARKED:
