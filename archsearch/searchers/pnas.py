@@ -42,7 +42,7 @@ class ProgressiveSurrogate(RankingSurrogate):
     def __init__(self, space: SearchSpace, *, beam: int, children: int, **predictor: Any) -> None:
         super().__init__(space)
         self.beam, self.children, self.arguments = beam, children, predictor
-        self._growth = growth_of(space)
+        self._places = growth_of(space)
 
     def _made(self, seed: int) -> SequencePredictor:
         from archsearch.evaluators.predictors.sequence_predictor import SequencePredictor  # only the actor needs torch
@@ -73,16 +73,16 @@ class ProgressiveSurrogate(RankingSurrogate):
             target: Size of the architectures to return; those in between are grown further by their predictions.
             spare: Number of sizes below `target` that may be returned too.
         """
-        rng, name = np.random.default_rng(seed), self._growth.name
+        rng, name = np.random.default_rng(seed), self._places.name
         beam = {name(each): each for each in map(self.space.parse, parents)}
-        sizes = {each: self._growth.size(architecture) for each, architecture in beam.items()}
+        sizes = {each: self._places.size(architecture) for each, architecture in beam.items()}
         found: dict[str, Architecture] = {}
         smallest = min(sizes.values(), default=target)
         width, children = self._widths(target - smallest)
         for size in range(smallest, target):
             grown: dict[str, Architecture] = {}
             for parent in [each for each in beam if sizes[each] <= size]:
-                for child in self._growth.grown(beam.pop(parent), children, rng):
+                for child in self._places.grown(beam.pop(parent), children, rng):
                     grown.setdefault(name(child), child)
             new = [each for each in grown if each not in beam]
             ranked = [new[place] for place in self._order([grown[each] for each in new], goals)[0]]
@@ -193,7 +193,7 @@ class ProgressiveSearch(SurrogateSearcher):
             from archsearch.evaluators.predictors.sequence_predictor import SequencePredictor
 
             SequencePredictor(space, **self.model)  # it refuses wrong settings here, not in the actors
-        self._growth = growth_of(space)
+        self._places = growth_of(space)
         self._grown_sizes: dict[str, int] = {}
 
     @classmethod
@@ -210,19 +210,19 @@ class ProgressiveSearch(SurrogateSearcher):
         return {"learned": {each.name: column for column, each in objectives if each.name not in self.goals.cost_names}}
 
     def propose_options(self) -> Mapping[str, Any]:
-        target, largest = self.target(self._stages), self._growth.largest
-        smallest = str(self._growth.smallest())
+        target, largest = self.target(self._stages), self._places.largest
+        smallest = str(self._places.smallest())
         if target is None:
             return {"goals": self.goals, "parents": [smallest], "target": largest, "spare": largest}
         evaluated = [evaluation.architecture for evaluation in self._newest()]
-        sizes = [self._growth.size(each) for each in evaluated]
+        sizes = [self._places.size(each) for each in evaluated]
         before = max((size for size in sizes if size < target), default=0)
         parents = [str(each) for each, size in zip(evaluated, sizes, strict=True) if size == before]
         return {"goals": self.goals, "parents": parents or [smallest], "target": target, "spare": 0}
 
     def target(self, stage: int) -> int | None:
         """Return the size to which architectures grow in a stage, from 1; None once all sizes had their stage."""
-        largest = self._growth.largest
+        largest = self._places.largest
         stages = largest - 1
         if self.num_candidates is not None:
             stages = min(stages, max(1, math.floor((self.growing * self.num_candidates - self.initial) / self.stage_size)))
@@ -237,12 +237,12 @@ class ProgressiveSearch(SurrogateSearcher):
 
     def _small(self, count: int, rng: np.random.Generator) -> list[Architecture]:
         """Return new architectures of the smallest sizes: all of one before any of the next."""
-        level = [self._growth.smallest()]
-        for _ in range(self._growth.largest):
+        level = [self._places.smallest()]
+        for _ in range(self._places.largest):
             grown: dict[str, Architecture] = {}
             for parent in level:
-                for each in self._growth.grown(parent, self.children, rng):
-                    grown.setdefault(self._growth.name(each), each)
+                for each in self._places.grown(parent, self.children, rng):
+                    grown.setdefault(self._places.name(each), each)
             level = [grown[name] for name in rng.permutation(sorted(grown))[:_LEVEL].tolist()]
             new = (each for each in level if not self.was_proposed(each) and self.goals.excess(each) == 0.0)
             if found := list(itertools.islice(new, count)):
@@ -253,7 +253,7 @@ class ProgressiveSearch(SurrogateSearcher):
         super().observe(observations)
         for observation in observations:
             evaluation = observation.evaluation
-            self._grown_sizes[evaluation.key] = self._growth.size(evaluation.architecture)
+            self._grown_sizes[evaluation.key] = self._places.size(evaluation.architecture)
         self.details = {"sizes": np.array(list(self._grown_sizes.values()), dtype=np.int64)} if self._grown_sizes else {}
 
     @property
