@@ -114,7 +114,7 @@ class ControllerSearch(ArchitectureSearcher):
             if not self.was_proposed(architecture):
                 found.setdefault(self.space.key(architecture), architecture)
         new = list(found.values())
-        feasible = [each for each in new if self.goals.excess(each) == 0.0] if self.goals.constraints else new
+        feasible = [each for each in new if self.goals.counted_excess(each) == 0.0] if self.goals.constraints else new
         if not new and not self._collapsed:
             self._collapsed = True
             logger.warning(

@@ -244,7 +244,7 @@ class ProgressiveSearch(SurrogateSearcher):
                 for each in self._places.grown(parent, self.children, rng):
                     grown.setdefault(self._places.name(each), each)
             level = [grown[name] for name in rng.permutation(sorted(grown))[:_LEVEL].tolist()]
-            new = (each for each in level if not self.was_proposed(each) and self.goals.excess(each) == 0.0)
+            new = (each for each in level if not self.was_proposed(each) and self.goals.counted_excess(each) == 0.0)
             if found := list(itertools.islice(new, count)):
                 return found
         return [self.space.sample(rng) for _ in range(count)]
