@@ -63,7 +63,9 @@ def cases() -> list[Any]:
     rows = []
     for name, (kind, _) in CLASSES.items():
         known = declared(kind)
-        for argument in options_of(kind, ["space", "stage_size", "algorithm"] if name in ("ghn", "proxies") else ["space"]):
+        for argument in options_of(
+            kind, ["space", "stage_size", "algorithm"] if name in ("ghn", "proxies", "smash") else ["space"]
+        ):
             if argument in known:
                 rows.append(pytest.param(name, argument, known[argument].kind, id=f"{name}-{argument}"))
     return rows

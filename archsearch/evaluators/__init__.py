@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from archsearch.evaluators.function.context import TrainingContext
     from archsearch.evaluators.function.evaluator import FunctionEvaluator
     from archsearch.evaluators.ghn.ghn import GHN
-    from archsearch.evaluators.ghn.one_shot import OneShot
     from archsearch.evaluators.ghn.sgd_steps import SGDSteps
     from archsearch.evaluators.ngae.ngae import NGAE
     from archsearch.evaluators.pareto import hypervolume, pareto_front
     from archsearch.evaluators.predictors.predictor import Predictor
     from archsearch.evaluators.registry import from_text
     from archsearch.evaluators.stepwise import EvaluationSteps, StepwiseEvaluator
+    from archsearch.evaluators.supernet.one_shot import OneShot
     from archsearch.evaluators.tabular import TabularEvaluator, embedded_tables, installed_tables
     from archsearch.evaluators.training.evaluator import TrainingEvaluator
     from archsearch.evaluators.training.recipe import Recipe
@@ -38,7 +38,7 @@ _MODULES = {
     "FunctionEvaluator": "function.evaluator",
     "GHN": "ghn.ghn",
     "NGAE": "ngae.ngae",
-    "OneShot": "ghn.one_shot",
+    "OneShot": "supernet.one_shot",
     "Predictor": "predictors.predictor",
     "Recipe": "training.recipe",
     "SGDSteps": "ghn.sgd_steps",

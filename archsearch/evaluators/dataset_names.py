@@ -14,7 +14,7 @@ NAMED = ("digits", "cifar10", "cifar100")
 """Datasets that have a name of their own."""
 OPTIONS = {
     "imagefolder": ("size", "white", "background", "on_error", "jpeg"),
-    "parquet": ("image", "label", "task", "separator", "white", "background", "on_error"),
+    "parquet": ("image", "label", "task", "separator", "size", "white", "background", "on_error", "jpeg"),
     "csv": ("image", "label", "folder", "part", "task", "separator", "size", "white", "background", "on_error", "jpeg"),
 }
 """Options that may follow the path, for the kinds of datasets that have one."""
@@ -44,6 +44,7 @@ class DatasetName:
         skip: Whether images that cannot be read are left out.
         part: Column of a `csv` that says whether an image is for training, validation or testing; empty if there is none.
         draft: Whether large JPEG files are decoded at a half, a quarter or an eighth of their size, if that is enough.
+        sized: Whether the name has the size; without it images of a `parquet` must all have one shape.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class DatasetName:
     part: str = ""
     skip: bool = False
     draft: bool = False
+    sized: bool = False
 
     @classmethod
     def parse(cls, name: str) -> DatasetName:
@@ -97,6 +99,7 @@ class DatasetName:
             options.get("part", ""),
             _skip(options),
             _draft(options),
+            "size" in options,
         )
 
     @property

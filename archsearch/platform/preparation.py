@@ -125,6 +125,7 @@ def prepare(
         learned = learn(made, evaluator, learned)
         folder.upload()
         ledger = Ledger(place.child(LEDGER).address, space, fingerprint, seed=evaluator.seed)
+        made.ledger_root = ledger.root
         if note_source(ledger, evaluator):
             functions = [configuration.evaluator] if "source" in evaluator.settings() else []
             if callable(getattr(space, "build_function", None)):

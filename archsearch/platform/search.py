@@ -74,7 +74,7 @@ def run_search(
 ) -> SearchResult:
     """Search for architectures, and write a ranked table, pictures, a report and an MLflow run.
 
-    Without a space, a searcher and an evaluator it runs `configuration.DEFAULT_JOB`: a small graph hypernetwork search.
+    Without a space, a searcher and an evaluator it runs `configuration.DEFAULT_JOB`: a Gaussian process chooses cells for digits.
 
     Args:
         space: A search space or its name; None takes `nasbench201`.

@@ -1,5 +1,7 @@
 """Searchers, which propose the next architectures: implementations of `ray.tune.search.Searcher`."""
 
+from archsearch.searchers.darts import DARTSSearch
+from archsearch.searchers.enas import ENASSearch
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
@@ -13,12 +15,16 @@ from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
 from archsearch.searchers.registry import get, names, register
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.smash import SMASHRandomSearch
+from archsearch.searchers.supernet_search import SupernetSearch
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.tune_algorithm import TuneAlgorithm, tune_domains
 
 __all__ = [
     "ArchitectureSearcher",
     "Constraint",
+    "DARTSSearch",
+    "ENASSearch",
     "GATESEvolution",
     "GHNRandomSearch",
     "GaussianProcessSearch",
@@ -32,6 +38,8 @@ __all__ = [
     "RandomSearch",
     "RankedRandomSearch",
     "RegularizedEvolution",
+    "SMASHRandomSearch",
+    "SupernetSearch",
     "SurrogateSearcher",
     "TuneAlgorithm",
     "get",

@@ -139,8 +139,8 @@ class FusionSurrogate(RankingSurrogate):
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, alone or with further models.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes. With `preset="fusion"` so is a
-    Gaussian process on graph features, and their rankings are added (see `archsearch.evaluators.predictors.fusion.Fusion`). A
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is a Gaussian process on graph
+    features; their rankings are added (see `archsearch.evaluators.predictors.fusion.Fusion`). `preset="gates"` is GATES alone. A
     small space is ranked as a whole; in others an inner search in the pool looks for the architectures that rank highest. The
     best new ones are evaluated.
 
@@ -160,7 +160,7 @@ class GATESEvolution(GuidedEvolution):
         members: Number of predictors whose mean prediction ranks; None takes the preset's.
         epochs: Passes over the outcomes in a fit; None takes the preset's.
         warm: Whether a fit continues the training of the one before, on all outcomes so far, and does not start from new
-            weights; None takes the preset's.
+            weights, with GATES alone; None takes the preset's.
         device: Device of the predictor: `auto`, `cpu` or `cuda`.
         fusion: Models whose rankings are added to that of GATES, joined by `+`: `gp`, `gp+forest` with a random forest, or an
             empty string for GATES alone; None takes the preset's.
@@ -176,6 +176,8 @@ class GATESEvolution(GuidedEvolution):
         >>> searcher.suggest("t0")["batch"]  # the first stage needs no pool
         0
     """
+
+    model_name = "GATES"
 
     def __init__(
         self,
@@ -198,6 +200,8 @@ class GATESEvolution(GuidedEvolution):
         chosen = preset_named(preset, GATES)
         check_kind("fusion", fusion, (str, type(None)), "names of models joined by +, such as 'gp+forest'")
         check_kind("model", model, (Mapping, type(None)), "changes to settings of the predictor by name, such as {'layers': 4}")
+        if warm and fusion is None and not optimism:
+            fusion = ""  # what the user wants needs GATES alone
         given = {**settings, "warm": warm, "fusion": fusion, "optimism": optimism}
         options, self.notes = chosen.options(space.name, given, settings.get("num_candidates"))
         self.warm = bool(options.pop("warm", False))
@@ -242,8 +246,8 @@ class GATESEvolution(GuidedEvolution):
 
     def surrogate(self) -> Callable[[], Any]:
         if not self.fusion:
-            return partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor)
-        return partial(
+            return self.with_proxies(partial(PredictorSurrogate, self.space, enumerable=self.enumerable, **self.predictor))
+        make = partial(
             FusionSurrogate,
             self.space,
             enumerable=self.enumerable,
@@ -251,6 +255,7 @@ class GATESEvolution(GuidedEvolution):
             optimism=self.optimism,
             **self.predictor,
         )
+        return self.with_proxies(make, self.optimism)
 
 
 def _names(fusion: str) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ class GaussianProcessSearch(GuidedEvolution):
         0
     """
 
+    model_name = "a Gaussian process"
+
     def __init__(
         self, space: SearchSpace, seed: int = 0, *, features: str = "graf", optimism: float = 1.0, **settings: Any
     ) -> None:
@@ -71,15 +73,18 @@ class GaussianProcessSearch(GuidedEvolution):
             raise ConfigurationError(unknown_name("features", features, FEATURES))
         self.features, self.optimism = features, check_optimism(optimism)
 
+    proxy_weight = 1.0  # the process with training-free scores knows what the one without them does
+
     @property
     def screens(self) -> bool:
         return True
 
     def surrogate(self) -> Callable[[], Any]:
-        return partial(
+        make = partial(
             GaussianProcessSurrogate,
             self.space,
             enumerable=self.enumerable,
             features=self.features,
             optimism=self.optimism,
         )
+        return self.with_proxies(make, self.optimism)

@@ -13,17 +13,18 @@ from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.searchers.surrogate.ranking_stage import Columns, Ranks
 
 
-def rank_parts(rank_by: str, further: Sequence[str] = ()) -> tuple[str, ...]:
+def rank_parts(rank_by: str, further: Sequence[str] = (), argument: str = "rank_by") -> tuple[str, ...]:
     """Return the parts of `rank_by`, such as `params+nwot`.
 
     Args:
         rank_by: Names of training-free scores, or of `further` figures, joined by `+`.
         further: Figures that are known beside the training-free scores.
+        argument: Name of the argument in errors.
 
     Raises:
         ConfigurationError: A name is unknown or is given twice.
     """
-    check_kind("rank_by", rank_by, str, "names such as 'params', 'nwot', joined by '+'")
+    check_kind(argument, rank_by, str, "names such as 'params', 'nwot', joined by '+'")
     parts = tuple(part.strip() for part in rank_by.split("+"))
     if not set(parts) <= set(further):
         from archsearch.evaluators.proxies.registry import names  # it needs torch, other searchers do not
@@ -31,9 +32,9 @@ def rank_parts(rank_by: str, further: Sequence[str] = ()) -> tuple[str, ...]:
         known = [*further, *names()]
         for part in parts:
             if part not in known:
-                raise ConfigurationError(unknown_name("rank_by", part, known))
+                raise ConfigurationError(unknown_name(argument, part, known))
     if len(set(parts)) < len(parts):
-        raise ConfigurationError(f"rank_by: expected each part once; got {rank_by!r}.")
+        raise ConfigurationError(f"{argument}: expected each part once; got {rank_by!r}.")
     return parts
 
 

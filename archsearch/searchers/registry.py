@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from archsearch.errors import ConfigurationError, check_kind, unknown_name, wrong_kind
+from archsearch.searchers.darts import DARTSSearch
+from archsearch.searchers.enas import ENASSearch
 from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
@@ -12,8 +14,11 @@ from archsearch.searchers.optuna_searcher import OptunaSearcher
 from archsearch.searchers.proxies import ProxyRandomSearch
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
+from archsearch.searchers.smash import SMASHRandomSearch
 
 _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
+    "darts": DARTSSearch,
+    "enas": ENASSearch,
     "evolution": RegularizedEvolution,
     "gates": GATESEvolution,
     "ghn": GHNRandomSearch,
@@ -22,6 +27,7 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "optuna": OptunaSearcher,
     "proxies": ProxyRandomSearch,
     "random": RandomSearch,
+    "smash": SMASHRandomSearch,
 }
 
 

@@ -118,6 +118,8 @@ class ArchitectureSearcher(FixedOptions, Searcher):
     """Number of trials at once; the last candidates are shared among them."""
     ledger: Mapping[str, Evaluation]
     """Known evaluations by key; their candidates are not evaluated again."""
+    ledger_root: str | None = None
+    """Folder of all ledgers, where a method may keep figures of its own; a search sets it."""
     on_outcomes: Callable[[Sequence[Observation]], None]
     """Called with the observations of each batch that is complete."""
     holds_back: bool

@@ -16,7 +16,7 @@ from benchmarks.gates.search import Methods, main
 PAPER = {"preset": "paper"}
 METHODS: Methods = {
     "default": ("gates", {}),
-    "fusion": ("gates", {"preset": "fusion"}),
+    "gates": ("gates", {"preset": "gates"}),
     "paper": ("gates", PAPER),
     "authors": ("gates", {"preset": "authors"}),
     "paper, random": ("gates", {**PAPER, "inner": {"kind": "random", "ratio": 50}}),

@@ -64,7 +64,7 @@ METHODS: Methods = {
     "optuna": ("optuna", {}),
     "gp": ("gp", {}),
     "gates": ("gates", {}),
-    "gates fusion": ("gates", {"preset": "fusion"}),
+    "gates alone": ("gates", {"preset": "gates"}),
     "optuna gp": ("tune", {"algorithm": gaussian_process}),
 }
 

@@ -36,10 +36,12 @@ SCALES = {"nasbench201": {"channels": 8, "cells_per_stage": 1}, "nasbench101": {
 COLUMNS = {"nasbench201": "cifar10_test", "nasbench101": "test_acc"}
 
 
-def population(bench: str, folder: Path) -> tuple[SearchSpace, list[Architecture], np.ndarray]:
+def population(
+    bench: str, folder: Path, number: int = CELLS, seed: int = CELL_SEED
+) -> tuple[SearchSpace, list[Architecture], np.ndarray]:
     """Return space, random cells and their accuracies (%)."""
     table = pq.read_table(folder / f"{bench}.parquet")
-    chosen = np.random.default_rng(CELL_SEED).permutation(len(table))[:CELLS]
+    chosen = np.random.default_rng(seed).permutation(len(table))[:number]
     rows = table.take(chosen)
     accuracies = rows[COLUMNS[bench]].to_numpy().astype(np.float64)
     if bench == "nasbench201":

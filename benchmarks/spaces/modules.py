@@ -229,7 +229,7 @@ def main() -> None:
 
 
 def searched(table_of: Table, seed: int) -> dict[str, Any]:
-    return gates_search.run(("gates", {}), "nasbench201", table_of, seed)
+    return gates_search.run(("gates", {"preset": "gates"}), "nasbench201", table_of, seed)
 
 
 def report(rows: Rows) -> None:

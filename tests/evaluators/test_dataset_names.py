@@ -45,7 +45,7 @@ def test_names_that_load_understands_pass(name: str) -> None:
         ("", "got ''"),
         ("imagefolder", "as in imagefolder:PATH"),
         ("parquet:", "as in parquet:PATH"),
-        ("imagefolder:a?side=8", "expected one of background, on_error, size, white; got 'side'"),
+        ("imagefolder:a?side=8", "expected one of background, jpeg, on_error, size, white; got 'side'"),
         ("imagefolder:a?size=", "size=VALUE"),
         ("imagefolder:a?size=0", "got '0'"),
         ("imagefolder:a?size=big", "got 'big'"),
@@ -57,7 +57,8 @@ def test_names_that_load_understands_pass(name: str) -> None:
         ("imagefolder:a?white=-1", "as in white=4095; got '-1'"),
         ("parquet:a?white=nan", "as in white=4095; got 'nan'"),
         ("parquet:a?background=blackish", "as in background=black or background=#808080; got 'blackish'"),
-        ("parquet:a?size=8", "expected one of background, image, label, on_error, separator, task, white; got 'size'"),
+        ("parquet:a?folder=b", "one of background, image, jpeg, label, on_error, separator, size, task, white; got 'folder'"),
+        ("imagefolder:a?jpeg=quick", "option jpeg: expected one of exact, fast; got 'quick'"),
     ],
 )
 def test_names_that_load_does_not_understand_are_an_error(name: str, message: str) -> None:

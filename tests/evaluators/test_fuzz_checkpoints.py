@@ -16,11 +16,11 @@ import torch
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.ghn.ghn import GHN
-from archsearch.evaluators.ghn.one_shot import OneShot
 from archsearch.evaluators.ngae.ngae import NGAE
 from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.evaluators.predictors.predictor import Predictor
 from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.evaluators.supernet.one_shot import OneShot
 
 SPACE = spaces.get("nasbench201")
 SMALL: Mapping[str, Mapping[str, Any]] = {

@@ -34,11 +34,18 @@ def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
 
 def test_settings_that_name_no_part_of_the_search_complete_the_default_job() -> None:
     job = with_default_job({"seed": 3, "evaluator_options": {"epochs": 2, "repeats": 2}, "searcher": None})
-    assert from_mapping(DEFAULT_JOB).searcher == "ghn"
+    assert from_mapping(DEFAULT_JOB).searcher == "gp"
     assert job["seed"] == 3
     assert job["space"] == DEFAULT_JOB["space"]
-    assert job["evaluator_options"] == {"epochs": 2, "repeats": 2}
+    assert job["evaluator_options"] == {**DEFAULT_JOB["evaluator_options"], "epochs": 2, "repeats": 2}
     assert job["searcher_options"] == DEFAULT_JOB["searcher_options"]
+
+
+def test_half_of_a_shorter_default_job_is_random() -> None:
+    assert with_default_job({"num_candidates": 9})["searcher_options"] == {"initial": 4, "explore": 0.0}
+    assert with_default_job({"num_candidates": 80})["searcher_options"] == DEFAULT_JOB["searcher_options"]
+    given = with_default_job({"num_candidates": 9, "searcher_options": {"initial": 2}})
+    assert given["searcher_options"] == {"initial": 2, "explore": 0.0}
 
 
 @pytest.mark.parametrize("named", [{"space": "cells"}, {"searcher": "ghn"}, {"evaluator": "table:digits201"}])

@@ -117,6 +117,8 @@ def test_a_second_search_pays_nothing_twice(result: SearchResult, storage: Path,
 
 # Surrogates that learn little and fast.
 SMALL: dict[str, dict[str, Any]] = {
+    "darts": {"steps": 2, "scale": {"channels": 2, "cells_per_stage": 1}, "model": {"batch_size": 8}},
+    "enas": {"steps": 2, "scale": {"channels": 2, "cells_per_stage": 1}, "model": {"batch_size": 8}},
     "gates": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0, "epochs": 5},
     "ghn": {
         "rank_candidates": 20,
@@ -126,6 +128,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
+    "smash": {
+        "rank_candidates": 20,
+        "steps": 2,
+        "scale": {"channels": 2, "cells_per_stage": 1},
+        "model": {"hidden": 8, "width": 16, "tile": 2, "batch_size": 16, "evaluation_images": 50},
+    },
     "proxies": {
         "dataset": "digits",
         "rank_candidates": 20,
@@ -136,7 +144,11 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 # That a surrogate's search repeats itself is seen in the usual run too, in test_surrogate_search.py.
+CACHED = ("darts", "enas", "ghn", "smash")
 COSTLY = {
+    "darts": pytest.mark.long,
+    "enas": pytest.mark.long,
+    "smash": pytest.mark.long,
     "gates": pytest.mark.long,
     "ghn": pytest.mark.long,
     "ngae": pytest.mark.long,
@@ -155,7 +167,7 @@ def test_a_seed_gives_the_same_table_search_again(searcher: str, tmp_path: Path,
             evaluator=f"table:{table}#valid_accuracy",
             num_candidates=30,
             seed=7,
-            searcher_options={**SMALL.get(searcher, {}), **({"cache": str(tmp_path / "cache")} if searcher == "ghn" else {})},
+            searcher_options={**SMALL.get(searcher, {}), **({"cache": str(tmp_path / "cache")} if searcher in CACHED else {})},
             storage=tmp_path / name,
             tracking="off",
             report=False,
@@ -547,5 +559,5 @@ def test_a_preset_is_model_and_search(tmp_path: Path) -> None:
     assert found.summary.settings["searcher_options"] == {**small, "inner": inner, "preset": "paper"}
     with pytest.raises(ConfigurationError, match="searcher_options: evolution has no option 'preset'"):
         run_search("nasbench201", "evolution", "table:digits201", preset="paper", storage=tmp_path, tracking="off")
-    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, fusion, paper; got 'papers'"):
+    with pytest.raises(ConfigurationError, match="preset: expected one of authors, default, gates, paper; got 'papers'"):
         run_search("nasbench201", "gates", "table:digits201", preset="papers", storage=tmp_path, tracking="off")

@@ -269,16 +269,17 @@ def test_added_rankings_learn_within_rungs() -> None:
 
 def test_presets_choose_which_rankings_are_added() -> None:
     space = spaces.get("nasbench201")
-    kinds = {name: GATESEvolution(space, preset=name).surrogate().func for name in ("default", "fusion", "paper")}  # type: ignore[attr-defined]
-    assert kinds == {"default": PredictorSurrogate, "fusion": FusionSurrogate, "paper": PredictorSurrogate}
-    searcher = GATESEvolution(space, fusion="gp")
+    kinds = {name: GATESEvolution(space, preset=name).surrogate().func for name in ("default", "gates", "paper")}  # type: ignore[attr-defined]
+    assert kinds == {"default": FusionSurrogate, "gates": PredictorSurrogate, "paper": PredictorSurrogate}
+    searcher = GATESEvolution(space, preset="gates", fusion="gp")
     assert (searcher.fusion, searcher.optimism, searcher.screens) == (("gp",), 0.0, True)
     with pytest.raises(ConfigurationError, match="warm: fits that continue need GATES alone"):
         GATESEvolution(space, preset="paper", fusion="gp")
-    assert GATESEvolution(space, preset="fusion", fusion="").fusion == ()
+    assert GATESEvolution(space, fusion="").fusion == ()
+    assert GATESEvolution(space, warm=True).fusion == (), "what is asked for needs GATES alone"
     large: dict[str, Any] = {"space": spaces.get("nasbench101"), "actors": 2, "enumerable": 500_000}
-    assert GATESEvolution(**large, preset="fusion").islands == 1, "each would rank the same cells"
-    assert GATESEvolution(**large).islands == 2, "GATES alone has no rough scores"
+    assert GATESEvolution(**large).islands == 1, "each would rank the same cells"
+    assert GATESEvolution(**large, preset="gates").islands == 2, "GATES alone has no rough scores"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_presets_choose_which_rankings_are_added() -> None:
         ({"optimism": -1}, "optimism: expected a number from 0 to 100"),
         ({"optimism": float("nan")}, "optimism: expected a finite number"),
         ({"optimism": "high"}, "optimism: expected a number"),
-        ({"optimism": 1.0}, "optimism: GATES alone has no uncertainty"),
+        ({"optimism": 1.0, "preset": "gates"}, "optimism: GATES alone has no uncertainty"),
     ],
 )
 def test_wrong_fusions_are_refused_at_once(options: dict[str, Any], message: str) -> None:

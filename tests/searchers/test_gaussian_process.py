@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from archsearch import searchers, spaces
+from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import TabularEvaluator
+from archsearch.evaluators import TabularEvaluator, TrainingEvaluator
 from archsearch.evaluators.metrics import kendall_tau
 from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
+from archsearch.evaluators.proxies import ProxyEvaluator
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
@@ -19,6 +22,7 @@ from archsearch.searchers.surrogate.inner_search import Generations
 from archsearch.spaces import SearchSpace
 
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
+NONE_BUT_ONE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
 INNER = {"inner": Generations(60, 8)}
 
 
@@ -67,6 +71,22 @@ def test_deterministic_searches_repeat(table: TabularEvaluator, make: Callable[.
     first, second, other = (search(make(table.space, seed, **settings), table).candidates for seed in (3, 3, 4))
     assert first == second
     assert first != other
+
+
+def test_what_the_process_chose_is_told_from_random_candidates(
+    table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]
+) -> None:
+    settings = {"num_candidates": 25, "deterministic": True, "batch_size": 5}
+    searcher = make(table.space, 3, explore=0.0, **settings)
+    keys = [table.space.key(table.space.parse(text)) for text in search(searcher, table).candidates]
+    assert searcher.groups == {"chosen by a Gaussian process": set(keys[10:]), "random": set(keys[:10])}
+    exploring = make(table.space, 3, explore=0.5, **settings)
+    later = {table.space.key(table.space.parse(text)) for text in search(exploring, table).candidates[10:]}
+    chosen, random = exploring.groups.values()
+    assert chosen | (random & later) == later and not chosen & random and random & later and chosen
+    begun = make(table.space, 3, **settings)
+    begun.start_with([table.space.parse(NONE_BUT_ONE)])
+    assert begun.groups == {}, "what is given is not random"
 
 
 def test_objectives_and_constraints(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
@@ -143,3 +163,24 @@ def test_stopped_candidates_are_learned_below_complete_ones() -> None:
     }
     surrogate.fit(rows, seed=0, learned={"score": 0})
     assert kendall_tau(truth, surrogate.score(rows["architectures"])) > 0.5
+
+
+@pytest.mark.slow
+def test_training_free_scores_are_paid_once(tmp_path: Path, shared_ray: None) -> None:
+    space = spaces.get("nasbench201")
+    evaluator = TrainingEvaluator(space, "digits", scale={"channels": 2, "cells_per_stage": 1})
+    options = GaussianProcessSearch.options_for(evaluator, {"proxies": "params+synflow", "reranked": 10, **SMALL})
+    table = TabularEvaluator.embedded("digits201")
+    found = []
+    for _ in range(2):
+        searcher = GaussianProcessSearch(table.space, 0, num_candidates=20, deterministic=True, **options)
+        searcher.ledger_root = str(tmp_path)
+        loop = search(searcher, table)
+        check_search(searcher, loop.candidates, 20)
+        searcher.close()
+        found.append(loop.candidates)
+    assert found[0] == found[1]
+    kept = ProxyEvaluator(table.space, ["synflow"], "digits", scale=evaluator.scale)
+    keys = [entry.evaluation.key for entry in Ledger(tmp_path, table.space, kept.fingerprint()).entries()]
+    records = Ledger(tmp_path, table.space, kept.fingerprint()).read().table
+    assert len(keys) == records.num_rows > 20, "no score was computed twice"

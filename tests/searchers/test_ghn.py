@@ -105,6 +105,20 @@ def test_ranks_of_training_free_scores_can_be_added(cache: Path) -> None:
     assert set(searcher.agreement) == {"loss", "params"}
 
 
+@pytest.mark.slow
+def test_centred_losses_of_few_averaged_images_rank_too(cache: Path) -> None:
+    settings = {"rank_by": "centred", "rank_size": 4, "rank_images": 50, "pool": None}
+    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, **settings)
+    searcher.open(1.0)
+    candidates = [CELLS.parse(text) for text in Loop(searcher, score).run().candidates]
+    searcher.close()
+    model = {**MODEL, "evaluation_images": 50}
+    ghn = GHN(CELLS, "digits", 0, scale=CELLS_SCALE, image_size=4, **model).fit(STEPS)
+    assert ghn.images.input_shape == (1, 4, 4) and sum(map(len, ghn.batches())) == 50
+    expected = [-each.metrics["centred_loss"] for each in ghn.evaluate(candidates[3:])]
+    assert np.diff(expected).max() < 1e-3, "equal but for rounding errors"
+
+
 def test_mutations_of_the_best_are_ranked_with_the_others(cache: Path) -> None:
     plain = make(CELLS, 0, cache, num_candidates=63, deterministic=True)
     searcher = make(CELLS, 0, cache, num_candidates=63, deterministic=True, mutants=20)
@@ -300,6 +314,8 @@ def test_a_function_that_scores_candidates_must_have_images_or_the_searcher_name
         ({"scale": {"chanels": 4}}, "no setting 'chanels'"),
         ({"model": {"hiden": 4}}, "no setting 'hiden'"),
         ({"model": {"hidden": 0}}, "hidden: expected"),
+        ({"rank_size": 0}, "rank_size: expected"),
+        ({"rank_images": 1}, "rank_images: expected"),
     ],
 )
 def test_wrong_settings(setting: dict[str, Any], message: str) -> None:

@@ -35,6 +35,9 @@ OPTIONS = {
     "gp": {"population": 20, "generations": 2},
     "ngae": {"unlabelled": 20, "epochs": 1, "warm_epochs": 1, "starts": 10, "steps": 3},
     "proxies": {"dataset": "digits", "rank_candidates": 30, "scale": {"channels": 4, "cells_per_stage": 1}},
+    "darts": {"steps": 2, "scale": {"channels": 2, "cells_per_stage": 1}},
+    "enas": {"steps": 2, "scale": {"channels": 2, "cells_per_stage": 1}},
+    "smash": {"steps": 2, "rank_candidates": 30, "scale": {"channels": 4, "cells_per_stage": 1}},
     "ghn": {"steps": 2, "rank_candidates": 30, "scale": {"channels": 4, "cells_per_stage": 1}},
 }
 

@@ -33,6 +33,7 @@ class ImageDataset:
             numbers, `[images, targets]` float64. So the type says what the task is: see `task`.
         classes: Name of each class, label or target.
         remarks: What the user should know about how the images were read, one sentence each.
+        known_digest: Its digest, if it is known; otherwise it is computed when it is asked for.
 
     Raises:
         DatasetError: The shapes or types do not fit, or a label is not that of a class.
@@ -43,6 +44,7 @@ class ImageDataset:
     labels: Tensor
     classes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    known_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -96,6 +98,8 @@ class ImageDataset:
     @cached_property
     def digest(self) -> str:
         """Identity of the content: 16 hexadecimal digits, a hash of shape, classes, pixels and labels."""
+        if self.known_digest:
+            return self.known_digest
         if self._facts is not None:
             return self._facts.digest
         digest = new_digest(self.images.shape, self.classes, self.task)
@@ -144,6 +148,11 @@ class ImageDataset:
         rows = torch.as_tensor(indices, dtype=torch.int64)
         images = self.images.take(rows.numpy()) if isinstance(self.images, EncodedImages) else self.images[rows]
         return ImageDataset(name, images, self.labels[rows], self.classes, self.remarks)
+
+    def decode_by(self, workers: int) -> None:
+        """Set the number of processes that decode images that are not in memory."""
+        if isinstance(self.images, EncodedImages):
+            self.images.workers = workers
 
     def joined(self, other: ImageDataset, name: str) -> ImageDataset:
         """Return the images of both, those of `other` last."""

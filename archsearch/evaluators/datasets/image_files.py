@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.errors import DatasetError
-from archsearch.evaluators.datasets.decoding import Decoder
-from archsearch.evaluators.datasets.image_source import FileList
+from archsearch.evaluators.datasets.decoding import Decoder, pillow_version
+from archsearch.evaluators.datasets.image_source import ImageSource
 from archsearch.evaluators.datasets.unreadable import Unreadable
 
 Size = tuple[int, int]
@@ -42,10 +42,10 @@ class ImageReader:
 
     def identity(self) -> str:
         """Return a text of all that the pixels depend on beside the files."""
-        return repr((self.size, self.decoder.settings, self.skip))
+        return repr((self.size, self.decoder.settings, self.skip, pillow_version()))
 
-    def read(self, files: FileList) -> tuple[Tensor, list[int], tuple[str, ...]]:
-        """Return the images of files.
+    def read(self, source: ImageSource) -> tuple[Tensor, list[int], tuple[str, ...]]:
+        """Return the images of a source.
 
         Returns:
             `[images, 3, height, width]` uint8; the positions of their files; and what the user should know about them.
@@ -53,25 +53,25 @@ class ImageReader:
         Raises:
             DatasetError: An image is corrupt and may not be left out, or none can be read.
         """
+
+        def one(number: int) -> _Image | DatasetError:
+            try:
+                return self.decoded(source.open(number), source.place(number))
+            except DatasetError as error:
+                return error
+
         with ThreadPoolExecutor() as pool:
-            read = list(pool.map(self._one, map(files.open, range(len(files)))))
+            read = list(pool.map(one, range(len(source))))
         unreadable, kept, images = Unreadable(self.skip), list[int](), list[_Image]()
-        for place, found in enumerate(read):
+        for number, found in enumerate(read):
             if isinstance(found, DatasetError):
-                unreadable.add(str(files.open(place)), found)
+                unreadable.add(source.place(number).removeprefix("image "), found)
             else:
-                kept.append(place)
+                kept.append(number)
                 images.append(found)
-        remarks = unreadable.check(len(files), len(kept))
+        remarks = unreadable.check(len(source), len(kept))
         pixels = torch.from_numpy(np.stack([array for array, _ in images]))
         return pixels, kept, (*remarks, *cut_remark([was for _, was in images], self.size))
-
-    def _one(self, file: Path) -> _Image | DatasetError:
-        """Return an image as `[3, height, width]`, and the height and width that it had; or why it cannot be read."""
-        try:
-            return self.decoded(file, f"image {file}")
-        except DatasetError as error:
-            return error
 
     def decoded(self, source: Path | bytes, place: str) -> _Image:
         """Return an image as `[3, height, width]`, and the height and width that it had.

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +39,17 @@ class FileList(ImageSource):
         files: The files.
 
     Example:
-        >>> from pathlib import Path
+        >>> from pathlib import Path, PurePath
         >>> from archsearch.evaluators.datasets.image_source import FileList
         >>> FileList([Path("photos/cat/1.jpg"), Path("photos/dog/1.jpg")]).open(1).name
         '1.jpg'
     """
 
-    def __init__(self, files: Iterable[Path] = ()) -> None:
+    def __init__(self, files: Iterable[PurePath] = ()) -> None:
         self._names, self._ends = bytearray(), np.zeros(1, dtype=np.int64)
         self.extend(files)
 
-    def extend(self, files: Iterable[Path]) -> None:
+    def extend(self, files: Iterable[PurePath]) -> None:
         """Add files."""
         ends = []
         for file in files:
@@ -104,6 +104,33 @@ class PackedImages(ImageSource):
         found = self._path.stat()
         digest = blake2b(self._ends.tobytes(), digest_size=16)
         digest.update(f"{self._path},{found.st_size},{found.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+
+class EncodedRows(ImageSource):
+    """Encoded images in memory.
+
+    Args:
+        images: Content of each file.
+        places: Names of the images in messages.
+    """
+
+    def __init__(self, images: Sequence[bytes], places: Sequence[str]) -> None:
+        self._images, self._places = images, places
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def open(self, number: int) -> bytes:
+        return self._images[number]
+
+    def place(self, number: int) -> str:
+        return self._places[number]
+
+    def identity(self) -> str:
+        digest = blake2b(digest_size=16)
+        for image in self._images:
+            digest.update(image)
         return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 
-from archsearch.errors import ConfigurationError
+from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.encoded import EncodedImages
 from archsearch.evaluators.datasets.split_rows import split_rows
@@ -38,7 +38,11 @@ class Reduction:
             )
 
     def resized(self, splits: Splits) -> Splits:
-        """Return the images at the size, bilinear with antialiasing."""
+        """Return the images at the size, bilinear with antialiasing.
+
+        Raises:
+            DatasetError: Images in memory are smaller.
+        """
         size = self.size
         return splits if size is None else Splits(*(_resized(part, size) for part in splits))
 
@@ -57,5 +61,11 @@ def _share(train: ImageDataset, share: float) -> ImageDataset:
 def _resized(part: ImageDataset, size: tuple[int, int]) -> ImageDataset:
     if isinstance(part.images, EncodedImages) or part.shape[1:] == size:
         return part
+    _, height, width = part.shape
+    if size[0] > height or size[1] > width:
+        raise DatasetError(
+            f"size: expected images no larger than those of {part.name.partition('/')[0]}, {height} x {width} pixels; got "
+            f"{size[0]} x {size[1]}. Larger ones cost more and show no more: give a smaller size, or leave it out."
+        )
     chunks = [F.interpolate(chunk, size, mode="bilinear", antialias=True) for chunk in part.images.split(_CHUNK)]
-    return replace(part, images=torch.cat(chunks))
+    return replace(part, images=torch.cat(chunks), known_digest="")

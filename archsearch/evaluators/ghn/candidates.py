@@ -32,12 +32,14 @@ class Scored:
         generation: Seconds of generating its weights: an equal share of those of its chunk.
         execution: Seconds of running the network on the images.
         error: Why it failed, or None.
+        centred: Loss of the last exit's centred logits, see `scoring.score`; NaN where the task is not classification.
     """
 
     exits: tuple[tuple[float, float], ...]
     generation: float
     execution: float
     error: str | None = None
+    centred: float = math.nan
 
 
 def chunks(layouts: Sequence[Layout]) -> Iterator[Sequence[Layout]]:
@@ -98,31 +100,32 @@ def scored(
             begun = time.perf_counter()
             rows.append(_executed(layout, parameters, batches, prediction))
             seconds.append(time.perf_counter() - begun)
-        exits = [row if isinstance(row, str) else [(float(right), float(loss)) for right, loss in row.tolist()] for row in rows]
+        figures = [row if isinstance(row, str) else row.tolist() for row in rows]
         # A GPU runs asynchronously: its time is divided among candidates in proportion to the time of their calls.
         stretch = (_now(device) - ready) / sum(seconds)
         generation = (ready - started) / len(chunk)
-        for found, spent in zip(exits, seconds, strict=True):
+        for found, spent in zip(figures, seconds, strict=True):
             yield _judged(found, generation, spent * stretch)
 
 
 def _executed(
     layout: Layout, parameters: Parameters, batches: Sequence[Resident], prediction: PredictionTask | None
 ) -> Tensor | str:
-    """Return accuracy and loss of each exit, `[exits, 2]`, or the message of the error that prevented them."""
+    """Return the figures of each exit, see `score`, or the message of the error that prevented them."""
     try:
         given = layout.parameters(parameters)
-        return score(layout.plan, given, batches, mixed_precision=batches[0].images.is_cuda, prediction=prediction)
+        return score(layout.plan, given, batches, batches[0].images.is_cuda, prediction, centred=True)
     except Exception as error:  # one candidate that fails must not fail the batch
         return failure_text(error)
 
 
-def _judged(found: str | list[tuple[float, float]], generation: float, execution: float) -> Scored:
+def _judged(found: str | list[list[float]], generation: float, execution: float) -> Scored:
     if isinstance(found, str):
         return Scored((), generation, execution, found)
-    if not all(math.isfinite(figure) for exit_ in found for figure in exit_):
-        return Scored((), generation, execution, f"the generated weights give a loss of {found[-1][1]}, which is not finite.")
-    return Scored(tuple(found), generation, execution)
+    exits = tuple((row[0], row[1]) for row in found)
+    if not all(math.isfinite(figure) for exit_ in exits for figure in exit_):
+        return Scored((), generation, execution, f"the generated weights give a loss of {exits[-1][1]}, which is not finite.")
+    return Scored(exits, generation, execution, None, *found[-1][2:])
 
 
 def _now(device: torch.device) -> float:

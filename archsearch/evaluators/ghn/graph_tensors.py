@@ -82,12 +82,14 @@ class GraphTensors:
         modules: Their modules in order.
         requests: The parameters to make, in the order of the flat buffer.
         places: For each candidate and each of its parameters `(name, request, row in the request)`, in the operator's order.
+        genes: `[A, genes]` int64, their genotypes; no columns where nothing reads them.
     """
 
     size: int
     modules: tuple[ModuleTensors, ...]
     requests: tuple[Request, ...]
     places: tuple[tuple[tuple[str, int, int], ...], ...]
+    genes: Tensor
 
 
 def graph_tensors(
@@ -110,7 +112,8 @@ def graph_tensors(
         starts.append(start)
         start += modules[-1].kinds.numel()
     requests, places = _requests(layouts, vocabulary, sliced, starts, [module.num_nodes for module in modules], device)
-    return GraphTensors(len(layouts), tuple(modules), requests, places)
+    genes = torch.tensor([layout.genes for layout in layouts], dtype=torch.int64, device=device).view(len(layouts), -1)
+    return GraphTensors(len(layouts), tuple(modules), requests, places, genes)
 
 
 def _requests(

@@ -48,6 +48,7 @@ class ImageEvaluator(Evaluator):
         scale: Size of the networks; None takes the one for the dataset.
         objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
+        image_size: Side in pixels that images are brought to; None leaves them as they are.
 
     Raises:
         ConfigurationError: A setting is unknown or out of range.
@@ -67,6 +68,7 @@ class ImageEvaluator(Evaluator):
         scale: Mapping[str, int] | None = None,
         objective: str | None = None,
         max_budget: float | None = None,
+        image_size: int | None = None,
     ) -> None:
         super().__init__(space, seed)
         check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")
@@ -75,7 +77,7 @@ class ImageEvaluator(Evaluator):
         if objective in (BALANCED, MAE):
             usual = "accuracy or anytime" if objective == BALANCED else R2
             raise ConfigurationError(f"objective: expected {usual}; only trainings are scored by {objective}.")
-        self.images = ImageTask(dataset, root)
+        self.images = ImageTask(dataset, root, size=image_size)
         if objective is not None or max_budget is not None:
             _ = self.objective  # raises for a score that the task does not have
         fitting = {key: value for key, value in default_scale(self.images.recipe_name).items() if key in space.scale_defaults}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from archsearch.evaluators.ghn.flat_encoder import FlatEncoder
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors
 from archsearch.evaluators.ghn.hypernetwork import Hypernetwork
 from archsearch.evaluators.ghn.propagation import Propagator, mean_states
@@ -21,7 +22,7 @@ class GraphHyperNetwork(nn.Module):
     """Makes the parameters `w_v = H(h_v^T)` of each node v of each candidate (GHN paper, equations 8 to 14).
 
     The first state `h_v^0` is an embedding of the type of the operator (and of its map size and stride, with `positions`);
-    `propagation` makes `h_v^T` from it.
+    `propagation` makes `h_v^T` from it. With the flat encoder of SMASH there are no messages: see `FlatEncoder`.
 
     Args:
         vocabulary: Node types and outputs.
@@ -37,8 +38,10 @@ class GraphHyperNetwork(nn.Module):
         self.positions = (
             nn.Parameter(torch.randn((2, _POSITIONS, settings.hidden), generator=generator)) if settings.positions else None
         )
-        number = vocabulary.num_modules if settings.stacking == "separate" else 1
+        flat = settings.encoder == "flat"
+        number = 0 if flat else vocabulary.num_modules if settings.stacking == "separate" else 1
         self.propagators = nn.ModuleList(Propagator(settings, generator) for _ in range(number))
+        self.flat_encoder = FlatEncoder(vocabulary, settings, generator) if flat else None
         self.hypernetwork = Hypernetwork(vocabulary, settings, generator)
 
     def forward(self, tensors: GraphTensors) -> Tensor:
@@ -48,6 +51,7 @@ class GraphHyperNetwork(nn.Module):
 
     def states(self, tensors: GraphTensors) -> Tensor:
         """Return the last states of the nodes of all modules, `[nodes, hidden]`, padding included."""
+        code = None if self.flat_encoder is None else self.flat_encoder(tensors.genes)
         passed = torch.zeros((tensors.size, self.settings.hidden), dtype=self.kinds.dtype, device=self.kinds.device)
         found = []
         for number, module in enumerate(tensors.modules):
@@ -55,6 +59,9 @@ class GraphHyperNetwork(nn.Module):
             if self.positions is not None:
                 for table, places in zip(self.positions, module.positions, strict=True):
                     first = first + nn.functional.embedding(places, table)
+            if self.flat_encoder is not None and code is not None:
+                found.append((first + self.flat_encoder.place(number, module.num_nodes) + code[:, None]).flatten(0, 1))
+                continue
             if not self.settings.passes_stem:
                 passed = torch.where(module.first_blocks, 0.0, passed)
             propagator = self.propagators[min(number, len(self.propagators) - 1)]

@@ -63,12 +63,14 @@ class Layout:
         modules: Its parts, in order.
         owners: For each name of live parameters the node that they belong to.
         first_block: Number of the first module that repeats, after the stem; 0 where no module is told from others.
+        genes: The genotype; empty where nothing reads it.
     """
 
     plan: Plan
     modules: tuple[Module, ...]
     owners: dict[str, Owner]
     first_block: int = field(default=0, kw_only=True)
+    genes: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property
     def num_nodes(self) -> int:

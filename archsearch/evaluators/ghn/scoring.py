@@ -50,10 +50,15 @@ def score(
     batches: Sequence[Resident],
     mixed_precision: bool = False,
     prediction: PredictionTask | None = None,
+    centred: bool = False,
 ) -> Tensor:
     """Return accuracy (a fraction) and mean cross-entropy (nats) of each exit, `[exits, 2]`, on the device of the batches.
 
-    For another task than classification, which `prediction` gives, they are its usual figure and its loss, on the CPU.
+    With `centred` a third column has the cross-entropy of centred logits: of each class the mean logit over the batch is
+    subtracted, so that a network with generated weights that prefers a class whatever the image does not lose by it.
+
+    For another task than classification, which `prediction` gives, they are its usual figure and its loss, on the CPU, and none
+    is centred.
     """
     if prediction is not None and prediction.name != CLASSIFICATION:
         return _metered(plan, parameters, batches, mixed_precision, prediction)
@@ -62,9 +67,16 @@ def score(
         logits = torch.stack(logits_of(plan, parameters, batch.images, mixed_precision))
         labels = batch.labels.expand(len(logits), -1)
         correct = (logits.argmax(2) == labels).sum(1)
-        loss = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1)
-        total = total.to(loss.device) + torch.stack([correct, loss], dim=1)
+        columns = [correct, _losses(logits, labels)]
+        if centred:
+            columns.append(_losses(logits - logits.mean(1, keepdim=True), labels))
+        total = total.to(labels.device) + torch.stack(columns, dim=1)
     return total / images
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the sum of the cross-entropies of each exit, `[exits]`, of logits `[exits, images, classes]`."""
+    return F.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1)
 
 
 def _metered(

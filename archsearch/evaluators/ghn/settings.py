@@ -32,6 +32,8 @@ class Settings:
         output_node: Whether each module's graph ends in one more node, which reads whatever leaves the module, and so is the last
             one whatever the order of the others; it counts in the mean state.
         positions: Whether a node's first state also encodes how often its map was halved, and its stride.
+        encoder: What the states of nodes are made of: the `graph`, or, as in SMASH, a `flat` encoding of the whole architecture,
+            the one-hot vectors of its genes, beside the type and the place of the node; there are no messages then.
         virtual_edges: Longest path, in edges, over which nodes also read each other, besides their edges; 0 is off. GHN-2: 50.
         module_pattern: Regular expression whose first group is the module of a step, matched with the beginning of its name; an
             empty one takes that of the space, or one module where the space has none.
@@ -72,6 +74,7 @@ class Settings:
     passes_stem: bool = True
     output_node: bool = True
     positions: bool = True
+    encoder: Literal["graph", "flat"] = "graph"
     virtual_edges: Annotated[int, Between(0, 1000)] = 0
     module_pattern: str = ""
     width: Annotated[int, Between(1, 100_000)] = 64

@@ -16,7 +16,7 @@ from archsearch.evaluators.ghn.ghn import GHN
 from archsearch.evaluators.proxies.surrogate import ProxySurrogate
 from archsearch.spaces import SearchSpace
 
-_SHARED = ("space", "dataset", "root", "seed", "device", "threads")
+_SHARED = ("space", "dataset", "root", "seed", "device", "threads", "image_size")
 
 
 class GHNSurrogate:

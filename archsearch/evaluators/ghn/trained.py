@@ -84,7 +84,7 @@ TRAINING = (
 """Settings that a state does not depend on once it is there."""
 _LATER = ("class_weights",)
 """Further ones, which came later: they are left out while they have their defaults, so that older states can be continued."""
-_LATER_SIZES = ("passes_stem", "output_node")
+_LATER_SIZES = ("passes_stem", "output_node", "encoder")
 """Those on which the use of a state depends, and which came later."""
 
 

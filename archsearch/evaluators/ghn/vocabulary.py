@@ -40,12 +40,14 @@ class Vocabulary:
         branches: Outputs of the hypernetwork, sorted by key.
         num_modules: Most modules of a network.
         num_nodes: Nodes of the largest module.
+        gene_sizes: Number of alternatives of each gene, where genotypes are read; see the setting `encoder`.
     """
 
     kinds: tuple[str, ...] = ()
     branches: tuple[Branch, ...] = ()
     num_modules: int = 0
     num_nodes: int = 0
+    gene_sizes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, layout: Layout, sliced: bool) -> Vocabulary:
@@ -98,7 +100,8 @@ class Vocabulary:
     def from_state(cls, state: Mapping[str, Any]) -> Vocabulary:
         """Return the vocabulary that `state` came from."""
         branches = tuple(Branch(each["key"], each["role"], tuple(each["extent"])) for each in state["branches"])
-        return cls(tuple(state["kinds"]), branches, state["num_modules"], state["num_nodes"])
+        sizes = tuple(state.get("gene_sizes", ()))  # states of earlier versions have none
+        return cls(tuple(state["kinds"]), branches, state["num_modules"], state["num_nodes"], sizes)
 
 
 _QUIET = 32

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -60,6 +63,15 @@ class ClassificationMeter(Meter):
             right, counts, loss = self._right + right, self._counts + counts, self._loss + loss
         self._right, self._counts, self._loss = right, counts, loss
         self._images += len(truth)
+
+    def state(self) -> dict[str, Any]:
+        return {"images": self._images, "loss": self._loss.cpu(), "right": self._right.cpu(), "counts": self._counts.cpu()}
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        first = self._images == 0
+        self._images += state["images"]
+        for name, value in (("_loss", state["loss"]), ("_right", state["right"]), ("_counts", state["counts"])):
+            setattr(self, name, value if first else getattr(self, name).cpu() + value)
 
     def figures(self) -> dict[str, Tensor]:
         present = self._counts > 0

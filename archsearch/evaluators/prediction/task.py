@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,14 @@ class Meter(ABC):
         """
 
     @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what was collected, as numbers and tensors on the CPU."""
+
+    @abstractmethod
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Add what `state` of another meter returned, which saw other images, as of another process."""
+
+    @abstractmethod
     def figures(self) -> dict[str, Tensor]:
         """Return the figures by name, `[replicas]` each, on the CPU; `loss` is one of them."""
 
@@ -37,6 +45,13 @@ class WholeMeter(Meter):
     def add(self, outputs: Tensor, truth: Tensor) -> None:
         self._outputs.append(outputs)
         self._truth.append(truth)
+
+    def state(self) -> dict[str, Any]:
+        return {name: [each.cpu() for each in parts] for name, parts in (("outputs", self._outputs), ("truth", self._truth))}
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        self._outputs += state["outputs"]
+        self._truth += state["truth"]
 
     def together(self) -> tuple[Tensor, Tensor]:
         """Return the outputs, `[images, replicas, outputs]`, and the targets of all images."""

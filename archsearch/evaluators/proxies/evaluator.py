@@ -39,6 +39,7 @@ class ProxyEvaluator(Evaluator):
         threads: CPU threads.
         root: Folder of downloaded datasets.
         scale: Size of the networks; None takes the one for the dataset.
+        image_size: Side in pixels that images are brought to; None leaves them as they are.
 
     Raises:
         ConfigurationError: A name is unknown or is given twice, or a setting is out of range.
@@ -67,6 +68,7 @@ class ProxyEvaluator(Evaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
+        image_size: int | None = None,
     ) -> None:
         super().__init__(space, seed)
         given = [proxies] if isinstance(proxies, str) else list(proxies)
@@ -75,7 +77,7 @@ class ProxyEvaluator(Evaluator):
                 f"proxies: expected different names of training-free scores, such as ['nwot', 'synflow']; got {given}."
             )
         self.proxies = {name: get(name) for name in given}
-        self.images = ImageTask(dataset, root)
+        self.images = ImageTask(dataset, root, size=image_size)
         self.scale = space.checked_scale(default_scale(self.images.recipe_name, space.scale_defaults) if scale is None else scale)
         check_whole_number("batch_size", batch_size, 2)
         check_whole_number("threads", threads)

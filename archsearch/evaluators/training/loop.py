@@ -61,12 +61,14 @@ class Within:
 
     Args:
         step: Steps that are done.
+        steps: Steps of the epoch.
         loss: Sum of their losses, of this process's shares.
         begun: States of the generators at the beginning of the epoch, from which the order of the images is drawn again.
         dropped: States of the generators of drop path.
     """
 
     step: int
+    steps: int
     loss: Tensor
     begun: Sequence[Tensor]
     dropped: Sequence[Tensor]
@@ -74,7 +76,13 @@ class Within:
     def state(self, processes: Processes) -> dict[str, Any]:
         """Return it as plain data and tensors, with what each process has of its own."""
         loss = processes.total(self.loss.clone())
-        return {"step": self.step, "loss": loss, "begun": list(self.begun), "dropped": processes.gathered(list(self.dropped))}
+        return {
+            "step": self.step,
+            "steps": self.steps,
+            "loss": loss,
+            "begun": list(self.begun),
+            "dropped": processes.gathered(list(self.dropped)),
+        }
 
     @classmethod
     def of(cls, state: Mapping[str, Any], processes: Processes) -> Within:
@@ -88,7 +96,7 @@ class Within:
             raise ValueError(f"it was saved within an epoch of {len(dropped)} processes; there are {processes.number}")
         own = dropped[processes.rank] if processes.rank < len(dropped) else []
         loss = state["loss"] if processes.first else torch.zeros_like(state["loss"])
-        return cls(int(state["step"]), loss, state["begun"], own)
+        return cls(int(state["step"]), int(state["steps"]), loss, state["begun"], own)
 
 
 def train(
@@ -187,6 +195,11 @@ class Training:
         """Whether all epochs have been run."""
         return self.epoch >= self.recipe.epochs
 
+    @property
+    def done(self) -> float:
+        """Epochs that have been run, with the part of one that is under way."""
+        return self.epoch + (self._within.step / self._within.steps if self._within else 0.0)
+
     def run_epoch(self, images: Images, labels: Tensor, on_step: Callable[[], None] | None = None) -> float:
         """Run the next epoch, or what is left of one, and return its mean loss, summed over all exits and replicas.
 
@@ -230,7 +243,7 @@ class Training:
                 done = number + 1 - first
                 self.throughput = Throughput(done * batch_size, clock() - started, waited)
                 if on_step is not None and number + 1 < steps:
-                    self._within = Within(number + 1, total, begun, self._plan.states())
+                    self._within = Within(number + 1, steps, total, begun, self._plan.states())
                     on_step()
         self._within = None
         total = self._processes.total(total)

@@ -61,6 +61,12 @@ class Processes:
             distributed.all_reduce(value)
         return value
 
+    def same_buffers(self, model: nn.Module) -> None:
+        """Give all processes the buffers of the first one, such as the running statistics; all must call this."""
+        if self.number > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
+
     def gathered(self, value: T) -> list[T]:
         """Return a value of each process, by rank; all must call this."""
         if self.number == 1:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archsearch.evaluators.datasets.normalised import Images
+from archsearch.evaluators.datasets.normalised import Images, read
 from archsearch.evaluators.prediction.classification import Classification
-from archsearch.evaluators.prediction.task import PredictionTask
+from archsearch.evaluators.prediction.task import Meter, PredictionTask
+from archsearch.evaluators.training.processes import Processes
+
+_PASS = 2**24
+"""Numbers in the images of one pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,12 @@ def score(
     images: Images,
     labels: Tensor,
     replicas: int = 1,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     prediction: PredictionTask | None = None,
+    processes: Processes | None = None,
 ) -> Score:
     """Return the figures of each replica at its last exit, with the running statistics of batch normalisation."""
-    return exit_scores(network, images, labels, replicas, batch_size, prediction)[-1]
+    return exit_scores(network, images, labels, replicas, batch_size, prediction, processes)[-1]
 
 
 @torch.inference_mode()
@@ -58,8 +64,9 @@ def exit_scores(
     images: Images,
     labels: Tensor,
     replicas: int = 1,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     prediction: PredictionTask | None = None,
+    processes: Processes | None = None,
 ) -> list[Score]:
     """Return the figures of each replica at each exit, with the running statistics of batch normalisation.
 
@@ -68,18 +75,47 @@ def exit_scores(
         images: `[images, channels, height, width]`, normalised; each replica gets the same.
         labels: Targets of the images; `[images]` int64 for classes.
         replicas: Number of replicas in the network.
-        batch_size: Images in one pass.
+        batch_size: Images in one pass; None takes 1,000, or fewer large ones.
         prediction: What the network predicts; None is for classes.
+        processes: Processes that score the same network, each on its share of the images; all get the figures of all images.
     """
     network.eval()
-    task = prediction or Classification()
+    task, processes = prediction or Classification(), processes or Processes()
     meters = None
-    for part, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+    for part, truth in _batches(images, labels, batch_size or passed_at_once(images), processes):
         exits = exits_of(network(part.repeat(1, replicas, 1, 1)))
         meters = meters or [task.meter() for _ in exits]
         for meter, logits in zip(meters, exits, strict=True):
             meter.add(logits.float().view(len(truth), replicas, -1), truth)
+    if processes.number > 1:
+        meters = _merged([meter.state() for meter in meters or ()], task, processes)
     return [Score(meter.figures()) for meter in meters or ()]
+
+
+def passed_at_once(images: Images) -> int:
+    """Return how many images are scored in one pass: 1,000, or fewer of more than 5,592 pixels of 3 channels."""
+    return min(1000, max(32, _PASS // images.shape[1:].numel()))
+
+
+def _batches(images: Images, labels: Tensor, batch_size: int, processes: Processes) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images and labels of this process's share, a batch at a time."""
+    if processes.number == 1:
+        yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)
+        return
+    chosen = torch.arange(len(labels)).tensor_split(processes.number)[processes.rank].to(labels.device).split(batch_size)
+    chosen = tuple(rows for rows in chosen if len(rows))  # none if there are fewer images than processes
+    for part, rows in zip(read(images, chosen), chosen, strict=True):
+        yield part, labels[rows]
+
+
+def _merged(states: list[dict[str, Any]], task: PredictionTask, processes: Processes) -> list[Meter]:
+    """Return meters of each exit that have seen the images of all processes."""
+    gathered = [found for found in processes.gathered(states) if found]
+    meters = [task.meter() for _ in gathered[0]]
+    for found in gathered:
+        for meter, state in zip(meters, found, strict=True):
+            meter.merge(state)
+    return meters
 
 
 def exits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
@@ -88,13 +124,15 @@ def exits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def predictions(network: nn.Module, images: Images, batch_size: int = 1000, prediction: PredictionTask | None = None) -> Tensor:
+def predictions(
+    network: nn.Module, images: Images, batch_size: int | None = None, prediction: PredictionTask | None = None
+) -> Tensor:
     """Return what the last exit predicts, with the running statistics of batch normalisation, on the CPU.
 
     Args:
         network: Maps `[batch, channels, height, width]` to the logits of one or several exits.
         images: `[images, channels, height, width]`, normalised, on the device of the network.
-        batch_size: Images in one pass.
+        batch_size: As for `exit_scores`.
         prediction: What the network predicts; None is for classes.
 
     Returns:
@@ -102,4 +140,6 @@ def predictions(network: nn.Module, images: Images, batch_size: int = 1000, pred
     """
     network.eval()
     task = prediction or Classification()
-    return torch.cat([task.predictions(exits_of(network(part))[-1]).cpu() for part in images.split(batch_size)])
+    return torch.cat(
+        [task.predictions(exits_of(network(part))[-1]).cpu() for part in images.split(batch_size or passed_at_once(images))]
+    )

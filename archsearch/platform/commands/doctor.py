@@ -18,6 +18,7 @@ from archsearch.platform.run_folder import LEDGER
 Check = tuple[str, str, bool]
 
 _PACKAGES = ("ray", "torch", "torchvision", "mlflow", "optuna", "pyarrow", "numpy", "scikit-learn")
+_SIMULATED, _WORKERS = 30, 4
 
 
 def doctor(storage: str = "runs", tracking: str = "auto", address: str | None = None, seconds: float = 2.0) -> list[Check]:
@@ -32,7 +33,7 @@ def doctor(storage: str = "runs", tracking: str = "auto", address: str | None = 
     checks = [("python", f"{python_platform.python_version()} on {python_platform.system()} {python_platform.machine()}", True)]
     checks += [_package(name) for name in ("archsearch", *_PACKAGES)]
     checks += [_processor(), _gpus(), ("storage", *storage_state(storage)), _tracking(tracking, storage), _token()]
-    checks += _cluster(address or os.environ.get("RAY_ADDRESS"), storage)
+    checks += [*_cluster(address or os.environ.get("RAY_ADDRESS"), storage), _schedulers()]
     return [*checks, _calibration(seconds)] if seconds else checks
 
 
@@ -145,6 +146,27 @@ def _tracking(tracking: str, storage: str) -> Check:
         return "MLflow", check_logging(tracking, storage), True
     except ArchSearchError as error:
         return "MLflow", str(error), False
+
+
+def _schedulers() -> Check:
+    """Search the embedded table of digits by simulated workers under each scheduler: they depend on the release of Ray."""
+    from archsearch.cluster import run_simulated_clock
+    from archsearch.cluster.schedulers import registry
+    from archsearch.evaluators import CurveTable
+    from archsearch.searchers import RandomSearch
+
+    stopped: dict[str, int] = {}
+    for name in registry.names():
+        table = CurveTable.embedded("digits201")
+        searcher = RandomSearch(table.space, seed=0, num_candidates=_SIMULATED, batch_size=1)
+        try:
+            made = registry.get(name, max_fidelity=table.max_fidelity)
+            course = run_simulated_clock(searcher, table, workers=_WORKERS, scheduler=made)
+        except ArchSearchError as error:
+            return "schedulers", first_line(error), False
+        stopped[name] = sum(event.action == "STOP" for event in course)
+    counts = ", ".join(f"{name} {count}" for name, count in stopped.items())
+    return "schedulers", f"of {_SIMULATED} simulated trainings each stopped early: {counts}", all(stopped.values())
 
 
 def _calibration(seconds: float) -> Check:

@@ -67,6 +67,11 @@ To continue a training that was stopped, give the same command again.
 """
 
 
+_NO_SETTINGS = {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers", "cpus_per_worker"}
+_NO_SETTINGS |= {"memory_gb", "data_workers", "checkpoint_seconds", "with_validation", "initial_weights"}
+"""Arguments of a final training that the command has options for, or does not offer."""
+
+
 def add_export(commands: Any) -> None:
     """Add the subcommands `export` and `train`."""
     form = argparse.RawDescriptionHelpFormatter
@@ -131,6 +136,18 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPU cores of each of several processes (default: 1)"
     )
     parser.add_argument(
+        "--memory-gb",
+        type=float,
+        metavar="N",
+        help="gigabytes that images may take in memory; larger datasets are streamed (default: a quarter of the memory)",
+    )
+    parser.add_argument(
+        "--data-workers",
+        type=int,
+        metavar="N",
+        help="processes that decode streamed images for each worker (default: one a core)",
+    )
+    parser.add_argument(
         "--address", help="address of the Ray cluster of the workers (default: RAY_ADDRESS, else Ray on this machine)"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write to")
@@ -145,7 +162,7 @@ def _resumable(action: Callable[[argparse.Namespace], int], parsed: argparse.Nam
     try:
         return action(parsed)
     except KeyboardInterrupt:
-        print("archsearch: stopped; give the same command again to continue after the last finished epoch", file=sys.stderr)
+        print("archsearch: stopped; give the same command again to continue where it was saved last", file=sys.stderr)
         return 130
 
 
@@ -248,9 +265,7 @@ def _trained(
     if parsed.register is not None:
         check_registration(parsed.register, store.uri)
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
-    if taken := sorted(
-        {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers"} & set(changes)
-    ):
+    if taken := sorted(_NO_SETTINGS & set(changes)):
         raise ConfigurationError(f"set: {', '.join(taken)} is not a setting of a recipe; see the options of the command.")
     chosen = chosen_training(search, dataset, parsed.recipe, changes)
     if chosen.difference and not parsed.quiet:
@@ -281,6 +296,8 @@ def _trained(
         origin=origin,
         workers=parsed.workers,
         cpus_per_worker=parsed.cpus_per_worker,
+        memory_gb=parsed.memory_gb,
+        data_workers=parsed.data_workers,
         **changes,
     )
     model = chosen.named(model)

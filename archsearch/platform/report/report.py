@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from archsearch.errors import ArchSearchError
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
-from archsearch.platform.report.advantage import choice_sentence, choice_table
+from archsearch.platform.report.advantage import choice_sentence, choice_table, effort_sentence
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
@@ -23,6 +24,7 @@ from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
 from archsearch.platform.report.pictures import picture_name, save_png
 from archsearch.platform.report.rung_table import MEANING, rung_table
+from archsearch.platform.report.supernet_figures import supernet_figures
 from archsearch.platform.report.thumbnail import thumbnail
 from archsearch.platform.report.trust import Course, trust_curve, trust_figure, trust_sentence
 from archsearch.platform.report.why_best import Scored, gene_table, operator_table, ties, ties_text
@@ -78,22 +80,25 @@ def write_report(
         space: The space of the architectures.
         directory: Folder of the report; created if needed.
         top: Number of candidates in the ranking.
-        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`.
+        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures` and `supernet_figures`.
         course: Metrics of the searcher over the course of the search; see `trust_curve`.
     """
     directory = Path(directory)
     rows = write_tables(summary, directory, top)
     shown = {}
-    method = list(latent_figures(details or {}))
+    method = {
+        "Latent space of the last stage": list(latent_figures(details or {})),
+        "Training of the supernet": list(supernet_figures(details or {})),
+    }
     _draw_best(space, rows, directory)
     for name, row in zip(_NEXT_BEST, rows[1:], strict=False):
         drawn = (directory / picture_name(row.rank)).read_bytes()
         shown[name] = html.picture(pictures.png_uri(drawn), f"Rank {row.rank}: {row.architecture}")
-    for name, figure, text in (*_figures(summary, space, rows), *_trust(course), *method):
+    for name, figure, text in (*_figures(summary, space, rows), *_trust(course), *chain.from_iterable(method.values())):
         pictures.save(figure, directory / "figures" / name)
         shown[name] = html.picture(pictures.data_uri(figure), text)
     page = directory / "report.html"
-    names = [name for name, _, _ in method]
+    names = {heading: [name for name, _, _ in found] for heading, found in method.items() if found}
     ensemble = ensemble_section(directory.parent)
     content = html.page(summary.name, list(_sections(summary, space, rows, top, shown, names, course, ensemble)))
     with written_atomically(page, durable=False) as path:
@@ -157,7 +162,7 @@ def _sections(
     rows: list[RankedRow],
     top: int,
     shown: Mapping[str, Html],
-    method: Sequence[str],
+    method: Mapping[str, Sequence[str]],
     course: Course,
     ensemble: Html,
 ) -> Iterator[Html]:
@@ -191,6 +196,8 @@ def _sections(
             yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
             yield html.paragraph(sentence)
+        if sentence := effort_sentence(summary):
+            yield html.paragraph(sentence)
     yield from _early_stopping(summary, shown)
     if "trade_off" in shown:
         yield html.heading("Score against cost")
@@ -205,9 +212,9 @@ def _sections(
         yield html.heading("How well the surrogate ranked candidates")
         yield html.paragraph(trust_sentence(course))
         yield shown["trust"]
-    if method:
-        yield html.heading("Latent space of the last stage")
-        yield from (shown[name] for name in method)
+    for heading, names in method.items():
+        yield html.heading(heading)
+        yield from (shown[name] for name in names)
     if summary.space_costs is not None:
         yield from _space_costs(summary.space_costs)
     yield html.heading("Cost of the search")

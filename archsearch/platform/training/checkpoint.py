@@ -1,4 +1,4 @@
-"""Checkpoint file of a final training, written after each epoch."""
+"""Checkpoint file of a final training, written after each epoch, and within long ones."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TrainingHistory:
     """Loss and time of the epochs so far.
 
     Args:
-        loss: Mean training loss of the last epoch.
-        seconds: Seconds of all epochs together.
+        loss: Mean training loss of the last complete epoch.
+        seconds: Seconds of all epochs together, with what is done of the next one.
     """
 
     loss: float = math.nan
@@ -41,21 +41,21 @@ class TrainingStore:
         self.path = Path(path).expanduser() if path else None
         self._settings = {"version": _VERSION, **settings}
 
-    def save(self, training: Training, history: TrainingHistory) -> None:
-        """Write the state of a training after an epoch.
+    def save(self, state: Mapping[str, Any], history: TrainingHistory) -> None:
+        """Write the state of a training, as `Training.state` returned it after an epoch or within one.
 
         Raises:
             RunError: The file cannot be written.
         """
         if self.path is None:
             return
-        state = {
+        content = {
             "settings": json.dumps(self._settings, sort_keys=True),
-            "training": training.state(),
+            "training": state,
             "loss": history.loss,
             "seconds": history.seconds,
         }
-        write_state(self.path, state)
+        write_state(self.path, content)
 
     def load(self, training: Training) -> TrainingHistory:
         """Restore a training from the file, if it exists, and return its history.

@@ -18,7 +18,7 @@ from archsearch.evaluators.prediction.last_layer import last_layers
 from archsearch.evaluators.score_names import ACCURACY, BALANCED, REGRESSION
 from archsearch.evaluators.seeds import derived_seed
 from archsearch.evaluators.training.initial_weights import begin_with, identity
-from archsearch.evaluators.training.loop import Training, TrainingDiverged
+from archsearch.evaluators.training.loop import Throughput, Training, TrainingDiverged
 from archsearch.evaluators.training.processes import Processes
 from archsearch.evaluators.training.scoring import Score, exit_scores, score
 from archsearch.platform.export.facts import TrainingData
@@ -28,14 +28,18 @@ from archsearch.spaces.network import Network
 
 REMEDY = "Take a smaller batch_size, a batch in parts (accumulate), fewer channels, or fewer images."
 """Advice for a training that runs out of memory."""
+_SHOWN, _TOLD = 0.2, 4
+"""Seconds between two reports of the progress; steps after which several processes agree on whether to save."""
 
 
 class Progress(Protocol):
     """Receives the progress of a training; see `EpochProgress`."""
 
-    def begin(self, done: int) -> None: ...
+    def begin(self, done: float) -> None: ...
 
-    def show(self, epoch: int, loss: float, accuracy: float | None) -> None: ...
+    def move(self, done: float, throughput: Throughput) -> None: ...
+
+    def show(self, epoch: int, loss: float, accuracy: float | None, throughput: Throughput | None = None) -> None: ...
 
     def end(self) -> None: ...
 
@@ -72,8 +76,9 @@ class FinalTraining:
         seed: Seed of weights, order and augmentation.
         scale: Size settings of the network, checked.
         with_validation: Whether the validation images are trained on too.
-        checkpoint: File for the state after each epoch; None writes none.
+        checkpoint: File for the state after each epoch, and within one every `checkpoint_seconds`; None writes none.
         initial_weights: Initial values, by names of the network's parameters; the others are random.
+        checkpoint_seconds: Least seconds between two states within an epoch.
     """
 
     space: SearchSpace
@@ -85,6 +90,7 @@ class FinalTraining:
     with_validation: bool = False
     checkpoint: Path | None = None
     initial_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    checkpoint_seconds: float = 300.0
 
     def identity(self) -> dict[str, Any]:
         """Return all settings that the outcome depends on, as plain data."""
@@ -116,28 +122,33 @@ class FinalTraining:
         network, training = self._begun(device, processes)
         store = TrainingStore(self.checkpoint, self.identity())
         history = store.load(training)
-        progress.begin(training.epoch)
+        progress.begin(training.done)
+        watch = _Watch(training, store, progress, processes, device, self.checkpoint_seconds)
         while not training.finished:
-            started = time.perf_counter()
+            watch.begin(history)
             try:
-                loss = training.run_epoch(parts.train.images, parts.train.labels)
+                loss = training.run_epoch(parts.train.images, parts.train.labels, watch.step)
             except TrainingDiverged as error:
                 raise RunError(f"recipe: {error}") from error
-            if not processes.first:
-                continue
-            with training.averaged():
-                held_out = parts.validation
-                accuracy = self._quality(network, held_out) if held_out else None
-            history = TrainingHistory(loss, history.seconds + time.perf_counter() - started)
-            store.save(training, history)
-            progress.show(training.epoch, loss, accuracy)
+            accuracy = None
+            if parts.validation is not None:
+                with training.averaged():
+                    accuracy = self._quality(network, parts.validation, processes)
+            history = watch.history(loss)
+            if processes.first:
+                store.save(training.state(), history)
+                progress.show(training.epoch, loss, accuracy, training.throughput)
         progress.end()
         training.finish()
-        return network, {"train_loss": history.loss, "seconds": history.seconds}
+        speed = training.throughput
+        figures = {"images_per_second": speed.per_second, "waiting_for_images": speed.waiting} if speed.images else {}
+        return network, {"train_loss": history.loss, "seconds": history.seconds, **figures}
 
-    def _quality(self, network: Network, part: ImagePart) -> float:
-        """Return the usual figure of the task, such as the accuracy."""
-        return float(score(network, part.images, part.labels, prediction=self.data.prediction).figures[self.data.measure])
+    def _quality(self, network: Network, part: ImagePart, processes: Processes) -> float:
+        """Return the usual figure of the task, such as the accuracy; each process scores its share of the images."""
+        processes.same_buffers(network)
+        found = score(network, part.images, part.labels, prediction=self.data.prediction, processes=processes)
+        return float(found.figures[self.data.measure])
 
     def _begun(self, device: torch.device, processes: Processes) -> tuple[Network, Training]:
         """Return the network with its initial weights, and its training before the first epoch."""
@@ -154,6 +165,57 @@ class FinalTraining:
         return network, Training(
             network.to(device), self.recipe, [batches], mixed_precision=mixed, processes=processes, prediction=data.prediction
         )
+
+
+class _Watch:
+    """Saves a training within its epochs and shows how far it is; each process has one and calls `step` alike.
+
+    Args:
+        training: The training.
+        store: Where its state is kept.
+        progress: Receives the progress, of the first process alone.
+        processes: The processes that train together.
+        device: Device of the training.
+        seconds: Least seconds between two states.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        store: TrainingStore,
+        progress: Progress,
+        processes: Processes,
+        device: torch.device,
+        seconds: float,
+    ) -> None:
+        self._training, self._store, self._progress = training, store, progress
+        self._processes, self._device, self._seconds = processes, device, seconds
+        self._before, self._started, self._steps = TrainingHistory(), 0.0, 0
+        self._saved = self._shown = time.perf_counter()
+
+    def begin(self, history: TrainingHistory) -> None:
+        """Begin an epoch, or go on with one."""
+        self._before, self._started = history, time.perf_counter()
+
+    def history(self, loss: float | None = None) -> TrainingHistory:
+        """Return loss and time so far; `loss` is that of an epoch that has ended."""
+        self._saved = time.perf_counter()
+        return TrainingHistory(self._before.loss if loss is None else loss, self._before.seconds + self._saved - self._started)
+
+    def step(self) -> None:
+        """Take note of a step."""
+        now, processes = time.perf_counter(), self._processes
+        self._steps += 1
+        if processes.first and now - self._shown >= _SHOWN:
+            self._shown = now
+            self._progress.move(self._training.done, self._training.throughput)
+        # Several processes save at the same step: the first one decides, and tells the others every few steps.
+        if self._store.path is None or (processes.number > 1 and self._steps % _TOLD):
+            return
+        if processes.agreed(now - self._saved >= self._seconds, self._device):
+            state, history = self._training.state(), self.history()
+            if processes.first:
+                self._store.save(state, history)
 
 
 def measured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from archsearch.errors import check_kind, check_whole_number, memory_errors
 from archsearch.evaluators import Recipe, datasets
 from archsearch.evaluators.datasets import Splits
+from archsearch.evaluators.datasets.streamed import Loading
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.prediction.last_layer import answer_in_units
 from archsearch.evaluators.prediction.regression import Regression
@@ -46,12 +48,15 @@ def retrain(
     initial_weights: Mapping[str, Tensor] | None = None,
     workers: int = 1,
     cpus_per_worker: float = 1.0,
+    memory_gb: float | None = None,
+    data_workers: int | None = None,
+    checkpoint_seconds: float = 300.0,
     **changes: Any,
 ) -> TrainedModel:
     """Train an architecture from new weights, and measure it on validation and test images.
 
     With a checkpoint, the same call after Ctrl-C or the death of the process continues the training; on one device it ends with
-    the same weights as an uninterrupted one. At most one epoch is lost.
+    the same weights as an uninterrupted one. At most `checkpoint_seconds` are lost.
 
     The balanced accuracy is measured too where the largest class has more than three times the training images of the smallest,
     or where the search was scored by it (`score_name` of `origin`).
@@ -77,6 +82,10 @@ def retrain(
         workers: Number of data-parallel processes on the Ray cluster, each with a GPU if the cluster has GPUs and `device` is not
             `cpu`. Each batch is divided among them. Several need a checkpoint in a folder that all nodes share.
         cpus_per_worker: CPU cores that each of several processes reserves.
+        memory_gb: Gigabytes (10^9 bytes) that images of the user may take in memory; larger datasets are decoded as they are
+            needed, with the same outcome. None takes a quarter of the memory of the machine.
+        data_workers: Processes that decode such images ahead, for each training process; None takes one a core.
+        checkpoint_seconds: Least seconds between two states that are saved within an epoch.
         **changes: Changes to the recipe, such as `epochs=100`.
 
     Raises:
@@ -99,7 +108,8 @@ def retrain(
     name = dataset if isinstance(dataset, str) else dataset.train.name.partition("/")[0]
     made = recipe_named(recipe, name).with_changes(**changes)
     size = space.checked_scale(default_size(space, name) if scale is None else scale)
-    splits = datasets.load(dataset, root) if isinstance(dataset, str) else dataset
+    loading = Loading(memory_gb, data_workers)
+    splits = datasets.load(dataset, root, loading) if isinstance(dataset, str) else dataset
     if recipe == "short":
         made = fitted_recipe(made, name, splits.train, changes)
     data = TrainingData.of(name, splits, with_validation)
@@ -108,9 +118,10 @@ def retrain(
         for fact in facts(splits, made, name, recipe_named(recipe, name).batch_size):
             print(fact, file=sys.stderr)
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})
+    training = replace(training, checkpoint_seconds=checkpoint_seconds)
     shown = EpochProgress(made.epochs, sys.stderr if progress else None, data.measure)
     if workers > 1:
-        run_by_workers(training, splits, shown, workers, cpus_per_worker, device)
+        run_by_workers(training, splits, shown, workers, cpus_per_worker, device, data_workers)
         shown = EpochProgress(made.epochs, None)  # all epochs are in the checkpoint
     parts = Parts.of(splits, data, with_validation, device_named(device))
     network, figures = training.run(parts, shown)

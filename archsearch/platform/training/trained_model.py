@@ -28,7 +28,8 @@ class TrainedModel:
         recipe_name: Human-readable name of the recipe, with changes.
         seed: Seed of weights, order and augmentation.
         metrics: `test_accuracy`, `test_loss`, `valid_accuracy`, `valid_loss` (unless validation images were trained on too),
-            `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`; for classes of unequal size also
+            `train_loss` (mean of the last epoch), `params`, `macs`, `epochs`, `seconds`; `images_per_second` and
+            `waiting_for_images`, a fraction of the time, of the last epoch that was run here; for classes of unequal size also
             `test_balanced_accuracy` and `valid_balanced_accuracy`. For sets of labels `test_mean_average_precision` and so on in
             place of accuracies, for numbers `test_r2` and `test_mae`.
         exit_accuracies: Test accuracy of each exit, or what the task has instead of it, in the order of the outputs.

@@ -13,6 +13,7 @@ from archsearch.cluster.process_group import run_group
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
+from archsearch.evaluators.training.loop import Throughput
 from archsearch.evaluators.training.processes import Processes
 from archsearch.platform.training.final_training import FinalTraining, Parts, Progress
 from archsearch.platform.training.progress import EpochProgress
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 
 def run_by_workers(
-    training: FinalTraining, splits: Splits, progress: Progress, workers: int, cpus_per_worker: float, device: str
+    training: FinalTraining,
+    splits: Splits,
+    progress: Progress,
+    workers: int,
+    cpus_per_worker: float,
+    device: str,
+    decoders: int | None = None,
 ) -> None:
     """Run the epochs that the checkpoint does not have in several processes; the outcome is in the checkpoint.
 
@@ -33,6 +40,7 @@ def run_by_workers(
         workers: Number of processes.
         cpus_per_worker: CPU cores that each process reserves.
         device: `auto` takes GPUs if the cluster has any, `cuda` takes GPUs, `cpu` none.
+        decoders: Processes that decode streamed images for each worker; None takes as many as it has cores.
 
     Raises:
         ConfigurationError: There is no checkpoint, or the workers do not fit on the cluster at once.
@@ -52,6 +60,7 @@ def run_by_workers(
     reader = threading.Thread(target=_pass_on, args=(queue, progress), daemon=True)
     reader.start()
     config = {"training": replace(training, checkpoint=path), "splits": [ray.put(splits)], "queue": queue, "gpus": gpus}
+    config["decoders"] = max(1, int(cpus_per_worker)) if decoders is None else decoders
     try:
         run_group(
             _train,
@@ -81,6 +90,8 @@ def _train(config: Mapping[str, Any]) -> None:
 
     training, splits = config["training"], ray.get(config["splits"][0])
     processes = Processes.of_group()
+    for part in splits:
+        part.decode_by(config["decoders"])
     progress = _RemoteProgress(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
     parts = Parts.of(splits, training.data, training.with_validation, device_named("cuda" if config["gpus"] else "cpu"))
     training.run(parts, progress, processes)
@@ -92,11 +103,14 @@ class _RemoteProgress:
 
     queue: Queue
 
-    def begin(self, done: int) -> None:
+    def begin(self, done: float) -> None:
         self.queue.put(("begin", (done,)))
 
-    def show(self, epoch: int, loss: float, accuracy: float | None) -> None:
-        self.queue.put(("show", (epoch, loss, accuracy)))
+    def move(self, done: float, throughput: Throughput) -> None:
+        self.queue.put(("move", (done, throughput)))
+
+    def show(self, epoch: int, loss: float, accuracy: float | None, throughput: Throughput | None = None) -> None:
+        self.queue.put(("show", (epoch, loss, accuracy, throughput)))
 
     def end(self) -> None:
         self.queue.put(("end", ()))

@@ -115,6 +115,7 @@ class SurrogateSearcher(ArchitectureSearcher):
         self._rows: list[Observation] = []
         self._rungs: dict[str, dict[int, Evaluation]] = {}  # partial evaluations by key and number of steps
         self._queue: deque[Proposal] = deque()
+        self._unguided: set[str] = set()  # keys of candidates that were proposed without a prediction
         self._stage: Stage | None = None
         self._stages = 0
         self._outcomes_at_stage = 0
@@ -292,7 +293,10 @@ class SurrogateSearcher(ArchitectureSearcher):
         proposals = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
         for proposal in proposals:
             self.trust.expect(proposal.key, proposal.prediction)
-        return [proposal.architecture for proposal in proposals] or [self.space.sample(rng) for _ in range(count)]
+        drawn = [] if proposals else [self.space.sample(rng) for _ in range(count)]
+        self._unguided.update(proposal.key for proposal in proposals if proposal.prediction is None)
+        self._unguided.update(map(self.space.key, drawn))
+        return [proposal.architecture for proposal in proposals] or drawn
 
     def observe(self, observations: Sequence[Observation]) -> None:
         # A candidate that was scored in part has counted, so that paused ones do not hold a stage up.

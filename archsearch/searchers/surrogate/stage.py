@@ -81,9 +81,7 @@ class Stage:
     def _run(
         self, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
     ) -> list[tuple[str, float]]:
-        fitted = self._pool.fit(rows, **fit_options)
-        self.fit_seconds = fitted.seconds
-        self._pool.publish(fitted.value)
+        self._pool.publish(self._fitted(rows, fit_options))
         proposed = self._proposed(wanted, propose_options)
         self.propose_seconds = max(each.seconds for each in proposed)
         self.details = proposed[0].value.get("details", {})
@@ -93,6 +91,12 @@ class Stage:
             for text, prediction in filter(None, places):
                 merged.setdefault(text, prediction)
         return list(merged.items())
+
+    def _fitted(self, rows: Any, fit_options: Mapping[str, Any]) -> Any:
+        """Return the state of a surrogate that was fitted, and note the seconds of the fit."""
+        fitted = self._pool.fit(rows, **fit_options)
+        self.fit_seconds = fitted.seconds
+        return fitted.value
 
     def _proposed(self, wanted: int, options: Mapping[str, Any]) -> list[Reply]:
         if self._islands == 1:

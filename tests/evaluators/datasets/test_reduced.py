@@ -73,6 +73,12 @@ def test_images_in_memory_are_made_smaller() -> None:
         assert (task.splits.test.images[:].float() - small).abs().max() <= 1.0
 
 
+@pytest.mark.parametrize("size", [16, "4x9"])
+def test_images_in_memory_do_not_grow(size: int | str) -> None:
+    with pytest.raises(DatasetError, match="size: expected images no larger than those of digits, 8 x 8 pixels; got"):
+        ImageTask("digits", size=size).input_shape  # noqa: B018
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
 def test_fractions_out_of_range_are_refused(share: float) -> None:
     with pytest.raises(ConfigurationError, match="images: expected a fraction of the training images"):

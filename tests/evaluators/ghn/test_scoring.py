@@ -40,6 +40,25 @@ def test_accuracy_and_loss_are_means_over_the_images() -> None:
     assert float(training_loss(plan, parameters, batch, False, weights)) == pytest.approx(float(weighted), rel=1e-5)
 
 
+def test_centred_logits_forgive_a_preference_for_a_class() -> None:
+    space = NASBench201()
+    cell = space.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    plan = space.plan(cell, 10, 1, channels=4, cells_per_stage=1)
+    parameters = dict(initial_parameters(plan, torch.Generator().manual_seed(0)))
+    batches = [part(12), part(8)]
+    [(*usual, centred)] = score(plan, parameters, batches, centred=True).tolist()
+    assert usual == score(plan, parameters, batches).tolist()[0]
+    expected = 0.0
+    for batch in batches:
+        [logits] = plan.apply(batch.images, dict.fromkeys(plan.operators, ()) | parameters)
+        expected += float(torch.nn.functional.cross_entropy(logits - logits.mean(0), batch.labels, reduction="sum"))
+    assert centred == pytest.approx(expected / 20, rel=1e-5)
+    weight, bias = parameters["classifier"]
+    biased = {**parameters, "classifier": (weight, bias + 5.0 * torch.eye(10)[3])}
+    [(_, loss, forgiven)] = score(plan, biased, batches, centred=True).tolist()
+    assert forgiven == pytest.approx(centred, rel=1e-5) and loss > usual[1] + 1.0
+
+
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
 def test_other_tasks_have_their_figures_and_loss(task: str) -> None:
     space, images = NASBench201(), part(24).images

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ray.tune.schedulers import HyperBandScheduler
 
 from archsearch.platform.command_line import main
 from archsearch.platform.commands.doctor import doctor, format_checks, storage_state
@@ -35,7 +36,9 @@ def test_a_sound_machine_is_sound(tmp_path: Path) -> None:
         "MLflow",
         "Ray token",
         "Ray cluster",
+        "schedulers",
     }
+    assert all(f"{name} " in seen["schedulers"] for name in ("asha", "hyperband", "median", "promotion"))
     assert seen["storage"].startswith(f"{tmp_path}/runs is writable, ")
     assert seen["MLflow"] == f"sqlite:///{tmp_path}/runs/mlflow.db"
     assert not list(tmp_path.iterdir())
@@ -46,6 +49,16 @@ def test_the_default_search_is_timed() -> None:
     [speed] = [text for name, text, fine in doctor(seconds=0.1) if name == "speed" and fine]
     assert "candidates per second on one worker" in speed
     assert "nasbench201, train:digits" in speed
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_scheduler_that_another_release_of_ray_has_broken_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*arguments: object) -> str:
+        raise AttributeError("_live_trials")
+
+    monkeypatch.setattr(HyperBandScheduler, "on_trial_result", changed)
+    [bad] = [text for name, text, fine in doctor(seconds=0) if not fine]
+    assert "HyperBandScheduler.on_trial_result raised AttributeError" in bad
 
 
 @pytest.mark.usefixtures("ray_is_down")

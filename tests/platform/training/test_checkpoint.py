@@ -23,7 +23,7 @@ def training(seed: int = 0) -> Training:
 def test_a_training_comes_back_with_its_history(tmp_path: Path) -> None:
     store, before, after = TrainingStore(tmp_path / "c.pt", {"seed": 1}), training(0), training(1)
     assert math.isnan(store.load(after).loss), "there is no file yet"
-    store.save(before, TrainingHistory(0.5, 12.0))
+    store.save(before.state(), TrainingHistory(0.5, 12.0))
     assert store.load(after) == TrainingHistory(0.5, 12.0)
     torch.testing.assert_close(after.state(), before.state())
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
@@ -31,7 +31,7 @@ def test_a_training_comes_back_with_its_history(tmp_path: Path) -> None:
 
 def test_a_file_of_another_training_or_a_corrupt_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
-    TrainingStore(path, {"seed": 1}).save(training(), TrainingHistory(0.5, 12.0))
+    TrainingStore(path, {"seed": 1}).save(training().state(), TrainingHistory(0.5, 12.0))
     with pytest.raises(ConfigurationError, match=r"checkpoint: .*c\.pt belongs to a training with another seed\. Give another"):
         TrainingStore(path, {"seed": 2}).load(training())
     path.write_bytes(path.read_bytes()[:-200])
@@ -41,5 +41,5 @@ def test_a_file_of_another_training_or_a_corrupt_one_is_refused(tmp_path: Path) 
 
 def test_without_a_path_nothing_is_stored() -> None:
     store = TrainingStore(None, {})
-    store.save(training(), TrainingHistory(0.5, 1.0))
+    store.save(training().state(), TrainingHistory(0.5, 1.0))
     assert math.isnan(store.load(training()).loss)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from archsearch import spaces
 from archsearch.evaluators import Recipe, datasets
+from archsearch.evaluators.datasets.streamed import Loading
 from archsearch.platform.export.facts import TrainingData
+from archsearch.platform.training.checkpoint import TrainingStore
 from archsearch.platform.training.final_training import FinalTraining, Parts
+from archsearch.platform.training.progress import EpochProgress
+from tests.evaluators.datasets.photographs import write_photographs
 
 SPLITS = datasets.load("digits")
 DATA = TrainingData.of("digits", SPLITS, False)
@@ -38,3 +45,38 @@ def test_the_identity_holds_all_that_the_outcome_depends_on() -> None:
         replace(training, initial_weights={"weight": torch.ones(2)}),
     ):
         assert changed.identity() != identity
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_training_goes_on_within_an_epoch_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    monkeypatch.setenv("ARCHSEARCH_CACHE", str(tmp_path / "cache"))
+    write_photographs(tmp_path / "photos")
+    name = f"imagefolder:{tmp_path / 'photos'}?size=16"
+    splits = datasets.load(name, loading=Loading(0.0, 1) if streamed else Loading())
+    data = TrainingData.of(name, splits, False)
+    space = spaces.get("nasbench201")
+    architecture = space.parse("|nor_conv_1x1~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|none~2|")
+    recipe = Recipe(epochs=2, batch_size=6, crop=1, flip=True, resized_crop=0.5, drop_path=0.3, weight_average=0.9)
+    training = FinalTraining(space, architecture, data, recipe, 1, {"channels": 2, "cells_per_stage": 1})
+    parts = Parts.of(splits, data, False, torch.device("cpu"))
+    network, figures = training.run(parts, EpochProgress(2, None))
+    assert figures["images_per_second"] > 0.0 and 0.0 <= figures["waiting_for_images"] <= 1.0
+    kept, written, save = replace(training, checkpoint=tmp_path / "final.pt", checkpoint_seconds=0.0), [], TrainingStore.save
+
+    def saved(self: TrainingStore, state: Any, history: Any) -> None:
+        save(self, state, history)
+        written.append(state["epoch"] + ("within" in state))
+        if written in ([1, 1], [1, 1, 1, 1, 2]):
+            raise KeyboardInterrupt  # after two steps of the first epoch, and one of the second
+
+    monkeypatch.setattr(TrainingStore, "save", saved)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            kept.run(parts, EpochProgress(2, None))
+    resumed, again = kept.run(parts, EpochProgress(2, None))
+    assert written == [1, 1, 1, 1, 2, 2, 2, 2], "4 steps an epoch, saved after each"
+    assert again["train_loss"] == figures["train_loss"] and again["seconds"] > 0.0
+    for one, other in zip(network.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 
+from archsearch.evaluators.training.loop import Throughput
 from archsearch.platform.training.progress import EpochProgress
 
 
@@ -44,3 +45,16 @@ def test_without_a_stream_nothing_happens() -> None:
     progress.begin(1)
     progress.show(2, 1.0, 0.5)
     progress.end()
+
+
+def test_progress_within_an_epoch_tells_images_a_second_and_waiting() -> None:
+    stream = io.StringIO()
+    progress = EpochProgress(10, stream)
+    progress.begin(4.25)
+    time.sleep(0.01)
+    progress.move(4.5, Throughput(images=3000, seconds=2.0, waited=0.5))
+    progress.show(10, 1.0, 0.5, Throughput(images=3000, seconds=2.0, waited=0.01))
+    first, second, last = stream.getvalue().splitlines()
+    assert first == "Resuming after epoch 4 of 10 and 25 % of the next."
+    assert second.startswith("epoch 5/10 (50 %), 1,500 images/s, 25 % of the time waiting for images, ")
+    assert last.startswith("epoch 10/10, loss 1, validation accuracy 50.00 %, 1,500 images/s, ") and "waiting" not in last

@@ -17,12 +17,20 @@ from archsearch.spaces.plan import Plan
 Key = tuple[str, str]
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """A part of a parameter: its name among the shared weights, its shape, and where its input channels begin."""
 
     key: Key
     shape: Shape
     start: int
+
+
+class Reads(NamedTuple):
+    """What the operator of a step reads: its name, the operator, and the pieces of each of its parameters."""
+
+    name: str
+    operator: Operator
+    parameters: tuple[tuple[Piece, ...], ...]
 
 
 class SharedWeights:
@@ -41,10 +49,10 @@ class SharedWeights:
         self.values: dict[Key, Tensor] = {}
         self.momenta: dict[Key, Tensor] = {}
 
-    def grow(self, plan: Plan) -> list[Key]:
-        """Make room for all parameters of a network, and return their keys."""
+    def grow(self, reads: Iterable[Reads]) -> list[Key]:
+        """Make room for all parameters that operators read, and return their keys."""
         found: dict[Key, None] = {}
-        for name, operator, parameters in _places(plan):
+        for name, operator, parameters in reads:
             for position, pieces in enumerate(parameters):
                 for piece in pieces:
                     found[piece.key] = None
@@ -60,7 +68,7 @@ class SharedWeights:
     def parameters(self, plan: Plan) -> dict[str, tuple[Tensor, ...]]:
         """Return the parameters of a network by the names of its steps; weights that are missing have their initial values."""
         found: dict[str, tuple[Tensor, ...]] = {}
-        for name, operator, parameters in _places(plan):
+        for name, operator, parameters in reads_of(plan).values():
             tensors = []
             for position, pieces in enumerate(parameters):
                 parts = [self._read(name, operator, position, piece) for piece in pieces]
@@ -96,13 +104,13 @@ class SharedWeights:
             for table in ("values", "momenta")
         )
 
-    def _read(self, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
+    def _read(self, name: str, operator: Operator, position: int, piece: Piece) -> Tensor:
         held = self.values.get(piece.key)
         if held is None or not _holds(held, piece.shape):
             held = self._grown(held, name, operator, position, piece)
         return held[_first(piece.shape)]
 
-    def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int, piece: _Piece) -> Tensor:
+    def _grown(self, held: Tensor | None, name: str, operator: Operator, position: int, piece: Piece) -> Tensor:
         """Return the initial value of a piece, with the values learned so far in its first channels."""
         seed = derived_seed(self.seed, name, repr(operator), "shared")
         fresh = operator.initial_parameters(torch.Generator().manual_seed(seed))[position].to(self.device)
@@ -116,23 +124,34 @@ class SharedWeights:
         return grown
 
 
-def _places(plan: Plan) -> Iterable[tuple[str, Operator, list[list[_Piece]]]]:
-    """Yield name, operator, and the pieces of each parameter of a network."""
-    sources = channel_sources(plan)
+def reads_of(plan: Plan) -> dict[str, Reads]:
+    """Return what each operator of a network reads, by the name of its step; operators without parameters are left out."""
+    sources, found = channel_sources(plan), {}
     for name, operator in plan.operators.items():
         wants = node_type(operator).own
         if wants:
             first = next((want for want in wants if len(want.shape) > 1), None)
-            yield name, operator, [_pieces(name, want, sources[name] if want is first else ()) for want in wants]
+            parameters = tuple(tuple(_pieces(name, want, sources[name] if want is first else ())) for want in wants)
+            found[name] = Reads(name, operator, parameters)
+    return found
 
 
-def _pieces(name: str, want: Want, sources: Sources) -> list[_Piece]:
+def tensors_of(values: Mapping[Key, Tensor], reads: Reads) -> tuple[Tensor, ...]:
+    """Return the parameters of an operator, views of values that are all there; see `SharedWeights.grow`."""
+    tensors = []
+    for pieces in reads.parameters:
+        parts = [values[piece.key][_first(piece.shape)] for piece in pieces]
+        tensors.append(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+    return tuple(tensors)
+
+
+def _pieces(name: str, want: Want, sources: Sources) -> list[Piece]:
     """Return one piece for each source of the input, or one for all where they are not the input channels of the parameter."""
     if len(sources) < 2 or sum(channels for _, channels in sources) != want.shape[1]:
-        return [_Piece((name, want.key), want.shape, 0)]
+        return [Piece((name, want.key), want.shape, 0)]
     pieces, start = [], 0
     for source, channels in sources:
-        pieces.append(_Piece((name, f"{want.key}<{source}"), (want.shape[0], channels, *want.shape[2:]), start))
+        pieces.append(Piece((name, f"{want.key}<{source}"), (want.shape[0], channels, *want.shape[2:]), start))
         start += channels
     return pieces
 

@@ -9,7 +9,7 @@ import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import OneShot
-from archsearch.evaluators.ghn.shared_weights import SharedWeights
+from archsearch.evaluators.supernet.shared_weights import SharedWeights
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 

@@ -1,0 +1,1 @@
+"""Policies that draw architectures gene by gene and learn from rewards."""

@@ -1,0 +1,117 @@
+"""A surrogate whose best proposals are ranked again by a Gaussian process that reads training-free scores too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.searchers.goals import Goals
+from archsearch.searchers.surrogate.proxy_scores import ProxyScores
+from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate, targets
+from archsearch.spaces import Architecture
+
+if TYPE_CHECKING:
+    from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
+
+
+class ProxyReranking:
+    """A `Surrogate` that ranks the first proposals of another one again, with training-free scores beside the graph.
+
+    Training-free scores take tens of milliseconds each, so that not all architectures of an inner search can have them. The
+    surrogate proposes its first `most`; a Gaussian process on graph features and scores, fitted to all outcomes, gives each of
+    them a second prediction, and what ranks is
+
+        (1 - weight) f(a) + weight (mu(a) + optimism * sigma(a))
+
+    with the surrogate's prediction f, and mean mu and standard deviation sigma of the process. A score enters as a column of the
+    features: sign(s) log(1 + |s|), less its mean and divided by its standard deviation among the outcomes, times `scale`; one
+    that is not defined is the mean.
+
+    Args:
+        make: Makes the surrogate.
+        scores: The training-free scores.
+        weight: Share of the process, from 0 to 1.
+        most: Number of first proposals that are ranked again.
+        optimism: Number of standard deviations that are added to the mean of the process.
+        scale: Standard deviation of a column, in the unit of the graph features.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], RankingSurrogate],
+        scores: ProxyScores,
+        *,
+        weight: float,
+        most: int,
+        optimism: float,
+        scale: float = 1.0,
+    ) -> None:
+        self.surrogate, self.scores = make(), scores
+        self.weight, self.most, self.optimism, self.scale = weight, most, optimism, scale
+        self._process: GaussianProcess | None = None
+        self._columns: NDArray[np.float64] | None = None  # [2, scores], mean and deviation of each
+
+    def fit(self, rows: Mapping[str, Any], *, seed: int, learned: Mapping[str, int], **options: Any) -> dict[str, Any]:
+        """Fit the surrogate and the process, and return the states of both; arguments as for `RankingSurrogate.fit`."""
+        state = self.surrogate.fit(rows, seed=seed, learned=learned, **options)
+        architectures = [self.surrogate.space.parse(text) for text in rows["architectures"]]
+        logs = signed_log(self.scores.of(architectures))
+        self._columns = moments(logs)
+        (column,) = learned.values()
+        self._process = self._made(seed).fit(self._features(architectures, logs), targets(rows, column))
+        return {"surrogate": state, "columns": self._columns, "process": self._process.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.surrogate.load(state["surrogate"])
+        self._columns, self._process = state["columns"], self._made(0).load(state["process"])
+
+    def score(self, batch: Sequence[str], **options: Any) -> NDArray[np.float64]:
+        """Return the combined predictions of architectures given as texts, `[batch]`."""
+        return self._combined([self.surrogate.space.parse(text) for text in batch], self.surrogate.score(batch, **options))
+
+    def propose(self, n: int, *, goals: Goals, **options: Any) -> dict[str, list[Any]]:
+        """Return the best `n` of the surrogate's first proposals by the combined predictions; see `RankingSurrogate.propose`."""
+        first = self.surrogate.propose(max(n, self.most), goals=goals, **options)
+        if not first["architectures"]:
+            return first
+        architectures = [self.surrogate.space.parse(text) for text in first["architectures"]]
+        values = self._combined(architectures, np.array(first["predictions"]))
+        order = np.argsort(-values, kind="stable")[:n]
+        return {"architectures": [first["architectures"][at] for at in order], "predictions": values[order].tolist()}
+
+    def _combined(self, architectures: Sequence[Architecture], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert self._process is not None
+        mean, deviation = self._process.predict_moments(self._features(architectures, signed_log(self.scores.of(architectures))))
+        second: NDArray[np.float64] = mean + self.optimism * deviation
+        return second if self.weight == 1.0 else (1.0 - self.weight) * predicted + self.weight * second
+
+    def _features(self, architectures: Sequence[Architecture], logs: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return graph features and scores, `[architectures, features]`."""
+        assert self._columns is not None
+        mean, deviation = self._columns
+        columns = np.nan_to_num((logs - mean) / deviation, nan=0.0) * self.scale
+        return np.hstack([self._made(0).prepare(architectures), columns.astype(np.float32)])
+
+    def _made(self, seed: int) -> GaussianProcess:
+        from archsearch.evaluators.predictors.gaussian_process import GaussianProcess  # scikit-learn takes a second to load
+
+        return GaussianProcess(self.surrogate.space, seed)
+
+
+def signed_log(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sign(s) log(1 + |s|), NaN where a score is not finite."""
+    finite = np.where(np.isfinite(scores), scores, np.nan)
+    logs: NDArray[np.float64] = np.sign(finite) * np.log1p(np.abs(finite))
+    return logs
+
+
+def moments(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return mean and standard deviation of each column, `[2, columns]`; those that are constant or not defined have 0 and 1."""
+    known = np.isfinite(logs)
+    number = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, logs, 0.0).sum(axis=0) / number
+    deviation = np.sqrt((np.where(known, logs - mean, 0.0) ** 2).sum(axis=0) / number)
+    return np.stack([mean, np.where(deviation > 0.0, deviation, 1.0)])
