@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ArchitectureError, ArchSearchError, ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
@@ -71,8 +72,8 @@ class GHN(ImageEvaluator):
         scale: Size of the networks; None takes the one for the dataset.
         objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
-        image_size: Side in pixels to which the images of training and scoring are averaged; None leaves them as they are. 32 x 32
-            pixels averaged to 16 x 16 rank as well, at half to a fifth of the cost.
+        image_size: Side in pixels to which the images of training and scoring are reduced; None leaves them as they are. 32 x 32
+            pixels reduced to 16 x 16 take half of the time of a step and a fifth of that of a score.
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
     Raises:
@@ -104,7 +105,7 @@ class GHN(ImageEvaluator):
         scale: Mapping[str, int] | None = None,
         objective: str | None = None,
         max_budget: float | None = None,
-        image_size: int | None = None,
+        image_size: Annotated[int, AtLeast(1)] | None = None,
         **changes: Any,
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"
