@@ -106,7 +106,7 @@ def searched(method: str, seed: int, steps: int, folder: Path) -> dict[str, Any]
     if method == "enas":
         enas = ControlledSupernet(SPACE, images(), seed, **shared).fit(**fit)
         cells, _, details = proposals(enas, TRAINED, seed)
-        course = details["controller"]
+        course = details["path_controller"]
         genes = np.array([SPACE.genotype(each) for each in enas.draw(500, seed)])
         last = np.array([[np.mean(genes == operator) for operator in range(5)]])
         return {"cells": list(map(str, cells)), "reward": course["reward"], "entropy": course["entropy"], **shares([steps], last)}
