@@ -402,7 +402,9 @@ def earlier(storage: Path, table: Path) -> SearchResult:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+@pytest.mark.parametrize(
+    "searcher", ["evolution", pytest.param("random", marks=pytest.mark.long), pytest.param("optuna", marks=pytest.mark.long)]
+)
 def test_known_good_starts_are_evaluated_first_and_counted(
     searcher: str, deterministic: bool, earlier: SearchResult, table: Path, tmp_path: Path
 ) -> None:
