@@ -136,7 +136,7 @@ class ControllerSearch(ArchitectureSearcher):
             self._course["candidates"].append(float(self._updated))
             self._course["reward"].append(float(rewards.mean()))
             self._course["entropy"].append(self.controller.entropy)
-        self.details = {"controller": {name: np.array(values) for name, values in self._course.items()}} if self._updated else {}
+        self.details = {"updates": {name: np.array(values) for name, values in self._course.items()}} if self._updated else {}
 
     def learned(self, observations: Sequence[Observation]) -> int:
         # They come worst first: in their order each would be the best so far.

@@ -26,7 +26,7 @@ METHODS: Methods = {
     "pnas": ("pnas", {}),
     "nao": ("nao", {}),
 }
-BESIDE = ("gates", "evolution 20/10", "random")
+BESIDE = ("gates", "gates alone", "evolution 20/10", "random")
 # Test accuracy (%) on CIFAR-10 of the architecture that a search ends with, X. Dong and Y. Yang, ICLR 2020, table 5: means of
 # 500 runs of 12,000 seconds of training and validation, which are about a hundred evaluations, with twelve epochs each.
 PUBLISHED = {"REINFORCE": 93.85, "regularized evolution (REA)": 93.92, "random": 93.70, "the best": 94.37}

@@ -72,7 +72,7 @@ def test_updates_do_not_depend_on_how_outcomes_are_grouped() -> None:
     for row in rows:
         apart.observe([row])
     assert [str(each) for each in whole.controller.sample(9, 0)] == [str(each) for each in apart.controller.sample(9, 0)]
-    assert whole.details["controller"]["candidates"].tolist() == apart.details["controller"]["candidates"].tolist() == [5.0, 10.0]
+    assert whole.details["updates"]["candidates"].tolist() == apart.details["updates"]["candidates"].tolist() == [5.0, 10.0]
     assert set(whole.figures) == {"controller/reward", "controller/entropy"}
 
 

@@ -17,9 +17,9 @@ def controller_figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Figure
     Args:
         details: `ArchitectureSearcher.details`; those of other searchers yield nothing.
     """
-    if "controller" not in details:
+    if "updates" not in details:
         return
-    course = details["controller"]
+    course = details["updates"]
     yield (
         "controller",
         learning(course),

@@ -6,6 +6,8 @@ import numpy as np
 
 from archsearch.platform.report import pictures
 from archsearch.platform.report.controller_figures import controller_figures
+from archsearch.platform.report.latent_figures import latent_figures
+from archsearch.platform.report.supernet_figures import supernet_figures
 from archsearch.searchers import ControllerSearch
 from archsearch.searchers.conformance import Loop
 from archsearch.spaces.nasbench201 import NASBench201
@@ -25,3 +27,9 @@ def test_reward_and_entropy_of_a_search_are_drawn(tmp_path: Path) -> None:
 
 def test_other_searchers_have_none() -> None:
     assert list(controller_figures({})) == []
+
+
+def test_other_methods_draw_nothing_of_it() -> None:
+    searcher = ControllerSearch(NASBench201(), num_candidates=8, batch_size=4, update_size=4, model={"hidden": 4})
+    Loop(searcher, lambda architecture: str(architecture).count("3x3") / 6).run()
+    assert list(latent_figures(searcher.details)) == list(supernet_figures(searcher.details)) == []
