@@ -107,6 +107,7 @@ def test_modules_that_functions_train(name: str, searcher: str, measure: str, ca
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("searcher", ["gates", "evolution", "optuna"])
 @pytest.mark.parametrize("name", ["row_transformer", "time_series", "diabetes", "segmentation", "around_mobilenet"])
 def test_each_searcher_searches_the_modules(name: str, searcher: str, capsys: pytest.CaptureFixture[str]) -> None:
