@@ -26,6 +26,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,28 +118,27 @@ _TRAINING = """
 """
 
 
-def memory(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
+def memory(rows: Rows, folder: Path, cache: Path, numbers: Sequence[int]) -> None:
     """Measure the peak memory of a training against the number of images, and within a limit."""
-    numbers = (500, 2000) if quick else (10_000, 100_000)
     for number in numbers:
         name = f"small{number}"
 
         def flat(number: int = number, name: str = name) -> dict[str, Any]:
             made = photographs(folder / name, number, 64, 64) / "images"
-            return child(_TRAINING, made, 0.0, 0, 50, CELL, cache=cache)
+            return child(_TRAINING, made, 0.0, 0, 20, CELL, cache=cache)
 
         rows.get(flat, part="memory", kind="streamed", number=number)
 
     def held(number: int = numbers[0]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
-        return child(_TRAINING, made, 64.0, 0, 50, CELL, cache=cache)
+        return child(_TRAINING, made, 64.0, 0, 20, CELL, cache=cache)
 
     rows.get(held, part="memory", kind="held", number=numbers[0])
 
     def limited(number: int = numbers[-1]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
         limit = number * 3 * 64 * 64 // 8
-        return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 50, CELL, cache=cache / "limited")}
+        return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 20, CELL, cache=cache / "limited")}
 
     rows.get(limited, part="memory", kind="within a limit", number=numbers[-1])
 
@@ -428,6 +428,7 @@ def main() -> None:
     script.argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
     script.argument("--folder", type=Path, help="folder for the photographs (default: a temporary one)")
     script.argument("--before", type=Path, help="folder of a checkout of an earlier version")
+    script.argument("--images", nargs=2, type=int, default=[10_000, 100_000], help="images of `memory` (default: 10000 100000)")
     script.argument("--quick", action="store_true", help="tiny sizes, to try the script")
     arguments = script.parse()
 
@@ -438,7 +439,7 @@ def main() -> None:
             if "speed" in arguments.parts:
                 speed(rows, folder, cache, arguments.quick)
             if "memory" in arguments.parts:
-                memory(rows, folder, cache, arguments.quick)
+                memory(rows, folder, cache, (500, 2000) if arguments.quick else arguments.images)
             if "search" in arguments.parts:
                 search(rows, arguments.before, cache, arguments.quick)
             if "resume" in arguments.parts:
