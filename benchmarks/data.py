@@ -26,6 +26,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv
 
 
 def photographs(folder: Path, images: int, height: int, width: int, classes: int = 10, kind: str = "jpg") -> Path:
-    """Write smooth noise as image files, unless they are there; many are copies of the first 500, each a file of its own."""
+    """Write smooth noise as image files, unless they are there; beyond 150 they are copies of the first, in other files."""
     if (folder / "done").exists():
         return folder
     rng, contents = np.random.default_rng(0), list[bytes]()
@@ -48,7 +49,7 @@ def photographs(folder: Path, images: int, height: int, width: int, classes: int
         within = folder / "images" / f"class{number % classes:02}"
         within.mkdir(parents=True, exist_ok=True)
         file = within / f"{number:06}.{kind}"
-        if number < 500:
+        if number < 150:
             small = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
             Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(file, quality=90)
             contents.append(file.read_bytes())
@@ -70,6 +71,7 @@ def child(code: str, *arguments: object, root: Path = ROOT, cache: Path) -> dict
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         env=environment,
+        cwd=root,  # from which Python imports first
         capture_output=True,
         text=True,
         check=False,
@@ -116,28 +118,27 @@ _TRAINING = """
 """
 
 
-def memory(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
+def memory(rows: Rows, folder: Path, cache: Path, numbers: Sequence[int]) -> None:
     """Measure the peak memory of a training against the number of images, and within a limit."""
-    numbers = (500, 2000) if quick else (10_000, 100_000)
     for number in numbers:
         name = f"small{number}"
 
         def flat(number: int = number, name: str = name) -> dict[str, Any]:
             made = photographs(folder / name, number, 64, 64) / "images"
-            return child(_TRAINING, made, 0.0, 0, 50, CELL, cache=cache)
+            return child(_TRAINING, made, 0.0, 0, 20, CELL, cache=cache)
 
         rows.get(flat, part="memory", kind="streamed", number=number)
 
     def held(number: int = numbers[0]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
-        return child(_TRAINING, made, 64.0, 0, 50, CELL, cache=cache)
+        return child(_TRAINING, made, 64.0, 0, 20, CELL, cache=cache)
 
     rows.get(held, part="memory", kind="held", number=numbers[0])
 
     def limited(number: int = numbers[-1]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
         limit = number * 3 * 64 * 64 // 8
-        return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 50, CELL, cache=cache)}
+        return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 20, CELL, cache=cache / "limited")}
 
     rows.get(limited, part="memory", kind="within a limit", number=numbers[-1])
 
@@ -178,10 +179,10 @@ _SPEED = """
 
 def speed(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
     """Measure images a second in turns, the order of the ways changing from turn to turn."""
-    images = 128 if quick else 1500
+    images = 128 if quick else 900
     for height, width in ((375, 500), (1200, 1600)):
         made = folder / f"photos{height}"
-        for turn in range(2 if quick else 4):
+        for turn in range(2 if quick else 3):
             ways = ["torchvision", "exact", "fast"]
             for way in ways[turn % 3 :] + ways[: turn % 3]:
 
@@ -230,7 +231,7 @@ def search(rows: Rows, before: Path | None, cache: Path, quick: bool) -> None:
     """Measure a candidate's CPU seconds before and after in turns, and the memory of several processes."""
     name = f"parquet:{data('cifar10_train.parquet') / 'cifar10_train.parquet'}"
     roots = {"after": ROOT, **({"before": before} if before else {})}
-    for turn in range(1 if quick else 6):
+    for turn in range(1 if quick else 3):
         for version in sorted(roots, reverse=bool(turn % 2)):
 
             def once(version: str = version) -> dict[str, Any]:
@@ -254,7 +255,13 @@ def together(name: str, number: int, root: Path, cache: Path) -> list[int]:
     for _ in range(number):  # one after the other, as decoding takes more memory than holding
         command = [sys.executable, "-c", textwrap.dedent(_SEARCH), name, "memory", "0"]
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            env=environment,
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         made.append(process)
         assert process.stdout is not None
@@ -306,7 +313,7 @@ _RESUME = """
 
 def resume(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
     """Train twice, once killed in the middle of the epoch, and compare the weights."""
-    images, channels, batch = (60, 2, 6) if quick else (5000, 4, 128)
+    images, channels, batch = (60, 2, 6) if quick else (1000, 2, 50)
 
     def both() -> dict[str, Any]:
         import torch
@@ -421,6 +428,7 @@ def main() -> None:
     script.argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
     script.argument("--folder", type=Path, help="folder for the photographs (default: a temporary one)")
     script.argument("--before", type=Path, help="folder of a checkout of an earlier version")
+    script.argument("--images", nargs=2, type=int, default=[10_000, 100_000], help="images of `memory` (default: 10000 100000)")
     script.argument("--quick", action="store_true", help="tiny sizes, to try the script")
     arguments = script.parse()
 
@@ -431,7 +439,7 @@ def main() -> None:
             if "speed" in arguments.parts:
                 speed(rows, folder, cache, arguments.quick)
             if "memory" in arguments.parts:
-                memory(rows, folder, cache, arguments.quick)
+                memory(rows, folder, cache, (500, 2000) if arguments.quick else arguments.images)
             if "search" in arguments.parts:
                 search(rows, arguments.before, cache, arguments.quick)
             if "resume" in arguments.parts:

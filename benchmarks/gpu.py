@@ -66,7 +66,9 @@ ROW = tuple[str, str, str, str]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all parts and print the table; the status is 1 if a difference is beyond its bound."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="device (default: a GPU, if any)"
     )

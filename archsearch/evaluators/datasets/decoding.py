@@ -134,7 +134,9 @@ class Decoder:
         grey = image.mode in _GREY or raw.partition(";")[0] == "LA"
         colours, own = separated(image)
         colours = in_srgb(colours, opened.info.get("icc_profile"))
-        return composited(colours.convert("L") if grey else colours, alpha if own is None else own, self._background)
+        return composited(
+            colours.convert("L") if grey and colours.mode != "L" else colours, alpha if own is None else own, self._background
+        )
 
     def _check_white(self, place: str) -> None:
         """Raise DatasetError if a white was given for an image of 16-bit colours, of which Pillow keeps the upper 8 bits."""

@@ -86,7 +86,8 @@ class ImageReader:
         from PIL import Image, ImageOps
 
         height, width = self.size
-        decoded = self.decoder.decode(source, place).convert("RGB")
+        decoded = self.decoder.decode(source, place)
+        decoded = decoded if decoded.mode == "RGB" else decoded.convert("RGB")
         image = ImageOps.fit(decoded, (width, height), Image.Resampling.BILINEAR)
         return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)), (decoded.height, decoded.width)
 

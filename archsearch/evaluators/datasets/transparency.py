@@ -56,7 +56,8 @@ def separated(image: Image) -> tuple[Image, Image | None]:
     if image.mode == "RGBA":
         *colours, alpha = image.split()
         return PIL.Image.merge("RGB", colours), alpha
-    return image.convert("L" if image.mode == "1" else "RGB" if image.mode in ("P", "YCbCr", "HSV") else image.mode), None
+    mode = "L" if image.mode == "1" else "RGB" if image.mode in ("P", "YCbCr", "HSV") else image.mode
+    return image if image.mode == mode else image.convert(mode), None  # to convert to the same mode is to copy
 
 
 def composited(colours: Image, alpha: Image | None, background: Colour) -> Image:
@@ -69,7 +70,7 @@ def composited(colours: Image, alpha: Image | None, background: Colour) -> Image
     """
     import PIL.Image
 
-    if colours.mode != "L":
+    if colours.mode not in ("L", "RGB"):
         colours = colours.convert("RGB")
     if alpha is None:
         return colours
