@@ -293,7 +293,7 @@ ENAS: Presets = _registry(
     Preset(
         "default",
         "Made for minutes on one core: 1,000 steps, and a controller with a larger learning rate and more weight on its entropy.",
-        search={"steps": 1000, "policy_learning_rate": 3e-3, "entropy_weight": 3e-3},
+        search={"steps": 1000, "policy_learning_rate": 1e-3, "entropy_weight": 3e-3},
     ),
     Preset(
         "paper",
