@@ -16,6 +16,7 @@ from archsearch.credentials import has_credentials, keep
 from archsearch.errors import ArchSearchError, ConfigurationError, memory_errors
 from archsearch.evaluators.evaluator_forms import FORMS
 from archsearch.platform.commands.export import add_export
+from archsearch.platform.commands.ghn import add_ghn
 from archsearch.platform.commands.replay import add_replay
 from archsearch.platform.commands.runs import add_runs
 from archsearch.platform.commands.table_import import add_import, table_lines
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_submit(commands)
     add_import(commands)
     add_export(commands)
+    add_ghn(commands)
     add_runs(commands)
     add_replay(commands)
 
@@ -224,7 +226,9 @@ def _add_doctor(commands: Any) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
-    parser.add_argument("--preset", metavar="NAME", help="model and search of gates, ghn or ngae: default, paper or authors")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="model and search of darts, enas, gates, ghn or ngae: default, paper or authors"
+    )
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
     parser.add_argument(
         "--scheduler", help="stop poor candidates early: asha, hyperband, median, promotion or none (default: none)"

@@ -15,6 +15,7 @@ from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.ghn.ghn import GHN
 from archsearch.evaluators.ghn.surrogate import GHNSurrogate
 from archsearch.evaluators.saved_state import read_state
+from archsearch.searchers.pretrained_ghn import STATE
 from archsearch.spaces import SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -28,17 +29,23 @@ class CachedGHN(GHNSurrogate):
         space: Space of the architectures.
         dataset: Name of a dataset for `datasets.load`, such as `digits`. Its images are read at once, so that errors show early.
         cache: Folder of trained hypernetworks; None takes `ghn` in the cache folder of this machine.
+        pretrained: Folder that `archsearch ghn train` made, whose hypernetwork is used in place of a training.
         **arguments: Further arguments of `GHN`, without the seed.
 
     Raises:
-        ConfigurationError: A setting is unknown or out of range.
+        ConfigurationError: A setting is unknown or out of range; or the pretrained hypernetwork is corrupt, or made for another
+            space, size of networks, shape of images or number of classes.
         DatasetError: The images cannot be loaded.
     """
 
-    def __init__(self, space: SearchSpace, dataset: str, *, cache: str | None = None, **arguments: Any) -> None:
+    def __init__(
+        self, space: SearchSpace, dataset: str, *, cache: str | None = None, pretrained: str | None = None, **arguments: Any
+    ) -> None:
         super().__init__(space, dataset, **arguments)
-        self._folder = _folder(cache)
+        self._folder, self._pretrained = _folder(cache), None if pretrained is None else Path(pretrained)
         self.ghn.recipe()
+        if self._pretrained is not None:
+            self.load(self._pretrained_state())
 
     def fit(
         self, rows: object = None, *, seed: int = 0, steps: int | None = None, epochs: float | None = None, **_: Any
@@ -51,6 +58,8 @@ class CachedGHN(GHNSurrogate):
             steps: Number of training steps.
             epochs: Instead, their number of passes over the training images.
         """
+        if self._pretrained is not None:
+            return self._pretrained_state()
         ghn = GHN(**{**self._arguments, "seed": seed})
         steps = num_steps(ghn, steps, epochs)
         try:
@@ -59,6 +68,22 @@ class CachedGHN(GHNSurrogate):
             logger.warning("ghn: the training continues but is not saved: %s", error)
             ghn.fit(steps)
         return ghn.state()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        try:
+            super().load(state)
+        except ConfigurationError as error:
+            if self._pretrained is None:
+                raise
+            space, dataset = self.ghn.space.name, self.ghn.task
+            raise ConfigurationError(
+                f"hypernetwork: that in {self._pretrained} cannot be used for {space} and {dataset}. {error} Or train one: "
+                f"archsearch ghn train {space} {dataset} --hours 2"
+            ) from error
+
+    def _pretrained_state(self) -> dict[str, Any]:
+        assert self._pretrained is not None
+        return read_state(self._pretrained / STATE)
 
     def _file(self, recipe: Mapping[str, Any], steps: int) -> Path | None:
         """Return the file of a training, after deleting a corrupt one; None if the folder cannot be written."""

@@ -26,8 +26,9 @@ class DARTSSearch(SupernetSearch):
         space: Space to search: `nasbench201`, `nasnet`, `cells`, `enas`, `anytime`, or an own one with places.
         seed: Seed of the training and of the candidates.
         order: 1 takes the weights as they are, 2 the weights after one more step, with a second derivative by finite differences:
-            a step takes about three times as long.
-        alpha_learning_rate: Learning rate of Adam for the weights of the operators. The paper's, 3e-4, is for 20,000 steps.
+            a step takes two to three times as long. None takes the preset's, 1 by default.
+        alpha_learning_rate: Learning rate of Adam for the weights of the operators. The paper's, 3e-4, is for
+            20,000 steps. None takes the preset's.
         **settings: As for `SupernetSearch`.
 
     Raises:
@@ -48,19 +49,17 @@ class DARTSSearch(SupernetSearch):
         space: SearchSpace,
         seed: int = 0,
         *,
-        order: Annotated[int, Between(1, 2)] = 1,
-        alpha_learning_rate: Annotated[float, Between(0.0, 10.0)] = 0.01,
+        order: Annotated[int, Between(1, 2)] | None = None,
+        alpha_learning_rate: Annotated[float, Between(0.0, 10.0)] | None = None,
         **settings: Any,
     ) -> None:
         self._chosen = {"order": order, "alpha_learning_rate": alpha_learning_rate}
         super().__init__(space, seed, **settings)
-        self.order, self.alpha_learning_rate = order, alpha_learning_rate
+        self.order, self.alpha_learning_rate = self.supernet["order"], self.supernet["alpha_learning_rate"]
 
     def open(self, cpus: float | None = None) -> None:
         if not self.notes:
-            from archsearch.evaluators.supernet.differentiable import DifferentiableSupernet  # it needs torch
-
-            supernet = DifferentiableSupernet(self.space, seed=self.seed, **self.supernet)
+            supernet = self.new_supernet()
             self.notes = (supernet.memory().sentence(supernet.recipe.batch_size),)
             logger.info("darts: %s", *self.notes)
         super().open(cpus)

@@ -21,8 +21,9 @@ class ENASSearch(SupernetSearch):
     Args:
         space: Space to search: `nasbench201`, `nasnet`, `cells`, `enas`, `anytime`, or an own one with places.
         seed: Seed of the training and of the candidates.
-        policy_learning_rate: Learning rate of Adam for the controller.
+        policy_learning_rate: Learning rate of Adam for the controller; None takes the preset's.
         entropy_weight: Weight of the entropy of what is drawn, in units of accuracy per nat; 0 lets the controller settle early.
+            None takes the preset's.
         **settings: As for `SupernetSearch`.
 
     Raises:
@@ -43,13 +44,14 @@ class ENASSearch(SupernetSearch):
         space: SearchSpace,
         seed: int = 0,
         *,
-        policy_learning_rate: Annotated[float, Between(0.0, 10.0)] = 3e-3,
-        entropy_weight: Annotated[float, AtLeast(0)] = 3e-3,
+        policy_learning_rate: Annotated[float, Between(0.0, 10.0)] | None = None,
+        entropy_weight: Annotated[float, AtLeast(0)] | None = None,
         **settings: Any,
     ) -> None:
         self._chosen = {"policy_learning_rate": policy_learning_rate, "entropy_weight": entropy_weight}
         super().__init__(space, seed, **settings)
-        self.policy_learning_rate, self.entropy_weight = policy_learning_rate, entropy_weight
+        self.policy_learning_rate = self.supernet["policy_learning_rate"]
+        self.entropy_weight = self.supernet["entropy_weight"]
 
     def model_arguments(self) -> Mapping[str, Any]:
         return self._chosen

@@ -20,6 +20,7 @@ from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.searchers.presets import GHN, preset_named
+from archsearch.searchers.pretrained_ghn import PretrainedGHN
 from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
 from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
@@ -57,7 +58,7 @@ class GHNRandomSearch(RankedRandomSearch):
             over the batch; it ranked better than the loss on CIFAR-10 images of 16 x 16 pixels, not on others. Training-free
             scores can be added, such as `loss+params+nwot`, which ranks by the sum of the ranks; see
             `archsearch.evaluators.proxies.names`.
-        rank_size: Side in pixels to which images are averaged for the hypernetwork and the training-free scores; None leaves them
+        rank_size: Side in pixels to which images are reduced for the hypernetwork and the training-free scores; None leaves them
             as they are. 16 for images of 32 x 32 pixels takes half of the time of a step and a fifth of that of a score.
         rank_images: Number of validation images that score a candidate with generated weights, which 400 do as well as all;
             None takes the preset's, all.
@@ -68,6 +69,8 @@ class GHNRandomSearch(RankedRandomSearch):
             of candidates times `candidate_epochs`, over `epochs`.
         candidate_epochs: Epochs for which a candidate is trained; a search whose evaluator trains knows them. None takes 1.
         budget: Number of candidates from which the default of `training_scale` follows; None takes `num_candidates`.
+        hypernetwork: Folder of one that `archsearch ghn train` made. It is used as it is, with its size of networks and of
+            images: nothing is trained, and `steps`, `epochs` and `trainers` do not count.
         trainers: Number of processes that train the hypernetwork by Ray Train; 1 trains it in the pool. Each reserves `threads`
             CPUs, or a GPU if the actors have one. `cache` must then be a folder that all nodes share.
         scale: Size of the networks that are ranked; None takes the one for the dataset.
@@ -106,6 +109,7 @@ class GHNRandomSearch(RankedRandomSearch):
         training_scale: Annotated[float, MoreThan(0)] | None = None,
         candidate_epochs: Annotated[int, AtLeast(1)] | None = None,
         budget: Annotated[int, AtLeast(1)] | None = None,
+        hypernetwork: str | Path | None = None,
         trainers: Annotated[int, AtLeast(1)] = 1,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
@@ -132,6 +136,8 @@ class GHNRandomSearch(RankedRandomSearch):
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
         parts = rank_parts(rank_by, _FIGURES)
+        check_kind("hypernetwork", hypernetwork, (str, Path, NoneType), "a folder that `archsearch ghn train` made")
+        pretrained = None if hypernetwork is None else PretrainedGHN.read(hypernetwork)
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
         super().__init__(space, seed, **options)
@@ -151,6 +157,11 @@ class GHNRandomSearch(RankedRandomSearch):
             **({} if rank_images is None else {"evaluation_images": rank_images}),
             **(model or {}),
         }
+        self.hypernetwork = None if hypernetwork is None else str(Path(hypernetwork).absolute())
+        if pretrained is not None:
+            pretrained.check(str(hypernetwork), space.name, scale)
+            self.trainers = 1
+            self.ghn |= pretrained.arguments
         self.use_device(device)
         self._check()
         self._training: Future[Reply] | None = None
@@ -207,7 +218,7 @@ class GHNRandomSearch(RankedRandomSearch):
         from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
 
         proxies = [part for part in self.parts if part not in _FIGURES]
-        return partial(CachedGHN, self.space, cache=self.cache, proxies=proxies, **self.ghn)
+        return partial(CachedGHN, self.space, cache=self.cache, pretrained=self.hypernetwork, proxies=proxies, **self.ghn)
 
     def actor_requests(self, cpus: float) -> list[Request]:
         gpus = 1.0 if self.gpus else 0.0

@@ -202,7 +202,40 @@ NGAE: Presets = _registry(
 )
 """Presets of `NGAEAscent`. The model is an `NGAE`: its settings may be set too."""
 
-PRESETS: Mapping[str, Presets] = {"gates": GATES, "ghn": GHN, "ngae": NGAE}
+DARTS: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 1,000 steps of the first order, with a learning rate of the operators' weights that makes "
+        "them move as far as in the paper.",
+        search={"steps": 1000, "order": 1, "alpha_learning_rate": 0.01},
+    ),
+    Preset(
+        "paper",
+        "H. Liu et al., ICLR 2019: the second order, 50 epochs of half of CIFAR-10 in batches of 64, no warm-up. Of edges, one "
+        "wiring is drawn for each step, which is ours.",
+        model={"warmup": 0.0, "batch_size": 64, "learning_rate": 0.025},
+        search={"steps": 19_500, "order": 2, "alpha_learning_rate": 3e-4},
+    ),
+)
+"""Presets of `DARTSSearch`. The model is a `DifferentiableSupernet`."""
+
+ENAS: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 1,000 steps, and a controller with a larger learning rate and more weight on its entropy.",
+        search={"steps": 1000, "policy_learning_rate": 3e-3, "entropy_weight": 3e-3},
+    ),
+    Preset(
+        "paper",
+        "H. Pham et al., ICML 2018: the learning rate of the controller, the weight of its entropy, its moving mean, and 150 "
+        "epochs of CIFAR-10 for cells (310 for whole networks). Steps of weights and controller alternate, which is ours.",
+        model={"baseline_decay": 0.99, "warmup": 0.0, "batch_size": 128},
+        search={"steps": 58_500, "policy_learning_rate": 3.5e-4, "entropy_weight": 1e-4},
+    ),
+)
+"""Presets of `ENASSearch`. The model is a `ControlledSupernet`."""
+
+PRESETS: Mapping[str, Presets] = {"darts": DARTS, "enas": ENAS, "gates": GATES, "ghn": GHN, "ngae": NGAE}
 """Presets by the name of the searcher."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.observation import Observation
+from archsearch.searchers.presets import PRESETS, preset_named
 from archsearch.searchers.rank_parts import images_of
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.surrogate.stage import Stage
@@ -35,7 +36,9 @@ class SupernetSearch(SurrogateSearcher):
         seed: Seed of the training and of the candidates.
         dataset: Name of the dataset that the supernet learns from, for `datasets.load`; a search takes that of its trainings.
         root: Folder of downloaded datasets.
-        steps: Training steps of the supernet.
+        preset: Settings of supernet and search together, by name: see `archsearch.searchers.presets`. Other options replace what
+            it says.
+        steps: Training steps of the supernet; None takes the preset's.
         scale: Size of the supernet; None takes the one for the dataset.
         device: Device of the supernet: `auto`, `cpu` or `cuda`. An actor sees a GPU only if it reserves a share of one.
         cache: Folder of trained supernets, preferably shared by all nodes; None takes the cache folder of each node.
@@ -52,7 +55,7 @@ class SupernetSearch(SurrogateSearcher):
         ...     method = "enas"
         ...
         ...     def model_arguments(self):
-        ...         return {"paths": 4}
+        ...         return {"entropy_weight": 0.01}
         >>> searcher = Shared(spaces.get("nasbench201"), seed=0, initial=1)
         >>> searcher.suggest("t0")["batch"]  # a random candidate needs no pool
         0
@@ -71,7 +74,8 @@ class SupernetSearch(SurrogateSearcher):
         *,
         dataset: str = "digits",
         root: str | None = None,
-        steps: Annotated[int, AtLeast(1)] = 1000,
+        preset: str = "default",
+        steps: Annotated[int, AtLeast(1)] | None = None,
         scale: Mapping[str, int] | None = None,
         device: str = "auto",
         cache: str | Path | None = None,
@@ -81,8 +85,10 @@ class SupernetSearch(SurrogateSearcher):
         check_kind("cache", cache, (str, Path, NoneType), "a folder of trained supernets")
         if not isinstance(dataset, str):
             raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
+        record = preset_named(preset, PRESETS[self.method])
+        chosen, _ = record.options(getattr(space, "name", ""), {"steps": steps, **self.model_arguments()})
         super().__init__(space, seed, **settings)
-        self.steps = steps
+        self.steps = int(chosen.pop("steps"))
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.supernet: dict[str, Any] = {
             "dataset": dataset,
@@ -91,16 +97,20 @@ class SupernetSearch(SurrogateSearcher):
             "scale": scale,
             "device": device,
             "threads": self.threads,
-            **self.model_arguments(),
+            **record.model,
+            **chosen,
             **(model or {}),
         }
         self.use_device(device)
-        self._check()
+        self.new_supernet()  # bad settings raise here, not in the actors
         self._training: Future[Reply] | None = None
 
     @abstractmethod
     def model_arguments(self) -> Mapping[str, Any]:
-        """Return arguments of the supernet that the options of the searcher decide; called by the constructor."""
+        """Return arguments of the supernet that are options of the searcher; those that are None take the preset's.
+
+        The constructor calls it.
+        """
 
     @classmethod
     def first_stage(cls, num_candidates: int | None) -> int:
@@ -115,11 +125,15 @@ class SupernetSearch(SurrogateSearcher):
         """
         return {**images_of(evaluator, options), **options}
 
-    def _check(self) -> None:
-        """Raise ConfigurationError for bad settings here, not in the actors; no images are read."""
+    def new_supernet(self) -> Any:
+        """Return a supernet as the actors make it.
+
+        Raises:
+            ConfigurationError: A setting is unknown or out of range, or the space has no places. No images are read.
+        """
         from archsearch.evaluators.supernet.surrogate import SupernetSurrogate  # it needs torch, other searchers do not
 
-        SupernetSurrogate(self.method, self.space, cache=self.cache, **self.supernet).supernet(self.seed)
+        return SupernetSurrogate(self.method, self.space, cache=self.cache, **self.supernet).supernet(self.seed)
 
     def surrogate(self) -> Callable[[], Any]:
         from archsearch.evaluators.supernet.surrogate import SupernetSurrogate  # it needs torch, other searchers do not
@@ -129,7 +143,7 @@ class SupernetSearch(SurrogateSearcher):
     def can_fit(self) -> bool:
         return True  # it learns nothing from outcomes
 
-    def learned(self, observations: list[Observation]) -> int:  # type: ignore[override]
+    def learned(self, observations: Sequence[Observation]) -> int:
         return 0  # that their structures are not proposed is all it takes from outcomes of others
 
     def begin_stage(self, pool: ModelPool) -> Stage:

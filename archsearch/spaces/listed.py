@@ -32,6 +32,11 @@ class Listed(SearchSpace):
     _base: SearchSpace
     _given: Sequence[str] | Read
 
+    @property
+    def whole(self) -> SearchSpace:
+        """The space that the list is a part of."""
+        return self._base
+
     def __reduce__(self) -> tuple[Any, ...]:
         return listed, (self._base, self._given)
 

@@ -13,14 +13,14 @@ states of the nodes are. The ways, none of which is in the package:
 NAS-Bench-201 cells with CIFAR-10 images averaged to 16 x 16; 400 images score a cell. Settings belong to the first 100 cells, the
 figures to the others: cosine of pairs of 3 x 3 kernels within a cell, effective rank of a kernel (exponential of the entropy of
 its singular values, over their number), Kendall's tau by loss on all cells and on the better half. For the warm start another
-hypernetwork learns digits, and some cells are trained for 5 epochs from its weights and from random ones.
+hypernetwork learns digits, and some cells are trained for 5 epochs from its weights and from random ones (`--kinds warm`).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,7 @@ from archsearch.evaluators.training.evaluator import TrainingEvaluator
 from archsearch.evaluators.training.initial_weights import begin_with
 from archsearch.evaluators.training.loop import train
 from archsearch.evaluators.training.scoring import score
+from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
 from benchmarks import frame
 from benchmarks.frame import Rows, Script, average, table
@@ -108,7 +109,8 @@ def learned(variant: str, seed: int, steps: int, **arguments: Any) -> GHN:
 
 def likeness(weights: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
     """Return cosines of pairs of 3 x 3 kernels within a cell, and effective ranks."""
-    kernels = {name: value for name, value in weights.items() if value.dim() == 4 and value.shape[-1] == 3 and "_edge" in name}
+    found = {name: value for name, value in weights.items() if value.dim() == 4 and value.shape[-1] == 3 and "_edge" in name}
+    kernels = {name: value for name, value in found.items() if bool(value.any())}  # those on no path to the output are zero
     cosines, ranks = list[float](), list[float]()
     for (one, first), (other, second) in itertools.combinations(kernels.items(), 2):
         if one.partition("_edge")[0] == other.partition("_edge")[0]:
@@ -120,18 +122,23 @@ def likeness(weights: Mapping[str, Tensor]) -> tuple[list[float], list[float]]:
     return cosines, ranks
 
 
+def figures_of(ghn: GHN, cells: Sequence[Architecture]) -> dict[str, float]:
+    """Return the mean cosine and effective rank of the kernels of some cells."""
+    alike = [likeness(ghn.generate(cell)) for cell in cells]
+    cosines, ranks = ([value for pair in alike for value in pair[at]] for at in (0, 1))
+    return {"cosine": float(np.mean(cosines)), "rank": float(np.mean(ranks))}
+
+
 def ranking(variant: str, seed: int, steps: int) -> dict[str, Any]:
     """Return losses of the cells, and how alike kernels are."""
     _, cells, _ = population(BENCH, frame.data(f"{BENCH}.parquet"), CELLS, CELL_SEED)
     images = f"parquet:{frame.data('cifar10_train.parquet') / 'cifar10_train.parquet'}"
     ghn = learned(variant, seed, steps, dataset=images, scale=SCALES[BENCH], image_size=16, evaluation_images=400)
     found = ghn.evaluate(cells)
-    alike = [likeness(ghn.generate(cell)) for cell in cells[CHOOSING : CHOOSING + 60]]
     return {
+        **figures_of(ghn, cells[CHOOSING : CHOOSING + 60]),
         "loss": [each.metrics["valid_loss"] for each in found],
         "centred": [each.metrics["centred_loss"] for each in found],
-        "cosine": np.mean([value for cosines, _ in alike for value in cosines]),
-        "rank": np.mean([value for _, ranks in alike for value in ranks]),
     }
 
 
@@ -139,57 +146,61 @@ def warm(variant: str, seed: int, steps: int) -> dict[str, Any]:
     """Return validation accuracies of cells trained from random and from generated weights."""
     ghn = learned(variant, seed, steps, dataset="digits", scale=DIGITS)
     space, rng = ghn.space, np.random.default_rng([CELL_SEED, seed])
+    cells = [space.sample(rng) for _ in range(40)]
+    alike, cells = figures_of(ghn, cells), cells[:WARM]
     parts = ghn.images.resident(torch.device("cpu"))
     recipe = TrainingEvaluator(space, "digits", epochs=5, scale=DIGITS).recipe
     found: dict[str, list[float]] = {"random": [], "generated": []}
-    for number in range(WARM):
-        cell = space.sample(rng)
+    for number, cell in enumerate(cells):
         for start, values in found.items():
             network = space.build(cell, 10, 1, torch.Generator().manual_seed(number), **DIGITS)
             begin_with(network, {} if start == "random" else ghn.generate(cell))
             train(network, parts[0].images, parts[0].labels, recipe, [torch.Generator().manual_seed(1000 + number)])
             values.append(float(score(network, parts[1].images, parts[1].labels).accuracy))
-    return found
+    return {**found, **alike}
 
 
 def report(rows: Rows) -> None:
-    """Print the tables."""
-    truth = population(BENCH, frame.data(f"{BENCH}.parquet"), CELLS, CELL_SEED)[2]
-    reported, choosing = truth[CHOOSING:], truth[:CHOOSING]
-    better = reported >= np.median(reported)
+    """Print a table of the rankings and one of the warm starts."""
     lines = []
     for variant in VARIANTS:
-        found = rows.select(kind="ranking", variant=variant)
-        if not found:
-            continue
-        losses = [-np.array(row["loss"]) for row in found]
-        warmed = [100 * np.subtract(row["generated"], row["random"]) for row in rows.select(kind="warm", variant=variant)]
-        lines.append(
-            [
-                variant,
-                len(found),
-                average([row["cosine"] for row in found]),
-                average([row["rank"] for row in found]),
+        if found := rows.select(kind="warm", variant=variant):
+            gaps = np.concatenate([100 * np.subtract(row["generated"], row["random"]) for row in found])
+            start = [f"{100 * np.mean([row[name] for row in found]):.1f}" for name in ("random", "generated")]
+            alike = [average([row[name] for row in found]) for name in ("cosine", "rank")]
+            lines.append([variant, len(found), *alike, *start, average(gaps, signed=True)])
+    starts = ["random start %", "generated start %", "difference, points"]
+    table(["variant", "trainings", "cosine", "effective rank", *starts], lines, "digits")
+    if not rows.select(kind="ranking"):
+        return
+    truth = population(BENCH, frame.data(f"{BENCH}.parquet"), CELLS, CELL_SEED)[2]
+    reported, choosing = truth[CHOOSING:], truth[:CHOOSING]
+    better, lines = reported >= np.median(reported), []
+    for variant in VARIANTS:
+        if found := rows.select(kind="ranking", variant=variant):
+            losses = [-np.array(row["loss"]) for row in found]
+            taus = [
                 average([kendall_tau(choosing, loss[:CHOOSING]) for loss in losses], 3),
                 average([kendall_tau(reported, loss[CHOOSING:]) for loss in losses], 3),
                 average([kendall_tau(reported[better], loss[CHOOSING:][better]) for loss in losses], 3),
-                average(np.concatenate(warmed), signed=True) if warmed else "",
             ]
-        )
+            lines.append([variant, len(found), *(average([row[name] for row in found]) for name in ("cosine", "rank")), *taus])
     columns = ["variant", "trainings", "cosine", "effective rank", "tau, cells to choose by", "tau, all", "tau, better half"]
-    table([*columns, "warm start, points"], lines)
+    table(columns, lines, BENCH)
 
 
 def main() -> None:
     script = Script(__file__, __doc__, seeds=2)
     script.argument("--steps", type=int, default=1000)
+    script.argument("--kinds", nargs="+", default=["warm", "ranking"], choices=["warm", "ranking"])
     script.argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     arguments = script.parse()
     torch.set_num_threads(1)
 
     def measure(rows: Rows) -> None:
         for seed in script.seeds:
-            for kind, work in (("ranking", ranking), ("warm", warm)):
+            for kind in arguments.kinds:
+                work = ranking if kind == "ranking" else warm
                 for variant in arguments.variants:
                     identity = {"variant": variant, "seed": seed, "steps": arguments.steps if kind == "ranking" else 500}
                     rows.get(partial(work, **identity), kind=kind, **identity)

@@ -8,8 +8,8 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import GATESEvolution, GHNRandomSearch, NGAEAscent, get
-from archsearch.searchers.presets import GATES, GHN, NGAE, PRESETS, Preset, preset_named
+from archsearch.searchers import DARTSSearch, ENASSearch, GATESEvolution, GHNRandomSearch, NGAEAscent, get
+from archsearch.searchers.presets import DARTS, ENAS, GATES, GHN, NGAE, PRESETS, Preset, preset_named
 from archsearch.searchers.surrogate.inner_search import Annealing
 
 SPACE = spaces.get("nasbench201")
@@ -20,6 +20,19 @@ def test_each_preset_of_gates_makes_a_searcher(preset: Preset) -> None:
     searcher = GATESEvolution(SPACE, preset=preset.name)
     assert preset.description.endswith(".")
     assert preset.model.items() <= searcher.predictor.items()
+
+
+@pytest.mark.parametrize("preset", DARTS.values(), ids=list(DARTS))
+def test_each_preset_of_darts_makes_a_searcher(preset: Preset) -> None:
+    searcher = DARTSSearch(SPACE, preset=preset.name)
+    assert {**preset.model, **preset.search}.items() <= {**searcher.supernet, "steps": searcher.steps}.items()
+    assert DARTSSearch(SPACE, preset=preset.name, order=1, steps=7).supernet["order"] == 1
+
+
+@pytest.mark.parametrize("preset", ENAS.values(), ids=list(ENAS))
+def test_each_preset_of_enas_makes_a_searcher(preset: Preset) -> None:
+    searcher = ENASSearch(SPACE, preset=preset.name)
+    assert {**preset.model, **preset.search}.items() <= {**searcher.supernet, "steps": searcher.steps}.items()
 
 
 @pytest.mark.parametrize("preset", GHN.values(), ids=list(GHN))

@@ -49,6 +49,13 @@ def load_cifar100(root: Path | None = None) -> Splits:
     return _load("cifar100", CIFAR100, root)
 
 
+def cifar_folder(name: str, root: Path | None) -> Path:
+    """Return the folder with the files of `cifar10` or `cifar100`, which need not be there yet."""
+    return (cache_folder() / "cifar" if root is None else root) / (
+        "cifar-10-batches-py" if name == "cifar10" else "cifar-100-python"
+    )
+
+
 def _load(name: str, source: type[CIFAR10], root: Path | None) -> Splits:
     folder = cache_folder() / "cifar" if root is None else root
     if not (folder / source.base_folder).is_dir():

@@ -33,6 +33,7 @@ class ImageDataset:
             numbers, `[images, targets]` float64. So the type says what the task is: see `task`.
         classes: Name of each class, label or target.
         remarks: What the user should know about how the images were read, one sentence each.
+        known_digest: Its digest, if it is known; otherwise it is computed when it is asked for.
 
     Raises:
         DatasetError: The shapes or types do not fit, or a label is not that of a class.
@@ -43,6 +44,7 @@ class ImageDataset:
     labels: Tensor
     classes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    known_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -96,6 +98,8 @@ class ImageDataset:
     @cached_property
     def digest(self) -> str:
         """Identity of the content: 16 hexadecimal digits, a hash of shape, classes, pixels and labels."""
+        if self.known_digest:
+            return self.known_digest
         if self._facts is not None:
             return self._facts.digest
         digest = new_digest(self.images.shape, self.classes, self.task)

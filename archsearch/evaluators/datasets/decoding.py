@@ -177,6 +177,13 @@ def decode(source: Path | bytes, place: str) -> Image:
     return Decoder().decode(source, place)
 
 
+def pillow_version() -> str:
+    """Return the version of Pillow: another one may decode a file to other pixels."""
+    import PIL
+
+    return PIL.__version__
+
+
 def _raw_mode(opened: Any) -> str:
     """Return Pillow's name of how the pixels are stored, such as `RGB;16B`; an empty string if it is not known."""
     tiles = getattr(opened, "tile", None)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.errors import DatasetError
-from archsearch.evaluators.datasets.decoding import Decoder
+from archsearch.evaluators.datasets.decoding import Decoder, pillow_version
 from archsearch.evaluators.datasets.image_source import ImageSource
 from archsearch.evaluators.datasets.unreadable import Unreadable
 
@@ -42,7 +42,7 @@ class ImageReader:
 
     def identity(self) -> str:
         """Return a text of all that the pixels depend on beside the files."""
-        return repr((self.size, self.decoder.settings, self.skip))
+        return repr((self.size, self.decoder.settings, self.skip, pillow_version()))
 
     def read(self, source: ImageSource) -> tuple[Tensor, list[int], tuple[str, ...]]:
         """Return the images of a source.

@@ -68,4 +68,4 @@ def _resized(part: ImageDataset, size: tuple[int, int]) -> ImageDataset:
             f"{size[0]} x {size[1]}. Larger ones cost more and show no more: give a smaller size, or leave it out."
         )
     chunks = [F.interpolate(chunk, size, mode="bilinear", antialias=True) for chunk in part.images.split(_CHUNK)]
-    return replace(part, images=torch.cat(chunks))
+    return replace(part, images=torch.cat(chunks), known_digest="")

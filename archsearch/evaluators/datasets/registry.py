@@ -8,15 +8,17 @@ from typing import Any
 
 from archsearch.errors import DatasetError
 from archsearch.evaluators.dataset_names import DatasetName
-from archsearch.evaluators.datasets.cifar import load_cifar10, load_cifar100
+from archsearch.evaluators.datasets.cifar import cifar_folder, load_cifar10, load_cifar100
 from archsearch.evaluators.datasets.csv_labels import csv_task, load_csv
 from archsearch.evaluators.datasets.dataset import Splits
 from archsearch.evaluators.datasets.decoding import Decoder
 from archsearch.evaluators.datasets.digits import load_digits
 from archsearch.evaluators.datasets.imagefolder import load_imagefolder
 from archsearch.evaluators.datasets.label_columns import LabelRules
+from archsearch.evaluators.datasets.memory_share import memory_limit
 from archsearch.evaluators.datasets.parquet import load_parquet, parquet_task
 from archsearch.evaluators.datasets.remote import is_remote
+from archsearch.evaluators.datasets.shared_pixels import files_identity, shared
 from archsearch.evaluators.datasets.streamed import Loading
 
 _NAMED: dict[str, Callable[[Path | None], Splits]] = {
@@ -50,6 +52,21 @@ def load(name: str, root: str | Path | None = None, loading: Loading | None = No
     """
     parsed = DatasetName.parse(name)
     folder = None if root is None else Path(root).expanduser()
+    return shared(name, _identity(parsed, folder, loading or Loading()), lambda: _loaded(parsed, folder, loading))
+
+
+def _identity(parsed: DatasetName, folder: Path | None, loading: Loading) -> str | None:
+    """Return what changes with the files of a dataset; None for one that is not shared by processes."""
+    if parsed.kind in ("cifar10", "cifar100"):
+        where = cifar_folder(parsed.kind, folder)
+        return files_identity(where) if where.is_dir() else None
+    if parsed.kind not in ("imagefolder", "parquet") or is_remote(parsed.path) or loading.memory_gb == 0:
+        return None
+    found = files_identity(_path(parsed, folder))
+    return None if found is None else f"{found} {_path(parsed, folder).resolve()} {memory_limit(loading.memory_gb)}"
+
+
+def _loaded(parsed: DatasetName, folder: Path | None, loading: Loading | None) -> Splits:
     if parsed.kind in _NAMED:
         return _NAMED[parsed.kind](folder)
     if parsed.draft and parsed.kind == "parquet" and not parsed.sized:

@@ -71,8 +71,8 @@ class GHN(ImageEvaluator):
         scale: Size of the networks; None takes the one for the dataset.
         objective: Figure that is the score: the usual one of the task, which None takes, or `anytime`; see `ScoreObjective`.
         max_budget: End of the area for `anytime`, in MACs of one input; None takes that of an MSDNet of the same width.
-        image_size: Side in pixels to which the images of training and scoring are averaged; None leaves them as they are. 32 x 32
-            pixels averaged to 16 x 16 rank as well, at half to a fifth of the cost.
+        image_size: Side in pixels to which the images of training and scoring are reduced; None leaves them as they are. 32 x 32
+            pixels reduced to 16 x 16 take half of the time of a step and a fifth of that of a score.
         **changes: Changes to the preset, such as `meta_batch=4`; see `Settings`.
 
     Raises:

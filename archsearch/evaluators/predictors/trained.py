@@ -20,7 +20,6 @@ from archsearch.evaluators.predictors.settings import Settings
 from archsearch.evaluators.predictors.stacked import FlatParameters
 from archsearch.evaluators.predictors.structure import Structured
 
-_CHUNK = 512  # architectures that are scored at once: the states of more do not fit the cache
 _SCALE_BY = 1000  # architectures at most that set the scale of a member
 
 
@@ -122,7 +121,7 @@ class Trained:
         self.model.eval()
 
     def _raw(self, population: Population) -> torch.Tensor:
-        parts = [self.model(tensors).double().cpu() for tensors in population.chunks(_CHUNK)]
+        parts = [self.model(tensors).double().cpu() for tensors in population.chunks(population.encoder.at_once)]
         return torch.cat(parts, dim=1)
 
 

@@ -145,7 +145,6 @@ class ControlledSupernet(Supernet):
         value = self.train_path(weights, plan, self.batch(for_weights, generator), self.learning_rate(number, steps))
         if (number + 1) % self._method["policy_every"] == 0 and number >= self._method["warmup"] * steps:
             self._reinforce(weights, self.batch(for_policy, generator), generator, number, steps)
-        self.steps_done = number + 1
         return value
 
     def _reinforce(self, weights: SharedWeights, batch: Resident, generator: torch.Generator, number: int, steps: int) -> None:

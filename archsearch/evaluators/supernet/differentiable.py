@@ -186,7 +186,6 @@ class DifferentiableSupernet(Supernet):
             self._choose(weights, keys, mixed, wiring, train, choice, rate)
         probabilities = self.probabilities()
         value = self.train(weights, keys, lambda: self._loss(mixed, weights.values, probabilities, train), rate)
-        self.steps_done = number + 1
         if number % max(1, steps // _POINTS) == 0 or number + 1 == steps:
             self.history.append((number + 1, torch.cat(self.probabilities()).tolist()))
         return value

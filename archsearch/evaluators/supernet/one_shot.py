@@ -53,6 +53,4 @@ class OneShot(Supernet):
         plan = self.path(self.space.sample(rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         batch = self.batch(self.training_images(), generator)
-        value = self.train_path(weights, plan, batch, self.learning_rate(number, steps))
-        self.steps_done = number + 1
-        return value
+        return self.train_path(weights, plan, batch, self.learning_rate(number, steps))

@@ -101,7 +101,13 @@ class Supernet(RecipeEvaluator):
             weights = self.weights = self.weights or SharedWeights(self.seed, device_named(self.device))
             save = None if path is None else lambda: write_state(path, self.state())
             pace = Pace(report, save, checkpoint_seconds)
-            run_steps(self.steps_done, steps, lambda number: self._step(weights, number, steps), pace)
+
+            def take(number: int) -> float:
+                value = self._step(weights, number, steps)
+                self.steps_done = number + 1
+                return value
+
+            run_steps(self.steps_done, steps, take, pace)
         return self
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:

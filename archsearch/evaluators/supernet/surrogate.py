@@ -19,6 +19,7 @@ from archsearch.evaluators.supernet.controlled import ControlledSupernet
 from archsearch.evaluators.supernet.differentiable import DifferentiableSupernet
 from archsearch.evaluators.supernet.supernet import Supernet
 from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces.listed import Listed
 
 logger = logging.getLogger(__name__)
 _SAVE_EVERY = 10.0  # seconds of training that the death of an actor may lose
@@ -46,7 +47,9 @@ class SupernetSurrogate:
     def __init__(self, method: str, space: SearchSpace, dataset: str, *, cache: str | None = None, **arguments: Any) -> None:
         self._make = METHODS[method]
         self._method, self.space = method, space
-        self._arguments: dict[str, Any] = {"space": space, "dataset": dataset, **arguments}
+        # A list confines what is proposed, not the network that holds the operators.
+        whole = space.whole if isinstance(space, Listed) else space
+        self._arguments: dict[str, Any] = {"space": whole, "dataset": dataset, **arguments}
         self._folder = cache_folder() / "supernets" if cache is None else Path(cache)
         self._loaded: Supernet | None = None
 
@@ -86,7 +89,7 @@ class SupernetSurrogate:
         """
         if self._loaded is None:
             raise ConfigurationError(f"{self._method}: it has learned nothing yet; call fit or load first.")
-        found, predictions, details = proposals(self._loaded, n, seed, exclude)
+        found, predictions, details = proposals(self._loaded, n, seed, exclude, self.space)
         return {"architectures": [str(each) for each in found], "predictions": predictions, "details": details}
 
     def score(self, batch: Sequence[str]) -> NDArray[np.float64]:
@@ -116,7 +119,9 @@ class SupernetSurrogate:
 Proposals = tuple[list[Architecture], list[float], dict[str, Any]]
 
 
-def proposals(supernet: Supernet, n: int, seed: int, exclude: Collection[str]) -> Proposals:
+def proposals(
+    supernet: Supernet, n: int, seed: int, exclude: Collection[str] = (), space: SearchSpace | None = None
+) -> Proposals:
     """Return up to `n` new architectures of a trained supernet, best first, what they are ordered by, and details for figures.
 
     Args:
@@ -125,18 +130,21 @@ def proposals(supernet: Supernet, n: int, seed: int, exclude: Collection[str]) -
         n: Number of architectures.
         seed: Seed of what is drawn.
         exclude: Keys of structures to leave out.
+        space: Space of the architectures, a part of that of the supernet; None takes that one.
 
     Raises:
         ConfigurationError: The supernet is of another kind, which chooses no architectures.
     """
     if isinstance(supernet, DifferentiableSupernet):
-        return _most_probable(supernet, n, seed, exclude)
+        return _most_probable(supernet, n, seed, exclude, space or supernet.space)
     if isinstance(supernet, ControlledSupernet):
-        return _highest_reward(supernet, n, seed, exclude)
+        return _highest_reward(supernet, n, seed, exclude, space or supernet.space)
     raise ConfigurationError(f"supernet: expected one with operator weights or a controller; got a {type(supernet).__name__}.")
 
 
-def _most_probable(supernet: DifferentiableSupernet, n: int, seed: int, exclude: Collection[str]) -> Proposals:
+def _most_probable(
+    supernet: DifferentiableSupernet, n: int, seed: int, exclude: Collection[str], space: SearchSpace
+) -> Proposals:
     """Return the architecture of the largest operator weights, then others drawn from their softmax, most probable first."""
     probabilities = [each.double().numpy() for each in supernet.probabilities()]
     rng = np.random.default_rng(seed)
@@ -149,8 +157,8 @@ def _most_probable(supernet: DifferentiableSupernet, n: int, seed: int, exclude:
         flatter = [each**power / (each**power).sum() for each in probabilities]
         return [int(rng.choice(len(each), p=each)) for each in flatter]
 
-    drawn = _new(supernet.space, n, exclude, draw)
-    places = [supernet.space.genotype(each) for each in drawn]
+    drawn = _new(space, n, exclude, draw)
+    places = [space.genotype(each) for each in drawn]
     logs = [float(sum(np.log(each[gene]) for each, gene in zip(probabilities, genes, strict=True))) for genes in places]
     # The first is that of the largest weights, also where another spelling of the same structure is less probable.
     order = sorted(range(len(drawn)), key=lambda at: (at > 0, -logs[at]))
@@ -166,7 +174,7 @@ def _most_probable(supernet: DifferentiableSupernet, n: int, seed: int, exclude:
     return [drawn[at] for at in order], [logs[at] for at in order], details
 
 
-def _highest_reward(supernet: ControlledSupernet, n: int, seed: int, exclude: Collection[str]) -> Proposals:
+def _highest_reward(supernet: ControlledSupernet, n: int, seed: int, exclude: Collection[str], space: SearchSpace) -> Proposals:
     """Return paths that the controller draws, best validation score with the shared weights first."""
     pool: list[Architecture] = []
 
@@ -175,7 +183,7 @@ def _highest_reward(supernet: ControlledSupernet, n: int, seed: int, exclude: Co
             pool.extend(supernet.draw(_PATIENCE, seed + attempt))
         return list(supernet.space.genotype(pool.pop()))
 
-    drawn = _new(supernet.space, min(_SCORED, 2 * n), exclude, draw)
+    drawn = _new(space, min(_SCORED, 2 * n), exclude, draw)
     scored = [each for each in supernet.evaluate(drawn) if each.ok]
     scored.sort(key=lambda each: (each.score, -each.metrics.get("valid_loss", 0.0)), reverse=True)
     history = [list(row) for row in supernet.history]

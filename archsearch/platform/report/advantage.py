@@ -61,7 +61,16 @@ def choice_sentence(summary: SearchSummary) -> str:
     return f"Mean score, {chosen} against {others}: {size} {side} (95 % interval {low} to {high}).{verdict}"
 
 
+def effort_sentence(summary: SearchSummary) -> str:
+    """Return what the choice took besides trials: seconds of training the model, and of ranking; empty below a second."""
+    fitting, ranking = (summary.costs.get(part, 0.0) for part in ("fitting", "ranking"))
+    if fitting + ranking < 1.0:
+        return ""
+    return f"The model learned for {units.duration(fitting)}, and ranked for {units.duration(ranking)}."
+
+
 def choice_text(summary: SearchSummary) -> str:
-    """Return table and sentence as plain text for a terminal; empty without groups."""
-    table = choice_table(summary)
-    return "\n".join(part for part in (aligned(table), choice_sentence(summary)) if part) if table else ""
+    """Return table and sentences as plain text for a terminal; empty without groups."""
+    if not (table := choice_table(summary)):
+        return ""
+    return "\n".join(part for part in (aligned(table), choice_sentence(summary), effort_sentence(summary)) if part)

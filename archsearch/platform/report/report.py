@@ -15,7 +15,7 @@ from archsearch.errors import ArchSearchError
 from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
-from archsearch.platform.report.advantage import choice_sentence, choice_table
+from archsearch.platform.report.advantage import choice_sentence, choice_table, effort_sentence
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
@@ -195,6 +195,8 @@ def _sections(
         if summary.early_stopping is not None:
             yield html.paragraph("All are compared by their scores at the first rung, to which all came.")
         if sentence := choice_sentence(summary):
+            yield html.paragraph(sentence)
+        if sentence := effort_sentence(summary):
             yield html.paragraph(sentence)
     yield from _early_stopping(summary, shown)
     if "trade_off" in shown:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.supernet.surrogate import SupernetSurrogate
+from archsearch.spaces.listed import listed
 from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
@@ -47,3 +49,13 @@ def test_a_training_is_read_from_its_file(method: str, tmp_path: Path) -> None:
     else:
         scores = proposing.score(first["architectures"])
         assert scores.tolist() == first["predictions"] == sorted(first["predictions"], reverse=True)
+
+
+@pytest.mark.parametrize("method", ["darts", "enas"])
+def test_a_list_confines_what_is_proposed(method: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    space = listed(SPACE, [SPACE.sample(rng) for _ in range(6)])
+    surrogate = SupernetSurrogate(method, space, "digits", cache=str(tmp_path), **TINY)
+    surrogate.load(surrogate.fit(seed=0, steps=1))
+    found = surrogate.propose(3, seed=0)["architectures"]
+    assert len(found) == 3 and set(found) <= set(map(str, space._texts))  # type: ignore[attr-defined]

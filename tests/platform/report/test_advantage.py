@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scipy.stats import t
 
-from archsearch.platform.report.advantage import advantage, choice_sentence, choice_table, choice_text
+from archsearch.platform.report.advantage import advantage, choice_sentence, choice_table, choice_text, effort_sentence
 
 
 def test_the_advantage_is_the_difference_of_means_with_welchs_interval(make_summary: Any) -> None:
@@ -48,3 +48,11 @@ def test_words_say_when_a_difference_may_be_chance(make_summary: Any) -> None:
     worse = replace(make_summary([0.5]), groups={"ranked first": (0.5, 0.51), "random": (0.7, 0.71)}, percent=False)
     assert choice_sentence(worse).startswith("Mean score, ranked first against random: 0.2 lower (95 % interval -0.2")
     assert choice_text(make_summary([0.5])) == ""
+
+
+def test_the_seconds_of_the_model_are_told_where_there_are_some(make_summary: Any) -> None:
+    summary = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.8), "random": (0.7, 0.6)})
+    told = replace(summary, costs={**summary.costs, "fitting": 43.2, "ranking": 9.0})
+    assert effort_sentence(told) == "The model learned for 43 s, and ranked for 9 s."
+    assert choice_text(told).endswith(effort_sentence(told))
+    assert effort_sentence(replace(summary, costs={"fitting": 0.4})) == ""

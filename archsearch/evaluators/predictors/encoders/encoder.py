@@ -20,6 +20,7 @@ class Encoder(nn.Module, ABC):
     """
 
     features: int
+    at_once: ClassVar[int] = 512  # architectures that are scored at once: the states of more do not fit the cache
     fixed_size: ClassVar[bool] = False  # whether graphs must have the number of nodes that the encoder was made for
 
     @staticmethod

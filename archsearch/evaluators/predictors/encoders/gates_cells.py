@@ -39,6 +39,8 @@ class CellsGATES(Encoder):
         generators: One for each member.
     """
 
+    at_once = 128  # each architecture has the states of all its nodes
+
     def __init__(self, form: Form, settings: Settings, generators: Generators) -> None:
         super().__init__()
         self.form, self.settings = form, settings

@@ -61,6 +61,8 @@ class NodeGATES(Encoder):
         generators: One for each member.
     """
 
+    at_once = 192  # each architecture has the states of all its nodes
+
     def __init__(self, form: Form, settings: Settings, generators: Generators) -> None:
         super().__init__()
         self.form, self.settings = form, settings
