@@ -8,6 +8,7 @@ import json
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -461,3 +462,39 @@ def test_another_platform_proposes_and_decides(monkeypatch: pytest.MonkeyPatch, 
     broken = peer._replace(driver="nowhere.py")
     with pytest.raises(RuntimeError, match=r"nowhere.py: it ended at .*suggest"):
         module.run_peer(broken, tmp_path, known, seed=0, seconds=5.0)
+
+
+@pytest.mark.slow
+def test_gpu_compares_and_measures_each_model_without_ray(tmp_path: Path) -> None:
+    code = (
+        "import sys; from benchmarks.gpu import main; code = main(sys.argv[1:]); assert 'ray' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--device", "cpu", "--tiny"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all within their bounds" in done.stdout and "WRONG" not in done.stdout and "left out" not in done.stdout
+    for part in (
+        "GHN: generated weights",
+        "GATES: 1 - ",
+        "NGAE: encodings",
+        "training step: loss",
+        "training speed: recipe cifar",
+    ):
+        assert part in done.stdout
+
+
+def test_photographs_are_written_once_and_differ_at_first(tmp_path: Path) -> None:
+    module = importlib.import_module("benchmarks.data")
+    made = module.photographs(tmp_path / "made", 12, 30, 40, classes=3)
+    files = sorted((made / "images").rglob("*.jpg"))
+    assert len(files) == 12 and len({file.read_bytes() for file in files}) == 12
+    assert len(list((made / "images").iterdir())) == 3 and Image.open(files[0]).size == (40, 30)
+    files[0].unlink()
+    module.photographs(tmp_path / "made", 12, 30, 40, classes=3)
+    assert not files[0].exists(), "it is not written again"

@@ -43,6 +43,7 @@ CROSS_CUTTING = {
     "compatibility/test_written_before.py",
     "evaluators/ghn/test_conformance.py",
     "evaluators/ghn/test_own_space.py",
+    "evaluators/datasets/test_odd_files.py",
     "evaluators/test_fuzz_checkpoints.py",
     "evaluators/training/test_shares.py",
     "evaluators/test_one_prediction.py",

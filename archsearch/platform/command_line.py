@@ -117,7 +117,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Run several searchers with several seeds; compare them at an equal number of candidates and at equal cost.",
     )
     _add_search_options(compare)
-    compare.add_argument("--preset", help="papers: ghn, gates, ngae, evolution, optuna and random, with settings for two cores")
+    compare.add_argument(
+        "--preset",
+        help="papers: ghn, gates, ngae, evolution, optuna and random; rivals: the systems that the papers compare with, such as "
+        "nasnet, pnas and nao; with settings for two cores",
+    )
     compare.add_argument(
         "--searchers", metavar="NAMES", help="comma-separated names (default: random,evolution, or those of the preset)"
     )
@@ -227,7 +231,7 @@ def _add_doctor(commands: Any) -> None:
 def _add_run_options(parser: argparse.ArgumentParser, **changed: str) -> None:
     _add_search_options(parser, **changed)
     parser.add_argument(
-        "--preset", metavar="NAME", help="model and search of darts, enas, gates, ghn or ngae: default, paper or authors"
+        "--preset", metavar="NAME", help="model and search of a method, such as gates, ghn, darts or pnas: default, paper, ..."
     )
     parser.add_argument("--searcher", help="searcher, such as random, evolution, optuna, gates, ngae or ghn (default: evolution)")
     parser.add_argument(

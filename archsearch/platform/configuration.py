@@ -28,7 +28,7 @@ DEFAULT_JOB: Mapping[str, Any] = {
     "evaluator_options": {"epochs": 4, "scale": {"channels": 4, "cells_per_stage": 1}},
 }
 """Settings of a search without a space, searcher and evaluator: a Gaussian process learns from 30 random cells, and chooses 30.
-In nine of ten such searches the interval of the difference between them did not hold 0: see benchmarks/results/ghn.md."""
+In ten of ten such searches the interval of the difference between them did not hold 0: see benchmarks/results/ghn.md."""
 PRESET_JOB: Mapping[str, Any] = {
     "space": "cells",
     "searcher": "ghn",

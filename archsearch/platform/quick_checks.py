@@ -12,7 +12,24 @@ from archsearch.platform.configuration import SearchConfiguration
 from archsearch.spaces import get as get_space
 from archsearch.spaces.imported import module_of
 
-SEARCHERS = ("darts", "enas", "evolution", "gates", "ghn", "gp", "ngae", "optuna", "proxies", "random", "smash")
+SEARCHERS = (
+    *(
+        "darts",
+        "enas",
+        "evolution",
+        "gates",
+        "ghn",
+        "gp",
+        "nao",
+        "nasnet",
+        "ngae",
+        "optuna",
+        "pnas",
+        "proxies",
+        "random",
+        "smash",
+    ),
+)
 """Searchers of the package. Importing `archsearch.searchers`, which knows those of the user too, loads Ray."""
 SCHEDULERS = ("asha", "hyperband", "median", "promotion")
 """Schedulers that have a name. Importing `archsearch.cluster.schedulers` loads Ray."""

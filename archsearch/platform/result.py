@@ -74,13 +74,19 @@ class Found:
         """Number of parameters and MACs of the network that was scored."""
         return self.space.cost(self.architecture, **self.cost_arguments)
 
+    @property
+    def _example_inputs(self) -> Any:
+        """Inputs of a module of the user that was scored without a shape of images; else None."""
+        return None if "input_shape" in self.cost_arguments else getattr(self.space, "example_inputs", None)
+
     def build(self, **changes: Any) -> Network:
         """Return an untrained network of the size that was scored, or of another size: `build(channels=32, num_classes=100)`."""
         for name in changes.keys() - {"input_shape", "generator"}:
             check_whole_number(name, changes[name])
         arguments = {**self.cost_arguments, **changes}
-        shape = arguments.pop("input_shape", (3, 32, 32))
-        arguments.setdefault("in_channels", shape[0])
+        shape = arguments.pop("input_shape", None if self._example_inputs is not None else (3, 32, 32))
+        if shape is not None:
+            arguments.setdefault("in_channels", shape[0])
         return self.space.build(self.architecture, **arguments)
 
     def retrain(
@@ -134,8 +140,10 @@ class Found:
         from archsearch.platform.export.facts import ModelFacts
         from archsearch.platform.export.folder import export_model
 
-        network, arguments = self.build(), self.cost_arguments
+        network, arguments, example = self.build(), self.cost_arguments, self._example_inputs
         shape, classes = tuple(arguments.get("input_shape", (3, 32, 32))), arguments.get("num_classes", 10)
+        if example is not None:
+            shape, classes = (), arguments.get("num_classes")
         facts = ModelFacts(
             space=self.space,
             architecture=self.architecture,
@@ -145,6 +153,7 @@ class Found:
             scale=_scale(arguments),
             origin=self.origin,
             task=task_of_score(str(self.origin.get("score_name"))),
+            example_inputs=example,
         )
         return export_model(network, facts, directory)
 

@@ -7,9 +7,12 @@ from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
+from archsearch.searchers.nao import EncodingSearch
+from archsearch.searchers.nasnet import ControllerSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.optuna_searcher import OptunaSearcher, OptunaTPE
+from archsearch.searchers.pnas import ProgressiveSearch
 from archsearch.searchers.proxies import ProxyRandomSearch
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
@@ -23,8 +26,10 @@ from archsearch.searchers.tune_algorithm import TuneAlgorithm, tune_domains
 __all__ = [
     "ArchitectureSearcher",
     "Constraint",
+    "ControllerSearch",
     "DARTSSearch",
     "ENASSearch",
+    "EncodingSearch",
     "GATESEvolution",
     "GHNRandomSearch",
     "GaussianProcessSearch",
@@ -34,6 +39,7 @@ __all__ = [
     "Observation",
     "OptunaSearcher",
     "OptunaTPE",
+    "ProgressiveSearch",
     "ProxyRandomSearch",
     "RandomSearch",
     "RankedRandomSearch",

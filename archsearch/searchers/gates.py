@@ -139,9 +139,9 @@ class FusionSurrogate(RankingSurrogate):
 class GATESEvolution(GuidedEvolution):
     """Predictor-guided evolution, X. Ning et al., ECCV 2020, arXiv 2004.01899, alone or with further models.
 
-    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is a Gaussian process on graph
-    features; their rankings are added (see `archsearch.evaluators.predictors.fusion.Fusion`). `preset="gates"` is GATES alone. A
-    small space is ranked as a whole; in others an inner search in the pool looks for the architectures that rank highest. The
+    A first stage is random. In each later stage a GATES predictor is fitted to all outcomes, and so is a Gaussian process on
+    graph features; their rankings are added (see `archsearch.evaluators.predictors.fusion.Fusion`). `preset="gates"` is GATES
+    alone. A small space is ranked as a whole; in others an inner search in the pool looks for those that rank highest. The
     best new ones are evaluated.
 
     The predictor f of GATES is fitted by the hinge ranking loss: the mean over pairs with score(a) > score(b) of

@@ -202,6 +202,76 @@ NGAE: Presets = _registry(
 )
 """Presets of `NGAEAscent`. The model is an `NGAE`: its settings may be set too."""
 
+NASNET: Presets = _registry(
+    Preset(
+        "default",
+        "PPO in updates of ten outcomes, rewards that are ranks, a larger learning rate and weight of the entropy: made for some "
+        "hundred evaluations.",
+    ),
+    Preset(
+        "paper",
+        "B. Zoph et al., CVPR 2018, appendix A: PPO with a learning rate of .00035, an entropy weight of .00001, a baseline with "
+        "the decay .95, updates of 20 outcomes, and 100 features. Made for 20,000 evaluations: in a few hundred the policy "
+        "hardly moves.",
+        model={"preset": "paper"},
+    ),
+    Preset(
+        "reinforce",
+        "B. Zoph and Q. Le, ICLR 2017, section 4.1: REINFORCE with a learning rate of .0006 and two layers of 35 features. The "
+        "reward is the score and not its cube.",
+        model={"preset": "reinforce"},
+    ),
+)
+"""Presets of `ControllerSearch`. The model is a `Controller`: its settings may be set too."""
+
+NAO: Presets = _registry(
+    Preset(
+        "default",
+        "Encoder and decoder learn sequences from random architectures that are not evaluated, and then with each fit from the "
+        "outcomes. Stages of ten from the 20 best, ranked by their prediction; a tenth of each stage is drawn at random.",
+        search={"stage_size": 10, "explore": 0.1, "unlabelled": 500, "parents": 20, "step": 0.5, "rounds": 10, "rerank": True},
+    ),
+    Preset(
+        "paper",
+        "R. Luo et al., NeurIPS 2018, section 4.1: 600 random candidates, then 200 in each of two stages, from the 100 best, and "
+        "steps of growing length until there are enough new ones. The model is fitted anew to all outcomes in each stage, and "
+        "nothing else is drawn at random. With fewer candidates the numbers are scaled. Without weight sharing.",
+        model={"preset": "paper"},
+        search={
+            "initial": 600,
+            "stage_size": 200,
+            "explore": 0.0,
+            "unlabelled": 0,
+            "parents": 100,
+            "step": 1.0,
+            "rounds": 30,
+            "rerank": False,
+        },
+        candidates=1000,
+        scaled_options=("initial", "stage_size", "parents"),
+    ),
+)
+"""Presets of `EncodingSearch`. The model is a `NAO`: its settings may be set too."""
+
+PNAS: Presets = _registry(
+    Preset(
+        "default",
+        "Made for some hundred evaluations: stages of five, three tenths of the candidates while sizes grow, then growth by "
+        "prediction alone. A tenth of each stage is drawn at random.",
+        search={"stage_size": 5, "growing": 0.3, "beam": 50, "children": 40, "explore": 0.1},
+    ),
+    Preset(
+        "paper",
+        "C. Liu et al., ECCV 2018: 256 candidates of each size, the five sizes of its cells in turn, LSTMs of 100 features, and "
+        "nothing at random. With fewer candidates the 256 are scaled.",
+        model={"recurrent": 100, "head": (), "epochs": 20},
+        search={"initial": 256, "stage_size": 256, "growing": 1.0, "beam": 256, "children": 1000, "explore": 0.0},
+        candidates=1280,
+        scaled_options=("initial", "stage_size"),
+    ),
+)
+"""Presets of `ProgressiveSearch`. The model is a `SequencePredictor`: its settings may be set too."""
+
 DARTS: Presets = _registry(
     Preset(
         "default",
@@ -223,7 +293,7 @@ ENAS: Presets = _registry(
     Preset(
         "default",
         "Made for minutes on one core: 1,000 steps, and a controller with a larger learning rate and more weight on its entropy.",
-        search={"steps": 1000, "policy_learning_rate": 3e-3, "entropy_weight": 3e-3},
+        search={"steps": 1000, "policy_learning_rate": 1e-3, "entropy_weight": 3e-3},
     ),
     Preset(
         "paper",
@@ -235,7 +305,16 @@ ENAS: Presets = _registry(
 )
 """Presets of `ENASSearch`. The model is a `ControlledSupernet`."""
 
-PRESETS: Mapping[str, Presets] = {"darts": DARTS, "enas": ENAS, "gates": GATES, "ghn": GHN, "ngae": NGAE}
+PRESETS: Mapping[str, Presets] = {
+    "darts": DARTS,
+    "enas": ENAS,
+    "gates": GATES,
+    "ghn": GHN,
+    "nao": NAO,
+    "nasnet": NASNET,
+    "ngae": NGAE,
+    "pnas": PNAS,
+}
 """Presets by the name of the searcher."""
 
 

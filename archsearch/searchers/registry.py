@@ -9,8 +9,11 @@ from archsearch.searchers.evolution import RegularizedEvolution
 from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
+from archsearch.searchers.nao import EncodingSearch
+from archsearch.searchers.nasnet import ControllerSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.optuna_searcher import OptunaSearcher
+from archsearch.searchers.pnas import ProgressiveSearch
 from archsearch.searchers.proxies import ProxyRandomSearch
 from archsearch.searchers.random_search import RandomSearch
 from archsearch.searchers.searcher import ArchitectureSearcher
@@ -23,8 +26,11 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "gates": GATESEvolution,
     "ghn": GHNRandomSearch,
     "gp": GaussianProcessSearch,
+    "nao": EncodingSearch,
+    "nasnet": ControllerSearch,
     "ngae": NGAEAscent,
     "optuna": OptunaSearcher,
+    "pnas": ProgressiveSearch,
     "proxies": ProxyRandomSearch,
     "random": RandomSearch,
     "smash": SMASHRandomSearch,

@@ -106,6 +106,12 @@ class Anytime(SearchSpace):
     def choices(self) -> Mapping[str, Sequence[Any]]:
         return self._choices
 
+    @property
+    def gene_groups(self) -> Sequence[Sequence[str]]:
+        """Operator, predecessors, scale and exit of each node."""
+        names = list(self._choices)
+        return [names[start : start + 4] for start in range(0, len(names), 4)]
+
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         genes = checked_genotype(genotype, self._choices)
         cells: list[list[Node]] = [[] for _ in self.nodes]

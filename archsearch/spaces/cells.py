@@ -94,6 +94,12 @@ class Cells(SearchSpace):
     def choices(self) -> Mapping[str, Sequence[str]]:
         return self._choices
 
+    @property
+    def gene_groups(self) -> Sequence[Sequence[str]]:
+        """Operator and predecessors of each node."""
+        names = list(self._choices)
+        return [names[start : start + 2] for start in range(0, len(names), 2)]
+
     def from_genotype(self, genotype: Sequence[int]) -> Architecture:
         genes = checked_genotype(genotype, self._choices)
         pairs = enumerate(zip(genes[::2], genes[1::2], strict=True), start=INPUTS)

@@ -74,6 +74,12 @@ class ENAS(SearchSpace):
         return self._choices
 
     @property
+    def gene_groups(self) -> Sequence[Sequence[str]]:
+        """The operator and the skip bits of each layer."""
+        names, ends = list(self._choices), [*self._operator_genes[1:], len(self._choices)]
+        return [names[start:end] for start, end in zip(self._operator_genes, ends, strict=True)]
+
+    @property
     def num_unique(self) -> int:
         """Number of genotypes: the chain through all vertices fixes their order, so no two graphs are isomorphic."""
         return self.size

@@ -83,6 +83,12 @@ class NASNet(SearchSpace):
         return self._choices
 
     @property
+    def gene_groups(self) -> Sequence[Sequence[str]]:
+        """The two sources and two operators of each pair, the blocks of NASNet and PNAS."""
+        names, pair = list(self._choices), 2 * SLOTS
+        return [names[start : start + pair] for start in range(0, len(names), pair)]
+
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         return (INPUT, OUTPUT, *OPERATORS, SUM)
 

@@ -195,6 +195,11 @@ class SearchSpace(ABC):
         """
 
     @property
+    def gene_groups(self) -> Sequence[Sequence[str]]:
+        """Names of genes that are decided together where architectures grow, such as those of a node; by default each alone."""
+        return [(name,) for name in self.choices]
+
+    @property
     def size(self) -> int:
         """Number of genotypes."""
         product = 1

@@ -48,7 +48,7 @@ from benchmarks.frame import FOLDER, Row, Rows, Script, data, table
 from benchmarks.tables.install import nasbench101_curves
 
 WORKERS, TRAININGS = 4, 100
-# By name: options beside the defaults. The fused ranking, the default of gates, takes longer a fit and learns rungs as GATES alone.
+# By name: options beside the defaults. The fused ranking, the default of gates, takes longer and learns rungs as GATES alone.
 SEARCHERS: Mapping[str, Mapping[str, Any]] = {"random": {}, "evolution": {}, "optuna": {}, "gates": {"preset": "gates"}}
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # by name: a scheduler, and its options beside the defaults
     "asha": ("asha", {}),

@@ -41,6 +41,7 @@ from benchmarks.frame import Row, Rows, Script, average, data, table
 TESTED = 42_362
 FIRST = 0  # the "subset" of NAS-Bench-101 that takes the first rows; the random ones count from 1
 LAST_EPOCHS = 5
+BOTH = "fusion with features in both"  # graph features in GATES as well
 EARLIER = "default without features"  # of NAS-Bench-201, with the head of the paper: the default of an earlier version
 SIZES = {
     "nasbench101": (190, 381, 1906, 3812, 19_063, 38_126, 190_631, 381_262),
@@ -177,7 +178,7 @@ def measure_fused(cell: Cell, bench: Data) -> dict[str, Any]:
     if cell.encoder == "forest":
         model = Forest(bench.space, cell.subset)
     else:
-        model = Fusion(bench.space, cell.subset, members=FUSED[cell.encoder])
+        model = Fusion(bench.space, cell.subset, members=FUSED[cell.encoder], predictor={"features": cell.preset == BOTH})
     known, unknown = (model.prepare(bench.batch[rows]) for rows in (train, test))
     started = time.process_time()
     model.fit(known, bench.scores[train])  # type: ignore[arg-type]
@@ -198,7 +199,8 @@ def cells(names: Iterable[str], sizes: Iterable[int], presets: Iterable[str], op
         rows = [("default", "gates", "hinge")] if "default" in presets else []
         rows += [(EARLIER, "gates", "hinge")] if EARLIER in presets and name == "nasbench201" else []
         rows += [("features", model, "") for model in ("gp", "forest")] if "features" in presets else []
-        rows += [("fusion", model, "") for model in ("gates+gp", "gates+gp+forest")] if "fusion" in presets else []
+        for preset in ("fusion", BOTH):
+            rows += [(preset, model, "") for model in ("gates+gp", "gates+gp+forest")] if preset in presets else []
         if "paper" in presets:
             rows += [("paper", encoder, loss) for bench, encoder, loss in (*PUBLISHED, *UNPUBLISHED) if bench == name]
         first = FIRST if name == "nasbench101" else FIRST + 1
@@ -272,7 +274,7 @@ def main() -> None:
         "--presets",
         nargs="+",
         default=["default", "paper"],
-        help=f"some of paper, default, {EARLIER!r}, features, fusion (default: paper default)",
+        help=f"some of paper, default, {EARLIER!r}, features, fusion, {BOTH!r} (default: paper default)",
     )
     script.argument("--sizes", nargs="+", type=int, help="numbers of training cells (default: all up to 4,000)")
     script.argument("--encoders", nargs="+", help="only these")

@@ -51,7 +51,7 @@ SPACE = NASBench201()
 SCALE = {"channels": 4, "cells_per_stage": 1}
 BATCH, CANDIDATES, TRAINED = 32, 50, 10
 METHODS = ("random", "one-shot", "enas", "smash", "ghn", "darts1", "darts2")
-# Test accuracy on CIFAR-10 (%), X. Dong, Y. Yang, ICLR 2020, arXiv 2001.00326, table 5.
+# Test accuracy on CIFAR-10 (%), X. Dong, Y. Yang, ICLR 2020, arXiv 2001.00326.
 PUBLISHED = {"darts1": "54.30", "darts2": "54.30", "enas": "54.30", "one-shot": "87.66 (RSPS)", "random": "93.70 (trained)"}
 PUBLISHED_TRAVEL = 3e-4 * 19_500
 """Learning rate of the operators' weights times steps, H. Liu et al., ICLR 2019: 50 epochs of 25,000 images in batches of 64."""
@@ -106,7 +106,7 @@ def searched(method: str, seed: int, steps: int, folder: Path) -> dict[str, Any]
     if method == "enas":
         enas = ControlledSupernet(SPACE, images(), seed, **shared).fit(**fit)
         cells, _, details = proposals(enas, TRAINED, seed)
-        course = details["controller"]
+        course = details["path_controller"]
         genes = np.array([SPACE.genotype(each) for each in enas.draw(500, seed)])
         last = np.array([[np.mean(genes == operator) for operator in range(5)]])
         return {"cells": list(map(str, cells)), "reward": course["reward"], "entropy": course["entropy"], **shares([steps], last)}

@@ -193,9 +193,11 @@ def warm(space: ModuleSpace, path: Path) -> None:
     held, cells = traced(path), translated(space)
     space._keys.update(zip(map(str, cells), held["keys"].tolist(), strict=True))
     batch = GraphBatch(space.vocabulary, held["operators"], held["adjacency"])
+    traced_one = space._found(space._answers(cells[-1]))
+    assert traced_one is not None
     for row, cell in enumerate(cells):
         known = tuple(space._answers(cell).items()), (), None
-        space._facts[known] = Facts(b"", Cost(0, 0), (), 0, [batch.graph(row, 0), batch.graph(row, 1)])
+        space._facts[known] = Facts(b"", Cost(0, 0), (), traced_one.steps, [batch.graph(row, 0), batch.graph(row, 1)])
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ class TestMultilabelTraining(TestTrainingEvaluator):
         return [self.evaluator(space, objective="anytime", max_budget=1e6), self.evaluator(space, class_weights=True)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestRegressionTraining(TestMultilabelTraining):
     task: ClassVar[str] = "regression"
 

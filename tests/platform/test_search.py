@@ -127,6 +127,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "model": {"hidden": 8, "width": 16, "tile": 2, "batch_size": 16, "evaluation_images": 50},
     },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
+    "nao": {"initial": 10, "unlabelled": 20, "model": {"hidden": 8, "steps": 5, "warm_steps": 5}},
+    "nasnet": {"update_size": 5, "model": {"hidden": 8, "epochs": 2}},
+    "pnas": {"initial": 10, "model": {"members": 2, "recurrent": 8, "epochs": 5}},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
     "smash": {
         "rank_candidates": 20,
@@ -152,6 +155,9 @@ COSTLY = {
     "gates": pytest.mark.long,
     "ghn": pytest.mark.long,
     "ngae": pytest.mark.long,
+    "nao": pytest.mark.long,
+    "nasnet": pytest.mark.slow,
+    "pnas": pytest.mark.long,
     "gp": pytest.mark.slow,
     "evolution": pytest.mark.slow,
     "optuna": pytest.mark.slow,
@@ -396,7 +402,9 @@ def earlier(storage: Path, table: Path) -> SearchResult:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna"])
+@pytest.mark.parametrize(
+    "searcher", ["evolution", pytest.param("random", marks=pytest.mark.long), pytest.param("optuna", marks=pytest.mark.long)]
+)
 def test_known_good_starts_are_evaluated_first_and_counted(
     searcher: str, deterministic: bool, earlier: SearchResult, table: Path, tmp_path: Path
 ) -> None:

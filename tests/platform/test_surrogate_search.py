@@ -161,3 +161,31 @@ def test_the_papers_way_runs_and_goes_on_after_a_kill(tmp_path: Path, method: st
         report = (tmp_path / "whole/whole/report/report.html").read_text()
         for text in (output, report):
             assert "training_scale=0.005" in text, "the factor is told in the log and in the report"
+
+
+RIVALS = {
+    "nasnet": sets("update_size=3", "model={hidden: 16}"),
+    "pnas": sets("initial=4", "stage_size=3", "model={members: 2, recurrent: 8, epochs: 5}"),
+    "nao": sets("initial=4", "stage_size=3", "unlabelled=20", "model={hidden: 8, steps: 5, warm_steps: 5}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["nasnet", *(pytest.param(name, marks=pytest.mark.long) for name in ("pnas", "nao"))])
+def test_a_rival_goes_on_after_a_kill_and_pays_nothing_twice(tmp_path: Path, method: str) -> None:
+    """Real trainings; the driver is killed after the method has learned from the first outcomes."""
+    scale = ["--train", "epochs=1", "--train", "scale={channels: 4, cells_per_stage: 1}", "--deterministic", "--seed", "5"]
+    common = ["--space", "nasbench201", "--dataset", "digits", "--candidates", "12", "--tracking", "off", "--workers", "2"]
+    words = ["run", *common, *scale, "--searcher", method, *RIVALS[method], "--storage"]
+    end(start([*words, "whole", "--name", "whole"], tmp_path))
+    killed = start([*words, "killed", "--name", "killed"], tmp_path)
+    wait_for(7, tmp_path / "killed", killed)
+    killed.kill()
+    killed.communicate()
+    before = paid(tmp_path / "killed")
+    end(start(["resume", "killed/killed"], tmp_path))
+    columns = ["candidate", "architecture", "score"]
+    assert evaluations(tmp_path / "killed").select(columns).equals(evaluations(tmp_path / "whole").select(columns))
+    keys = paid(tmp_path / "killed")
+    assert set(before) <= set(keys)
+    assert len(keys) == len(set(keys)) == 12

@@ -55,7 +55,7 @@ def test_paths_are_evaluated_best_first(cache: Path) -> None:
     searcher = make(SPACE, 0, cache, num_candidates=5, deterministic=True, pool=POOLS.name_for(SPACE))
     candidates = Loop(searcher, score).run().candidates
     check_search(searcher, candidates, 5)
-    controller = searcher.details["controller"]
+    controller = searcher.details["path_controller"]
     assert controller["steps"] == [5]
     assert len(controller["entropy"]) == len(controller["reward"]) == 1
 

@@ -66,7 +66,7 @@ class TestSamplers(SearcherConformance):
 
     @pytest.fixture(
         autouse=True,
-        params=["cmaes", "nsgaii", "qmc", *(pytest.param(name, marks=pytest.mark.long) for name in ("nsgaiii", "random"))],
+        params=["cmaes", *(pytest.param(name, marks=pytest.mark.long) for name in ("nsgaii", "nsgaiii", "qmc", "random"))],
     )
     def choose_sampler(self, request: pytest.FixtureRequest) -> None:
         self.sampler: str = request.param

@@ -98,16 +98,17 @@ class ModelActor:
     """Keeps one model and answers calls; an exception of the model does not end it.
 
     Args:
-        model: Pickled function that makes the model.
+        model: Pickled function that makes the model; or a reference to it, in a list, which its owner holds.
         threads: Number of threads that torch may use.
         gpus: Number of GPUs; a fraction below 1 bounds the GPU memory by the same fraction.
         registry: Name of the pool's registry.
     """
 
-    def __init__(self, model: bytes, threads: int, gpus: float, registry: str) -> None:
+    def __init__(self, model: bytes | list[Any], threads: int, gpus: float, registry: str) -> None:
         # Ray sets one thread for actors that reserve no CPU; libraries that are loaded later read these variables.
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-        self._pickled, self._threads, self._gpus, self._registry = model, threads, gpus, registry
+        self._pickled: bytes = ray.get(model[0]) if isinstance(model, list) else model
+        self._threads, self._gpus, self._registry = threads, gpus, registry
         self._resident: _Resident | None = None
 
     @ray.method(max_task_retries=-1)

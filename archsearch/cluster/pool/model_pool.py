@@ -33,7 +33,8 @@ from archsearch.fixed_options import FixedOptions
 
 logger = logging.getLogger(__name__)
 
-# Ray keeps larger arguments with the program that started the actor; a restart after its end would not find them.
+# Ray keeps larger arguments with the program that started the actor: it holds them for restarts of private actors, but a shared
+# pool would not find them after its end.
 _LARGEST_MODEL = 64 * 1024
 _NOTICE_SECONDS = 60.0
 
@@ -67,6 +68,7 @@ class ModelPool(FixedOptions):
     def __init__(self, layout: PoolLayout, branch: str, registry: Any, handles: Sequence[Any], *, owner: bool) -> None:
         self._layout, self._branch, self._registry, self._handles = layout, branch, registry, list(handles)
         self._owner, self._closed = owner, False
+        self._held: Any = None  # reference to a large model, for restarts of actors
         self._sizers: dict[str, ChunkSizer] = {}
         self._dispatcher = Dispatcher(layout, branch, handles, registry, owner=owner)
         self._finalizer = weakref.finalize(self, self._dispatcher.stop)
@@ -92,7 +94,7 @@ class ModelPool(FixedOptions):
 
         Args:
             model: Function without arguments that makes the model in the actor; see `archsearch.evaluators.surrogate.Surrogate`.
-                It is pickled, to 64 KiB at most: load data in the actor, and send weights by `publish`.
+                It is pickled, for a shared pool to 64 KiB at most: load data in the actor, and send weights by `publish`.
             name: Name of the pool; None makes one. A shared pool of this name that exists is joined.
             branch: Branch of the states of the returned handle.
             actors: Number of actors.
@@ -107,8 +109,8 @@ class ModelPool(FixedOptions):
                 without a limit.
 
         Raises:
-            ConfigurationError: An argument is out of range, the function pickles to more than 64 KiB, or no node of the cluster
-                has room for an actor.
+            ConfigurationError: An argument is out of range, the function of a shared pool pickles to more than 64 KiB, or no
+                node of the cluster has room for an actor.
             PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
         """
         if not callable(model):
@@ -127,18 +129,20 @@ class ModelPool(FixedOptions):
             hang_seconds=hang_seconds,
         )
         pickled = cloudpickle.dumps(model)
-        if len(pickled) > _LARGEST_MODEL:
+        if shared and len(pickled) > _LARGEST_MODEL:
             raise ConfigurationError(
-                f"model: expected a function that pickles to {_LARGEST_MODEL} bytes at most; got {len(pickled)}. "
-                "Load what is heavy in the actor, and send weights through publish."
+                f"model: expected a function that pickles to {_LARGEST_MODEL} bytes at most (a shared pool); got {len(pickled)}. "
+                "Load what is heavy in the actor, and send weights through publish; or start a pool for this search alone."
             )
         connect()
         if shared and _is_there(layout):
             return cls.attach(name, branch)
         lacking = require_room([Request("an actor of the pool", layout.cpus, layout.gpus, "cpus", "gpus")])
         registry = _make_registry(layout)
-        handles = [_make_actor(layout, index, pickled) for index in range(actors)]
+        held = [ray.put(pickled)] if len(pickled) > _LARGEST_MODEL else pickled
+        handles = [_make_actor(layout, index, held) for index in range(actors)]
         pool = cls(layout, branch, registry, handles, owner=True)
+        pool._held = held
         try:
             pool._wait_for_nodes(lacking)
             pool._dispatcher.ready.result(timeout=start_seconds)
@@ -373,8 +377,8 @@ def _make_registry(layout: PoolLayout) -> Any:
     return registry
 
 
-def _make_actor(layout: PoolLayout, index: int, pickled: bytes) -> Any:
-    """Start one of the actors, with the pickled function that makes its model."""
+def _make_actor(layout: PoolLayout, index: int, pickled: bytes | list[Any]) -> Any:
+    """Start one of the actors, with the pickled function that makes its model, or a reference to it in a list."""
     made = ray.remote(ModelActor).options(
         num_cpus=layout.cpus,
         num_gpus=layout.gpus,

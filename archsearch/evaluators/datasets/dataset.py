@@ -18,7 +18,7 @@ from archsearch.evaluators.datasets.part_facts import FactsMeter, Hashes, Moment
 from archsearch.evaluators.prediction.kinds import kind_of
 from archsearch.evaluators.score_names import CLASSIFICATION, REGRESSION
 
-_CHUNK, _CHUNK_BYTES = 4096, 2**25
+_CHUNK, _CHUNK_BYTES = 4096, 2**23
 """Images, and their bytes, that are looked at at a time, to bound the memory."""
 
 

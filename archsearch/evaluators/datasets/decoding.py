@@ -177,6 +177,13 @@ def decode(source: Path | bytes, place: str) -> Image:
     return Decoder().decode(source, place)
 
 
+def load_decoders() -> None:
+    """Import the usual decoders of Pillow, which otherwise happens with the first image."""
+    from PIL import Image, ImageOps  # noqa: F401
+
+    Image.preinit()
+
+
 def pillow_version() -> str:
     """Return the version of Pillow: another one may decode a file to other pixels."""
     import PIL

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archsearch.errors import DatasetError
+from archsearch.evaluators.datasets.decoding import load_decoders
 from archsearch.evaluators.datasets.image_source import ImageSource, JoinedSources
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class EncodedImages:
         if self.workers == 0 or len(wanted) < 2:
             yield from (self._decoded(self.rows[rows].tolist()) for rows in wanted)
             return
+        load_decoders()  # before the processes begin, which otherwise would each do so
         loader: DataLoader[Any] = DataLoader(
             _Decoding(self),
             batch_size=None,  # each item of the sampler is the rows of a batch

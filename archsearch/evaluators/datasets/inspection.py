@@ -32,7 +32,7 @@ from archsearch.evaluators.prediction.kinds import kind_of
 Rows = NDArray[np.int64]
 
 _VERSION = 1
-_CHUNK_BYTES = 2**25
+_CHUNK_BYTES = 2**22
 """Bytes of decoded images that are looked at at a time."""
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ArchitectureError, ArchSearchError, ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
@@ -104,7 +105,7 @@ class GHN(ImageEvaluator):
         scale: Mapping[str, int] | None = None,
         objective: str | None = None,
         max_budget: float | None = None,
-        image_size: int | None = None,
+        image_size: Annotated[int, AtLeast(1)] | None = None,
         **changes: Any,
     ) -> None:
         name = dataset if isinstance(dataset, str) else "own"

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import NoneType
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.anytime.curve import AREA
 from archsearch.evaluators.datasets import Splits
@@ -68,7 +69,7 @@ class ImageEvaluator(Evaluator):
         scale: Mapping[str, int] | None = None,
         objective: str | None = None,
         max_budget: float | None = None,
-        image_size: int | None = None,
+        image_size: Annotated[int, AtLeast(1)] | None = None,
     ) -> None:
         super().__init__(space, seed)
         check_kind("spec", spec, (EvaluationSpec, NoneType), "an EvaluationSpec")

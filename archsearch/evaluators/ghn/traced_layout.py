@@ -9,7 +9,7 @@ parameters that a module holds itself, keeps its initial values.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,7 +41,7 @@ class TracedLayout(Layout):
     """A module of the user as a graph.
 
     Args:
-        kept: Names of the parameters that keep their initial values.
+        kept: Names of the parameters that keep their initial values, without those of layers that do not run.
         outputs: Shapes of the module's outputs for one image, with the batch.
     """
 
@@ -118,7 +118,26 @@ def lay_out_module(plan: Plan, input_shape: Shape, pattern: str = "", output_nod
     owners = {path: Owner(numbers[at], places[at], type_) for path, (at, type_) in graph.owners.items()}
     made = {_joined(path, want.key.rpartition(":")[2]) for path, owner in owners.items() for want in owner.type.own}
     first = first_block((place.name for place in graph.places), numbers, pattern)
-    return TracedLayout(plan, modules, owners, tuple(sorted(named - made)), nodes[-1].shapes, first_block=first)
+    kept = tuple(sorted(named - made - _idle(nodes, layers, named)))
+    return TracedLayout(plan, modules, owners, kept, nodes[-1].shapes, first_block=first)
+
+
+def _idle(nodes: Sequence[Node], layers: Mapping[str, nn.Module], named: frozenset[str]) -> set[str]:
+    """Return the parameters of layers that do not run, such as those behind which a cell ends: their values do not count.
+
+    Where functions read parameters, a layer may be used without being called: none is idle then.
+    """
+    if any(node.kind == "weight" and node.name == "parameter" for node in nodes):
+        return set()
+    ran = {node.path for node in nodes if node.kind == "layer"}
+    idle = set[str]()
+    for name in named:
+        owner = name.rpartition(".")[0]
+        parts = owner.split(".")
+        within = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+        if isinstance(layers.get(owner), _GENERATED) and not ran & within:
+            idle.add(name)
+    return idle
 
 
 class _Graph:

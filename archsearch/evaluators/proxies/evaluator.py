@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
+from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.image_task import ImageTask
@@ -68,7 +69,7 @@ class ProxyEvaluator(Evaluator):
         threads: int = 1,
         root: str | None = None,
         scale: Mapping[str, int] | None = None,
-        image_size: int | None = None,
+        image_size: Annotated[int, AtLeast(1)] | None = None,
     ) -> None:
         super().__init__(space, seed)
         given = [proxies] if isinstance(proxies, str) else list(proxies)

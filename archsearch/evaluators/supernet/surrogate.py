@@ -188,7 +188,9 @@ def _highest_reward(supernet: ControlledSupernet, n: int, seed: int, exclude: Co
     scored.sort(key=lambda each: (each.score, -each.metrics.get("valid_loss", 0.0)), reverse=True)
     history = [list(row) for row in supernet.history]
     details = {
-        "controller": {name: [row[at] for row in history] for at, name in enumerate(("steps", "reward", "baseline", "entropy"))}
+        "path_controller": {
+            name: [row[at] for row in history] for at, name in enumerate(("steps", "reward", "baseline", "entropy"))
+        }
     }
     return [each.architecture for each in scored[:n]], [each.score for each in scored[:n]], details
 

@@ -7,11 +7,11 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import yaml
@@ -35,6 +35,7 @@ from archsearch.spaces import get as get_space
 from archsearch.spaces.imported import PREFIX, module_of
 
 _SETTINGS = "search.yaml"
+_DATA = "data on storage that all nodes share"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -213,13 +214,15 @@ def for_cluster(configuration: SearchConfiguration, is_here: bool) -> SearchConf
         storage=storage,
         tracking=_tracking(configuration.tracking, storage, is_here),
         evaluator=_evaluator(configuration.evaluator, is_here),
+        evaluator_options=_with_images("evaluator_options", configuration.evaluator_options, is_here),
+        searcher_options=_with_images("searcher_options", configuration.searcher_options, is_here),
         address=None,  # the job finds its own cluster
     )
 
 
 def _placed(argument: str, path: str, is_here: bool, expected: str) -> str:
     place = StoragePlace.of(path, argument)
-    if place.is_remote and argument == "evaluator":
+    if place.is_remote and expected == _DATA:
         raise ConfigurationError(f"{argument}: expected {expected}, by its path; got {path!r}. Mount a bucket as a folder.")
     if is_here or place.is_remote or Path(path).is_absolute() or path.lower().startswith("file:"):
         return place.address
@@ -252,7 +255,15 @@ def _evaluator(text: str, is_here: bool) -> str:
     match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:|train:csv:)([^#]+)(#.*)?", text)
     if match is None or (match[1] == "table:" and not _is_file(match[2])):
         return text
-    return match[1] + _placed("evaluator", match[2], is_here, "data on storage that all nodes share") + (match[3] or "")
+    return match[1] + _placed("evaluator", match[2], is_here, _DATA) + (match[3] or "")
+
+
+def _with_images(argument: str, options: Mapping[str, Any], is_here: bool) -> dict[str, Any]:
+    """Return options in which the dataset, if it is of the user's files, has a path that the cluster can read."""
+    match = re.fullmatch(r"(imagefolder:|parquet:|csv:)([^?#]+)(.*)", str(options.get("dataset")))
+    if match is None:
+        return dict(options)
+    return {**options, "dataset": match[1] + _placed(f"{argument}: dataset", match[2], is_here, _DATA) + match[3]}
 
 
 def _is_file(table: str) -> bool:

@@ -55,7 +55,8 @@ def compare(
         searchers: Names of searchers; None takes those of the preset, or random search and evolution.
         seeds: Number of searches of each; None takes the preset's, or 3.
         study: Name of the comparison; None generates one.
-        preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores.
+        preset: `papers`: GHN, GATES, NGAE, evolution, TPE and random search, with sizes for two cores; or `rivals`: the
+            systems that the papers compare with, such as `nasnet`, `pnas` and `nao`.
         schedulers: Names of schedulers, `none` for trainings to the end: each searcher runs with each of them, so that
             `["none", "asha"]` compares searches with and without early stopping. The name of an option of one scheduler
             begins with the scheduler's: `scheduler_options={"asha.grace_period": 2}`. None takes the setting `scheduler`.

@@ -114,26 +114,33 @@ class ModelFacts:
     Args:
         space: Space of the architecture.
         architecture: Architecture of the network.
-        input_shape: `(channels, height, width)` of an image.
-        num_classes: Number of classes, labels or targets.
+        input_shape: `(channels, height, width)` of an image; empty for a module that takes `example_inputs`.
+        num_classes: Number of classes, labels or targets; None for such a module if it was not given one.
         num_exits: Number of exits of the network.
         scale: Size settings of the network.
         origin: How the architecture was found, as plain data: `run`, `searcher`, `rank`, `score`, `score_name`, `metrics`, ...
         training: Facts of the training; None for a network with random weights.
         members: Networks of an ensemble, in the order of selection, the first one of `architecture`; empty for a single network.
         task: What it predicts: `classification`, `multilabel` or `regression`.
+        example_inputs: Inputs of a module of the user that was not made for images, as for `ModuleSpace`.
     """
 
     space: SearchSpace
     architecture: Architecture
-    input_shape: tuple[int, int, int]
-    num_classes: int
+    input_shape: tuple[int, ...]
+    num_classes: int | None
     num_exits: int
     scale: Mapping[str, int]
     origin: Mapping[str, Any] = field(default_factory=dict)
     training: TrainingFacts | None = None
     members: tuple[ModelMember, ...] = ()
     task: str = CLASSIFICATION
+    example_inputs: Any = None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether its inputs are images of `input_shape`."""
+        return self.example_inputs is None
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
@@ -143,5 +150,7 @@ class ModelFacts:
     @property
     def cost(self) -> Cost:
         """Parameters and MACs of all networks together."""
-        costs = [self.space.cost(each, self.input_shape, self.num_classes, **self.scale) for each in self.architectures]
+        given = {"input_shape": self.input_shape or None, "num_classes": self.num_classes}
+        sizes: dict[str, Any] = {**{name: value for name, value in given.items() if value is not None}, **self.scale}
+        costs = [self.space.cost(each, **sizes) for each in self.architectures]
         return Cost(sum(cost.params for cost in costs), sum(cost.macs for cost in costs))

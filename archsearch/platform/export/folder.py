@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -16,9 +17,10 @@ from archsearch.cluster.storage_place import local_folder
 from archsearch.errors import ConfigurationError, RunError, check_kind
 from archsearch.evaluators.latency import measured_latency
 from archsearch.evaluators.score_names import REGRESSION
-from archsearch.evaluators.training.scoring import exits_of
 from archsearch.platform.export.facts import ModelFacts
 from archsearch.platform.export.formats import write_formats
+from archsearch.platform.export.inputs import arguments_of, batch_like, first_row, images, tensors_of
+from archsearch.platform.export.inputs import described as described_inputs
 from archsearch.platform.export.model_card import architecture_json, described, model_card
 from archsearch.platform.export.preprocessing import preprocessing_source
 from archsearch.platform.report.drawing import save_drawing
@@ -27,7 +29,6 @@ from archsearch.spaces.network import Network
 from archsearch.spaces.source_code.writer import source_code
 
 _SOURCE_TOLERANCE = 1e-5
-_CHECKED_IMAGES = 3
 
 
 def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> Path:
@@ -41,7 +42,7 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
     * `architecture.png` and `.svg`, and for the other members of an ensemble `architecture-2.png`, ...,
     * `README.md`, the model card.
 
-    Source and formats are run on random images and compared with the network. A file that cannot be written is left out, and the
+    Source and formats are run on random inputs and compared with the network. A file that cannot be written is left out, and the
     model card says why.
 
     Args:
@@ -61,20 +62,39 @@ def export_model(network: Network, facts: ModelFacts, directory: str | Path) -> 
     left_out: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        module = _write_source(network, facts, folder, left_out)
-        left_out |= write_formats(module, _images(facts.input_shape), folder)
-        latency = measured_latency(module, facts.input_shape)
+        inputs = images(facts.input_shape) if facts.takes_images else batch_like(facts.example_inputs)
+        module = _write_source(network, facts, inputs, folder, left_out)
+        left_out |= write_formats(module, inputs, folder)
+        latency = measured_latency(_Fed(module, first_row(inputs)), ())
         for number, architecture in enumerate(facts.architectures, start=1):
             save_drawing(facts.space, architecture, folder / f"architecture{f'-{number}' if number > 1 else ''}")
         content = architecture_json(facts, latency, left_out)
+        interface = None if facts.takes_images else _interface(module, inputs)
         _write(folder / "architecture.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        _write(folder / "README.md", model_card(facts, latency, left_out))
+        _write(folder / "README.md", model_card(facts, latency, left_out, interface))
     except OSError as error:
         raise RunError(f"directory: cannot write to {folder} ({error.strerror}); choose another folder.") from error
     return folder
 
 
-def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: dict[str, str]) -> nn.Module:
+class _Fed(nn.Module):
+    """A module with one input, which is given to it at each call: what is timed.
+
+    Args:
+        module: The module.
+        inputs: Its inputs, as `arguments_of` takes them.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Any) -> None:
+        super().__init__()
+        self.module, self._arguments = module, arguments_of(inputs)
+
+    def forward(self, _: Tensor) -> Any:
+        args, named = self._arguments
+        return self.module(*args, **named)
+
+
+def _write_source(network: Network, facts: ModelFacts, inputs: Any, folder: Path, left_out: dict[str, str]) -> nn.Module:
     """Write `model.py` and the weights, and return the module to convert into the other formats."""
     path, weights = folder / "model.py", folder / "weights.safetensors"
     path.unlink(missing_ok=True)
@@ -89,11 +109,11 @@ def _write_source(network: Network, facts: ModelFacts, folder: Path, left_out: d
         left_out["model.py"] = str(error)
         held = network.module if isinstance(network, ModuleNetwork) else network
         _write(weights, save(_contiguous(held.state_dict())))
-        return network
+        return held
     _write(path, text)
     _write(weights, save(state))
     module = _imported(path)
-    _check(module, network, facts.input_shape)
+    _check(module, network, inputs)
     return module
 
 
@@ -118,13 +138,14 @@ def _imported(path: Path) -> nn.Module:
     return network
 
 
-def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, int]) -> None:
-    """Raise RunError unless both modules compute the same logits."""
+def _check(module: nn.Module, network: nn.Module, inputs: Any) -> None:
+    """Raise RunError unless both modules compute the same."""
+    args, named = arguments_of(inputs)
     with torch.inference_mode():
-        for left, right in zip(exits_of(module(_images(input_shape))), exits_of(network(_images(input_shape))), strict=True):
+        for left, right in zip(tensors_of(module(*args, **named)), tensors_of(network(*args, **named)), strict=True):
             # Untrained networks may have large logits: the tolerance is relative to the largest.
             if not torch.allclose(
-                left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max()))
+                left, right, rtol=_SOURCE_TOLERANCE, atol=_SOURCE_TOLERANCE * max(1.0, float(right.abs().max())), equal_nan=True
             ):
                 raise RunError(
                     f"model.py: its logits differ by {float((left - right).abs().max()):.2g} from those of the network. "
@@ -132,11 +153,16 @@ def _check(module: nn.Module, network: nn.Module, input_shape: tuple[int, int, i
                 )
 
 
-def _images(input_shape: tuple[int, int, int]) -> Tensor:
-    return torch.randn((_CHECKED_IMAGES, *input_shape), generator=torch.Generator().manual_seed(0))
+def _interface(module: nn.Module, inputs: Any) -> tuple[str, str]:
+    """Return inputs and outputs of a module in words."""
+    args, named = arguments_of(inputs)
+    with torch.inference_mode():
+        return described_inputs(inputs), described_inputs(module(*args, **named))
 
 
 def _title(facts: ModelFacts) -> str:
+    if not facts.takes_images:
+        return _module_title(facts)
     channels, height, width = facts.input_shape
     output = "numbers" if facts.task == REGRESSION else "logits"
     what = f"the mean prediction of {len(facts.members)} networks" if facts.members else "a network"
@@ -151,3 +177,16 @@ def _title(facts: ModelFacts) -> str:
         + ("; `prepare(pixels)` returns its input." if facts.training else ", which are random: it is not trained."),
     ]
     return "\n".join(lines)
+
+
+def _module_title(facts: ModelFacts) -> str:
+    return "\n".join(
+        [
+            f"{described(facts)}: a network of the search space {facts.space.name}.",
+            "",
+            str(facts.architecture),
+            "",
+            f"Its inputs, in batches of any size: {described_inputs(facts.example_inputs)}.",
+            "`load()` returns the network with the weights beside this file, which are random: it is not trained.",
+        ]
+    )

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archsearch.errors import first_line
-from archsearch.evaluators.training.scoring import exits_of
+from archsearch.platform.export.inputs import BATCH, arguments_of, dynamic_shapes, first_row, tensors_of
 
 PT2, ONNX = "model.pt2", "model.onnx"
-BATCH = "batch"
-"""Name of the first axis in both formats."""
 _ONNX_TOLERANCE = 1e-4
 _ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
 _EXPORT_ERRORS = (
@@ -29,14 +27,15 @@ _EXPORT_ERRORS = (
 )
 
 
-def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, str]:
+def write_formats(module: nn.Module, inputs: Any, folder: Path) -> dict[str, str]:
     """Write `model.pt2` and `model.onnx`, both for batches of any size, and return the reasons for missing files, by name.
 
-    `model.onnx` needs the extra `onnx`. Its logits in ONNX Runtime are compared with those of the module.
+    `model.onnx` needs the extra `onnx`. What it gives in ONNX Runtime is compared with what the module gives.
 
     Args:
         module: The network, in evaluation mode.
-        images: Example batch, `[batch, channels, height, width]`, of at least 2 images.
+        inputs: Example batch of at least 2 inputs: a tensor, such as images `[batch, channels, height, width]`, a tuple of
+            positional arguments, or a dict of arguments by name.
         folder: Folder to write to.
 
     Raises:
@@ -47,14 +46,13 @@ def write_formats(module: nn.Module, images: Tensor, folder: Path) -> dict[str, 
         (folder / name).unlink(missing_ok=True)
     try:
         with _quiet():
-            batch = torch.export.Dim(BATCH, min=1)
-            program = torch.export.export(module, (images,), dynamic_shapes=({0: batch},))
+            program = torch.export.export(module, *arguments_of(inputs), dynamic_shapes=dynamic_shapes(inputs))
             torch.export.save(program, folder / PT2)
     except _EXPORT_ERRORS as error:
         return dict.fromkeys((PT2, ONNX), f"torch.export cannot convert the network: {first_line(error)}")
     try:
         _write_onnx(program, folder / ONNX)
-        _check_onnx(module, images, folder / ONNX)
+        _check_onnx(module, inputs, folder / ONNX)
     except _Missing as error:
         (folder / ONNX).unlink(missing_ok=True)
         missing[ONNX] = str(error)
@@ -82,7 +80,8 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
 
 def _with_named_batch(model: Any) -> Any:
     """Return an ONNX model whose axis of any size is called `batch`; torch calls it by a number, such as `s34`."""
-    old = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    axes = [value.type.tensor_type.shape.dim for value in model.graph.input]
+    old = next((dim[0].dim_param for dim in axes if len(dim) and dim[0].dim_param), BATCH)
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param:
@@ -90,18 +89,25 @@ def _with_named_batch(model: Any) -> Any:
     return model
 
 
-def _check_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
+def _check_onnx(module: nn.Module, inputs: Any, path: Path) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    for batch in (images, images[:1]):  # the batch size must not be fixed
-        with torch.inference_mode():
-            expected = exits_of(module(batch))
-        for left, right in zip(session.run(None, {name: batch.numpy()}), expected, strict=True):
-            difference = float((torch.from_numpy(left) - right).abs().max()) / max(1.0, float(right.abs().max()))
-            if not difference <= _ONNX_TOLERANCE:
-                raise _Missing(f"the logits of ONNX Runtime differ by {difference:.2g}")
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = [each.name for each in session.get_inputs()]
+        for batch in (inputs, first_row(inputs)):  # the batch size must not be fixed
+            args, named = arguments_of(batch)
+            with torch.inference_mode():
+                expected = tensors_of(module(*args, **named))
+            given = dict(zip(names, (tensor.numpy() for tensor in tensors_of(batch)), strict=True))
+            for left, right in zip(session.run(None, given), expected, strict=True):
+                difference = float((torch.from_numpy(left) - right).abs().max()) / max(1.0, float(right.abs().max()))
+                if not difference <= _ONNX_TOLERANCE:
+                    raise _Missing(f"the outputs of ONNX Runtime differ by {difference:.2g}")
+    except _Missing:
+        raise
+    except Exception as error:  # its errors are RuntimeErrors without a base class of their own
+        raise _Missing(f"ONNX Runtime cannot run it: {first_line(error)}") from error
 
 
 @contextlib.contextmanager

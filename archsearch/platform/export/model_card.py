@@ -42,7 +42,7 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
         "space": facts.space.name,
         "architecture": str(facts.architecture),
         "key": facts.space.key(facts.architecture),
-        "network": {"input_shape": list(facts.input_shape), "num_classes": facts.num_classes, **facts.scale},
+        "network": {**_sizes(facts), **facts.scale},
         "exits": facts.num_exits,
         "score": facts.origin.get("score"),
         "metrics": _finite(facts.origin.get("metrics", {})),
@@ -60,6 +60,12 @@ def architecture_json(facts: ModelFacts, latency: Latency, left_out: Mapping[str
         "left_out": dict(left_out),
         "archsearch": __version__,
     }
+
+
+def _sizes(facts: ModelFacts) -> dict[str, Any]:
+    """Return the shape of images and the number of classes, as far as the network has them."""
+    given = {"input_shape": list(facts.input_shape) or None, "num_classes": facts.num_classes}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _member(facts: ModelFacts, member: ModelMember) -> dict[str, Any]:
@@ -90,8 +96,15 @@ def _training(training: TrainingFacts) -> dict[str, Any]:
     }
 
 
-def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str]) -> str:
-    """Return the content of `README.md`."""
+def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str], interface: tuple[str, str] | None = None) -> str:
+    """Return the content of `README.md`.
+
+    Args:
+        facts: Facts of the network.
+        latency: Its latency.
+        left_out: Reasons of missing files by name.
+        interface: Inputs and outputs in words, of a module that takes no images.
+    """
     cost, training = facts.cost, facts.training
     parts = [
         f"# {described(facts).replace('An i', 'I', 1)}",
@@ -104,17 +117,21 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
             {
                 **_accuracies(training),
                 "parameters": f"{cost.params:,}",
-                "multiply-accumulates (MACs) of one image": f"{cost.macs:,}",
+                f"multiply-accumulates (MACs) of {_counted(facts)}": f"{cost.macs:,}",
                 f"latency, batch of {latency.batch_size}": f"{latency.median:.3g} ms (median; quartiles {latency.low:.3g} and "
                 f"{latency.high:.3g}; {latency.device}, threads: {latency.threads}; measured in PyTorch when it was exported)",
             }
         ),
         "## Input and output",
-        *_interface(facts),
+        *(_interface(facts) if interface is None else (f"Input: {interface[0]}.", f"Output: {interface[1]}.")),
         "## Use",
-        _usage(left_out, training is not None, NAMES[facts.task], _OUTPUTS[facts.task][0]),
+        _usage(left_out, training is not None, NAMES[facts.task], _OUTPUTS[facts.task][0])
+        if facts.takes_images
+        else _module_usage(left_out, facts.example_inputs),
         "## Training",
-        _table(_training_rows(training)) if training else "None. Train it before use, for example with `archsearch train`.",
+        _table(_training_rows(training))
+        if training
+        else f"None. Train it before use{', for example with `archsearch train`' if facts.takes_images else ''}.",
         "## How it was found",
         _table(dict(_origin_rows(facts))),
         "## Files",
@@ -129,6 +146,8 @@ def model_card(facts: ModelFacts, latency: Latency, left_out: Mapping[str, str])
 def described(facts: ModelFacts) -> str:
     """Return what a network does, without a full stop."""
     number = facts.num_classes
+    if not facts.takes_images:
+        return "A module"
     if facts.task == MULTILABEL:
         return f"An image tagger with {number} labels"
     if facts.task == REGRESSION:
@@ -136,6 +155,10 @@ def described(facts: ModelFacts) -> str:
         shown = f" ({', '.join(named[:3])}{', ...' if len(named) > 3 else ''})" if named else ""
         return f"An image regressor with {number} {'number' if number == 1 else 'numbers'}{shown}"
     return f"An image classifier with {number} classes"
+
+
+def _counted(facts: ModelFacts) -> str:
+    return "one image" if facts.takes_images else "the example inputs"
 
 
 def _kind(facts: ModelFacts) -> str:
@@ -220,6 +243,20 @@ def _usage(left_out: Mapping[str, str], trained: bool, names: str, outputs: str)
     if "model.onnx" not in left_out:
         lines += ["import onnxruntime", 'session = onnxruntime.InferenceSession("model.onnx")']
         lines += [f"{outputs} = session.run(None, {{session.get_inputs()[0].name: images.numpy()}})", ""]
+    return "\n".join([*lines[: -1 if lines[-1] == "" else None], "```"])
+
+
+def _module_usage(left_out: Mapping[str, str], example: Any) -> str:
+    """Return how a module is called on its inputs."""
+    given = "**inputs" if isinstance(example, dict) else "*inputs" if isinstance(example, tuple) else "inputs"
+    lines = ["```python"]
+    if "model.py" not in left_out:
+        lines += ["from model import load  # model.py of this folder", f"outputs = load()({given})", ""]
+    if "model.pt2" not in left_out:
+        lines += ["import torch", f'outputs = torch.export.load("model.pt2").module()({given})', ""]
+    if "model.onnx" not in left_out:
+        lines += ["import onnxruntime", 'session = onnxruntime.InferenceSession("model.onnx")']
+        lines += ["names = [each.name for each in session.get_inputs()]  # in the order of the inputs", ""]
     return "\n".join([*lines[: -1 if lines[-1] == "" else None], "```"])
 
 

@@ -16,9 +16,11 @@ from archsearch.platform import units
 from archsearch.platform.ranking import RankedRow, failures, ranked_rows, ranked_table, write_csv
 from archsearch.platform.report import figures, html, pictures
 from archsearch.platform.report.advantage import choice_sentence, choice_table, effort_sentence
+from archsearch.platform.report.controller_figures import controller_figures
 from archsearch.platform.report.cost_forecast import forecast_table
 from archsearch.platform.report.drawing import draw_architecture
 from archsearch.platform.report.ensemble_section import ensemble_section
+from archsearch.platform.report.growth_figures import growth_figures
 from archsearch.platform.report.html import Html
 from archsearch.platform.report.latent_figures import latent_figures
 from archsearch.platform.report.learning_curves import learning_curve_figure
@@ -80,7 +82,8 @@ def write_report(
         space: The space of the architectures.
         directory: Folder of the report; created if needed.
         top: Number of candidates in the ranking.
-        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures` and `supernet_figures`.
+        details: `ArchitectureSearcher.details` of the last stage; see `latent_figures`, `controller_figures`,
+            `growth_figures` and `supernet_figures`.
         course: Metrics of the searcher over the course of the search; see `trust_curve`.
     """
     directory = Path(directory)
@@ -88,6 +91,8 @@ def write_report(
     shown = {}
     method = {
         "Latent space of the last stage": list(latent_figures(details or {})),
+        "What the controller learned": list(controller_figures(details or {})),
+        "Sizes of the architectures": list(growth_figures(details or {})),
         "Training of the supernet": list(supernet_figures(details or {})),
     }
     _draw_best(space, rows, directory)

@@ -26,9 +26,9 @@ def supernet_figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Figure, 
     if (weights := details.get("operator_weights")) and weights["steps"]:
         text = "Weight of each operator at each place of the supernet, against training steps"
         yield "operator_weights", operator_weights(weights), text
-    if (controller := details.get("controller")) and controller["steps"]:
+    if (controller := details.get("path_controller")) and controller["steps"]:
         text = "Reward of the controller's paths with its moving mean, and its entropy, against training steps"
-        yield "controller", controller_figure(controller), text
+        yield "path_controller", controller_figure(controller), text
 
 
 def operator_weights(weights: Mapping[str, Any]) -> Figure:
@@ -63,7 +63,7 @@ def operator_weights(weights: Mapping[str, Any]) -> Figure:
             axes.plot(steps, values, color=colour, linestyle=style, linewidth=1.2, label=alternative)
         axes.set_title(gene, fontsize=9)
         axes.set_ylim(0.0, max(0.5, 1.05 * float(part.max())))
-        axes.set_xlabel("step")
+        axes.set(xlabel="step", ylabel="" if place % columns else "softmax of its weight")
     handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ class TrainingHistory:
     Args:
         loss: Mean training loss of the last complete epoch.
         seconds: Seconds of all epochs together, with what is done of the next one.
+        images_per_second: Images a second of all processes in the last epoch; 0 if it is not known.
+        waiting: Fraction of that time in which the first process waited for images, 0..1.
     """
 
     loss: float = math.nan
     seconds: float = 0.0
+    images_per_second: float = 0.0
+    waiting: float = 0.0
 
 
 class TrainingStore:
@@ -52,8 +56,7 @@ class TrainingStore:
         content = {
             "settings": json.dumps(self._settings, sort_keys=True),
             "training": state,
-            "loss": history.loss,
-            "seconds": history.seconds,
+            **asdict(history),
         }
         write_state(self.path, content)
 
@@ -71,7 +74,7 @@ class TrainingStore:
             stored = json.loads(state["settings"])
             if stored == self._settings:
                 training.load_state(state["training"])
-                return TrainingHistory(float(state["loss"]), float(state["seconds"]))
+                return TrainingHistory(**{each.name: float(state.get(each.name, 0.0)) for each in fields(TrainingHistory)})
         except (ConfigurationError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
             raise ConfigurationError(
                 f"checkpoint: {self.path} is not the state of a training, or is corrupt. {remedy}"

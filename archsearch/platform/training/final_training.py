@@ -140,9 +140,10 @@ class FinalTraining:
                 progress.show(training.epoch, loss, accuracy, training.throughput)
         progress.end()
         training.finish()
-        speed = training.throughput
-        figures = {"images_per_second": speed.per_second, "waiting_for_images": speed.waiting} if speed.images else {}
-        return network, {"train_loss": history.loss, "seconds": history.seconds, **figures}
+        figures = {"train_loss": history.loss, "seconds": history.seconds}
+        if history.images_per_second:
+            figures |= {"images_per_second": history.images_per_second, "waiting_for_images": history.waiting}
+        return network, figures
 
     def _quality(self, network: Network, part: ImagePart, processes: Processes) -> float:
         """Return the usual figure of the task, such as the accuracy; each process scores its share of the images."""
@@ -200,7 +201,8 @@ class _Watch:
     def history(self, loss: float | None = None) -> TrainingHistory:
         """Return loss and time so far; `loss` is that of an epoch that has ended."""
         self._saved = time.perf_counter()
-        return TrainingHistory(self._before.loss if loss is None else loss, self._before.seconds + self._saved - self._started)
+        seconds, speed = self._before.seconds + self._saved - self._started, self._training.throughput
+        return TrainingHistory(self._before.loss if loss is None else loss, seconds, speed.per_second, speed.waiting)
 
     def step(self) -> None:
         """Take note of a step."""

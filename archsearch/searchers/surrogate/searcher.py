@@ -171,7 +171,7 @@ class SurrogateSearcher(ArchitectureSearcher):
 
     @abstractmethod
     def surrogate(self) -> Callable[[], Any]:
-        """Return the function that makes the `Surrogate` in an actor; it is pickled, to 64 KiB at most."""
+        """Return the function that makes the `Surrogate` in an actor; it is pickled, for a shared pool to 64 KiB at most."""
 
     def propose_options(self) -> Mapping[str, Any]:
         """Return further keyword arguments of the surrogate's `propose`."""

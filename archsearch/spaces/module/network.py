@@ -152,6 +152,6 @@ class ModuleNetwork(Network):
         held: nn.Module = self.steps[self.name].module  # type: ignore[assignment]
         return held
 
-    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        result: Tensor | list[Tensor] = self.module(images)
-        return result
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Call the module on its inputs; in trainings these are images."""
+        return self.module(*inputs, **named)

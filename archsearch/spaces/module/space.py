@@ -280,15 +280,22 @@ class ModuleSpace(ChoiceSpace):
     def build(
         self,
         architecture: Architecture,
-        num_classes: int = 10,
-        in_channels: int = 3,
+        num_classes: int | None = None,
+        in_channels: int | None = None,
         generator: torch.Generator | None = None,
         **scale: int,
     ) -> Network:
-        """Return the module of an architecture as a network, with initial weights on the CPU; see `SearchSpace.build`."""
-        operator = self._operator(architecture, num_classes, in_channels, self.checked_scale(scale))
+        """Return the module of an architecture as a network, with initial weights on the CPU; see `SearchSpace.build`.
+
+        Without `num_classes` and `in_channels` the function has its own defaults.
+        """
+        classes, channels = (
+            self._arguments.get(name, usual) if given is None else given
+            for name, given, usual in (("num_classes", num_classes, 10), ("in_channels", in_channels, 3))
+        )
+        operator = self._operator(architecture, classes, channels, self.checked_scale(scale))
         generator = torch.Generator().manual_seed(0) if generator is None else generator
-        return ModuleNetwork(operator, in_channels, operator.make(generator))
+        return ModuleNetwork(operator, channels, operator.make(generator))
 
     def _operator(
         self, architecture: Architecture, num_classes: int, in_channels: int, scale: Mapping[str, int]

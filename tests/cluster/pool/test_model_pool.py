@@ -19,6 +19,7 @@ import ray
 from ray import cloudpickle
 
 from archsearch.cluster import Answer, ModelPool, PoolError
+from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators.surrogate import Surrogate
 from archsearch.spaces import get
@@ -410,6 +411,21 @@ def test_shared_pool_and_its_state_outlive_their_maker() -> None:
         ModelPool.attach("shared")
 
 
+class Heavy(Multiplier):
+    """A model that is made of a megabyte."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.number = float(len(content))
+
+
+def test_a_heavy_model_of_a_private_pool_is_made_again_after_the_death_of_its_actor() -> None:
+    with ModelPool.start(partial(Heavy, b"x" * 1_000_000), cpus=0.1) as private:
+        assert private.score([1.0]).values.tolist() == [1e6]
+        ray.kill(ray.get_actor(f"{private.name}-0", namespace=NAMESPACE), no_restart=False)
+        assert private.score([2.0]).values.tolist() == [2e6]
+
+
 def test_model_that_cannot_be_made_stops_the_start() -> None:
     with pytest.raises(PoolError, match="it cannot be made in an actor \\(ZeroDivisionError"):
         ModelPool.start(lambda: 1 / 0, cpus=0.1)
@@ -425,7 +441,7 @@ def test_model_that_cannot_be_made_stops_the_start() -> None:
         ({"hang_seconds": -1}, "hang_seconds"),
         ({"gpus": -0.5}, "gpus: expected at least 0"),
         ({"name": "a b"}, "name: expected letters"),
-        ({"model": partial(Multiplier, Path("x" * 100_000))}, "send weights through publish"),
+        ({"model": partial(Multiplier, Path("x" * 100_000)), "shared": True}, "send weights through publish"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_starts(settings: dict[str, Any], message: str) -> None:

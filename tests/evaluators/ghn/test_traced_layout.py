@@ -75,6 +75,35 @@ def test_each_layer_gets_weights_of_its_shapes_and_the_others_are_named(fitted: 
     assert caplog.text.count("no weights are generated for") == 1
 
 
+class Ends(nn.Module):
+    """A cell, one of whose layers reaches nothing if `end` is 1; with `borrowed` a function reads the weights of a layer."""
+
+    def __init__(self, choose: Choose, num_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.end, self.borrowed = choose.one("end", [0, 1]), choose.one("borrowed", [0, 1])
+        self.stem, self.behind = nn.Conv2d(in_channels, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+        self.head = nn.Linear(4, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)
+        x = (x if self.end else self.behind(x)).mean((2, 3))
+        return nn.functional.linear(x, self.head.weight) if self.borrowed else self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("end=0 borrowed=0", set()),
+        ("end=1 borrowed=0", set()),
+        ("end=0 borrowed=1", {"head.bias", "head.weight"}),
+    ],
+)
+def test_layers_that_do_not_run_are_not_named(text: str, kept: set[str]) -> None:
+    space = ModuleSpace(Ends, torch.zeros(1, 1, 8, 8), "ends")
+    layout = lay_out_module(GHN(space, "digits", **SMALL).plan(space, space.parse(text)), (1, 8, 8))
+    assert set(layout.kept) == kept
+
+
 def test_the_plan_runs_the_module_with_the_generated_weights_on_batch_statistics_without_dropout(fitted: GHN) -> None:
     images = torch.randn((6, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     for layout, made in zip(layouts(fitted), generated(fitted._fitted().model, layouts(fitted)).candidates, strict=True):

@@ -277,7 +277,9 @@ def test_unusable_scores_are_refused() -> None:
         "1 of one value": lambda: Predictor(SPACE).fit(architectures[:1], [0.5]),
         "0 of one value": lambda: Predictor(SPACE).fit([], []),
         "fractions": lambda: Predictor(SPACE, loss="mse", preset="paper").fit(architectures, 100 * scores),
-        "learning_rate": lambda: Predictor(SPACE, loss="listmle", preset="paper", learning_rate=1000.0).fit(architectures, scores),
+        "learning_rate": lambda: Predictor(SPACE, loss="listmle", preset="paper", learning_rate=1000.0).fit(
+            architectures, scores
+        ),
         "epochs": lambda: Predictor(SPACE).fit(architectures, scores, epochs=0),
     }
     for message, use in refused.items():

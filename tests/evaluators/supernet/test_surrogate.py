@@ -41,7 +41,7 @@ def test_a_training_is_read_from_its_file(method: str, tmp_path: Path) -> None:
     more = proposing.propose(4, seed=0, exclude=keys)
     assert not {SPACE.key(SPACE.parse(text)) for text in more["architectures"]} & set(keys)
     assert len(first["predictions"]) == 4
-    assert set(first["details"]) == {{"darts": "operator_weights", "enas": "controller"}[method]}
+    assert set(first["details"]) == {{"darts": "operator_weights", "enas": "path_controller"}[method]}
     if method == "darts":
         tops = state["alpha"]
         expected = SPACE.from_genotype([int(each.argmax()) for each in tops])

@@ -318,6 +318,24 @@ def test_on_this_machine_relative_paths_are_made_whole(tmp_path: Path, monkeypat
     assert for_cluster(named, is_here=True).name == "mine"
 
 
+def test_the_images_of_functions_and_searchers_are_placed_as_those_of_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {
+        "evaluator_options": {"dataset": "csv:labels.csv?image=file", "steps": 3},
+        "searcher_options": {"dataset": "digits"},
+    }
+    shared: dict[str, Any] = {"storage": "/shared/runs", "tracking": "off"}
+    made = for_cluster(SearchConfiguration(**shared, **options), is_here=True)
+    assert made.evaluator_options == {"dataset": f"csv:{tmp_path}/labels.csv?image=file", "steps": 3}
+    assert made.searcher_options == {"dataset": "digits"}
+    for name in options:
+        wrong = {name: {"dataset": "imagefolder:photos?size=48"}}
+        with pytest.raises(ConfigurationError, match=f"{name}: dataset: expected data on storage that all nodes share.*'photos'"):
+            for_cluster(SearchConfiguration(**shared, **wrong), is_here=False)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -9,6 +9,7 @@ from archsearch.errors import ConfigurationError
 from archsearch.platform import compare
 from archsearch.platform.command_line import main
 from archsearch.platform.comparison.presets import preset
+from archsearch.searchers import registry
 from archsearch.spaces import get
 
 
@@ -18,6 +19,25 @@ def test_papers_is_the_three_methods_and_their_rivals() -> None:
     assert found.seeds == 5 and found.settings["num_candidates"] == 100
     trained = preset("papers", {"evaluator": "train:digits"})
     assert trained.seeds == 3 and trained.settings["num_candidates"] == 24
+
+
+def test_rivals_are_the_systems_of_other_papers_that_there_are() -> None:
+    found = preset("rivals", {"evaluator": "train:digits"})
+    known = set(searchers.names())
+    assert set(found.searchers) == {"darts", "enas", "smash", "nasnet", "pnas", "nao", "evolution", "random"} & known
+    assert {"nasnet", "pnas", "nao"} <= set(found.searchers)
+    assert found.seeds == 3 and found.settings["num_candidates"] == 24
+    assert found.settings["searcher_options"]["nasnet.update_size"] == 3
+    named = preset("rivals", {"evaluator": "table:mine", "searcher_options": {"nao.initial": 7}}, ["nao", "random"])
+    assert named.searchers == ("nao", "random") and named.settings["searcher_options"]["nao.initial"] == 7
+
+
+def test_rivals_that_share_weights_are_told_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._SEARCHERS, "smash", searchers.GHNRandomSearch)
+    found = preset("rivals", {"evaluator": "table:digits201"})
+    assert "smash" in found.searchers and found.settings["searcher_options"]["smash.dataset"] == "digits"
+    with pytest.raises(ConfigurationError, match=r"smash\.dataset: its network is trained on images"):
+        preset("rivals", {"evaluator": "table:mine"}, ["smash"])
 
 
 @pytest.mark.parametrize("candidates", [1, 10, 24, 100, 300])
@@ -44,7 +64,7 @@ def test_what_the_user_says_comes_first() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"preset": "paper"}, "preset: expected one of papers; got 'paper'. Did you mean 'papers'"),
+        ({"preset": "paper"}, "preset: expected one of papers, rivals; got 'paper'. Did you mean 'papers'"),
         ({"preset": "papers", "evaluator": "table:mine"}, "ghn.dataset: .* give --set ghn.dataset=cifar10"),
         (
             {"searchers": ["random"], "searcher_options": {"randon.x": 1}},

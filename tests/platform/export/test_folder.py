@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from archsearch import spaces
 from archsearch.errors import RunError
@@ -187,6 +187,72 @@ def test_modules_of_the_user_are_exported_in_every_form(text: str, tmp_path: Pat
         for other in answers[1:]:
             torch.testing.assert_close(other, answers[0], rtol=1e-4, atol=1e-4)
     monkeypatch.delitem(sys.modules, "own_attention")
+
+
+_SEQUENCES = """
+import torch
+from torch import nn
+
+from archsearch.spaces import ModuleSpace
+
+
+class Tagger(nn.Module):
+    def __init__(self, choose):
+        super().__init__()
+        width = choose.one("width", [8, 16])
+        self.words, self.mix = nn.Embedding(20, width), nn.Linear(width, width)
+        self.head = nn.Linear(width + 1, choose.one("tags", [3, 4]))
+
+    def forward(self, tokens, gain):
+        x = torch.relu(self.mix(self.words(tokens))).mean(1)
+        return {"tags": self.head(torch.cat([x, gain], 1)), "vector": x}
+
+
+space = ModuleSpace(Tagger, {"tokens": torch.tensor([[3, 1, 2, 0, 7]]), "gain": torch.ones(1, 1)}, "tagger")
+"""
+
+
+def test_modules_that_take_no_images_are_exported_with_the_inputs_of_their_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_tagger.py").write_text(_SEQUENCES)
+    monkeypatch.syspath_prepend(tmp_path)
+    space = importlib.import_module("own_tagger").space
+    found = Found(space.parse("width=16 tags=4"), 0.5, {}, space, {})
+    folder = found.export(tmp_path / "folder")
+    content, card = content_of(folder), (folder / "README.md").read_text()
+    assert content["network"] == {} and set(content["left_out"]) == (set() if HAS_ONNX else {"model.onnx"})
+    assert content["params"] == space.cost(found.architecture).params
+    assert "Input: `tokens`: int64 `[batch, 5]`, `gain`: float32 `[batch, 1]`." in card
+    assert "Output: `tags`: float32 `[batch, 4]`, `vector`: float32 `[batch, 16]`." in card
+    assert "load()(**inputs)" in card and "images" not in card
+    spec = importlib.util.spec_from_file_location("exported_tagger", folder / "model.py")
+    assert spec is not None and spec.loader is not None
+    spec.loader.exec_module(exported := importlib.util.module_from_spec(spec))
+    inputs = {"tokens": torch.randint(20, (4, 5), generator=torch.Generator().manual_seed(0)), "gain": torch.rand(4, 1)}
+    answers = [exported.load()(**inputs), torch.export.load(folder / "model.pt2").module()(**inputs)]
+    torch.testing.assert_close(*answers)
+    monkeypatch.delitem(sys.modules, "own_tagger")
+
+
+def test_a_module_without_source_is_exported_for_programs(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    space = spaces.ModuleSpace.around(network, torch.zeros(1, 1, 6, 5), widths=(0.5, 1.0), name="around")
+    found = Found(space.sample(np.random.default_rng(0)), 0.5, {}, space, {})
+    folder = found.export(tmp_path / "folder")
+    assert not (folder / "model.py").exists() and (folder / "weights.safetensors").stat().st_size > 100
+    given = torch.rand(4, 1, 6, 5)
+    module = found.build().eval()
+    torch.testing.assert_close(torch.export.load(folder / "model.pt2").module()(given), module(given))
+
+
+def test_a_module_is_exported_with_its_own_number_of_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_pair.py").write_text(_MODULES.replace("num_classes=4, in_channels=3", "num_classes=2, in_channels=3"))
+    monkeypatch.syspath_prepend(tmp_path)
+    space = importlib.import_module("own_pair").space
+    network = Found(space.parse("width=16 mixing=linear"), 0.5, {}, space, {}).build()
+    assert network(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
+    monkeypatch.delitem(sys.modules, "own_pair")
 
 
 def test_what_is_not_installed_is_left_out_and_named(

@@ -3,31 +3,40 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from scipy.stats import t
 
 from archsearch.platform.report.advantage import advantage, choice_sentence, choice_table, choice_text, effort_sentence
 
 
-def test_the_advantage_is_the_difference_of_means_with_welchs_interval(make_summary: Any) -> None:
-    summary = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.8, 0.94), "random": (0.7, 0.74, 0.6, 0.65)})
-    found = advantage(summary)
+def test_the_advantage_is_the_median_difference_with_the_interval_of_mann_and_whitney(make_summary: Any) -> None:
+    chosen, others = (0.9, 0.8, 0.94, 0.91, 0.1), (0.7, 0.74, 0.6, 0.65, 0.66)
+    found = advantage(replace(make_summary([0.5]), groups={"ranked first": chosen, "random": others}))
     assert found is not None
-    # Variances of the means are .00173333 and .00092292, so the standard error is .0515388, with 3.9502 degrees of freedom.
-    assert found.value == pytest.approx(0.88 - 0.6725)
-    assert found.high - found.value == pytest.approx(t.ppf(0.975, 3.9502) * 0.0515388, rel=1e-3)
-    assert found.low == pytest.approx(2 * found.value - found.high)
+    differences = sorted(one - other for one in chosen for other in others)
+    # The critical value of U for 5 and 5 is 2 (two-sided, 5 %): the third from each end.
+    assert (found.value, found.low, found.high) == pytest.approx((differences[12], differences[2], differences[-3]))
+    assert found.low < 0.0 < found.value, "one of five may have learned nothing by chance"
 
 
-@pytest.mark.parametrize("groups", [{}, {"ranked first": (0.9, 0.8)}, {"ranked first": (0.9,), "random": (0.7, 0.6)}])
-def test_too_few_scores_give_no_advantage(make_summary: Any, groups: dict[str, tuple[float, ...]]) -> None:
+def test_of_many_networks_one_that_learned_nothing_decides_nothing(make_summary: Any) -> None:
+    rng = np.random.default_rng(0)
+    better, others = 0.93 + 0.01 * rng.random(20), 0.9 + 0.01 * rng.random(20)
+    others[0] = better[0] = 0.1
+    found = advantage(replace(make_summary([0.5]), groups={"ranked first": tuple(better), "random": tuple(others)}))
+    assert found is not None and 0.02 < found.low < found.high < 0.04
+
+
+@pytest.mark.parametrize("numbers", [(), (4,), (1, 2), (3, 3), (3, 4)])
+def test_too_few_scores_give_no_advantage(make_summary: Any, numbers: tuple[int, ...]) -> None:
+    groups = {name: (0.9, 0.8, 0.7, 0.6)[:number] for name, number in zip(("ranked first", "random"), numbers, strict=False)}
     summary = replace(make_summary([0.5]), groups=groups)
     assert advantage(summary) is None
     assert choice_sentence(summary) == ""
 
 
 def test_equal_scores_have_no_spread(make_summary: Any) -> None:
-    found = advantage(replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.9), "random": (0.8, 0.8)}))
+    found = advantage(replace(make_summary([0.5]), groups={"ranked first": (0.9,) * 4, "random": (0.8,) * 4}))
     assert found is not None
     assert (found.low, found.high) == (found.value, found.value)
 
@@ -39,14 +48,17 @@ def test_the_table_counts_each_group_that_has_scores(make_summary: Any) -> None:
 
 
 def test_words_say_when_a_difference_may_be_chance(make_summary: Any) -> None:
-    clear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.91, 0.92), "random": (0.7, 0.71, 0.72)})
-    assert choice_sentence(clear).startswith("Mean score, ranked first against random: 20 points higher (95 % interval +17")
+    clear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.91, 0.92, 0.93), "random": (0.7, 0.71, 0.72, 0.73)})
+    told = "Score, ranked first against random: 20 points higher in the middle of all pairs (95 % interval +17"
+    assert choice_sentence(clear).startswith(told)
     assert "chance" not in choice_sentence(clear)
     assert choice_sentence(clear) in choice_text(clear)
-    unclear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.5, 0.7), "random": (0.7, 0.71, 0.6)})
+    unclear = replace(make_summary([0.5]), groups={"ranked first": (0.9, 0.5, 0.7, 0.6), "random": (0.7, 0.71, 0.6, 0.5)})
     assert "may be chance" in choice_sentence(unclear)
-    worse = replace(make_summary([0.5]), groups={"ranked first": (0.5, 0.51), "random": (0.7, 0.71)}, percent=False)
-    assert choice_sentence(worse).startswith("Mean score, ranked first against random: 0.2 lower (95 % interval -0.2")
+    worse = replace(make_summary([0.5]), groups={"ranked first": (0.5,) * 4, "random": (0.7,) * 4}, percent=False)
+    assert choice_sentence(worse).startswith(
+        "Score, ranked first against random: 0.2 lower in the middle of all pairs (95 % interval -0.2"
+    )
     assert choice_text(make_summary([0.5])) == ""
 
 

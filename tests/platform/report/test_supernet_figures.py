@@ -22,7 +22,7 @@ def test_pictures_of_both_methods(tmp_path: Path) -> None:
     assert [line.get_ydata()[-1] for line in figure.axes[1].lines] == [0.6, 0.2, 0.2]
     pictures.save(figure, tmp_path / name)
     assert b"<svg" in (tmp_path / "operator_weights.svg").read_bytes()
-    [(name, figure, _)] = supernet_figures({"controller": CONTROLLER})
+    [(name, figure, _)] = supernet_figures({"path_controller": CONTROLLER})
     assert [line.get_ydata()[-1] for axes in figure.axes for line in axes.lines] == [0.4, 0.22, 9.1]
 
 

@@ -39,8 +39,11 @@ class LSTM(Encoder):
 
     def __init__(self, form: Form, settings: Settings, generators: Generators) -> None:
         super().__init__()
+        self._make(_BITS + len(form.vocabulary) - 1, settings, generators)  # 0 and 1, padding, operators
+
+    def _make(self, tokens: int, settings: Settings, generators: Generators) -> None:
         self.features = size = settings.recurrent
-        self.tokens = normal(generators, (_BITS + len(form.vocabulary) - 1, size))  # 0 and 1, padding, operators
+        self.tokens = normal(generators, (tokens, size))
         self.from_token = uniform(generators, (size, 4 * size), size**-0.5)
         self.from_state = uniform(generators, (size, 4 * size), size**-0.5)
         self.bias = uniform(generators, (1, 4 * size), size**-0.5)

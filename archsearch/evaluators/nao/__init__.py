@@ -1,0 +1,1 @@
+"""The encoder, predictor and decoder of sequences of neural architecture optimization (NAO)."""
