@@ -25,6 +25,7 @@ COVERED_ELSEWHERE = {
     "evaluators/score_names.py": "evaluators/test_score_objective.py",
     "evaluators/tables/content.py": "evaluators/tables/test_checks.py",
     "evaluators/tables/draft.py": "evaluators/tables/test_table_file.py",
+    "searchers/pretrained_ghn.py": "searchers/test_ghn_pretraining.py",
     "searchers/ranked_random_search.py": "searchers/test_proxies.py",
     "platform/observers.py": "platform/test_search.py",
     "platform/comparison/tracking.py": "platform/comparison/test_comparison.py",

@@ -21,8 +21,8 @@ from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.pretrained_ghn import PretrainedGHN
-from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
+from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
 from archsearch.searchers.training_length import TrainingLength
 from archsearch.spaces import SearchSpace

@@ -9,8 +9,8 @@ from typing import Any
 
 from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
+from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.searchers.surrogate.ranking_stage import Order
 from archsearch.spaces import SearchSpace
 

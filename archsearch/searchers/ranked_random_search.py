@@ -56,7 +56,7 @@ class RankedRandomSearch(SurrogateSearcher):
         >>> from functools import partial
         >>> from archsearch import searchers, spaces
         >>> from archsearch.evaluators.proxies import ProxySurrogate
-        >>> from archsearch.searchers.rank_parts import ranks_of
+        >>> from archsearch.searchers.surrogate.rank_parts import ranks_of
         >>> class BySize(searchers.RankedRandomSearch):
         ...     parts = ("params",)
         ...

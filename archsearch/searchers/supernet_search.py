@@ -17,7 +17,7 @@ from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.presets import PRESETS, preset_named
-from archsearch.searchers.rank_parts import images_of
+from archsearch.searchers.surrogate.rank_parts import images_of
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.surrogate.stage import Stage
 from archsearch.spaces import SearchSpace

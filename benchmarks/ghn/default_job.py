@@ -37,7 +37,7 @@ from archsearch.evaluators.ghn.surrogate import GHNSurrogate
 from archsearch.evaluators.metrics import Interval, kendall_tau
 from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.platform.report.advantage import shift
-from archsearch.searchers.rank_parts import ranks_of
+from archsearch.searchers.surrogate.rank_parts import ranks_of
 from archsearch.spaces import Architecture
 from archsearch.spaces.cells import Cells
 from archsearch.spaces.nasbench201 import NASBench201

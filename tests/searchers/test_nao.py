@@ -19,6 +19,7 @@ SPACE = NASBench201()
 SMALL: dict[str, Any] = {"hidden": 8, "steps": 5, "warm_steps": 5}
 
 
+@pytest.mark.long
 class TestEncodingSearch(SurrogateSearcherConformance):
     alternatives = 2
 

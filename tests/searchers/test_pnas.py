@@ -22,6 +22,7 @@ SPACE = NASBench201()
 SMALL: dict[str, Any] = {"members": 2, "recurrent": 8, "epochs": 3}
 
 
+@pytest.mark.long
 class TestProgressiveSearch(SurrogateSearcherConformance):
     alternatives = 2
 

@@ -47,7 +47,8 @@ def _train(parsed: Any) -> int:
 
     from archsearch import spaces
     from archsearch.errors import ConfigurationError
-    from archsearch.searchers.pretrained_ghn import CARD, pretrain
+    from archsearch.searchers.ghn_pretraining import pretrain
+    from archsearch.searchers.pretrained_ghn import CARD
 
     if (parsed.hours is None) == (parsed.steps is None):
         raise ConfigurationError("hours: expected either --hours or --steps, such as --hours 2.")

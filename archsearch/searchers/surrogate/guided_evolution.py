@@ -12,10 +12,10 @@ from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.goals import Goals
-from archsearch.searchers.rank_parts import images_of, rank_parts
 from archsearch.searchers.surrogate.inner_search import Annealing, Generations, InnerSearch, inner_search
 from archsearch.searchers.surrogate.proxy_reranking import ProxyReranking
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
+from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts
 from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace

@@ -13,7 +13,8 @@ from archsearch.errors import ConfigurationError
 from archsearch.evaluators import GHN
 from archsearch.evaluators.saved_state import read_state
 from archsearch.searchers.cached_ghn import CachedGHN
-from archsearch.searchers.pretrained_ghn import CARD, RECIPE, STATE, PretrainedGHN, pretrain
+from archsearch.searchers.ghn_pretraining import pretrain
+from archsearch.searchers.pretrained_ghn import CARD, RECIPE, STATE, PretrainedGHN
 
 SPACE = spaces.get("nasbench201")
 SCALE = {"channels": 2, "cells_per_stage": 1}

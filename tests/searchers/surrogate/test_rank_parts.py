@@ -5,7 +5,7 @@ import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
-from archsearch.searchers.rank_parts import images_of, rank_parts, ranks_of
+from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
 from archsearch.spaces.cells import Cells
 
 
