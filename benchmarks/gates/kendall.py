@@ -41,8 +41,9 @@ from benchmarks.frame import Row, Rows, Script, average, data, table
 TESTED = 42_362
 FIRST = 0  # the "subset" of NAS-Bench-101 that takes the first rows; the random ones count from 1
 LAST_EPOCHS = 5
-BOTH = "fusion with features in both"  # graph features in GATES as well
-EARLIER = "default without features"  # of NAS-Bench-201, with the head of the paper: the default of an earlier version
+BOTH = "fusion with features in both"  # graph features in GATES as well, with the head of FEATURED
+FEATURED = "default with features"  # graph features and a head of two layers of 200, for NAS-Bench-201
+FEATURES: dict[str, Any] = {"features": True, "head": (200, 200)}
 SIZES = {
     "nasbench101": (190, 381, 1906, 3812, 19_063, 38_126, 190_631, 381_262),
     "nasbench201": (78, 390, 781, 3906, 7813),
@@ -147,7 +148,7 @@ def measure(cell: Cell, bench: Data) -> dict[str, Any]:
     if cell.encoder in FUSED:
         return measure_fused(cell, bench)
     train, test = bench.rows(cell)
-    preset, changes = ("default", {"features": False, "head": (300,) * 5}) if cell.preset == EARLIER else (cell.preset, {})
+    preset, changes = ("default", FEATURES) if cell.preset == FEATURED else (cell.preset, {})
     predictor = Predictor(bench.space, cell.encoder, cell.loss, cell.subset, preset=preset, members=cell.members, **changes)
     known, unknown = (predictor.prepare(bench.batch[rows]) for rows in (train, test))
     truth, scores = bench.scores[test], bench.scores[train]
@@ -178,7 +179,7 @@ def measure_fused(cell: Cell, bench: Data) -> dict[str, Any]:
     if cell.encoder == "forest":
         model = Forest(bench.space, cell.subset)
     else:
-        model = Fusion(bench.space, cell.subset, members=FUSED[cell.encoder], predictor={"features": cell.preset == BOTH})
+        model = Fusion(bench.space, cell.subset, members=FUSED[cell.encoder], predictor=FEATURES if cell.preset == BOTH else {})
     known, unknown = (model.prepare(bench.batch[rows]) for rows in (train, test))
     started = time.process_time()
     model.fit(known, bench.scores[train])  # type: ignore[arg-type]
@@ -197,7 +198,7 @@ def cells(names: Iterable[str], sizes: Iterable[int], presets: Iterable[str], op
     """Yield the wanted cells of the tables, the small ones and the published ones first."""
     for name in names:
         rows = [("default", "gates", "hinge")] if "default" in presets else []
-        rows += [(EARLIER, "gates", "hinge")] if EARLIER in presets and name == "nasbench201" else []
+        rows += [(FEATURED, "gates", "hinge")] if FEATURED in presets and name == "nasbench201" else []
         rows += [("features", model, "") for model in ("gp", "forest")] if "features" in presets else []
         for preset in ("fusion", BOTH):
             rows += [(preset, model, "") for model in ("gates+gp", "gates+gp+forest")] if preset in presets else []
@@ -274,7 +275,7 @@ def main() -> None:
         "--presets",
         nargs="+",
         default=["default", "paper"],
-        help=f"some of paper, default, {EARLIER!r}, features, fusion, {BOTH!r} (default: paper default)",
+        help=f"some of paper, default, {FEATURED!r}, features, fusion, {BOTH!r} (default: paper default)",
     )
     script.argument("--sizes", nargs="+", type=int, help="numbers of training cells (default: all up to 4,000)")
     script.argument("--encoders", nargs="+", help="only these")

@@ -261,7 +261,7 @@ def test_added_rankings_learn_within_rungs() -> None:
     surrogate.fit(given, seed=0, learned={"score": 0})
     texts = [str(each) for each in architectures]
     assert kendall_tau(truth, surrogate.score(texts)) > 0.6
-    alone = PredictorSurrogate(space, **{**WEAK, "epochs": 40, "features": False})
+    alone = PredictorSurrogate(space, **{**WEAK, "epochs": 40})
     alone.fit(given, seed=0, learned={"score": 0})
     ranking = surrogate._predictors["score"]
     np.testing.assert_allclose(ranking._gates.predict(architectures), alone.score(texts), atol=1e-5)  # type: ignore[attr-defined]

@@ -84,7 +84,7 @@ class Fusion(FixedOptions):
         members: Names of the members, some of `MEMBERS`; the Gaussian process is always one of them.
         optimism: Number of standard deviations that a prediction lies above the mean (N. Srinivas et al., ICML 2010,
             arXiv 0912.3995).
-        predictor: Arguments of the `Predictor`, without space and seed; without `features=True` it reads no graph features.
+        predictor: Arguments of the `Predictor`, without space and seed.
 
     Raises:
         ConfigurationError: A member is unknown, given twice, or the process is missing; or see `Predictor`.
@@ -117,8 +117,7 @@ class Fusion(FixedOptions):
             )
         self.space, self.seed, self.members, self.optimism = space, seed, tuple(members), optimism
         self.predictor = dict(predictor or {})
-        # The process reads graph features: with them in GATES too the members disagree less, and the mean ranks no better.
-        self._gates = Predictor(space, seed=seed, **{"features": False, **self.predictor})
+        self._gates = Predictor(space, seed=seed, **self.predictor)
         self._process, self._forest = GaussianProcess(space, seed), Forest(space, seed)
 
     def prepare(self, architectures: Sequence[Architecture] | GraphBatch) -> Prepared:

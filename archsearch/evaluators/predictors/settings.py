@@ -80,9 +80,9 @@ def settings_of(preset: str, form: Form) -> Settings:
     """Return the settings of a preset for a space.
 
     `paper` is the configuration of the authors of GATES: layers and heads by space, scores as targets of a regression. `default`
-    reads counted properties of the graph besides (see `structure`), depths of nodes, and where operators are on the edges between
-    pairs of nodes graph features too (see `featured`), with fewer layers and a smaller head; benchmarks/gates/kendall.py and
-    benchmarks/gates/encodings.py measure the effect.
+    reads counted properties of the graph besides (see `structure`) and depths of nodes, with fewer layers;
+    benchmarks/gates/kendall.py measures the effect. Graph features, with a smaller head, rank better on NAS-Bench-201, but
+    searches with them need more evaluations (benchmarks/gates/encodings.py, benchmarks/gates/search.py): they are off.
 
     Raises:
         ConfigurationError: There is no preset of that name.
@@ -94,7 +94,7 @@ def settings_of(preset: str, form: Form) -> Settings:
         return Settings(head=(300,) * 5) if on_pairs else Settings()
     ours = Settings(layers=3, structure=True, head=(200, 200), rank_targets=True)
     if on_pairs:
-        return replace(ours, features=True)
+        return replace(ours, head=(300,) * 5)
     if form.slots:
         return replace(ours, layers=form.width - form.inputs)
     return replace(ours, depth_scale=0.3)

@@ -28,7 +28,7 @@ def fitted(**arguments: Any) -> Fusion:
 
 
 def test_it_is_the_mean_of_its_members_and_their_disagreement() -> None:
-    gates = Predictor(SPACE, seed=3, features=False, **TINY).fit(ARCHITECTURES[:40], SCORES[:40])
+    gates = Predictor(SPACE, seed=3, **TINY).fit(ARCHITECTURES[:40], SCORES[:40])
     process = GaussianProcess(SPACE, 3).fit(ARCHITECTURES[:40], SCORES[:40])
     forest = Forest(SPACE, 3).fit(ARCHITECTURES[:40], SCORES[:40])
     expected, deviation = process.predict_moments(ARCHITECTURES)
@@ -64,7 +64,7 @@ def test_scores_of_one_rung_alone_are_compared_by_gates() -> None:
     scores = np.concatenate([SCORES[:40] + 10.0, SCORES[:40][survives]])
     fusion = Fusion(SPACE, 0, predictor={**TINY, "epochs": 60})
     fusion.fit(ARCHITECTURES[:40], SCORES[:40], rungs=Rungs(candidates, rungs, scores))
-    gates = Predictor(SPACE, seed=0, features=False, **{**TINY, "epochs": 60})
+    gates = Predictor(SPACE, seed=0, **{**TINY, "epochs": 60})
     gates.fit([ARCHITECTURES[at] for at in candidates], scores, rungs=rungs)
     np.testing.assert_allclose(fusion._gates.predict(ARCHITECTURES), gates.predict(ARCHITECTURES), atol=1e-5)
     by_score = Fusion(SPACE, 0, predictor={**TINY, "loss": "mse"})

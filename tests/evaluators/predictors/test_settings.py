@@ -14,7 +14,7 @@ SLOTS = Form(("input", "output"), 2, 2, 6, width=6, slots=2)
 def test_presets_follow_the_form_of_the_space() -> None:
     assert settings_of("paper", NODES) == Settings()
     assert settings_of("paper", EDGES).head == (300,) * 5
-    assert [settings_of("default", form).features for form in (NODES, EDGES, SLOTS)] == [False, True, False]
+    assert [settings_of("default", form).head for form in (NODES, EDGES, SLOTS)] == [(200, 200), (300,) * 5, (200, 200)]
     assert settings_of("default", SLOTS).layers == 4
     assert settings_of("default", NODES).depth_scale == 0.3
     with pytest.raises(ConfigurationError, match=f"preset: expected one of {', '.join(PRESETS)}; got 'fast'"):
