@@ -63,6 +63,10 @@ METHODS: Methods = {
     "evolution 100/10": ("evolution", {"population_size": 100, "tournament_size": 10}),
     "optuna": ("optuna", {}),
     "gp": ("gp", {}),
+    "gp and training-free scores": (
+        "gp",
+        {"proxies": "params+nwot+synflow+jacov", "scale": {"channels": 16, "cells_per_stage": 2}},
+    ),
     "gates": ("gates", {}),
     "gates alone": ("gates", {"preset": "gates"}),
     "optuna gp": ("tune", {"algorithm": gaussian_process}),
@@ -74,6 +78,8 @@ def make(method: Method, bench: str, known: Table, seed: int) -> ArchitectureSea
     name, changes = method
     goals = Goals(costs=lambda architecture: {"macs": float(known.space.cost(architecture).macs)}, cost_names=("macs",))
     options: dict[str, Any] = {"num_candidates": LENGTHS[bench], "batch_size": 1, "goals": goals, **changes}
+    if "proxies" in changes:
+        options["dataset"] = f"parquet:{data('cifar10_train.parquet')}/cifar10_train.parquet"
     kind = name if isinstance(name, type) else searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
     searcher = kind(known.space, seed, **options)
     if isinstance(searcher, SurrogateSearcher):

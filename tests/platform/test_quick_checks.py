@@ -39,7 +39,7 @@ def test_the_names_are_those_of_the_package() -> None:
         ("run --table digits21", "no table 'digits21'"),
         ("run --space python:no_such_module:A", "there is no module 'no_such_module'"),
         ("run --dataset digts", "Did you mean 'digits'?"),
-        ("run --dataset imagefolder:photos?side=8", "expected one of background, on_error, size, white"),
+        ("run --dataset imagefolder:photos?side=8", "expected one of background, jpeg, on_error, size, white"),
         ("run --candidates 0", "num_candidates: expected a whole number of at least 1"),
         ("run --constraint params=3", "constraints: expected NAME <= NUMBER"),
         ("compare --searchers random,gate", "Did you mean 'gates'?"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from archsearch import spaces
-from archsearch.evaluators.training.loop import Training
 from archsearch.platform.command_line import main
 from archsearch.platform.run_folder import RunFolder
 from archsearch.platform.training.checkpoint import TrainingHistory, TrainingStore
@@ -91,16 +91,16 @@ def test_a_trained_network_is_registered(run: RunFolder, mlflow_store: Path, cap
 def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     save = TrainingStore.save
 
-    def stop(store: TrainingStore, training: Training, history: TrainingHistory) -> None:
-        save(store, training, history)
-        if training.epoch == 2:
+    def stop(store: TrainingStore, state: Mapping[str, Any], history: TrainingHistory) -> None:
+        save(store, state, history)
+        if state["epoch"] == 2:
             raise KeyboardInterrupt
 
     command = ["train", CELL, "--dataset", "digits", "--epochs", "3", "--size", "channels=4", "--device", "cpu"]
     with monkeypatch.context() as patch:
         patch.setattr(TrainingStore, "save", stop)
         assert main(command) == 130
-    assert "stopped; give the same command again to continue after the last finished epoch" in capsys.readouterr().err
+    assert "stopped; give the same command again to continue where it was saved last" in capsys.readouterr().err
     assert main(command) == 0
     assert "Resuming after epoch 2 of 3" in capsys.readouterr().err
     key = spaces.get("nasbench201").key(spaces.get("nasbench201").parse(CELL))

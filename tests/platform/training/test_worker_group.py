@@ -121,6 +121,6 @@ def test_the_command_ends_at_ctrl_c_and_keeps_its_checkpoint(tmp_path: Path) -> 
         assert process.stderr is not None
         assert process.stderr.readline().startswith("epoch 1/400")
         process.send_signal(signal.SIGINT)
-        assert process.stderr.read().endswith("give the same command again to continue after the last finished epoch\n")
+        assert process.stderr.read().endswith("give the same command again to continue where it was saved last\n")
     assert process.returncode == 130
     assert [path.name for path in final.iterdir()] == ["checkpoint.pt"]

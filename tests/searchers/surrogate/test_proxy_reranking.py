@@ -11,7 +11,7 @@ from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.surrogate.inner_search import Generations
-from archsearch.searchers.surrogate.proxy_reranking import ProxyReranking
+from archsearch.searchers.surrogate.proxy_reranking import SCALE, ProxyReranking
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -38,7 +38,7 @@ def fitted(weight: float, **options: Any) -> ProxyReranking:
 def test_the_process_reads_the_graph_and_standardised_logarithms() -> None:
     asked = [SPACE.sample(RNG) for _ in range(5)]
     logs = [np.log1p(ProxyScores(SPACE, NAMES, IMAGES).of(cells)) for cells in (CELLS, asked)]  # both scores are positive
-    columns = [(each - logs[0].mean(axis=0)) / logs[0].std(axis=0) for each in logs]
+    columns = [SCALE * (each - logs[0].mean(axis=0)) / logs[0].std(axis=0) for each in logs]
     known, unknown = (
         np.hstack([features_of(SPACE, cells, "graf"), each.astype(np.float32)])
         for cells, each in zip((CELLS, asked), columns, strict=True)
