@@ -22,6 +22,9 @@ from archsearch.searchers.optuna_searcher import tpe
 SPACE = spaces.get("nasbench201")
 SEARCHERS: dict[str, Callable[[], Any]] = {
     **{name: lambda name=name: searchers.get(name)(SPACE, num_candidates=30) for name in searchers.names() if name != "proxies"},
+    # Their first candidates are random ones, so that no supernet is trained.
+    "darts": lambda: searchers.DARTSSearch(SPACE, num_candidates=30, initial=2),
+    "enas": lambda: searchers.ENASSearch(SPACE, num_candidates=30, initial=2),
     "proxies": lambda: searchers.ProxyRandomSearch(SPACE, num_candidates=30, dataset="digits"),
     "tune": lambda: searchers.TuneAlgorithm(SPACE, algorithm=tpe, num_candidates=30),
 }
