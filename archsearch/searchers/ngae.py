@@ -16,7 +16,7 @@ from archsearch.searchers.fitness import places
 from archsearch.searchers.goals import SCORE, USUAL_COSTS, Goals
 from archsearch.searchers.presets import NGAE as NGAE_PRESETS
 from archsearch.searchers.presets import preset_named
-from archsearch.searchers.surrogate.searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.reranked_searcher import RerankedSearcher
 from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class NGAESurrogate:
         return self._complexities[text]
 
 
-class NGAEAscent(SurrogateSearcher):
+class NGAEAscent(RerankedSearcher):
     """Neural architecture optimization with a graph auto-encoder, J. Li et al., arXiv 2006.10310.
 
     A first stage is random. The auto-encoder learns graphs and their complexity from random architectures of the space, without
@@ -298,7 +298,7 @@ class NGAEAscent(SurrogateSearcher):
         sample: Whether the ends of the ascent are decoded by drawing each decision.
         rerank: Whether the decoded architectures are encoded again and ranked by prediction.
         model: Changes to the settings of the model, such as `{"width": 64}`; see `archsearch.evaluators.ngae.settings`.
-        **settings: As for `SurrogateSearcher`.
+        **settings: As for `RerankedSearcher`, among them `proxies`.
 
     Raises:
         ConfigurationError: A setting is out of range.
@@ -391,7 +391,7 @@ class NGAEAscent(SurrogateSearcher):
             raise ConfigurationError(f"weight: {weight:g} weighs nothing, as complexity is None. Name a cost, or leave it out.")
 
     def surrogate(self) -> Callable[[], Any]:
-        return partial(NGAESurrogate, self.space, self.seed, **self.model)
+        return self.with_proxies(partial(NGAESurrogate, self.space, self.seed, **self.model), self.model["optimism"])
 
     def fit_options(self) -> Mapping[str, Any]:
         column = [each.name for each in self.goals.objectives].index(SCORE)

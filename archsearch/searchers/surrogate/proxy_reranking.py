@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.searchers.goals import Goals
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
-from archsearch.searchers.surrogate.ranking_surrogate import RankingSurrogate, targets
-from archsearch.spaces import Architecture
+from archsearch.searchers.surrogate.ranking_surrogate import targets
+from archsearch.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
@@ -19,6 +18,27 @@ if TYPE_CHECKING:
 
 SCALE = 3.0
 """Standard deviation of a score's column: of 1, 2, 3 and 5 the one that ranked best with 78 learned cells of NAS-Bench-201."""
+
+
+class ProposingSurrogate(Protocol):
+    """A surrogate that proposes architectures, such as a `RankingSurrogate`. The arguments of its methods are its own."""
+
+    space: SearchSpace
+
+    @property
+    def fit(self) -> Callable[..., dict[str, Any]]:
+        """Fits to rows with a seed and options, which name the column of the score (`learned`, `column`); returns the state."""
+
+    @property
+    def score(self) -> Callable[..., NDArray[np.float64]]:
+        """Returns predictions of architectures given as texts, `[batch]`."""
+
+    @property
+    def propose(self) -> Callable[..., dict[str, Any]]:
+        """Returns up to n `architectures` (texts) with their `predictions`, best first, and further entries."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Load a state."""
 
 
 class ProxyReranking:
@@ -45,7 +65,7 @@ class ProxyReranking:
 
     def __init__(
         self,
-        make: Callable[[], RankingSurrogate],
+        make: Callable[[], ProposingSurrogate],
         scores: ProxyScores,
         *,
         weight: float,
@@ -58,13 +78,13 @@ class ProxyReranking:
         self._process: GaussianProcess | None = None
         self._columns: NDArray[np.float64] | None = None  # [2, scores], mean and deviation of each
 
-    def fit(self, rows: Mapping[str, Any], *, seed: int, learned: Mapping[str, int], **options: Any) -> dict[str, Any]:
-        """Fit the surrogate and the process, and return the states of both; arguments as for `RankingSurrogate.fit`."""
-        state = self.surrogate.fit(rows, seed=seed, learned=learned, **options)
+    def fit(self, rows: Mapping[str, Any], *, seed: int, **options: Any) -> dict[str, Any]:
+        """Fit the surrogate and the process, and return the states of both; arguments as those of the surrogate."""
+        state = self.surrogate.fit(rows, seed=seed, **options)
         architectures = [self.surrogate.space.parse(text) for text in rows["architectures"]]
         logs = signed_log(self.scores.of(architectures))
         self._columns = moments(logs)
-        (column,) = learned.values()
+        (column,) = options["learned"].values() if "learned" in options else (options["column"],)
         self._process = self._made(seed).fit(self._features(architectures, logs), targets(rows, column))
         return {"surrogate": state, "columns": self._columns, "process": self._process.state()}
 
@@ -76,15 +96,16 @@ class ProxyReranking:
         """Return the combined predictions of architectures given as texts, `[batch]`."""
         return self._combined([self.surrogate.space.parse(text) for text in batch], self.surrogate.score(batch, **options))
 
-    def propose(self, n: int, *, goals: Goals, **options: Any) -> dict[str, list[Any]]:
-        """Return the best `n` of the surrogate's first proposals by the combined predictions; see `RankingSurrogate.propose`."""
-        first = self.surrogate.propose(max(n, self.most), goals=goals, **options)
+    def propose(self, n: int, **options: Any) -> dict[str, Any]:
+        """Return the best `n` of the surrogate's first proposals by the combined predictions, and what else it returns."""
+        first = self.surrogate.propose(max(n, self.most), **options)
         if not first["architectures"]:
             return first
         architectures = [self.surrogate.space.parse(text) for text in first["architectures"]]
         values = self._combined(architectures, np.array(first["predictions"]))
         order = np.argsort(-values, kind="stable")[:n]
-        return {"architectures": [first["architectures"][at] for at in order], "predictions": values[order].tolist()}
+        chosen = [first["architectures"][at] for at in order]
+        return {**first, "architectures": chosen, "predictions": values[order].tolist()}
 
     def _combined(self, architectures: Sequence[Architecture], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
         assert self._process is not None

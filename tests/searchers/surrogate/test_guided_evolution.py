@@ -12,7 +12,6 @@ from torch import nn
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import TrainingEvaluator
 from archsearch.searchers.goals import Goals, Objective
 from archsearch.searchers.surrogate.guided_evolution import GuidedEvolution
 from archsearch.searchers.surrogate.inner_search import Generations
@@ -65,35 +64,3 @@ def test_islands_are_as_many_as_actors_unless_the_space_is_ranked_completely() -
 def test_a_wrong_number_of_islands_is_refused(islands: Any) -> None:
     with pytest.raises(ConfigurationError, match="islands: expected a whole number of at least 1"):
         Guided(SPACE, islands=islands)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"proxies": "nwott", "dataset": "digits"}, "proxies: expected one of .*Did you mean 'nwot'"),
-        ({"proxies": ("nwot", "nwot"), "dataset": "digits"}, "proxies: expected each part once"),
-        ({"proxies": 3, "dataset": "digits"}, "proxies: expected"),
-        ({"proxies": "nwot"}, "dataset: expected the name of a dataset.*set the searcher's option dataset"),
-        ({"proxies": "nwot", "dataset": 3}, "dataset: expected"),
-        ({"dataset": "digits"}, "dataset: read by training-free scores alone"),
-        ({"proxies": "nwot", "dataset": "digits", "reranked": 0}, "reranked: expected"),
-    ],
-)
-def test_training_free_scores_that_cannot_be_had_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        Guided(SPACE, **options)
-
-
-def test_training_free_scores_need_one_objective() -> None:
-    goals = Goals((Objective("score"), Objective("macs", False)), costs=lambda each: {"macs": 1.0}, cost_names=("macs",))
-    with pytest.raises(ConfigurationError, match=r"proxies: .*one objective; got 2"):
-        Guided(SPACE, proxies="nwot", dataset="digits", goals=goals)
-
-
-def test_images_of_a_training_are_those_of_the_training_free_scores() -> None:
-    evaluator = TrainingEvaluator(SPACE, "digits", scale={"channels": 2, "cells_per_stage": 1})
-    found = Guided.options_for(evaluator, {"proxies": "nwot+synflow"})
-    searcher = Guided(SPACE, **found)
-    assert searcher.proxies == ("nwot", "synflow")
-    assert searcher.proxy_images["dataset"] == "digits" and searcher.proxy_images["scale"]["channels"] == 2
-    assert Guided.options_for(evaluator, {"initial": 5}) == {"initial": 5}
