@@ -431,8 +431,12 @@ class StepSearch(Search):
         return json.loads((self.folder / f"{name}.json").read_text())
 
 
-def check_steps(search: StepSearch, killed: set[int]) -> None:
-    """No step is done twice but one of each candidate that a killed process had in hand."""
+def check_steps(search: StepSearch, killed: set[int]) -> bool:
+    """No step is done twice but one of each candidate that a killed process had in hand.
+
+    Returns:
+        Whether no candidate was given up. One is whose process died twice, as by its own fault: two of the kills may have met it.
+    """
     begun: dict[str, list[int]] = {}
     for pid, name in search.notes("begin"):
         begun.setdefault(name, []).append(pid)
@@ -440,14 +444,23 @@ def check_steps(search: StepSearch, killed: set[int]) -> None:
     told: dict[str, int] = dict(search.left("told"))
     counts = f"{len(begun)} steps, {sum(map(len, begun.values()))} begun, {len(again)} again, {len(killed)} killed"
     print(f"\nseed {search.seed}: {counts}")
-    assert len(told) == CANDIDATES and "errors: []" in search.output, counts + search.output
+    met: dict[str, set[int]] = {}
+    for name, pids in begun.items():
+        met.setdefault(name.partition("@")[2], set()).update(killed.intersection(pids))
+    met_twice = [candidate for candidate, pids in met.items() if len(pids) > 1]
+    given_up = search.output.count("it killed its process 2 times")
+    assert len(told) == CANDIDATES and given_up <= len(met_twice), counts + search.output
+    assert given_up or "errors: []" in search.output, counts + search.output
+    for name, pids in again.items():
+        assert all(pid in killed for pid in pids[:-1]), f"{name} was paid again: {pids}, {killed}"
+    if given_up:
+        return False
     expected = {f"{step}@{text}" for text, fidelity in told.items() for step in range(1, fidelity + 1)}
     # Decisions of the last second may be lost with the driver; taken again, one may stop a candidate earlier than before.
     assert set(begun) == expected or (search.is_free and set(begun) > expected)
-    for name, pids in again.items():
-        assert all(pid in killed for pid in pids[:-1]), f"{name} was paid again: {pids}, {killed}"
     lost = Counter((pid, name.partition("@")[2]) for name, pids in again.items() for pid in pids[:-1])
     assert max(lost.values(), default=0) <= 1, f"more than one step of a candidate was lost: {lost}"
+    return True
 
 
 STEP_SEEDS = [*(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3)), *LONG[1:]]
@@ -473,8 +486,7 @@ def test_deaths_in_the_middle_of_evaluations_lose_one_step(seed: int, nodes: Nod
     finally:
         search.process.kill()
         search.process.wait()
-    check_steps(search, killed)
-    if how:
+    if check_steps(search, killed) and how:
         (tmp_path / "straight").mkdir()
         straight = StepSearch(nodes, tmp_path / "straight", seed, held=False, how="deterministic straight")
         straight.end()
