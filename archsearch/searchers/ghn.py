@@ -153,9 +153,9 @@ class GHNRandomSearch(RankedRandomSearch):
             "scale": scale,
             "device": device,
             "threads": self.threads,
+            **(model or {}),
             **({} if rank_size is None else {"image_size": rank_size}),
             **({} if rank_images is None else {"evaluation_images": rank_images}),
-            **(model or {}),
         }
         self.hypernetwork = None if hypernetwork is None else str(Path(hypernetwork).absolute())
         if pretrained is not None:
