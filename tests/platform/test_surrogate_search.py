@@ -143,7 +143,7 @@ PAPERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "before"), [("gates", 8), ("ghn", 2)])
+@pytest.mark.parametrize(("method", "before"), [pytest.param("gates", 8, marks=pytest.mark.long), ("ghn", 2)])
 def test_the_papers_way_runs_and_goes_on_after_a_kill(tmp_path: Path, method: str, before: int) -> None:
     """Real trainings; the driver is killed after the surrogate has chosen the first candidates."""
     whole = run_preset("whole", tmp_path, PAPERS[method])
@@ -170,8 +170,8 @@ RIVALS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["nasnet", *(pytest.param(name, marks=pytest.mark.long) for name in ("pnas", "nao"))])
+@pytest.mark.long
+@pytest.mark.parametrize("method", ["nasnet", "pnas", "nao"])
 def test_a_rival_goes_on_after_a_kill_and_pays_nothing_twice(tmp_path: Path, method: str) -> None:
     """Real trainings; the driver is killed after the method has learned from the first outcomes."""
     scale = ["--train", "epochs=1", "--train", "scale={channels: 4, cells_per_stage: 1}", "--deterministic", "--seed", "5"]
