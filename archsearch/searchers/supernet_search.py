@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar
 
-from archsearch.cluster.pool.answer import PoolError, Reply
+from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind
@@ -19,10 +19,8 @@ from archsearch.searchers.observation import Observation
 from archsearch.searchers.presets import PRESETS, preset_named
 from archsearch.searchers.surrogate.rank_parts import images_of
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
-from archsearch.searchers.surrogate.stage import Stage
+from archsearch.searchers.surrogate.stage import Stage, finished
 from archsearch.spaces import SearchSpace
-
-_TRAININGS = 5  # attempts, each of which continues from the file of the one before
 
 
 class SupernetSearch(SurrogateSearcher):
@@ -194,13 +192,6 @@ class SupernetStage(Stage):
         super().__init__(pool, None, {}, wanted, propose_options)
 
     def _fitted(self, rows: Any, fit_options: Mapping[str, Any]) -> Any:
-        for _ in range(_TRAININGS - 1):
-            try:
-                trained = self._train().result()
-                break
-            except PoolError:
-                continue
-        else:
-            trained = self._train().result()
+        trained = finished(self._train)
         self.fit_seconds = trained.seconds if self._first else 0.0
         return trained.value

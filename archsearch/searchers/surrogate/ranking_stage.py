@@ -11,16 +11,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.cluster.pool.answer import PoolError, Reply
+from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.searchers.fitness import fitness
 from archsearch.searchers.goals import SCORE, Goals
-from archsearch.searchers.surrogate.stage import Stage
+from archsearch.searchers.surrogate.stage import Stage, finished
 from archsearch.spaces import Architecture
-
-# Attempts at a training, each of which continues from its file, so that it ends although machines are preempted.
-_TRAININGS = 5
-
 
 Relatives = Callable[[Sequence[Architecture]], Sequence[Architecture]]
 Columns: TypeAlias = Mapping[str, NDArray[np.floating[Any]]]
@@ -74,20 +70,11 @@ class RankingStage(Stage):
         self._first, self._relatives = first, relatives
         super().__init__(pool, None, {}, len(candidates), {})
 
-    def _trained(self, train: Callable[[], Future[Reply]]) -> Reply:
-        for _ in range(_TRAININGS - 1):
-            training = train()
-            try:
-                return training.result()
-            except PoolError:
-                continue
-        return train().result()
-
     def _run(
         self, rows: Any, fit_options: Mapping[str, Any], wanted: int, propose_options: Mapping[str, Any]
     ) -> list[tuple[str, float]]:
         if self._train is not None:
-            trained = self._trained(self._train)
+            trained = finished(self._train)
             self.fit_seconds = trained.seconds if self._first else 0.0
             self._pool.publish(trained.value)
         started = time.perf_counter()

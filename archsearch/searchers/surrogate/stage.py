@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from archsearch.cluster.pool.answer import Reply
+from archsearch.cluster.pool.answer import PoolError, Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.spaces import Architecture
+
+# Attempts at a training, each of which continues from its file, so that it ends although machines are preempted.
+_TRAININGS = 5
 
 
 class Proposal(NamedTuple):
@@ -103,3 +106,21 @@ class Stage:
             return [self._pool.propose(wanted, **options)]
         seeds = [options["seed"] + island for island in range(self._islands)]
         return [future.result() for future in [self._pool.submit_propose(wanted, **{**options, "seed": seed}) for seed in seeds]]
+
+
+def finished(train: Callable[[], Future[Reply]]) -> Reply:
+    """Return the reply of a training when it is done; one that fails is started again, a few times.
+
+    Args:
+        train: Returns the running or finished training; starts it again if it failed.
+
+    Raises:
+        PoolError: The last attempt failed too.
+    """
+    for _ in range(_TRAININGS - 1):
+        training = train()
+        try:
+            return training.result()
+        except PoolError:
+            continue
+    return train().result()
