@@ -1,4 +1,4 @@
-"""Where encoded images are: in files of their own, or one after the other in one file."""
+"""Places of encoded images: in files of their own, or one after the other in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory the images of a dataset take, and how much they may take."""
+"""The memory that the images of a dataset take, and the share of it that they may take."""
 
 from __future__ import annotations
 

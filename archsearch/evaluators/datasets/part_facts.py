@@ -1,4 +1,4 @@
-"""What is known about the images of one part of a dataset: identity, mean and deviation, hashes, mirrored classes."""
+"""Facts about the images of one part of a dataset: identity, mean and deviation, hashes, mirrored classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many candidates a stage of a surrogate has, and where the stages of a search end."""
+"""The number of candidates in a stage of a surrogate, and the ends of the stages of a search."""
 
 from __future__ import annotations
 
