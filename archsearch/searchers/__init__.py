@@ -1,5 +1,6 @@
 """Searchers, which propose the next architectures: implementations of `ray.tune.search.Searcher`."""
 
+from archsearch.cluster.trials.experiment_state import mend_experiment
 from archsearch.searchers.darts import DARTSSearch
 from archsearch.searchers.enas import ENASSearch
 from archsearch.searchers.evolution import RegularizedEvolution
@@ -50,6 +51,7 @@ __all__ = [
     "TuneAlgorithm",
     "get",
     "goals_for",
+    "mend_experiment",
     "names",
     "register",
     "tune_domains",

@@ -23,6 +23,7 @@ from archsearch.atomic_file import written_atomically
 from archsearch.cluster.connection import cluster_cpus
 from archsearch.cluster.placement import Request, require_room
 from archsearch.cluster.trials.batch_size import BatchSizer
+from archsearch.cluster.trials.experiment_state import keep_complete_state
 from archsearch.cluster.trials.running_experiment import STEPS, request_of, running_experiment, steps_if_stopped
 from archsearch.declarations import AtLeast
 from archsearch.errors import ArchSearchError, ConfigurationError, RunError, check_kind, first_line
@@ -564,6 +565,11 @@ class ArchitectureSearcher(FixedOptions, Searcher):
         """Write the state atomically as JSON."""
         with written_atomically(Path(checkpoint_path), durable=False) as temporary:
             temporary.write_text(json.dumps(self.state()))
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Write the state into the folder of an experiment, and a copy of Tune's own state, which is complete by now."""
+        super().save_to_dir(checkpoint_dir, session_str)
+        keep_complete_state(checkpoint_dir, session_str)
 
     def restore(self, checkpoint_path: str) -> None:
         """Read a state that `save` wrote, into a searcher made with the same arguments.

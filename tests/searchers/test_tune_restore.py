@@ -54,6 +54,7 @@ def train(config):
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 path = os.path.abspath("runs/search")
 if tune.Tuner.can_restore(path):
+    searchers.mend_experiment(path)
     tuner = tune.Tuner.restore(path, trainable=train)
 else:
     goals = Goals(constraints=(Constraint("zeros", "<=", 2),), costs=few_zeros, cost_names=("zeros",))
