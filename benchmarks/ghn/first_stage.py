@@ -1,0 +1,138 @@
+"""Whether `gates` finds the best cell sooner when its first candidates are ranked first by a hypernetwork instead of random.
+
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.ghn.first_stage                 # 10 seeds; half an hour on one core
+
+The folder holds nasbench201.parquet and cifar10_train.parquet. For each seed a hypernetwork learns from CIFAR-10 images, averaged
+to 16 x 16 pixels, and scores 500 random cells by 400 images. The first stage of `gates`, ten candidates, is then random; or the
+ten first by `centred+params+nwot`; or five of these and five random ones; or the ten first by `params+nwot`, which needs no
+hypernetwork. Loop and table are those of gates/search.py, the settings the defaults.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from archsearch.evaluators.ghn.surrogate import GHNSurrogate
+from archsearch.evaluators.proxies.surrogate import ProxySurrogate
+from archsearch.searchers.surrogate.rank_sum import rank_sum
+from archsearch.spaces import Architecture
+from benchmarks.comparisons.course import Course, columns, line
+from benchmarks.comparisons.known_searches import Table, evaluations, nasbench201
+from benchmarks.frame import Rows, Script, average, data, table
+from benchmarks.gates.search import LENGTHS, make
+from benchmarks.ghn.rank_by import arguments_of, taus
+
+BENCH, POOL, FIRST = "nasbench201", 500, 10
+STEPS = 1000
+# By name: the parts of the sum of ranks, and how many of the first stage are chosen by it.
+STARTS: Mapping[str, tuple[tuple[str, ...], int]] = {
+    "random": ((), 0),
+    "ghn": (("centred", "params", "nwot"), FIRST),
+    "ghn, half of them": (("centred", "params", "nwot"), FIRST // 2),
+    "training-free": (("params", "nwot"), FIRST),
+}
+
+
+def pool(known: Table, seed: int) -> list[Architecture]:
+    """Return random cells of different structure."""
+    rng, found = np.random.default_rng([seed, POOL]), dict[Any, Architecture]()
+    while len(found) < POOL:
+        cell = known.space.sample(rng)
+        found.setdefault(known.space.key(cell), cell)
+    return list(found.values())
+
+
+def scores(known: Table, seed: int) -> dict[str, Any]:
+    """Return the figures of the cells of a pool that need no training of theirs, and CPU seconds."""
+    texts, arguments = [str(each) for each in pool(known, seed)], arguments_of(BENCH)
+    started = time.process_time()
+    surrogate = GHNSurrogate(known.space, seed=seed, evaluation_images=400, **arguments)
+    surrogate.load(surrogate.fit(steps=STEPS))
+    fitted = time.process_time()
+    centred = surrogate.evaluate(texts)["centred_loss"]
+    scored = time.process_time()
+    free = ProxySurrogate(known.space, ("params", "nwot"), **arguments).evaluate(texts)
+    seconds = {"fitting": fitted - started, "scoring": scored - fitted, "training-free": time.process_time() - scored}
+    return {"centred": -centred, "params": free["params"], "nwot": free["nwot"], "seconds": seconds}
+
+
+def searched(known: Table, start: str, row: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return the figures of a search, the best accuracy (%) of its first stage, and how well the sum ranked the pool."""
+    parts, chosen = STARTS[start]
+    searcher, course, cells = make(("gates", {}), BENCH, known, seed), Course(known), pool(known, seed)
+    further: dict[str, Any] = {}
+    if parts:
+        ranks = rank_sum([np.array(row[part], np.float64) for part in parts])
+        searcher.start_with([cells[place] for place in np.argsort(-ranks, kind="stable")[:chosen]])
+        truth = np.array([known.scores[str(cell)] for cell in cells])
+        further = {"taus": taus(truth, ranks)}
+    started = time.process_time()
+    told = list(evaluations(searcher, known.scores))
+    for text in told:
+        course.take(text)
+    first = [known.scores[text] for text in told[:FIRST]]
+    return {**course.figures(), **further, "first": [np.mean(first), np.max(first)], "cpu": time.process_time() - started}
+
+
+def report(rows: Rows) -> None:
+    """Print a table of the searches, and differences in pairs."""
+    found = {start: rows.select(kind="search", start=start) for start in STARTS}
+    counts = [25, 50, 100]
+    shown = [line(start, each, LENGTHS[BENCH], counts) for start, each in found.items() if each]
+    table(columns(counts), shown, title="NAS-Bench-201")
+    before = {row["seed"]: row for row in found["random"]}
+    lines = list[list[object]]()
+    for start, each in found.items():
+        pairs = [(row, before[row["seed"]]) for row in each if row["seed"] in before]
+        if len(pairs) < 2:
+            continue
+        gaps = [until(row) - until(other) for row, other in pairs]
+        mean, best = np.mean([row["first"] for row in each], axis=0)
+        agreed = np.mean([row["taus"] for row in each], axis=0) if STARTS[start][0] else None
+        shown_taus = None if agreed is None else f"{agreed[0]:.3f}, {agreed[1]:.3f}"
+        lines.append([start, len(pairs), shown_taus, f"{mean:.2f}, {best:.2f}", average(gaps, 1, signed=True)])
+    names = [
+        "first stage",
+        "seeds",
+        "tau: pool, better half",
+        "first ten: mean, best (%)",
+        "evaluations to the best less random's",
+    ]
+    table(names, lines)
+
+
+def until(row: Mapping[str, Any]) -> int:
+    """Return the evaluation at which the best cell was found; one more than the length where it was not."""
+    found = row["found"]["1"]
+    return LENGTHS[BENCH] + 1 if found is None else int(found)
+
+
+def main() -> None:
+    script = Script(__file__, __doc__, seeds=10)
+    script.parse()
+    torch.set_num_threads(1)
+    known = cache(lambda: nasbench201(data("nasbench201.parquet", "cifar10_train.parquet"), "cifar10_test"))
+
+    def measure(rows: Rows) -> None:
+        for seed in script.seeds:
+            row = rows.get(lambda seed=seed: scores(known(), seed), kind="scores", seed=seed)
+            if row is not None:
+                for start in STARTS:
+                    rows.get(
+                        lambda start=start, row=row, seed=seed: searched(known(), start, row, seed),
+                        kind="search",
+                        start=start,
+                        seed=seed,
+                    )
+
+    script.run(measure, report)
+
+
+if __name__ == "__main__":
+    main()
