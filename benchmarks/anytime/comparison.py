@@ -59,7 +59,8 @@ class Comparison:
         arguments = script.arguments
         self.arguments, self.space, self.all_rows = arguments, Anytime(), script.rows
         self.splits: Splits = smaller(datasets.load(arguments.dataset), arguments.side)
-        changes = {"epochs": arguments.epochs} if arguments.epochs else {}
+        changes: dict[str, Any] = {"epochs": arguments.epochs} if arguments.epochs else {}
+        changes |= {"distillation": arguments.distillation, "backbone_first": arguments.backbone_first}
         self.recipe: Recipe = default_recipe(arguments.dataset).with_changes(**changes)
         self.shape, self.classes = self.splits.train.shape, self.splits.train.num_classes
         self.budget = default_max_budget(self.shape, self.classes, {"channels": arguments.channels})
@@ -227,6 +228,8 @@ def main() -> None:
     script.argument("--side", type=int, help="pixels a side to which images are averaged (default: as they are)")
     script.argument("--channels", type=int, default=8, help="of the candidates (default: 8)")
     script.argument("--epochs", type=int, help="of each training (default: those of the dataset's recipe)")
+    script.argument("--distillation", type=float, default=0.0, help="share of the losses of earlier exits, of all networks")
+    script.argument("--backbone-first", type=float, default=0.0, help="share of the epochs in which the last exit learns alone")
     script.argument("--steps", type=int, default=1500, help="of the hypernetwork (default: 1500)")
     script.argument("--rank", type=int, default=300, help="random networks that it ranks (default: 300)")
     script.argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")

@@ -13,6 +13,8 @@ from archsearch.evaluators.prediction.class_weights import class_weights, cross_
 from archsearch.evaluators.prediction.task import Meter, PredictionTask
 from archsearch.evaluators.score_names import CLASSIFICATION
 
+_TEMPERATURE = 3.0
+"""Both predictions are softened by it in `distillation`."""
 _LEAST = 1e-12
 """Smallest probability in a loss."""
 
@@ -30,6 +32,11 @@ class Classification(PredictionTask):
 
     def loss(self, outputs: Tensor, truth: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0) -> Tensor:
         return cross_entropy(outputs, truth, weights, label_smoothing)
+
+    def distillation(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return T^2 KL(softmax(teacher / T) || softmax(outputs / T)), T = 3 (G. Hinton et al., arXiv 1503.02531, section 2)."""
+        softened = (teacher / _TEMPERATURE).log_softmax(1), (outputs / _TEMPERATURE).log_softmax(1)
+        return _TEMPERATURE**2 * F.kl_div(softened[1], softened[0], reduction="batchmean", log_target=True)
 
     def weights(self, truth: Tensor) -> Tensor:
         return class_weights(truth)

@@ -36,6 +36,10 @@ class Multilabel(PredictionTask):
         positive = None if weights is None else weights.to(outputs)
         return _mean_loss(outputs, smoothed.to(outputs), positive)
 
+    def distillation(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss with the teacher's probabilities as labels."""
+        return _mean_loss(outputs, teacher.sigmoid())
+
     def weights(self, truth: Tensor) -> Tensor:
         """Return `images without the label / images with it` for each label, `[labels]`; 1 for a label that none or all have."""
         positive = truth.sum(0)

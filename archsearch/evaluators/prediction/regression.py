@@ -47,6 +47,10 @@ class Regression(PredictionTask):
             raise ConfigurationError(f"label_smoothing: expected 0, as numbers are no classes; got {label_smoothing}.")
         return F.mse_loss(outputs, truth.to(outputs))
 
+    def distillation(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return the squared error against the teacher's numbers."""
+        return F.mse_loss(outputs, teacher)
+
     def weights(self, truth: Tensor) -> Tensor:
         raise ConfigurationError("class_weights: expected false, as numbers have no classes; got true. Leave it out.")
 

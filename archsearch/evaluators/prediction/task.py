@@ -85,6 +85,15 @@ class PredictionTask(ABC):
         """
 
     @abstractmethod
+    def distillation(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return the mean distance of predictions from those of a teacher, so that the parts of a batch add up to the batch.
+
+        Args:
+            outputs: `[images, outputs]`.
+            teacher: Outputs of the teacher for the same images, `[images, outputs]`, without gradient.
+        """
+
+    @abstractmethod
     def weights(self, truth: Tensor) -> Tensor:
         """Return the weights that make up for unequal numbers of images, from the targets of the training images.
 

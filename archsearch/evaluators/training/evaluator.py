@@ -39,7 +39,7 @@ class TrainingEvaluator(StepwiseEvaluator):
     Images can have one class each, sets of labels or numbers: see `task`. Sets of labels are scored by mean average precision,
     numbers by R2 or the mean absolute error.
 
-    A network with several exits is trained on the sum of their losses (as in MSDNet: G. Huang et al., ICLR 2018). Its evaluation
+    A network with several exits is trained on the sum of their losses, or by distillation; see `exit_losses`. Its evaluation
     has the curves `exit_accuracy` (validation) and `exit_macs`, in the order of the exits; `valid_accuracy` is that of the last
     one. With `objective="anytime"` there is the metric `anytime_auc`, which is the score, and with `report_test` also
     `test_anytime_auc`.

@@ -19,6 +19,7 @@ from archsearch.evaluators.prediction.classification import Classification
 from archsearch.evaluators.prediction.task import PredictionTask
 from archsearch.evaluators.training.augmentation import Share, augment, cutout, resized_crop
 from archsearch.evaluators.training.compiled import compiled
+from archsearch.evaluators.training.exit_losses import ExitLosses
 from archsearch.evaluators.training.plan import TrainingPlan
 from archsearch.evaluators.training.processes import Processes, without_gradient_sync
 from archsearch.evaluators.training.recipe import Recipe
@@ -138,7 +139,7 @@ class Training:
 
     Args:
         network: Maps `[batch, replicas * channels, height, width]` to logits `[batch, replicas * classes]`, or to a list of them,
-            one for each exit; the losses of all exits are then summed (as in MSDNet: G. Huang et al., ICLR 2018).
+            one for each exit, whose losses `ExitLosses` adds up.
         recipe: Settings of the training.
         generators: Source of random numbers, one a replica: order of the images, augmentation, drop path.
         mixed_precision: Run the network in bfloat16 where that is safe, if the recipe allows it.
@@ -176,6 +177,7 @@ class Training:
         self._mixed = mixed_precision and recipe.mixed_precision
         self._processes = processes or Processes()
         self._plan = TrainingPlan(network, recipe, generators)
+        self._losses = ExitLosses(self._prediction, recipe, self._plan.has_auxiliary)
         if recipe.channels_last:
             network.to(memory_format=torch.channels_last)
         self._optimizer = torch.optim.SGD(
@@ -287,7 +289,7 @@ class Training:
             with without_gradient_sync(self._shared, index < len(parts)):
                 with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._mixed):
                     exits = exits_of(self._forward(part))
-                loss = self._loss(exits, truth)
+                loss = self._losses(exits, truth, self._weights, self.epoch / recipe.epochs)
                 if number * recipe.accumulate > 1:
                     loss = loss * (len(part) / batch_size)
                 # DDP averages gradients over processes; times their number, the average is the sum.
@@ -299,20 +301,6 @@ class Training:
         if self._average is not None:
             self._average.update()
         return total
-
-    def _loss(self, exits: Sequence[Tensor], truth: Tensor) -> Tensor:
-        """Return the loss of all exits together; that of an auxiliary classifier, the last one, counts by its weight."""
-        losses = torch.stack([self._loss_of_exit(logits, truth) for logits in exits])
-        if self._plan.has_auxiliary:
-            losses = torch.cat([losses[:-1], self.recipe.auxiliary * losses[-1:]])
-        return losses.sum()
-
-    def _loss_of_exit(self, logits: Tensor, truth: Tensor) -> Tensor:
-        """Return the sum over replicas of the mean loss: each replica has the gradients that it would have alone."""
-        batch, replicas = truth.shape[:2]
-        flat = logits.float().view(batch * replicas, -1)
-        smoothing = self.recipe.label_smoothing
-        return self._prediction.loss(flat, truth.flatten(0, 1), self._weights, smoothing) * replicas
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -48,6 +48,9 @@ class Recipe:
         drop_path: Probability that an input of a sum is left out for an image, in the last epoch; it rises linearly from 0.
         auxiliary: Weight of the loss of a second classifier, at two thirds of the depth, in training only; 0 is off. A network
             with several exits gets none: it has classifiers at several depths already.
+        distillation: Share of the loss of each exit but the last that is its distance from the last one's predictions, 0..1; the
+            rest is that from the labels. A network with one exit has none. See `training.exit_losses`.
+        backbone_first: Share of the epochs, from the first on, in which only the last exit learns, 0..0.95.
         weight_average: Decay of an exponential moving average of the weights, which is scored and kept; 0 is off.
         accumulate: Number of parts that a batch is processed in, to save memory; batch normalisation sees one part at a time.
         channels_last: Whether images are stored with their channels last, which is faster on some devices.
@@ -83,6 +86,8 @@ class Recipe:
     resized_crop: Annotated[float, Between(0.0, 1.0)] = 0.0
     drop_path: Annotated[float, Between(0.0, 0.99)] = 0.0
     auxiliary: Annotated[float, Between(0.0, 10.0)] = 0.0
+    distillation: Annotated[float, Between(0.0, 1.0)] = 0.0
+    backbone_first: Annotated[float, Between(0.0, 0.95)] = 0.0
     weight_average: Annotated[float, Between(0.0, 0.999999)] = 0.0
     accumulate: Annotated[int, Between(1, 10_000)] = 1
     channels_last: bool = False
