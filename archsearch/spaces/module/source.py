@@ -104,10 +104,22 @@ def module_source(
         own = f"# {home.__name__} imports {', '.join(foreign)}; it is taken from {place}\nfrom {home.__name__} import {name}"
     call = ", ".join([f"Chosen({dict(words)!r})", *(f"{key}={value}" for key, value in arguments.items())])
     network = f'def Network():\n    """Return the network with new weights."""\n    return {name}({call})'
+    return python_file(title, [own, _CHOSEN, network], extra)
+
+
+def python_file(title: str, parts: Sequence[str], extra: str = "") -> str:
+    """Return a file of source that defines `Network`, with what loads its weights.
+
+    Args:
+        title: Docstring of the file.
+        parts: Source in its order; one of them defines `Network`.
+        extra: Source to stand at the end, such as constants.
+    """
     docstring = '"""' + title.replace("\\", "\\\\").replace('"""', "'''") + '\n"""'
     load = LOAD.replace(_TYPES, _MORE_TYPES).replace("-> Network:", "-> nn.Module:")
-    parts = [docstring, _HEAD, own, _CHOSEN, network, load, extra]
-    return "\n\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+    found = [docstring, _HEAD, *parts, load, extra]
+    text = "\n\n\n".join(part.strip() for part in found if part.strip()) + "\n"
+    return text if text.count("Mapping") > 1 else text.replace("from collections.abc import Mapping\n", "")
 
 
 def _without_archsearch(text: str) -> tuple[str, list[str]]:

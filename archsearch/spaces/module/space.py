@@ -33,6 +33,7 @@ from archsearch.spaces.module.discovery import Discovery
 from archsearch.spaces.module.network import ModuleNetwork, ModuleOperator
 from archsearch.spaces.module.source import module_source
 from archsearch.spaces.module.surrogate_graph import GraphForm, graph_form
+from archsearch.spaces.module.traced_source import traced_source
 from archsearch.spaces.module.tracing import Trace, Untraceable, addmm_flops, called, on_meta, trace
 from archsearch.spaces.module.variations import Variations
 from archsearch.spaces.network import Network
@@ -318,6 +319,8 @@ class ModuleSpace(ChoiceSpace):
         return self._built(architecture, generator, dict(arguments)).module
 
     def _source(self, text: str, arguments: tuple[tuple[str, int], ...], title: str, extra: str) -> str:
+        if isinstance(self._build, Variations):
+            return traced_source(self._made(text, arguments, torch.Generator()), title, extra)
         words = dict(part.split("=", 1) for part in text.split(" "))
         return module_source(self._build, words, dict(arguments), title, extra)
 

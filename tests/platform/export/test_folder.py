@@ -235,15 +235,26 @@ def test_modules_that_take_no_images_are_exported_with_the_inputs_of_their_space
     monkeypatch.delitem(sys.modules, "own_tagger")
 
 
-def test_a_module_without_source_is_exported_for_programs(tmp_path: Path) -> None:
-    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+class Squared(nn.Module):
+    """A layer that has no source here."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * values if self.training else values**2
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(), Squared()])
+def test_a_variation_of_a_network_is_exported(layer: nn.Module, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), layer, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     space = spaces.ModuleSpace.around(network, torch.zeros(1, 1, 6, 5), widths=(0.5, 1.0), name="around")
     found = Found(space.sample(np.random.default_rng(0)), 0.5, {}, space, {})
     folder = found.export(tmp_path / "folder")
-    assert not (folder / "model.py").exists() and (folder / "weights.safetensors").stat().st_size > 100
-    given = torch.rand(4, 1, 6, 5)
-    module = found.build().eval()
+    assert (folder / "weights.safetensors").stat().st_size > 100
+    given, module = torch.rand(4, 1, 6, 5), found.build().eval()
     torch.testing.assert_close(torch.export.load(folder / "model.pt2").module()(given), module(given))
+    assert (folder / "model.py").exists() == isinstance(layer, nn.ReLU)
+    assert ("tells training and evaluation apart" in content_of(folder)["left_out"].get("model.py", "")) == isinstance(
+        layer, Squared
+    )
 
 
 def test_a_module_is_exported_with_its_own_number_of_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
