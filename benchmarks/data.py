@@ -9,7 +9,7 @@ peak is that of the kernel (`VmHWM`) with its children; before and after, and pe
 ratio counts.
 
 - `memory`: the peak of a training on a folder, 10,000 and 100,000 images of 64 x 64; and within a limit, 8 times smaller than the
-  decoded images, that is set as `RLIMIT_AS` beyond what the process has after a step on noise.
+  decoded images, that is set as `RLIMIT_DATA` (`ulimit -d`) beyond what the process has after a step on noise.
 - `speed`: images a CPU second, of all processes, through the loader with two workers: JPEG files to 224 x 224, against
   torchvision's `ImageFolder` and `DataLoader` with the same transformation, exact and fast.
 - `search`: CPU seconds a candidate on 4,000 images of CIFAR-10, and resident memory (PSS) of 2 and 8 processes that hold 60,000
@@ -100,8 +100,8 @@ _TRAINING = """
     Training(network, Recipe(epochs=1, batch_size=64), [torch.Generator()]).run_epoch(noise, labels)  # so that its code is loaded
     before = status("VmHWM")
     if limit:
-        room = status("VmSize") + limit
-        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        room = status("VmData") + limit
+        resource.setrlimit(resource.RLIMIT_DATA, (room, room))  # Linux counts heap, stacks and all other private, writable memory
     splits = load(f"imagefolder:{folder}?size=64", loading=Loading(memory, 1))
     part = resident(splits.train, *splits.train.statistics())
     training = Training(network, Recipe(epochs=1, batch_size=64), [torch.Generator().manual_seed(2)])
@@ -139,7 +139,7 @@ def memory(rows: Rows, folder: Path, cache: Path, numbers: Sequence[int]) -> Non
 
     def limited(number: int = numbers[-1]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
-        limit = number * 3 * 64 * 64 // 8
+        limit = max(150_000_000, number * 3 * 64 * 64 // 8)  # the least is for tiny sizes
         return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 20, CELL, cache=cache / "limited")}
 
     rows.get(limited, part="memory", kind="within a limit", number=numbers[-1])

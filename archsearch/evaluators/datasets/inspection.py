@@ -32,8 +32,8 @@ from archsearch.evaluators.prediction.kinds import kind_of
 Rows = NDArray[np.int64]
 
 _VERSION = 1
-_CHUNK_BYTES = 2**22
-"""Bytes of decoded images that are looked at at a time."""
+_CHUNK_BYTES = 2**21
+"""Bytes of decoded images that are looked at at a time; at least two images for each thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _decoded(source: ImageSource, reader: ImageReader) -> Iterator[list[Any]]:
         except DatasetError as error:
             return error
 
-    chunk = max(1, _CHUNK_BYTES // (3 * reader.size[0] * reader.size[1]))
+    chunk = max(2 * cores(), _CHUNK_BYTES // (3 * reader.size[0] * reader.size[1]))
     with ThreadPoolExecutor(cores()) as pool:
         for first in range(0, len(source), chunk):
             yield list(pool.map(one, range(first, min(first + chunk, len(source)))))
