@@ -91,6 +91,7 @@ def _passed(
 ) -> Inspection:
     everything = np.arange(len(source))
     unreadable, sizes, lost = Unreadable(reader.skip), list[tuple[int, int]](), list[int]()
+    known: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal sizes are one object
     parts = _Parts([everything, *planned], labels, classes, reader.size)
     first = 0
     for found in _decoded(source, reader):
@@ -101,7 +102,7 @@ def _passed(
                 lost.append(number)
             else:
                 pixels.append(each[0])
-                sizes.append(each[1])
+                sizes.append(known.setdefault(each[1], each[1]))
         if pixels and not lost:
             parts.add(torch.from_numpy(np.stack(pixels)))
         first += len(found)
