@@ -16,7 +16,8 @@ _URI = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://\S+")
 # Parameters whose values are no secrets; all others are hidden, since every service names its own.
 _HARMLESS = re.compile(
     r"region|scheme|endpoint_override|allow_bucket_creation|allow_bucket_deletion|charset|driver|timeout|connect_timeout"
-    r"|ssl|sslmode|ssl_mode|application_name|mode|cache|size|workflowType|version",
+    r"|ssl|sslmode|ssl_mode|application_name|mode|cache|size|workflowType|version"
+    r"|image|label|task|separator|folder|part|white|background|on_error|jpeg",  # of datasets
     re.IGNORECASE,
 )
 _SERVERS = ("http", "https", "ray")

@@ -9,15 +9,17 @@ peak is that of the kernel (`VmHWM`) with its children; before and after, and pe
 ratio counts.
 
 - `memory`: the peak of a training on a folder, 10,000 and 100,000 images of 64 x 64; and within a limit, 8 times smaller than the
-  decoded images, that is set as `RLIMIT_AS` beyond what the process has after a step on noise.
+  decoded images, that is set as `RLIMIT_DATA` (`ulimit -d`) beyond what the process has after a step on noise.
 - `speed`: images a CPU second, of all processes, through the loader with two workers: JPEG files to 224 x 224, against
   torchvision's `ImageFolder` and `DataLoader` with the same transformation, exact and fast.
-- `search`: CPU seconds a candidate on 4,000 images of CIFAR-10, and resident memory (PSS) of 2 and 8 processes with all of them.
+- `search`: CPU seconds a candidate on 4,000 images of CIFAR-10, and resident memory (PSS) of 2 and 8 processes that hold 60,000
+  images of 32 x 32, as many as CIFAR-10 has, beside that of processes that hold none.
 - `resume`: the network of a cell, an epoch on images of 224 x 224, two processes, killed in the middle, against one that was not.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -61,13 +63,7 @@ def photographs(folder: Path, images: int, height: int, width: int, classes: int
 
 def child(code: str, *arguments: object, root: Path = ROOT, cache: Path) -> dict[str, Any]:
     """Run code in a process of its own, and return the JSON of its last line."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(root),
-        "ARCHSEARCH_CACHE": str(cache),
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "1",
-    }
+    environment = _environment(root, cache)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         env=environment,
@@ -80,6 +76,12 @@ def child(code: str, *arguments: object, root: Path = ROOT, cache: Path) -> dict
         raise SystemExit(f"a measurement failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def _environment(root: Path, cache: Path) -> dict[str, str]:
+    """Return the variables of a measured process: its version, its cache folder, one thread, one arena."""
+    own = {"PYTHONPATH": str(root), "ARCHSEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return {**os.environ, **own}
 
 
 _TRAINING = """
@@ -98,8 +100,8 @@ _TRAINING = """
     Training(network, Recipe(epochs=1, batch_size=64), [torch.Generator()]).run_epoch(noise, labels)  # so that its code is loaded
     before = status("VmHWM")
     if limit:
-        room = status("VmSize") + limit
-        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        room = status("VmData") + limit
+        resource.setrlimit(resource.RLIMIT_DATA, (room, room))  # Linux counts heap, stacks and all other private, writable memory
     splits = load(f"imagefolder:{folder}?size=64", loading=Loading(memory, 1))
     part = resident(splits.train, *splits.train.statistics())
     training = Training(network, Recipe(epochs=1, batch_size=64), [torch.Generator().manual_seed(2)])
@@ -137,7 +139,7 @@ def memory(rows: Rows, folder: Path, cache: Path, numbers: Sequence[int]) -> Non
 
     def limited(number: int = numbers[-1]) -> dict[str, Any]:
         made = photographs(folder / f"small{number}", number, 64, 64) / "images"
-        limit = number * 3 * 64 * 64 // 8
+        limit = max(150_000_000, number * 3 * 64 * 64 // 8)  # the least is for tiny sizes
         return {"limit": limit, **child(_TRAINING, made, limit / 4e9, limit, 20, CELL, cache=cache / "limited")}
 
     rows.get(limited, part="memory", kind="within a limit", number=numbers[-1])
@@ -215,8 +217,8 @@ _SEARCH = """
         [found] = evaluator.evaluate([space.parse(sys.argv[4])])
         print(json.dumps({"cpu": time.process_time() - spent, "clock": time.perf_counter() - started, "score": found.score}))
     else:
-        evaluator = TrainingEvaluator(space, name, epochs=1, scale=scale, device="cpu")
-        for part in ("train", "validation"):
+        evaluator = TrainingEvaluator(space, name or "digits", epochs=1, scale=scale, device="cpu")
+        for part in ("train", "validation") if name else ():
             held = evaluator.images.part(part, cpu)
             for first in range(0, len(held), 1000):
                 held.images[first : first + 1000].sum()
@@ -227,11 +229,11 @@ _SEARCH = """
 """
 
 
-def search(rows: Rows, before: Path | None, cache: Path, quick: bool) -> None:
+def search(rows: Rows, folder: Path, before: Path | None, cache: Path, quick: bool) -> None:
     """Measure a candidate's CPU seconds before and after in turns, and the memory of several processes."""
     name = f"parquet:{data('cifar10_train.parquet') / 'cifar10_train.parquet'}"
     roots = {"after": ROOT, **({"before": before} if before else {})}
-    for turn in range(1 if quick else 3):
+    for turn in range(1 if quick else 6):
         for version in sorted(roots, reverse=bool(turn % 2)):
 
             def once(version: str = version) -> dict[str, Any]:
@@ -239,18 +241,36 @@ def search(rows: Rows, before: Path | None, cache: Path, quick: bool) -> None:
                 return child(_SEARCH, name, "seconds", images, CELL, root=roots[version], cache=cache)
 
             rows.get(once, part="search", kind="seconds", version=version, turn=turn)
-    for version in roots:
+    images = 2000 if quick else 60_000
+    for version in ("none", *roots):
         for number in (2, 8):
 
             def held(version: str = version, number: int = number) -> dict[str, Any]:
-                return {"pss": together(name, number, roots[version], cache)}
+                holds = "" if version == "none" else f"parquet:{small_images(folder / f'small{images}.parquet', images)}"
+                return {"images": images, "pss": together(holds, number, roots.get(version, ROOT), cache)}
 
             rows.get(held, part="search", kind="memory", version=version, number=number)
 
 
+def small_images(file: Path, images: int) -> Path:
+    """Write noise of 32 x 32 as PNG images of ten classes in a Parquet file, unless it is there."""
+    if not file.exists():
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        rng, contents = np.random.default_rng(0), list[bytes]()
+        for _ in range(images):
+            written = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(written, "png", compress_level=0)
+            contents.append(written.getvalue())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pa.table({"image": contents, "label": [number % 10 for number in range(images)]}), file)
+    return file
+
+
 def together(name: str, number: int, root: Path, cache: Path) -> list[int]:
     """Return the resident memory (PSS, in which shared pages are divided) of processes that all hold a dataset at once."""
-    environment = {**os.environ, "PYTHONPATH": str(root), "ARCHSEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = _environment(root, cache)
     made = []
     for _ in range(number):  # one after the other, as decoding takes more memory than holding
         command = [sys.executable, "-c", textwrap.dedent(_SEARCH), name, "memory", "0"]
@@ -307,13 +327,14 @@ _RESUME = """
     distributed.destroy_process_group()
     if rank == 0:
         torch.save(network.state_dict(), f"{state}.weights")
-        print(json.dumps({**figures, "images": len(splits.train)}))
+        print(json.dumps({**figures, "training_images": len(splits.train)}))
 """
 
 
 def resume(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
     """Train twice, once killed in the middle of the epoch, and compare the weights."""
-    images, channels, batch = (60, 2, 6) if quick else (1000, 2, 50)
+    images, channels, batch = (60, 2, 6) if quick else (5000, 2, 50)
+    states = max(1, images // batch // 2 // 5)  # a state is written every four steps, and a fifth of the images is not trained on
 
     def both() -> dict[str, Any]:
         import torch
@@ -323,7 +344,7 @@ def resume(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
         for file in folder.glob("*.pt*"):
             file.unlink()
         figures = pair(made, whole, 1e9, channels, batch, cache)
-        pair(made, killed, 0.0, channels, batch, cache, kill=True)
+        pair(made, killed, 0.0, channels, batch, cache, kill=states)
         at = torch.load(killed, weights_only=True)["training"]["within"]
         pair(made, killed, 1e9, channels, batch, cache, attempt=1)
         first, second = (torch.load(f"{state}.weights", weights_only=True) for state in (whole, killed))
@@ -334,10 +355,10 @@ def resume(rows: Rows, folder: Path, cache: Path, quick: bool) -> None:
 
 
 def pair(
-    images: Path, state: Path, seconds: float, channels: int, batch: int, cache: Path, attempt: int = 0, kill: bool = False
+    images: Path, state: Path, seconds: float, channels: int, batch: int, cache: Path, attempt: int = 0, kill: int = 0
 ) -> dict[str, Any]:
-    """Train with two processes; with `kill` both get SIGKILL once a state within the epoch has been written three times."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARCHSEARCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    """Train with two processes; with `kill` both get SIGKILL once a state within the epoch has been written so often."""
+    environment = _environment(ROOT, cache)
     made = [
         subprocess.Popen(
             [
@@ -353,8 +374,8 @@ def pair(
         for rank in range(2)
     ]
     written, last = 0, 0
-    while kill and written < 3:
-        time.sleep(0.05)
+    while written < kill:
+        time.sleep(0.02)
         if state.exists() and (now := state.stat().st_mtime_ns) != last:
             written, last = written + 1, now
         if any(process.poll() is not None for process in made):
@@ -399,14 +420,16 @@ def report(rows: Rows) -> None:
             [earlier["turn"], f"{earlier['cpu']:.2f}", f"{later['cpu']:.2f}", f"{later['cpu'] / earlier['cpu']:.3f}", same]
         )
     table(["turn", "CPU s before", "after", "ratio", "score"], lines, "A candidate: one epoch on 4,000 images of CIFAR-10")
-    lines = [
-        [row["version"], row["number"], megabytes(sum(row["pss"])), megabytes(sum(row["pss"]) / row["number"])]
-        for row in rows.select(part="search", kind="memory")
-    ]
-    table(["version", "processes", "MB together", "MB each"], lines, "Resident memory with CIFAR-10 (PSS)")
+    lines = []
+    for row in rows.select(part="search", kind="memory"):
+        [*_, without] = rows.select(part="search", kind="memory", version="none", number=row["number"])
+        held = sum(row["pss"])
+        lines.append([row["version"], row["number"], megabytes(held), megabytes(held - sum(without["pss"]))])
+    columns = ["version", "processes", "MB together", "MB more than without images"]
+    table(columns, lines, "Resident memory of processes with 60,000 images of 32 x 32 (PSS)")
     lines = [
         [
-            f"{row['images']:,}",
+            f"{row['training_images']:,}",
             row["channels"],
             f"{row['killed_after']} of {row['steps']}",
             "the same" if row["same"] else "DIFFER",
@@ -441,7 +464,7 @@ def main() -> None:
             if "memory" in arguments.parts:
                 memory(rows, folder, cache, (500, 2000) if arguments.quick else arguments.images)
             if "search" in arguments.parts:
-                search(rows, arguments.before, cache, arguments.quick)
+                search(rows, folder, arguments.before, cache, arguments.quick)
             if "resume" in arguments.parts:
                 resume(rows, folder, cache, arguments.quick)
 

@@ -38,6 +38,8 @@ WITHOUT = [
     "s3://bucket/runs?region=eu&endpoint_override=127.0.0.1:9000&scheme=http",
     "table:/data/me@work/scores.csv#accuracy",
     "train:imagefolder:photos?size=224",
+    "train:csv:s3://bucket/labels.csv?image=file&label=x,y&folder=photos&part=split&task=regression&separator=bar",
+    "train:imagefolder:gs://bucket/photos?white=4095&background=black&on_error=skip&jpeg=fast",
 ]
 
 

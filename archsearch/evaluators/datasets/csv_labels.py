@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from archsearch.errors import DatasetError, TableError, did_you_mean
 from archsearch.evaluators.dataset_names import DatasetName
+from archsearch.evaluators.datasets.csv_images import is_picture, named_images
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
-from archsearch.evaluators.datasets.folder_layout import PARTS, PICTURES, folders, pictures
+from archsearch.evaluators.datasets.folder_layout import PARTS
 from archsearch.evaluators.datasets.image_files import ImageReader
-from archsearch.evaluators.datasets.image_source import FileList
 from archsearch.evaluators.datasets.label_columns import LabelReader, LabelRules, columns_named
+from archsearch.evaluators.datasets.remote import content_of, is_remote
 from archsearch.evaluators.datasets.split import partition
 from archsearch.evaluators.datasets.streamed import Loading, streamed_part
 from archsearch.evaluators.tables.csv_file import read_csv
-
-_TRIED = 50
-"""Images that a folder is judged by."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,12 @@ class _Rows:
         return f"row {self.places[row]}"
 
 
-def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None, loading: Loading | None = None) -> Splits:
+def load_csv(path: Path | str, name: DatasetName, decoder: Decoder | None = None, loading: Loading | None = None) -> Splits:
     """Return the images that a CSV file names, brought to RGB and one size, with the labels that it has for them.
 
     Args:
-        path: The file, with a header; its delimiter and encoding are found as by `read_csv`.
+        path: The file, or its address in a filesystem of pyarrow, with a header; its delimiter and encoding are found as by
+            `read_csv`.
         name: The parts of the dataset's name: columns, folder of the images, task and size. Without a folder the paths in the
             file start from the folder of the file, or from the one sub-folder that has these images.
         decoder: What decodes the files; None takes one with its defaults.
@@ -73,19 +72,20 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None, load
         DatasetError: The file, a column or an image is missing or cannot be read, the labels do not suit the task, or an image
             has several rows with different labels.
     """
-    rows = _unique(_read(path, name), path)
-    labels = _labels(rows, name, path)
-    files, remarks = _files(rows, path, name.folder)
-    reader, title = ImageReader(name.size, decoder or Decoder(), name.skip), path.stem
-    where, loading = dict(zip(rows.images, files, strict=True)), loading or Loading()
+    file = _path(path)
+    rows = _unique(_read(path, name), file)
+    labels = _labels(rows, name, file)
+    named = named_images(rows.images, rows.place, path, name.folder)
+    reader, title = ImageReader(name.size, decoder or Decoder(), name.skip), file.stem
+    where, loading = dict(zip(rows.images, named.names, strict=True)), loading or Loading()
     images, shape = len(rows.images), (3, *reader.size)
     streams = loading.streams(images, shape)
     chosen = {part: rows.of(part) for part in (("train", "validation", "test") if rows.parts else ("train",))}
     chosen = {part: found for part, found in chosen.items() if part == "train" or found.images}
     parts = {}
     for part, found in chosen.items():
-        truth = labels.read(found.columns, found.place, path.name)
-        source = FileList(where[image] for image in found.images)
+        truth = labels.read(found.columns, found.place, file.name)
+        source = named.folder.source([where[image] for image in found.images])
         if streams:
             lacking = 3 - len(chosen) if part == "train" else 0
             parts[part] = streamed_part(f"{title}/{part}", source, reader, truth, labels.classes, lacking, loading)
@@ -93,21 +93,26 @@ def load_csv(path: Path, name: DatasetName, decoder: Decoder | None = None, load
             pixels, kept, cut = reader.read(source)
             parts[part] = ImageDataset(f"{title}/{part}", pixels, truth[kept], labels.classes, cut)
     reader.decoder.finish(title)
-    said = (*filter(None, [labels.remark]), *rows.remarks, *remarks, *parts["train"].remarks, *reader.decoder.remarks)
+    said = (*filter(None, [labels.remark]), *rows.remarks, *named.remarks, *parts["train"].remarks, *reader.decoder.remarks)
     parts["train"] = replace(parts["train"], remarks=(loading.remark(images, shape), *said) if streams else said)
     return partition(title, **parts)
 
 
-def csv_task(path: Path, name: DatasetName) -> str:
+def csv_task(path: Path | str, name: DatasetName) -> str:
     """Return the task of a dataset; no images are read.
 
     Raises:
         DatasetError: As for `load_csv`, but for the images.
     """
-    return _labels(_read(path, name), name, path).task
+    return _labels(_read(path, name), name, _path(path)).task
 
 
-def _labels(rows: _Rows, name: DatasetName, path: Path) -> LabelReader:
+def _path(path: Path | str) -> PurePath:
+    """Return the path of the file in its filesystem, for messages."""
+    return PurePosixPath(path.partition("://")[2]) if isinstance(path, str) and is_remote(path) else PurePath(path)
+
+
+def _labels(rows: _Rows, name: DatasetName, path: PurePath) -> LabelReader:
     """Return how the labels are read, by those of the training images."""
     train = rows.of("train")
     if not train.images:
@@ -115,11 +120,12 @@ def _labels(rows: _Rows, name: DatasetName, path: Path) -> LabelReader:
     return LabelReader.of(train.columns, LabelRules(name.task, name.separator), train.place, path.name)
 
 
-def _read(path: Path, name: DatasetName) -> _Rows:
+def _read(file: Path | str, name: DatasetName) -> _Rows:
     """Return the rows, with the columns of images, labels and parts."""
-    wanted, given = name.columns.get("image", "image"), name.columns.get("label", "label")
+    wanted, given, path = name.columns.get("image", "image"), name.columns.get("label", "label"), _path(file)
+    content = content_of(file, "csv") if isinstance(file, str) and is_remote(file) else None
     try:
-        found = read_csv(path, wanted, (given, *given.split(","), *([name.part] if name.part else [])))
+        found = read_csv(path, wanted, (given, *given.split(","), *([name.part] if name.part else [])), content)
     except TableError as error:
         reason = str(error).removeprefix("table: ").replace("one row an architecture", "one row an image")
         raise DatasetError(f"csv: {reason}") from error
@@ -148,12 +154,12 @@ def _read(path: Path, name: DatasetName) -> _Rows:
     return _Rows(images, labels, parts, found.places, tuple(remarks))
 
 
-def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, path: Path, remarks: list[str]) -> str:
+def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, path: PurePath, remarks: list[str]) -> str:
     """Return the column of image files: the one that is named, else the only one that holds names of pictures."""
     if wanted in cells:
         return wanted
-    named = [column for column, values in cells.items() if all(map(_is_picture, values))]
-    if not given and len(named) == 1 and _is_picture(named[0]):
+    named = [column for column, values in cells.items() if all(map(is_picture, values))]
+    if not given and len(named) == 1 and is_picture(named[0]):
         raise DatasetError(
             f"csv: expected a header in {path}; got the image {named[0]}. Write the names of the columns above it."
         )
@@ -164,11 +170,6 @@ def _image_column(wanted: str, cells: Mapping[str, Sequence[str]], given: bool, 
         f"csv: expected the column {wanted!r} in {path}; it has {', '.join(cells)}.{did_you_mean(wanted, cells)} Name the "
         f"columns, as in csv:{path.name}?image=file&label=value."
     )
-
-
-def _is_picture(text: str) -> bool:
-    """Return whether a text ends as the names of pictures do."""
-    return PurePosixPath(text.replace("\\", "/")).suffix.lower() in PICTURES
 
 
 def _values(cells: Sequence[str], delimiter: str) -> list[Any]:
@@ -190,7 +191,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _part(cell: str, column: str, path: Path) -> str:
+def _part(cell: str, column: str, path: PurePath) -> str:
     part = PARTS.get(cell.strip().lower())
     if part is None:
         raise DatasetError(
@@ -200,7 +201,7 @@ def _part(cell: str, column: str, path: Path) -> str:
     return part
 
 
-def _unique(rows: _Rows, path: Path) -> _Rows:
+def _unique(rows: _Rows, path: PurePath) -> _Rows:
     """Return the rows without repetitions.
 
     Raises:
@@ -223,80 +224,3 @@ def _unique(rows: _Rows, path: Path) -> _Rows:
             )
     remark = f"{len(rows.images) - len(first):,} rows of {path.name} repeat others: passed over."
     return replace(rows.take(sorted(first.values())), remarks=(*rows.remarks, remark))
-
-
-def _files(rows: _Rows, path: Path, folder: str) -> tuple[list[Path], list[str]]:
-    """Return the files of the images.
-
-    Raises:
-        DatasetError: A path leads out of the folder, or an image does not exist.
-    """
-    outside = [
-        row
-        for row, image in enumerate(rows.images)
-        if PurePosixPath(image).is_absolute() or ".." in PurePosixPath(image).parts or image[1:2] == ":"
-    ]
-    if outside:
-        raise DatasetError(
-            f"csv: expected paths of images within one folder, such as photos/1.jpg, in {path.name}; got "
-            f"{rows.images[outside[0]]} in {rows.place(outside[0])}{_more(outside)}. "
-            f"Write them from the folder on, and name it, as in csv:{path.name}?folder=photos."
-        )
-    start = path.parent / Path(folder).expanduser()
-    if folder and not start.is_dir():
-        raise DatasetError(f"csv: expected a folder of images, from the folder of {path.name} on; there is none at {start}.")
-    remarks: list[str] = []
-    if not folder:
-        start = _folder_with(rows.images[:_TRIED], start, remarks)
-    files = [start / image for image in rows.images]
-    missing = [row for row, file in enumerate(files) if not file.is_file()]
-    if missing and not any(_is_picture(rows.images[row]) for row in missing):
-        files = _with_endings(files, start, remarks)
-        missing = [row for row, file in enumerate(files) if not file.is_file()]
-    if missing:
-        named = ", ".join(rows.images[row] for row in missing[:5])
-        near = next(iter(pictures(start)), None)
-        example = f" There is, for example, {near.relative_to(start)}." if near else " There are no images in it."
-        rest = f" and {len(missing) - 5:,} others" if len(missing) > 5 else ""
-        raise DatasetError(
-            f"csv: {len(missing):,} of {len(files):,} images of {path.name} are not in {start}: {named}{rest}.{example} "
-            f"Name their folder, as in csv:{path.name}?folder=photos, or remove these rows."
-        )
-    return files, remarks
-
-
-def _folder_with(images: Sequence[str], start: Path, remarks: list[str]) -> Path:
-    """Return the folder of the file if it has the images, else the sub-folder that has most of them."""
-
-    def has(folder: Path, image: str) -> bool:
-        if (folder / image).is_file() or _is_picture(image):
-            return (folder / image).is_file()
-        return next(folder.glob(f"{_literal(image)}.*"), None) is not None  # named without its ending
-
-    def held(folder: Path) -> int:
-        return sum(has(folder, image) for image in images)
-
-    best = max([start, *folders(start)], key=held)
-    if best != start:
-        remarks.append(f"Images are those in {best}.")
-    return best
-
-
-def _literal(text: str) -> str:
-    """Return a pattern that matches a text alone."""
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in text)
-
-
-def _with_endings(files: Sequence[Path], start: Path, remarks: list[str]) -> list[Path]:
-    """Return the files whose names without ending are given, where there is one picture of that name."""
-    named: dict[Path, list[Path]] = {}
-    for picture in pictures(start):
-        named.setdefault(picture.with_suffix(""), []).append(picture)
-    found = [named[file][0] if len(named.get(file, ())) == 1 else file for file in files]
-    if found != list(files):
-        remarks.append("Images are named without their endings.")
-    return found
-
-
-def _more(rows: Sequence[int]) -> str:
-    return f" and {len(rows) - 1:,} other rows" if len(rows) > 1 else ""

@@ -18,8 +18,8 @@ from archsearch.evaluators.datasets.part_facts import FactsMeter, Hashes, Moment
 from archsearch.evaluators.prediction.kinds import kind_of
 from archsearch.evaluators.score_names import CLASSIFICATION, REGRESSION
 
-_CHUNK, _CHUNK_BYTES = 4096, 2**23
-"""Images, and their bytes, that are looked at at a time, to bound the memory."""
+_CHUNK, _CHUNK_BYTES = 4096, 2**21
+"""Images, and their bytes, that are looked at at a time, to bound the memory: sums of squares take eight bytes a pixel."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path, PurePath
@@ -45,13 +46,13 @@ class FileList(ImageSource):
         '1.jpg'
     """
 
-    def __init__(self, files: Iterable[PurePath] = ()) -> None:
+    def __init__(self, files: Iterable[PurePath | str] = ()) -> None:
         self._names, self._ends = bytearray(), np.zeros(1, dtype=np.int64)
         self.extend(files)
 
-    def extend(self, files: Iterable[PurePath]) -> None:
+    def extend(self, files: Iterable[PurePath | str]) -> None:
         """Add files."""
-        ends = []
+        ends = array("q")
         for file in files:
             self._names += os.fsencode(file)
             ends.append(len(self._names))
@@ -61,7 +62,10 @@ class FileList(ImageSource):
         return len(self._ends) - 1
 
     def open(self, number: int) -> Path:
-        return Path(os.fsdecode(bytes(self._names[self._ends[number] : self._ends[number + 1]])))
+        return Path(os.fsdecode(self._name(number)))
+
+    def _name(self, number: int) -> bytes:
+        return bytes(self._names[self._ends[number] : self._ends[number + 1]])
 
     def place(self, number: int) -> str:
         return f"image {self.open(number)}"
@@ -70,7 +74,7 @@ class FileList(ImageSource):
         digest = blake2b(bytes(self._names), digest_size=16)
         digest.update(self._ends.tobytes())
         for number in range(len(self)):
-            found = self.open(number).stat()
+            found = os.stat(self._name(number))  # noqa: PTH116  (the names of a million paths would stay in memory)
             digest.update(f"{found.st_size},{found.st_mtime_ns};".encode())
         return digest.hexdigest()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from archsearch.errors import DatasetError, did_you_mean
 from archsearch.evaluators.datasets.dataset import ImageDataset, Splits
 from archsearch.evaluators.datasets.decoding import Decoder
-from archsearch.evaluators.datasets.folder_layout import class_folders, layout_of, pictures, unread_pictures
+from archsearch.evaluators.datasets.folder_layout import class_folders, layout_of, picture_paths, pictures, unread_pictures
 from archsearch.evaluators.datasets.image_files import ImageReader, Size
 from archsearch.evaluators.datasets.image_source import FileList, ImageSource
 from archsearch.evaluators.datasets.remote import RemoteFiles, is_remote, pictures_of
@@ -111,7 +111,7 @@ def _listed(folder: Path, classes: tuple[str, ...] | None) -> _Listed:
     files, counts = FileList(), list[int]()
     for found in folders:
         before = len(files)
-        files.extend(pictures(found))
+        files.extend(picture_paths(found))
         counts.append(len(files) - before)
     if unread := unread_pictures(folder):
         raise DatasetError(

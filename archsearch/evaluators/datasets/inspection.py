@@ -32,8 +32,8 @@ from archsearch.evaluators.prediction.kinds import kind_of
 Rows = NDArray[np.int64]
 
 _VERSION = 1
-_CHUNK_BYTES = 2**22
-"""Bytes of decoded images that are looked at at a time."""
+_CHUNK_BYTES = 2**21
+"""Bytes of decoded images that are looked at at a time; at least two images for each thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ def _passed(
 ) -> Inspection:
     everything = np.arange(len(source))
     unreadable, sizes, lost = Unreadable(reader.skip), list[tuple[int, int]](), list[int]()
+    known: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal sizes are one object
     parts = _Parts([everything, *planned], labels, classes, reader.size)
     first = 0
     for found in _decoded(source, reader):
@@ -101,7 +102,7 @@ def _passed(
                 lost.append(number)
             else:
                 pixels.append(each[0])
-                sizes.append(each[1])
+                sizes.append(known.setdefault(each[1], each[1]))
         if pixels and not lost:
             parts.add(torch.from_numpy(np.stack(pixels)))
         first += len(found)
@@ -139,7 +140,7 @@ def _decoded(source: ImageSource, reader: ImageReader) -> Iterator[list[Any]]:
         except DatasetError as error:
             return error
 
-    chunk = max(1, _CHUNK_BYTES // (3 * reader.size[0] * reader.size[1]))
+    chunk = max(2 * cores(), _CHUNK_BYTES // (3 * reader.size[0] * reader.size[1]))
     with ThreadPoolExecutor(cores()) as pool:
         for first in range(0, len(source), chunk):
             yield list(pool.map(one, range(first, min(first + chunk, len(source)))))

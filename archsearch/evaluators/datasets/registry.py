@@ -38,10 +38,10 @@ def load(name: str, root: str | Path | None = None, loading: Loading | None = No
             the value of full brightness in images with more than 8 bits a channel, `background=black`, the colour below
             transparent pixels (white if it is not given), `on_error=skip`, which leaves out images that cannot be read, and
             `jpeg=fast`, which decodes large JPEG files at a fraction of their size. Images of a `parquet` without `size` must
-            have one shape. But for `csv`, PATH may be an address that pyarrow reads, such as `s3://BUCKET/FOLDER`.
+            have one shape. PATH may be an address that pyarrow reads, such as `s3://BUCKET/FOLDER`.
             `parquet` and `csv` take `task=regression`, and `separator=;` between the labels of a cell; `csv` also
-            `folder=photos`, where the images are, and `part=split`, a column that says which are for training, validation and
-            testing.
+            `folder=photos`, where the images are, a path or an address, and `part=split`, a column that says which are for
+            training, validation and testing.
         root: Folder that holds CIFAR's files, or that they are downloaded to (the cache folder when None); for a relative
             PATH, the folder that it starts from. `digits` needs none.
         loading: How much memory the images of a user may take, beyond which they are decoded when they are read; None takes
@@ -103,9 +103,5 @@ def task_of(name: str, root: str | Path | None = None) -> str:
 def _path(parsed: DatasetName, folder: Path | None) -> Any:
     """Return the path of a file or folder; the address of one in another filesystem as it is."""
     if is_remote(parsed.path):
-        if parsed.kind == "csv":
-            raise DatasetError(
-                f"csv: expected a file of this machine; got {parsed.path}. Copy it, or use parquet or imagefolder."
-            )
         return parsed.path
     return (folder or Path()) / Path(parsed.path).expanduser()

@@ -38,6 +38,25 @@ def opened(address: str) -> tuple[FileSystem, str]:
     return found[0], found[1].rstrip("/")
 
 
+def content_of(address: str, kind: str) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        address: Address of the file.
+        kind: Kind of the dataset, for messages.
+
+    Raises:
+        DatasetError: There is no such file, or it cannot be read.
+    """
+    filesystem, path = opened(address)
+    try:
+        with filesystem.open_input_file(path) as file:
+            content: bytes = file.read()
+    except OSError as error:
+        raise DatasetError(f"{kind}: expected a file at {address}; got {first_line(error)}. Check the address.") from error
+    return content
+
+
 class RemoteFiles(ImageSource):
     """Files of images in a filesystem of pyarrow. A process that reads them opens the filesystem itself.
 

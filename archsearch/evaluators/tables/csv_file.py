@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 
@@ -36,7 +36,7 @@ class CsvFile:
     notes: tuple[str, ...]
 
 
-def read_csv(path: Path, named: str, keep: Collection[str] = ()) -> CsvFile:
+def read_csv(path: PurePath, named: str, keep: Collection[str] = (), content: bytes | None = None) -> CsvFile:
     """Return a CSV file, whatever its delimiter (comma, semicolon, tab or bar) and encoding (UTF-8, UTF-16 or Windows-1252).
 
     Lines before the header that are empty, comments (`#`) or `sep=;` are skipped, and so are empty rows. Columns without a name
@@ -46,11 +46,12 @@ def read_csv(path: Path, named: str, keep: Collection[str] = ()) -> CsvFile:
         path: The file, with a header.
         named: Column that is needed, such as that of the architectures; it tells the delimiter.
         keep: Names of columns that are not left out.
+        content: Content of a file that is not on this machine; its path is then for messages alone.
 
     Raises:
         TableError: The file is missing or cannot be read, two columns have one name, or a row has too few or too many columns.
     """
-    text, notes = _text(path)
+    text, notes = _text(path, content)
     start, delimiter = _header(text, named)
     skipped = text[:start].count("\n")
     csv.field_size_limit(2**24)
@@ -79,7 +80,7 @@ def read_csv(path: Path, named: str, keep: Collection[str] = ()) -> CsvFile:
     return CsvFile(table, tuple(places), delimiter, (*notes, *dropped))
 
 
-def check_names(names: Collection[str], path: Path) -> None:
+def check_names(names: Collection[str], path: PurePath) -> None:
     """Raise TableError if two columns have one name."""
     listed = list(names)
     for name in listed:
@@ -107,12 +108,12 @@ def _is_index(name: str, column: pa.ChunkedArray) -> bool:
     return name.lower() in ("index", "level_0") and all(value == str(place) for place, value in enumerate(values))
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
+def _text(path: PurePath, content: bytes | None) -> tuple[str, list[str]]:
     """Return the content as a string with line feeds, and a note on an encoding that was guessed."""
     if path.suffix.lower() in SPREADSHEETS:
         raise TableError(f"table: expected a CSV or Parquet file; got the spreadsheet {path.name}. Save it as CSV first.")
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes() if content is None else content
     except FileNotFoundError as error:
         raise TableError(f"table: expected a CSV file; there is none at {path}.") from error
     except OSError as error:
@@ -156,7 +157,7 @@ def _header(text: str, named: str) -> tuple[int, str]:
     return start, max(found, key=found.__getitem__)
 
 
-def _unreadable(path: Path, reason: str) -> TableError:
+def _unreadable(path: PurePath, reason: str) -> TableError:
     return TableError(
         f"table: cannot read {path} ({reason}). Expected a header and one row an architecture; quote texts that hold commas."
     )

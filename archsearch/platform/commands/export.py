@@ -68,7 +68,7 @@ To continue a training that was stopped, give the same command again.
 
 
 _NO_SETTINGS = {"recipe", "seed", "scale", "checkpoint", "device", "origin", "progress", "root", "workers", "cpus_per_worker"}
-_NO_SETTINGS |= {"memory_gb", "data_workers", "checkpoint_seconds", "with_validation", "initial_weights"}
+_NO_SETTINGS |= {"memory_gb", "data_workers", "checkpoint_seconds", "with_validation", "initial_weights", "tracking", "parent"}
 """Arguments of a final training that the command has options for, or does not offer."""
 
 
@@ -154,7 +154,12 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--register", metavar="NAME", help="register the trained network under this name in MLflow's model registry"
     )
-    parser.add_argument("--tracking", metavar="URI", help="MLflow store of the registry (default: that of the run, else auto)")
+    parser.add_argument(
+        "--tracking",
+        metavar="URI",
+        help="MLflow store, or auto: follows the training, and has the registry (default: followed with --register alone, in the "
+        "store of the run, else auto)",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress line")
 
 
@@ -264,6 +269,7 @@ def _trained(
 
     if parsed.register is not None:
         check_registration(parsed.register, store.uri)
+    followed = "off" if parsed.register is None and parsed.tracking is None else store.uri
     changes = parse_options(parsed.set) | ({"epochs": parsed.epochs} if parsed.epochs is not None else {})
     if taken := sorted(_NO_SETTINGS & set(changes)):
         raise ConfigurationError(f"set: {', '.join(taken)} is not a setting of a recipe; see the options of the command.")
@@ -298,6 +304,8 @@ def _trained(
         cpus_per_worker=parsed.cpus_per_worker,
         memory_gb=parsed.memory_gb,
         data_workers=parsed.data_workers,
+        tracking=followed,
+        parent=store.parent,
         **changes,
     )
     model = chosen.named(model)
@@ -308,8 +316,10 @@ def _trained(
 
 def _register(name: str, folder: Path, store: Store) -> int:
     from archsearch.platform.tracking.model_registry import register_model
+    from archsearch.platform.training.retraining import read_run_id, run_file
 
-    registered = register_model(folder, name, store.uri, store.parent)
+    run_id = read_run_id(run_file(folder / _CHECKPOINT))
+    registered = register_model(folder, name, store.uri, store.parent, run_id)
     print(f"Registered: {registered.name}, version {registered.version}")
     print(f"Load it:   mlflow.pyfunc.load_model({registered.uri!r})")
     return 0

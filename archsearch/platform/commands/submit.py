@@ -255,7 +255,8 @@ def _evaluator(text: str, is_here: bool) -> str:
     match = re.fullmatch(r"(table:|train:imagefolder:|train:parquet:|train:csv:)([^#]+)(#.*)?", text)
     if match is None or (match[1] == "table:" and not _is_file(match[2])):
         return text
-    return match[1] + _placed("evaluator", match[2], is_here, _DATA) + (match[3] or "")
+    placed = _placed if match[1] == "table:" else _images
+    return match[1] + placed("evaluator", match[2], is_here, _DATA) + (match[3] or "")
 
 
 def _with_images(argument: str, options: Mapping[str, Any], is_here: bool) -> dict[str, Any]:
@@ -263,7 +264,14 @@ def _with_images(argument: str, options: Mapping[str, Any], is_here: bool) -> di
     match = re.fullmatch(r"(imagefolder:|parquet:|csv:)([^?#]+)(.*)", str(options.get("dataset")))
     if match is None:
         return dict(options)
-    return {**options, "dataset": match[1] + _placed(f"{argument}: dataset", match[2], is_here, _DATA) + match[3]}
+    return {**options, "dataset": match[1] + _images(f"{argument}: dataset", match[2], is_here, _DATA) + match[3]}
+
+
+def _images(argument: str, path: str, is_here: bool, expected: str) -> str:
+    """Return the path of images as the cluster can read it; they may be in any filesystem that pyarrow reads."""
+    if "://" not in path.partition("?")[0] or path.lower().startswith("file:"):
+        return _placed(argument, path, is_here, expected)
+    return path
 
 
 def _is_file(table: str) -> bool:

@@ -9,15 +9,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from archsearch.errors import ConfigurationError, RunError, check_kind, first_line
-from archsearch.platform.summary import flat
 from archsearch.platform.tracking import model_registry_loader
 from archsearch.platform.tracking.curves import Point, milliseconds_now
 from archsearch.platform.tracking.run import MlflowRun
 from archsearch.platform.tracking.store import check_tracking, shown_uri, tracking_uri
-from archsearch.platform.training.trained_model import TrainedModel
+from archsearch.platform.tracking.training_run import training_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +25,13 @@ if TYPE_CHECKING:
 _NETWORK_FILES = ("model.py", "weights.safetensors", "model.pt2", "model.onnx", "architecture.json")
 _DESCRIPTION_FILES = ("README.md", "architecture.png")
 _EXAMPLES = 2
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A model that can be written to a folder, as `TrainedModel`."""
+
+    def export(self, directory: str | Path) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class RegisteredModel:
 
 
 def register_model(
-    model: TrainedModel | str | Path, name: str, tracking: str = "auto", parent: str | None = None
+    model: Exportable | str | Path, name: str, tracking: str = "auto", parent: str | None = None, run_id: str | None = None
 ) -> RegisteredModel:
     """Add a trained network to MLflow's model registry, with signature, input example, metrics and settings.
 
@@ -63,6 +69,7 @@ def register_model(
         name: Name in the registry; an existing model gets a new version.
         tracking: MLflow tracking URI, or `auto` (MLFLOW_TRACKING_URI, else `runs/mlflow.db`).
         parent: Id of the search's MLflow run, which becomes the parent of the training's run.
+        run_id: Id of the MLflow run that followed the training, which the model is added to; None makes a new one.
 
     Raises:
         ConfigurationError: The name or the store cannot be used, or the network is not trained.
@@ -72,17 +79,17 @@ def register_model(
         >>> registered = register_model(result.best.retrain("cifar10"), "cifar-classifier")
         >>> mlflow.pyfunc.load_model(registered.uri).predict(images)  # logits
     """
-    check_kind("model", model, (TrainedModel, str, Path), "a TrainedModel, or the folder of an exported one")
+    check_kind("model", model, (Exportable, str, Path), "a TrainedModel, or the folder of an exported one")
     check_kind("name", name, str, "a name, such as cifar-classifier")
     check_registration(name, tracking)
     if not isinstance(model, str | Path):
         with tempfile.TemporaryDirectory() as temporary:
-            return register_model(model.export(temporary), name, tracking, parent)
+            return register_model(model.export(temporary), name, tracking, parent, run_id)
     folder = Path(model)
     content = _content(folder)
     uri = tracking_uri(tracking)
     try:
-        run = _training_run(content, uri, parent)
+        run = _training_run(content, uri, parent, run_id)
         client = run.connect()
         run.log_points([Point(key, value, 0, milliseconds_now()) for key, value in content["training"]["metrics"].items()])
         with tempfile.TemporaryDirectory() as copies:
@@ -124,31 +131,11 @@ def _content(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _training_run(content: Mapping[str, Any], uri: str, parent: str | None) -> MlflowRun:
-    """Return the run of the training: in the experiment of its search, or of searches on the same dataset."""
-    trained, origin = content["training"], content["origin"]
-    beside = _experiment_of(uri, parent) if parent else None
-    known = {"searcher": origin.get("searcher"), "search": content["run"], "mlflow.parentRunId": parent if beside else None}
-    tags = {"kind": "model", "space": content["space"], "dataset": trained["dataset"], "key": content["key"]}
-    tags |= {name: value for name, value in known.items() if value}
+def _training_run(content: Mapping[str, Any], uri: str, parent: str | None, run_id: str | None) -> MlflowRun:
+    trained, origin = content["training"], {**content["origin"], "run": content["run"]}
     params = {"architecture": content["architecture"], "recipe": trained["recipe"], "seed": trained["seed"]}
     params |= {"network": content["network"], "settings": trained["settings"]}
-    run_name = f"model-{content['key'][:8]}"
-    return MlflowRun(uri, beside or f"{content['space']}/{trained['dataset']}", run_name, tags, dict(flat(params)))
-
-
-def _experiment_of(uri: str, run_id: str) -> str | None:
-    """Return the name of a run's experiment; None if the store does not have the run."""
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    client = MlflowClient(uri)
-    try:
-        return str(client.get_experiment(client.get_run(run_id).info.experiment_id).name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
+    return training_run(uri, content["space"], trained["dataset"], content["key"], origin, params, parent, run_id)
 
 
 def _register(client: MlflowClient, run: MlflowRun, folder: Path, content: Mapping[str, Any], name: str) -> int:

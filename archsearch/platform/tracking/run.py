@@ -42,6 +42,7 @@ class MlflowRun:
         tags: Tags by name; truncated to MLflow's limit.
         params: Parameters by name; truncated to MLflow's limit.
         run_id: Run to resume; if the store does not have it, a new one is created.
+        curves: Metrics with many steps; steps that an earlier session of the run wrote are not written again.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class MlflowRun:
         tags: Mapping[str, Any],
         params: Mapping[str, Any],
         run_id: str | None = None,
+        curves: Sequence[str] = CURVES,
     ) -> None:
+        self._curves = curves
         self.uri, self.experiment, self.run_name = tracking_uri, experiment, run_name
         self.tags = {valid_name(name): cut(value, _TAG_LENGTH) for name, value in tags.items()}
         self.params = {valid_name(name): cut(value, _PARAM_LENGTH) for name, value in params.items()}
@@ -181,7 +184,7 @@ class MlflowRun:
         if changed:
             logger.warning("MLflow keeps the first values of the changed parameters of %s: %s", self.run_name, ", ".join(changed))
         _log_params(client, run_id, {name: value for name, value in self.params.items() if name not in old})
-        for key in CURVES:
+        for key in self._curves:
             self._logged[key] = max((metric.step for metric in client.get_metric_history(run_id, key)), default=-1)
         return run_id
 
@@ -235,7 +238,7 @@ def _find(client: MlflowClient, run_id: str) -> Run | None:
             raise
         run = None
     if run is None or run.info.lifecycle_stage == "deleted":
-        logger.warning("the MLflow run %s no longer exists; the search is logged to a new run", run_id)
+        logger.warning("the MLflow run %s no longer exists; it is logged to a new run", run_id)
         return None
     return run
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -220,9 +220,17 @@ class _Watch:
                 self._store.save(state, history)
 
 
+Measured: TypeAlias = tuple[dict[str, float], tuple[float, ...]]
+"""Figures of the last exit by name, and the test figure of each exit."""
+
+
 def measured(
-    network: Network, parts: Parts, balanced: bool = False, data: TrainingData | None = None
-) -> tuple[dict[str, float], tuple[float, ...]]:
+    network: Network,
+    parts: Parts,
+    balanced: bool = False,
+    data: TrainingData | None = None,
+    processes: Processes | None = None,
+) -> Measured:
     """Return accuracy and loss of the last exit on validation and test images, and the test accuracy of each exit.
 
     For other tasks than classification the figures are those of the task.
@@ -232,13 +240,16 @@ def measured(
         parts: The images.
         balanced: Whether to measure the balanced accuracy too, the mean over the classes of the fraction classified right.
         data: The facts of the images; None is for classes.
+        processes: Processes that all call this, each of which scores its share of the images; all get the same figures.
     """
     prediction, measure = (None, ACCURACY) if data is None else (data.prediction, data.measure)
+    if processes is not None:
+        processes.same_buffers(network)
     figures: dict[str, float] = {}
     exits: list[Score] = []
     for name, part in (("valid", parts.validation), ("test", parts.test)):
         if part is not None:
-            exits = exit_scores(network, part.images, part.labels, prediction=prediction)
+            exits = exit_scores(network, part.images, part.labels, prediction=prediction, processes=processes)
             found = exits[-1].figures
             figures |= {f"{name}_{each}": float(value) for each, value in found.items() if balanced or each != BALANCED}
     return figures, tuple(float(found.figures[measure]) for found in exits)

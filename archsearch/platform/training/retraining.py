@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,11 +24,14 @@ from archsearch.evaluators.training.description import facts, is_skewed
 from archsearch.evaluators.training.fitted_recipe import fitted_recipe
 from archsearch.evaluators.training.recipe import default_scale, recipe_named
 from archsearch.platform.export.facts import TrainingData
-from archsearch.platform.training.final_training import REMEDY, FinalTraining, Parts, measured
+from archsearch.platform.training.final_training import REMEDY, FinalTraining, Measured, Parts, Progress, measured
 from archsearch.platform.training.progress import EpochProgress
 from archsearch.platform.training.trained_model import TrainedModel
 from archsearch.platform.training.worker_group import run_by_workers
 from archsearch.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from archsearch.platform.tracking.run import MlflowRun
 
 
 @memory_errors(REMEDY)
@@ -51,6 +55,8 @@ def retrain(
     memory_gb: float | None = None,
     data_workers: int | None = None,
     checkpoint_seconds: float = 300.0,
+    tracking: str = "off",
+    parent: str | None = None,
     **changes: Any,
 ) -> TrainedModel:
     """Train an architecture from new weights, and measure it on validation and test images.
@@ -86,6 +92,9 @@ def retrain(
             needed, with the same outcome. None takes a quarter of the memory of the machine.
         data_workers: Processes that decode such images ahead, for each training process; None takes one a core.
         checkpoint_seconds: Least seconds between two states that are saved within an epoch.
+        tracking: MLflow tracking URI, or `auto`, of the store that follows the training: losses, images a second, the share of
+            the time spent waiting for images; `off` is none. With a checkpoint, a training that goes on is in one run.
+        parent: Id of the search's MLflow run, which becomes the parent of the training's run.
         **changes: Changes to the recipe, such as `epochs=100`.
 
     Raises:
@@ -120,15 +129,18 @@ def retrain(
     training = FinalTraining(space, architecture, data, made, seed, size, with_validation, kept, initial_weights or {})
     training = replace(training, checkpoint_seconds=checkpoint_seconds)
     shown = EpochProgress(made.epochs, sys.stderr if progress else None, data.measure)
-    if workers > 1:
-        run_by_workers(training, splits, shown, workers, cpus_per_worker, device, data_workers)
-        shown = EpochProgress(made.epochs, None)  # all epochs are in the checkpoint
-    parts = Parts.of(splits, data, with_validation, device_named(device))
-    network, figures = training.run(parts, shown)
     cost = space.cost(architecture, data.shape, len(data.classes), **size)
-    figures |= {"params": float(cost.params), "macs": float(cost.macs), "epochs": float(made.epochs)}
-    scored_so = (origin or {}).get("score_name") == BALANCED_SCORE
-    accuracies, exits = measured(network, parts, scored_so or is_skewed(splits.train), data)
+    balanced = (origin or {}).get("score_name") == BALANCED_SCORE or is_skewed(splits.train)
+    with _followed(shown, training, tracking, parent, origin or {}) as (followed, note):
+        scores: Measured | None = None
+        if workers > 1:
+            scores = run_by_workers(training, splits, followed, workers, cpus_per_worker, device, data_workers, balanced)
+            followed = EpochProgress(made.epochs, None)  # all epochs are in the checkpoint
+        parts = Parts.of(splits, data, with_validation, device_named(device))
+        network, figures = training.run(parts, followed)
+        figures |= {"params": float(cost.params), "macs": float(cost.macs), "epochs": float(made.epochs)}
+        accuracies, exits = scores or measured(network, parts, balanced, data)
+        note({**figures, **accuracies})
     label = _label(recipe, changes, workers)
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()
     if isinstance(data.prediction, Regression):
@@ -146,6 +158,47 @@ def retrain(
         exit_accuracies=exits,
         origin=dict(origin or {}),
     )
+
+
+@contextmanager
+def _followed(
+    shown: Progress, training: FinalTraining, tracking: str, parent: str | None, origin: Mapping[str, Any]
+) -> Iterator[tuple[Progress, Callable[[Mapping[str, float]], None]]]:
+    """Yield what receives the progress, and what receives the figures of the trained network."""
+    if tracking == "off":
+        yield shown, lambda figures: None
+        return
+    from archsearch.platform.tracking.store import check_tracking, tracking_uri
+    from archsearch.platform.tracking.training_run import training_run
+    from archsearch.platform.training.mlflow_progress import MlflowProgress
+
+    check_tracking(tracking)
+    uri, space, data = tracking_uri(tracking), training.space, training.data
+    params = {"architecture": str(training.architecture), "seed": training.seed, "settings": training.recipe.settings()}
+    params["network"] = {"input_shape": list(data.shape), "num_classes": len(data.classes), **training.scale}
+    key = space.key(training.architecture)
+    file = None if training.checkpoint is None else run_file(training.checkpoint)
+
+    def make() -> MlflowRun:
+        return training_run(uri, space.name, data.name, key, origin, params, parent, read_run_id(file))
+
+    def keep(run_id: str) -> None:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(run_id + "\n", encoding="utf-8")
+
+    with MlflowProgress(shown, uri, make, data.images, keep) as tracker:
+        yield tracker, tracker.measured
+
+
+def run_file(checkpoint: Path) -> Path:
+    """Return the file beside a checkpoint that holds the id of the training's MLflow run."""
+    return checkpoint.with_suffix(".mlflow")
+
+
+def read_run_id(file: Path | None) -> str | None:
+    """Return the id in a file of `run_file`; None if there is none."""
+    return None if file is None or not file.is_file() else file.read_text(encoding="utf-8").strip() or None
 
 
 def _label(recipe: str | Recipe, changes: Mapping[str, Any], workers: int) -> str:

@@ -15,11 +15,14 @@ from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.devices import device_named
 from archsearch.evaluators.training.loop import Throughput
 from archsearch.evaluators.training.processes import Processes
-from archsearch.platform.training.final_training import FinalTraining, Parts, Progress
+from archsearch.platform.training.final_training import FinalTraining, Measured, Parts, Progress, measured
 from archsearch.platform.training.progress import EpochProgress
 
 if TYPE_CHECKING:
     from ray.util.queue import Queue
+
+_MEASURED = "measured"
+"""Name of the message with the figures of the trained network."""
 
 
 def run_by_workers(
@@ -30,8 +33,11 @@ def run_by_workers(
     cpus_per_worker: float,
     device: str,
     decoders: int | None = None,
-) -> None:
-    """Run the epochs that the checkpoint does not have in several processes; the outcome is in the checkpoint.
+    balanced: bool = False,
+) -> Measured:
+    """Run the epochs that the checkpoint does not have in several processes, and measure the network.
+
+    The network is in the checkpoint. Of the images to measure it on, each process scores its share.
 
     Args:
         training: A training with a checkpoint.
@@ -41,6 +47,7 @@ def run_by_workers(
         cpus_per_worker: CPU cores that each process reserves.
         device: `auto` takes GPUs if the cluster has any, `cuda` takes GPUs, `cpu` none.
         decoders: Processes that decode streamed images for each worker; None takes as many as it has cores.
+        balanced: As for `measured`.
 
     Raises:
         ConfigurationError: There is no checkpoint, or the workers do not fit on the cluster at once.
@@ -57,9 +64,11 @@ def run_by_workers(
     path = training.checkpoint.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     queue = Queue(actor_options={"num_cpus": 0})
-    reader = threading.Thread(target=_pass_on, args=(queue, progress), daemon=True)
+    found: list[Measured] = []
+    reader = threading.Thread(target=_pass_on, args=(queue, progress, found), daemon=True)
     reader.start()
     config = {"training": replace(training, checkpoint=path), "splits": [ray.put(splits)], "queue": queue, "gpus": gpus}
+    config["balanced"] = balanced
     config["decoders"] = max(1, int(cpus_per_worker)) if decoders is None else decoders
     try:
         run_group(
@@ -75,6 +84,7 @@ def run_by_workers(
         queue.put(None)
         reader.join()
         queue.shutdown()
+    return found[-1]
 
 
 def _takes_gpus(device: str) -> bool:
@@ -94,7 +104,10 @@ def _train(config: Mapping[str, Any]) -> None:
         part.decode_by(config["decoders"])
     progress = _RemoteProgress(config["queue"]) if processes.first else EpochProgress(training.recipe.epochs, None)
     parts = Parts.of(splits, training.data, training.with_validation, device_named("cuda" if config["gpus"] else "cpu"))
-    training.run(parts, progress, processes)
+    network, _ = training.run(parts, progress, processes)
+    found = measured(network, parts, config["balanced"], training.data, processes)
+    if processes.first:
+        config["queue"].put((_MEASURED, found))
 
 
 @dataclass(frozen=True)
@@ -116,8 +129,11 @@ class _RemoteProgress:
         self.queue.put(("end", ()))
 
 
-def _pass_on(queue: Queue, progress: Progress) -> None:
-    """Pass messages of a worker on to `progress` until None arrives."""
+def _pass_on(queue: Queue, progress: Progress, found: list[Measured]) -> None:
+    """Pass messages of a worker on to `progress`, and figures of the network to `found`, until None arrives."""
     while (message := queue.get()) is not None:
         name, values = message
-        getattr(progress, name)(*values)
+        if name == _MEASURED:
+            found.append(values)
+        else:
+            getattr(progress, name)(*values)

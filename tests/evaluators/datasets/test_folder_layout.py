@@ -9,6 +9,7 @@ from PIL import Image
 
 from archsearch.errors import DatasetError
 from archsearch.evaluators.datasets import Splits, load
+from archsearch.evaluators.datasets.folder_layout import picture_paths, pictures
 
 
 def _tree(root: Path, text: str) -> Splits:
@@ -165,3 +166,26 @@ def test_classes_of_unusual_names_stay_classes(tmp_path: Path, name: str) -> Non
     _tree(tmp_path, CLASSES)
     (tmp_path / "cat").rename(tmp_path / name)
     assert name in load(f"imagefolder:{tmp_path}?size=4").train.classes
+
+
+def test_pictures_come_in_the_order_of_the_parts_of_their_paths(tmp_path: Path) -> None:
+    made = [
+        "a/1.png",
+        "a/b/2.PNG",
+        "a/b c/3.jpg",
+        "a.png",
+        "a-b/4.png",
+        "Z.png",
+        ".hidden/5.png",
+        "a/@eaDir/6.png",
+        "a/notes.txt",
+    ]
+    for name in made:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "0.png").mkdir()  # a folder with the name of a picture
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "linked").symlink_to(tmp_path / "a", target_is_directory=True)
+    found = pictures(tmp_path)
+    assert found == sorted(tmp_path / name for name in [*made[:6], "link.png"])
+    assert list(picture_paths(tmp_path)) == list(map(str, found))

@@ -85,7 +85,11 @@ def test_a_trained_network_is_registered(run: RunFolder, mlflow_store: Path, cap
         out = capsys.readouterr().out
         assert f"Registered: digits, version {version}" in out
         assert f"Load it:   mlflow.pyfunc.load_model('models:/digits/{version}')" in out
-    assert MlflowClient(store).get_model_version("digits", "2").description.startswith("# Image classifier")
+    client = MlflowClient(store)
+    first, second = (client.get_model_version("digits", version) for version in ("1", "2"))
+    assert second.description.startswith("# Image classifier")
+    assert first.run_id == second.run_id, "both are of one training, whose run followed it"
+    assert len(client.get_metric_history(first.run_id, "training/images_per_second")) == 1
 
 
 def test_a_training_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

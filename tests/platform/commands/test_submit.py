@@ -345,6 +345,8 @@ def test_the_images_of_functions_and_searchers_are_placed_as_those_of_trainings(
         {"storage": "/shared/runs", "tracking": "sqlite:////shared/mlflow.db", "evaluator": "train:cifar10"},
         {"storage": "/shared/runs", "tracking": "off", "evaluator": "table:digits201#valid_accuracy"},
         {"storage": "/shared/runs", "tracking": "off", "evaluator": "table:/shared/scores.parquet#x"},
+        {"storage": "/shared/runs", "tracking": "off", "evaluator": "train:csv:s3://bucket/labels.csv?size=64"},
+        {"storage": "/shared/runs", "tracking": "off", "evaluator": "train:imagefolder:gs://bucket/photos"},
     ],
 )
 def test_paths_that_all_nodes_see_stay_as_they_are(settings: dict[str, str]) -> None:
@@ -360,6 +362,7 @@ def test_paths_that_all_nodes_see_stay_as_they_are(settings: dict[str, str]) -> 
         ({"storage": "gs://bucket/runs"}, "storage: expected .*got 'gs://bucket/runs'. Mount other storage as a folder"),
         ({"storage": "s3://bucket/runs", "tracking": "auto"}, "tracking: .*s3://bucket/runs cannot hold MLflow's database"),
         ({"evaluator": "table:s3://bucket/scores.parquet#x"}, "evaluator: expected .*Mount a bucket as a folder"),
+        ({"evaluator": "train:parquet:s3://key:word@bucket/x"}, "evaluator: expected no password or token, because"),
         ({"tracking": "sqlite:///mlflow.db"}, "tracking: expected .*got 'mlflow.db'"),
         ({"evaluator": "table:scores.parquet#x"}, "evaluator: expected data on storage.*got 'scores.parquet'"),
         ({"evaluator": "train:parquet:images"}, "evaluator: expected data on storage.*got 'images'"),

@@ -47,9 +47,12 @@ def test_shares_of_two_processes_give_the_steps_of_whole_batches(tmp_path: Path,
     assert several.recipe_name == "custom, 2 workers"
     assert "epoch 2/2, loss" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["final.pt"]
-    # One process goes on where several were; here nothing is left to do.
+    # One process goes on where several were; here nothing is left to do but to score all images, of which each had a share.
     again = trained(tmp_path / "final.pt")
     assert again.metrics["seconds"] == several.metrics["seconds"]
+    for name in ("test_accuracy", "valid_accuracy", "test_loss", "valid_loss"):
+        assert again.metrics[name] == pytest.approx(several.metrics[name], abs=1e-5)
+    assert again.exit_accuracies == pytest.approx(several.exit_accuracies, abs=1e-5)
 
 
 @pytest.mark.parametrize(
