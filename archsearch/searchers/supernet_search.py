@@ -30,7 +30,8 @@ class SupernetSearch(SurrogateSearcher):
     candidates, by default none, are random; they are evaluated while the supernet is trained, as a baseline.
 
     Args:
-        space: Space to search; it must have places, see `archsearch.evaluators.supernet.places.Places`.
+        space: Space to search; for operator weights and a controller it must have places, see
+            `archsearch.evaluators.supernet.places.Places`.
         seed: Seed of the training and of the candidates.
         dataset: Name of the dataset that the supernet learns from, for `datasets.load`; a search takes that of its trainings.
         root: Folder of downloaded datasets.
