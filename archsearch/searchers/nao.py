@@ -176,9 +176,7 @@ class EncodingSearch(SurrogateSearcher):
         self.unlabelled = options.pop("unlabelled")
         self.improving: dict[str, Any] = {name: options.pop(name) for name in improving}
         super().__init__(space, seed, **options)
-        # Files and command lines have lists where the settings have tuples.
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
-        self.model: dict[str, Any] = {**chosen.model, **changes}
+        self.model: dict[str, Any] = {**chosen.model, **(model or {})}
         from archsearch.evaluators.nao.settings import settings_of  # it refuses wrong settings here, not in the actors
 
         settings_of(self.model.get("preset", "default")).with_changes(
@@ -187,9 +185,8 @@ class EncodingSearch(SurrogateSearcher):
 
     @classmethod
     def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
-        preset = preset_named(options.get("preset", "default"), NAO_PRESETS)
-        first = {"initial": preset.search["initial"]} if "initial" in preset.search else {}
-        return super().settled_options({**first, **preset.scaled(options, num_candidates), **options}, num_candidates)
+        settled = preset_named(options.get("preset", "default"), NAO_PRESETS).settled(options, num_candidates)
+        return super().settled_options(settled, num_candidates)
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(EncodingSurrogate, self.space, self.seed, unlabelled=self.unlabelled, **self.model)

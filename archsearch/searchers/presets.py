@@ -58,6 +58,11 @@ class Preset:
         factor = num_candidates / self.candidates
         return {name: max(1, round(factor * self.search[name])) for name in self.scaled_options if given.get(name) is None}
 
+    def settled(self, given: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        """Return the options that are given, with those of the record that a search keeps when it gets more candidates."""
+        first = {"initial": self.search["initial"]} if "initial" in self.search else {}
+        return {**first, **self.scaled(given, num_candidates), **given}
+
     def _note(self, scaled: Mapping[str, int], wanted: int) -> str:
         whole = ", ".join(f"{name}={self.search[name]}" for name in scaled)
         here = ", ".join(f"{name}={value}" for name, value in scaled.items())

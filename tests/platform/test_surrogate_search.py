@@ -167,23 +167,35 @@ RIVALS = {
     "nasnet": sets("update_size=3", "model={hidden: 16}"),
     "pnas": sets("initial=4", "stage_size=3", "model={members: 2, recurrent: 8, epochs: 5}"),
     "nao": sets("initial=4", "stage_size=3", "unlabelled=20", "model={hidden: 8, steps: 5, warm_steps: 5}"),
+    "darts": sets("initial=4", "stage_size=3", "steps=60", "model={batch_size: 16}"),
+    "enas": sets("initial=4", "stage_size=3", "steps=200", "model={batch_size: 16}"),
+    "nao-ws": sets("initial=4", "stage_size=3", "steps=200", "population=20", "model={batch_size: 16}"),
+    "smash": sets("initial=4", "rank_candidates=20", "steps=60", "model={batch_size: 16, evaluation_images: 100}"),
 }
+SHARING = ("darts", "enas", "nao-ws", "smash")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("method", ["nasnet", "pnas", "nao"])
+@pytest.mark.parametrize("method", RIVALS)
 def test_a_rival_goes_on_after_a_kill_and_pays_nothing_twice(tmp_path: Path, method: str) -> None:
-    """Real trainings; the driver is killed after the method has learned from the first outcomes."""
+    """Real trainings; the driver is killed after the method has learned, and where weights are shared during their training."""
     scale = ["--train", "epochs=1", "--train", "scale={channels: 4, cells_per_stage: 1}", "--deterministic", "--seed", "5"]
     common = ["--space", "nasbench201", "--dataset", "digits", "--candidates", "12", "--tracking", "off", "--workers", "2"]
-    words = ["run", *common, *scale, "--searcher", method, *RIVALS[method], "--storage"]
-    end(start([*words, "whole", "--name", "whole"], tmp_path))
-    killed = start([*words, "killed", "--name", "killed"], tmp_path)
-    wait_for(7, tmp_path / "killed", killed)
-    killed.kill()
-    killed.communicate()
-    before = paid(tmp_path / "killed")
-    end(start(["resume", "killed/killed"], tmp_path))
+    words = ["run", *common, *scale, "--searcher", method, *RIVALS[method]]
+
+    def begin(name: str) -> subprocess.Popen[str]:
+        own_cache = sets(f"cache=cache-{name}") if method in SHARING else []
+        return start([*words, *own_cache, "--storage", name, "--name", name], tmp_path)
+
+    end(begin("whole"))
+    process, before = begin("killed"), []
+    for count in (1, 7) if method in SHARING else (7,):
+        wait_for(count, tmp_path / "killed", process)
+        process.kill()
+        process.communicate()
+        before += paid(tmp_path / "killed")
+        process = start(["resume", "killed/killed"], tmp_path)
+    end(process)
     columns = ["candidate", "architecture", "score"]
     assert evaluations(tmp_path / "killed").select(columns).equals(evaluations(tmp_path / "whole").select(columns))
     keys = paid(tmp_path / "killed")

@@ -105,7 +105,7 @@ class EncodedSupernet(Supernet):
     ) -> None:
         super().__init__(space, dataset, seed, **options)
         self.rounds, self.parents, self.score_batch = rounds, parents, score_batch
-        self._encoder = {name: tuple(each) if isinstance(each, list) else each for name, each in (encoder or {}).items()}
+        self._encoder: dict[str, Any] = dict(encoder or {})
         NAO(space, seed, **self._encoder)  # it refuses wrong settings, and a space with nothing to choose
         self._method: dict[str, Any] = {
             "population": population,
@@ -114,7 +114,7 @@ class EncodedSupernet(Supernet):
             "improved": improved,
             "explore": explore,
             "score_batch": score_batch,
-            "encoder": {name: list(each) if isinstance(each, tuple) else each for name, each in self._encoder.items()},
+            "encoder": self._encoder,
         }
         rng = np.random.default_rng([seed, 0])
         self.members = [Member(each, DRAWN) for each in islice(self._fresh(set(), rng), population)]
