@@ -164,7 +164,6 @@ class GHNRandomSearch(RankedRandomSearch):
             self.ghn |= pretrained.arguments
         self.use_device(device)
         self._check()
-        self._training: Future[Reply] | None = None
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,20 +233,10 @@ class GHNRandomSearch(RankedRandomSearch):
                     f"those of the actors; got {self.trainers} with {self.threads} each. They would wait forever."
                 )
         super().open(cpus)
-        assert self._pool is not None
-        if self.num_candidates is None or self.num_candidates > self.initial:
-            self._trained_by(self._pool)
 
-    def close(self) -> None:
-        super().close()
-        self._training = None
-
-    def _trained_by(self, pool: ModelPool) -> Future[Reply]:
-        """Return the training; start it if there is none yet, or if it failed."""
-        if self._training is None or (self._training.done() and self._training.exception() is not None):
-            together, length = self.trainers > 1, self.training_length.arguments()
-            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, **length)
-        return self._training
+    def start_training(self, pool: ModelPool) -> Future[Reply]:
+        length = self.training_length.arguments()
+        return self._trained_together() if self.trainers > 1 else pool.submit_fit(None, seed=self.seed, **length)
 
     def _trained_together(self) -> Future[Reply]:
         """Start the training by several processes; a thread waits for it, because Tune's loop must not."""
@@ -268,14 +257,8 @@ class GHNRandomSearch(RankedRandomSearch):
         threading.Thread(target=run, name="ghn-training", daemon=True).start()
         return training
 
-    def training(self, pool: ModelPool) -> Callable[[], Future[Reply]]:
-        return partial(self._trained_by, pool)
-
     def order(self) -> Order:
         return partial(_ranks, self.parts)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_training": None}
 
 
 def _ranks(parts: Sequence[str], columns: Columns) -> Ranks:
