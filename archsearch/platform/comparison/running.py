@@ -212,8 +212,9 @@ def _outcomes(
 
 def _options(searcher: str, base: SearchConfiguration, study: str) -> dict[str, Any]:
     """Return the options of one searcher: those for all searchers, and those whose name begins with its own."""
-    # A hypernetwork cached by a search outside the comparison would cost nothing here.
-    chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-ghn"))} if searcher == "ghn" else {}
+    # A hypernetwork or supernet that a search outside the comparison has trained would cost nothing here.
+    trains = "cache" in options_of(get(searcher), get(searcher).fixed_options)
+    chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-{searcher}"))} if trains else {}
     return {**chosen, **_of_owner(searcher, base.searcher_options)}
 
 
