@@ -22,7 +22,8 @@ from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.pretrained_ghn import PretrainedGHN
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
-from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
+from archsearch.searchers.surrogate.rank_parts import rank_parts, ranks_of
 from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
 from archsearch.searchers.training_length import TrainingLength
 from archsearch.spaces import SearchSpace
@@ -138,19 +139,15 @@ class GHNRandomSearch(RankedRandomSearch):
         parts = rank_parts(rank_by, _FIGURES)
         check_kind("hypernetwork", hypernetwork, (str, Path, NoneType), "a folder that `archsearch ghn train` made")
         pretrained = None if hypernetwork is None else PretrainedGHN.read(hypernetwork)
-        if not isinstance(dataset, str):
-            raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
+        images = actor_images(dataset, root, scale)
         super().__init__(space, seed, **options)
         self.training_length, self.steps, self.trainers, self.chunk_size = length, length.steps, trainers, chunk_size
         self.notes = (note,) if (note := length.note(preset)) else ()
         self.rank_by, self.parts = rank_by, parts
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
-            "dataset": dataset,
-            # Actors run in other folders: relative paths start from the folder of this process.
-            "root": root or (str(Path.cwd()) if ":" in dataset else None),
+            **images,
             **chosen.model,
-            "scale": scale,
             "device": device,
             "threads": self.threads,
             **(model or {}),

@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.declarations import AtLeast
-from archsearch.errors import ConfigurationError, check_kind
+from archsearch.errors import check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.presets import PRESETS, preset_named
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
 from archsearch.searchers.surrogate.fixed_model import FixedModelSearcher
-from archsearch.searchers.surrogate.rank_parts import images_of
 from archsearch.searchers.surrogate.stage import Stage, finished
 from archsearch.spaces import SearchSpace
 
@@ -80,18 +80,14 @@ class SupernetSearch(FixedModelSearcher):
         **settings: Any,
     ) -> None:
         check_kind("cache", cache, (str, Path, NoneType), "a folder of trained supernets")
-        if not isinstance(dataset, str):
-            raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
+        images = actor_images(dataset, root, scale)
         record = preset_named(preset, PRESETS[self.method])
         chosen, _ = record.options(getattr(space, "name", ""), {"steps": steps, **self.model_arguments()})
         super().__init__(space, seed, **settings)
         self.steps = int(chosen.pop("steps"))
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.supernet: dict[str, Any] = {
-            "dataset": dataset,
-            # Actors run in other folders: relative paths start from the folder of this process.
-            "root": root or (str(Path.cwd()) if ":" in dataset else None),
-            "scale": scale,
+            **images,
             "device": device,
             "threads": self.threads,
             **record.model,
