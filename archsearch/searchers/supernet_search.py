@@ -94,6 +94,10 @@ class SupernetSearch(FixedModelSearcher):
             **chosen,
             **(model or {}),
         }
+        self.notes = (
+            f"The supernet is trained for {self.steps:,} steps before candidates of its choice are evaluated (option steps); one "
+            "that was trained with the same settings is taken from the cache.",
+        )
         self.use_device(device)
         self.new_supernet()  # bad settings raise here, not in the actors
 

@@ -44,6 +44,12 @@ def test_the_images_are_those_of_the_trainings() -> None:
     assert options["scale"]["channels"] == 4
 
 
+@pytest.mark.parametrize("kind", OWN)
+def test_the_length_of_the_training_is_told(kind: type[SupernetSearch]) -> None:
+    [note] = kind(SPACE, steps=1234).notes
+    assert note.startswith("The supernet is trained for 1,234 steps")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN)
 def test_a_killed_actor_loses_nothing(kind: type[SupernetSearch], shared_ray: None, tmp_path: Path) -> None:
