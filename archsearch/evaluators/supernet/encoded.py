@@ -104,7 +104,8 @@ class EncodedSupernet(Supernet):
         **options: Any,
     ) -> None:
         super().__init__(space, dataset, seed, **options)
-        self.rounds, self.parents, self.score_batch = rounds, parents, score_batch
+        self.population, self.rounds, self.parents = population, rounds, parents
+        self.improved, self.explore, self.score_batch = improved, explore, score_batch
         self._encoder: dict[str, Any] = dict(encoder or {})
         NAO(space, seed, **self._encoder)  # it refuses wrong settings, and a space with nothing to choose
         self._method: dict[str, Any] = {
@@ -187,13 +188,12 @@ class EncodedSupernet(Supernet):
 
     def _renew(self, rng: np.random.Generator) -> None:
         """Replace the worst of the population by improved and by random architectures."""
-        size = self._method["population"]
         taken = {self.space.key(each.architecture) for each in self.members}
-        wanted = round(self._method["improved"] * size)
+        wanted = round(self.improved * self.population)
         improved = self._descendants(wanted, taken)[:wanted]
         taken.update(map(self.space.key, improved))
-        drawn = list(islice(self._fresh(taken, rng), round(self._method["explore"] * size)))
-        kept = self._best_first()[: size - len(improved) - len(drawn)]
+        drawn = list(islice(self._fresh(taken, rng), round(self.explore * self.population)))
+        kept = self._best_first()[: self.population - len(improved) - len(drawn)]
         self.members = [
             *(each._replace(origin=KEPT) for each in kept),
             *(Member(each, IMPROVED) for each in improved),
