@@ -25,6 +25,7 @@ SEARCHERS: dict[str, Callable[[], Any]] = {
     # Their first candidates are random ones, so that no supernet is trained.
     "darts": lambda: searchers.DARTSSearch(SPACE, num_candidates=30, initial=2),
     "enas": lambda: searchers.ENASSearch(SPACE, num_candidates=30, initial=2),
+    "nao-ws": lambda: searchers.SharedEncodingSearch(SPACE, num_candidates=30, initial=2),
     "proxies": lambda: searchers.ProxyRandomSearch(SPACE, num_candidates=30, dataset="digits"),
     "tune": lambda: searchers.TuneAlgorithm(SPACE, algorithm=tpe, num_candidates=30),
 }

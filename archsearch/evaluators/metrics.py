@@ -9,8 +9,9 @@ chosen first, so that ties never flatter a predictor, and equal truths have the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -178,6 +179,12 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     mean, error = float(vector.mean()), float(vector.std(ddof=1)) / math.sqrt(len(vector))
     reach = float(stats.t.ppf(0.5 + level / 2.0, len(vector) - 1)) * error
     return Interval(mean, mean - reach, mean + reach)
+
+
+def even_ranks(keys: Sequence[Any]) -> Vector:
+    """Return ranks of sort keys from 0 (worst) to 1 (best), evenly spaced, equal ones with the same rank, `[keys]`."""
+    places = {key: place for place, key in enumerate(sorted(set(keys)))}
+    return np.array([places[key] for key in keys], dtype=np.float64) / max(1, len(places) - 1)
 
 
 def anytime_auc(

@@ -70,7 +70,7 @@ def with_changes(settings: Settings, owner: str, changes: Mapping[str, Any]) -> 
     Args:
         settings: A dataclass.
         owner: What the settings belong to, the first word of messages.
-        changes: New values by the names of the fields.
+        changes: New values by the names of the fields; a list stands for a tuple, which files and command lines cannot give.
 
     Raises:
         ConfigurationError: There is no setting of a name, or a value is not allowed.
@@ -80,4 +80,6 @@ def with_changes(settings: Settings, owner: str, changes: Mapping[str, Any]) -> 
         if name not in known:
             names = ", ".join(nearest_first(str(name), known))
             raise ConfigurationError(f"{owner}: no setting {name!r}.{did_you_mean(name, known)} Settings: {names}.")
-    return replace(settings, **changes)
+    lists = {name: tuple(value) for name, value in changes.items() if isinstance(value, list)}
+    tuples = {name: value for name, value in lists.items() if isinstance(getattr(settings, name), tuple)}
+    return replace(settings, **{**changes, **tuples})

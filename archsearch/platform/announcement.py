@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TextIO
 
 from archsearch.evaluators import Evaluation, Evaluator
 
 _WIDTH = 110
+_said: ContextVar[set[str] | None] = ContextVar("said", default=None)
 
 
 class Announcement:
@@ -27,7 +30,7 @@ class Announcement:
     def begin(self) -> None:
         """Write the facts and cautions."""
         if self._stream is not None:
-            announce(self._evaluator.facts(), self._evaluator.cautions(), self._stream)
+            announce(_unsaid(self._evaluator.facts()), _unsaid(self._evaluator.cautions()), self._stream)
 
     def remark(self, evaluations: Sequence[Evaluation]) -> str:
         """Return a warning once, after the first trainings, if none beats guessing; else an empty string."""
@@ -37,6 +40,25 @@ class Announcement:
         self._decided = len(self._evaluations) >= FIRST
         remark = self._evaluator.remark(self._evaluations) if self._decided else ""
         return _wrapped(f"Warning: {remark}") if remark else ""
+
+
+@contextmanager
+def facts_once() -> Iterator[None]:
+    """Within it facts and cautions that several searches have in common are written by the first of them alone."""
+    token = _said.set(set())
+    try:
+        yield
+    finally:
+        _said.reset(token)
+
+
+def _unsaid(sentences: Sequence[str]) -> Sequence[str]:
+    said = _said.get()
+    if said is None:
+        return sentences
+    new = [each for each in sentences if each not in said]
+    said.update(new)
+    return new
 
 
 FIRST = 3

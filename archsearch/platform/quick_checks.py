@@ -21,6 +21,7 @@ SEARCHERS = (
         "ghn",
         "gp",
         "nao",
+        "nao-ws",
         "nasnet",
         "ngae",
         "optuna",

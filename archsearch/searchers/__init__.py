@@ -9,6 +9,7 @@ from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.goals import Constraint, Goals, Objective, goals_for
 from archsearch.searchers.nao import EncodingSearch
+from archsearch.searchers.nao_ws import SharedEncodingSearch
 from archsearch.searchers.nasnet import ControllerSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.observation import Observation
@@ -46,6 +47,7 @@ __all__ = [
     "RankedRandomSearch",
     "RegularizedEvolution",
     "SMASHRandomSearch",
+    "SharedEncodingSearch",
     "SupernetSearch",
     "SurrogateSearcher",
     "TuneAlgorithm",

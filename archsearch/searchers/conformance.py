@@ -1,4 +1,7 @@
-"""Conformance suites for searchers: `SearcherConformance`, and `SurrogateSearcherConformance` for those with a surrogate.
+"""Conformance suites for searchers: `SearcherConformance`, and two for those with a surrogate.
+
+`SurrogateSearcherConformance` is for those whose surrogate learns from outcomes, `TrainedOnceConformance` for those whose model
+is trained once and kept in a folder.
 
 Example:
     A test file for a custom searcher; pytest collects the inherited tests.
@@ -752,6 +755,29 @@ class SurrogateSearcherConformance(_AnySearcher):
             copy = Loop(pickle.loads(pickle.dumps(loop.searcher)), loop.score)
             copy.take_over(loop)
             assert copy.run(at_once=2).candidates == loop.run(at_once=2).candidates
+
+
+class TrainedOnceConformance(SurrogateSearcherConformance):
+    """Tests of one searcher whose model is trained once, whatever the outcomes, and kept in a folder of trained models.
+
+    The searches of a class share a folder, which `make_searcher` gets as `cache` in its settings, so that few are trained.
+
+    Example:
+        >>> class TestMySupernet(TrainedOnceConformance):
+        ...     def make_searcher(self, space, seed, **settings):
+        ...         return MySupernet(space, seed, steps=6, stage_size=5, **settings)
+    """
+
+    learns = False
+    _cache: ClassVar[Path]
+
+    @pytest.fixture(scope="class", autouse=True)
+    def shared_cache(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """A folder for the trained models of the class."""
+        request.cls._cache = tmp_path_factory.mktemp("cache")
+
+    def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
+        return super().searcher(space, seed, cache=self._cache, **settings)
 
 
 def check_search(searcher: ArchitectureSearcher, candidates: Sequence[str], expected: int) -> None:

@@ -217,11 +217,9 @@ class GATESEvolution(GuidedEvolution):
                 f"{'+'.join(self.fusion)!r}. Leave out one of them."
             )
         super().__init__(space, seed, **options)
-        # Files and command lines have lists where the settings have tuples.
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
         given = {"encoder": encoder, "loss": loss, "members": members, "epochs": epochs}
         explicit = {name: value for name, value in given.items() if value is not None}
-        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **changes, **explicit, "device": device}
+        self.predictor: dict[str, Any] = {**_USUAL, **chosen.model, **(model or {}), **explicit, "device": device}
         self.use_device(device)
         self._check()
 
@@ -236,9 +234,8 @@ class GATESEvolution(GuidedEvolution):
 
     @classmethod
     def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
-        preset = preset_named(options.get("preset", "default"), GATES)
-        first = {"initial": preset.search["initial"]} if "initial" in preset.search else {}
-        return super().settled_options({**first, **preset.scaled(options, num_candidates), **options}, num_candidates)
+        settled = preset_named(options.get("preset", "default"), GATES).settled(options, num_candidates)
+        return super().settled_options(settled, num_candidates)
 
     def fit_options(self) -> Mapping[str, Any]:
         options = super().fit_options()

@@ -22,7 +22,8 @@ from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.searchers.presets import GHN, preset_named
 from archsearch.searchers.pretrained_ghn import PretrainedGHN
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
-from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
+from archsearch.searchers.surrogate.rank_parts import rank_parts, ranks_of
 from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
 from archsearch.searchers.training_length import TrainingLength
 from archsearch.spaces import SearchSpace
@@ -138,19 +139,15 @@ class GHNRandomSearch(RankedRandomSearch):
         parts = rank_parts(rank_by, _FIGURES)
         check_kind("hypernetwork", hypernetwork, (str, Path, NoneType), "a folder that `archsearch ghn train` made")
         pretrained = None if hypernetwork is None else PretrainedGHN.read(hypernetwork)
-        if not isinstance(dataset, str):
-            raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
+        images = actor_images(dataset, root, scale)
         super().__init__(space, seed, **options)
         self.training_length, self.steps, self.trainers, self.chunk_size = length, length.steps, trainers, chunk_size
         self.notes = (note,) if (note := length.note(preset)) else ()
         self.rank_by, self.parts = rank_by, parts
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.ghn: dict[str, Any] = {
-            "dataset": dataset,
-            # Actors run in other folders: relative paths start from the folder of this process.
-            "root": root or (str(Path.cwd()) if ":" in dataset else None),
+            **images,
             **chosen.model,
-            "scale": scale,
             "device": device,
             "threads": self.threads,
             **(model or {}),
@@ -164,7 +161,6 @@ class GHNRandomSearch(RankedRandomSearch):
             self.ghn |= pretrained.arguments
         self.use_device(device)
         self._check()
-        self._training: Future[Reply] | None = None
 
     @classmethod
     def options_for(cls, evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,20 +230,10 @@ class GHNRandomSearch(RankedRandomSearch):
                     f"those of the actors; got {self.trainers} with {self.threads} each. They would wait forever."
                 )
         super().open(cpus)
-        assert self._pool is not None
-        if self.num_candidates is None or self.num_candidates > self.initial:
-            self._trained_by(self._pool)
 
-    def close(self) -> None:
-        super().close()
-        self._training = None
-
-    def _trained_by(self, pool: ModelPool) -> Future[Reply]:
-        """Return the training; start it if there is none yet, or if it failed."""
-        if self._training is None or (self._training.done() and self._training.exception() is not None):
-            together, length = self.trainers > 1, self.training_length.arguments()
-            self._training = self._trained_together() if together else pool.submit_fit(None, seed=self.seed, **length)
-        return self._training
+    def start_training(self, pool: ModelPool) -> Future[Reply]:
+        length = self.training_length.arguments()
+        return self._trained_together() if self.trainers > 1 else pool.submit_fit(None, seed=self.seed, **length)
 
     def _trained_together(self) -> Future[Reply]:
         """Start the training by several processes; a thread waits for it, because Tune's loop must not."""
@@ -268,14 +254,8 @@ class GHNRandomSearch(RankedRandomSearch):
         threading.Thread(target=run, name="ghn-training", daemon=True).start()
         return training
 
-    def training(self, pool: ModelPool) -> Callable[[], Future[Reply]]:
-        return partial(self._trained_by, pool)
-
     def order(self) -> Order:
         return partial(_ranks, self.parts)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_training": None}
 
 
 def _ranks(parts: Sequence[str], columns: Columns) -> Ranks:

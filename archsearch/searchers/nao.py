@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archsearch.declarations import AtLeast, MoreThan
 from archsearch.errors import check_kind
+from archsearch.evaluators.metrics import even_ranks
 from archsearch.searchers.fitness import fitness
 from archsearch.searchers.goals import Goals
 from archsearch.searchers.presets import NAO as NAO_PRESETS
@@ -53,7 +54,7 @@ class EncodingSurrogate:
             measured: Whether each objective needs an evaluation.
         """
         known = [self.space.parse(text) for text in rows["architectures"]]
-        ranks = ordered(fitness(rows["values"].tolist(), rows.get("fidelities", ()), measured))
+        ranks = even_ranks(fitness(rows["values"].tolist(), rows.get("fidelities", ()), measured))
         if self._unlabelled and self._first is None:
             self._first = self._made().fit(self._unlabelled, None).state()
         self._model = self._made()
@@ -96,17 +97,11 @@ class EncodingSurrogate:
                 come first.
         """
         known, parents = set(exclude), [self.space.parse(text) for text in starts]
-        found: dict[str, Architecture] = {}
-        for number in range(1, rounds + 1):
-            for improved in self._model.improved(parents, step * number):
-                if improved is None:
-                    continue
-                key = self.space.key(improved)
-                if key not in known and key not in found and goals.excess(improved) == 0.0:
-                    found[key] = improved
-            if len(found) >= n:
-                break
-        architectures = list(found.values())
+
+        def admits(key: str, architecture: Architecture) -> bool:
+            return key not in known and goals.excess(architecture) == 0.0
+
+        architectures = self._model.descendants(parents, n, step=step, lengths=rounds, admits=admits)
         values = self._model.predict(architectures)
         order = np.argsort(-values, kind="stable") if rerank else np.arange(len(values))
         chosen = order[:n].tolist()
@@ -116,12 +111,6 @@ class EncodingSurrogate:
         from archsearch.evaluators.nao.nao import NAO  # only the actor needs torch
 
         return NAO(self.space, self.seed, **self.arguments)
-
-
-def ordered(keys: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
-    """Return ranks of sort keys from 0 (worst) to 1 (best), equal ones with the same rank, `[keys]`."""
-    places = {key: place for place, key in enumerate(sorted(set(keys)))}
-    return np.array([places[key] for key in keys], dtype=np.float64) / max(1, len(places) - 1)
 
 
 class EncodingSearch(SurrogateSearcher):
@@ -187,9 +176,7 @@ class EncodingSearch(SurrogateSearcher):
         self.unlabelled = options.pop("unlabelled")
         self.improving: dict[str, Any] = {name: options.pop(name) for name in improving}
         super().__init__(space, seed, **options)
-        # Files and command lines have lists where the settings have tuples.
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
-        self.model: dict[str, Any] = {**chosen.model, **changes}
+        self.model: dict[str, Any] = {**chosen.model, **(model or {})}
         from archsearch.evaluators.nao.settings import settings_of  # it refuses wrong settings here, not in the actors
 
         settings_of(self.model.get("preset", "default")).with_changes(
@@ -198,9 +185,8 @@ class EncodingSearch(SurrogateSearcher):
 
     @classmethod
     def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
-        preset = preset_named(options.get("preset", "default"), NAO_PRESETS)
-        first = {"initial": preset.search["initial"]} if "initial" in preset.search else {}
-        return super().settled_options({**first, **preset.scaled(options, num_candidates), **options}, num_candidates)
+        settled = preset_named(options.get("preset", "default"), NAO_PRESETS).settled(options, num_candidates)
+        return super().settled_options(settled, num_candidates)
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(EncodingSurrogate, self.space, self.seed, unlabelled=self.unlabelled, **self.model)

@@ -10,6 +10,7 @@ import numpy as np
 
 from archsearch.errors import check_kind
 from archsearch.evaluators.evaluation import Evaluation
+from archsearch.evaluators.metrics import even_ranks
 from archsearch.searchers.fitness import fitness
 from archsearch.searchers.observation import Observation
 from archsearch.searchers.presets import NASNET, preset_named
@@ -158,10 +159,7 @@ class ControllerSearch(ArchitectureSearcher):
             found = (scores - scores.mean()) / spread if self._wanted.rewards == "standardised" and spread else scores
             rewards[:] = found.min()
         else:
-            keys = fitness(values, fidelities, self.goals.measured)
-            order = sorted(set(keys))
-            places = {key: place / max(1, len(order) - 1) for place, key in enumerate(order)}
-            found = np.array([places[key] for key in keys])
+            found = even_ranks(fitness(values, fidelities, self.goals.measured))
         rewards[fine] = found
         return rewards
 

@@ -186,9 +186,7 @@ class ProgressiveSearch(SurrogateSearcher):
             raise ConfigurationError(f"growing: expected a share from 0 to 1; got {self.growing!r}.")
         self.beam, self.children = options.pop("beam"), options.pop("children")
         super().__init__(space, seed, **options)
-        # Files and command lines have lists where the settings have tuples.
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in (model or {}).items()}
-        self.model: dict[str, Any] = {**chosen.model, **changes}
+        self.model: dict[str, Any] = {**chosen.model, **(model or {})}
         if self.model:
             from archsearch.evaluators.predictors.sequence_predictor import SequencePredictor
 
@@ -198,9 +196,8 @@ class ProgressiveSearch(SurrogateSearcher):
 
     @classmethod
     def settled_options(cls, options: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
-        preset = preset_named(options.get("preset", "default"), PNAS)
-        first = {"initial": preset.search["initial"]} if "initial" in preset.search else {}
-        return super().settled_options({**first, **preset.scaled(options, num_candidates), **options}, num_candidates)
+        settled = preset_named(options.get("preset", "default"), PNAS).settled(options, num_candidates)
+        return super().settled_options(settled, num_candidates)
 
     def surrogate(self) -> Callable[[], Any]:
         return partial(ProgressiveSurrogate, self.space, beam=self.beam, children=self.children, **self.model)

@@ -58,6 +58,11 @@ class Preset:
         factor = num_candidates / self.candidates
         return {name: max(1, round(factor * self.search[name])) for name in self.scaled_options if given.get(name) is None}
 
+    def settled(self, given: Mapping[str, Any], num_candidates: int) -> dict[str, Any]:
+        """Return the options that are given, with those of the record that a search keeps when it gets more candidates."""
+        first = {"initial": self.search["initial"]} if "initial" in self.search else {}
+        return {**first, **self.scaled(given, num_candidates), **given}
+
     def _note(self, scaled: Mapping[str, int], wanted: int) -> str:
         whole = ", ".join(f"{name}={self.search[name]}" for name in scaled)
         here = ", ".join(f"{name}={value}" for name, value in scaled.items())
@@ -305,12 +310,36 @@ ENAS: Presets = _registry(
 )
 """Presets of `ENASSearch`. The model is a `ControlledSupernet`."""
 
+NAO_WS: Presets = _registry(
+    Preset(
+        "default",
+        "Made for minutes on one core: 1,000 steps, and a population of 100 that is scored five times.",
+        search={"steps": 1000, "population": 100, "rounds": 5},
+    ),
+    Preset(
+        "paper",
+        "R. Luo et al., NeurIPS 2018, and the authors' program: 1,000 architectures, of which 500 are replaced by improved and "
+        "50 by random ones after each 30 of 150 epochs of CIFAR-10, in batches of 160, LSTMs of 96 features, and a predictor "
+        "with three layers of 100. It learns ranks and starts from new weights each time, which is ours.",
+        model={
+            "parents": 100,
+            "score_batch": 500,
+            "batch_size": 160,
+            "learning_rate": 0.05,
+            "encoder": {"preset": "paper", "steps": 10_000, "head": (100, 100, 100)},
+        },
+        search={"steps": 42_200, "population": 1000, "rounds": 5},
+    ),
+)
+"""Presets of `SharedEncodingSearch`. The model is an `EncodedSupernet`."""
+
 PRESETS: Mapping[str, Presets] = {
     "darts": DARTS,
     "enas": ENAS,
     "gates": GATES,
     "ghn": GHN,
     "nao": NAO,
+    "nao-ws": NAO_WS,
     "nasnet": NASNET,
     "ngae": NGAE,
     "pnas": PNAS,

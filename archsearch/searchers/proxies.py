@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ConfigurationError, check_kind, check_whole_number
+from archsearch.errors import ConfigurationError, check_whole_number
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
-from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
+from archsearch.searchers.surrogate.rank_parts import rank_parts, ranks_of
 from archsearch.searchers.surrogate.ranking_stage import Order
 from archsearch.spaces import SearchSpace
 
@@ -65,16 +65,13 @@ class ProxyRandomSearch(RankedRandomSearch):
                 "table has no images, nor has a function without a dataset: set the searcher's option dataset to the one that "
                 "the networks are trained on."
             )
-        check_kind("dataset", dataset, str, "the name of a dataset, such as 'digits', which actors can load")
+        found = actor_images(dataset, root, scale)
         super().__init__(space, seed, **settings)
         self.rank_by, self.parts = rank_by, rank_parts(rank_by)
         self.proxies: dict[str, Any] = {
             "proxies": self.parts,
-            "dataset": dataset,
-            # Actors run in other folders: relative paths start from the folder of this process.
-            "root": root or (str(Path.cwd()) if ":" in dataset else None),
+            **found,
             "batch_size": images,
-            "scale": scale,
             "device": device,
             "threads": self.threads,
         }

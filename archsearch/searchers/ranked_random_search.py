@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from concurrent.futures import Future
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 
 import numpy as np
 
-from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.declarations import AtLeast
 from archsearch.evaluators.metrics import kendall_tau
-from archsearch.searchers.observation import Observation
+from archsearch.searchers.surrogate.fixed_model import FixedModelSearcher
 from archsearch.searchers.surrogate.ranking_stage import Order, RankingStage
-from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.searchers.surrogate.stage import Proposal, Stage
 from archsearch.searchers.unique_candidates import UniqueCandidates
 from archsearch.spaces import Architecture, SearchSpace
@@ -27,7 +24,7 @@ _PATIENCE = 20  # draws for each wanted mutation
 _FEWEST = 5  # outcomes for a rank correlation
 
 
-class RankedRandomSearch(SurrogateSearcher):
+class RankedRandomSearch(FixedModelSearcher):
     """Random search among candidates that a model has ranked without training them.
 
     All actors together rank `rank_candidates` random candidates. They are evaluated, best first, up to `num_candidates`; when
@@ -37,8 +34,8 @@ class RankedRandomSearch(SurrogateSearcher):
     the ranked ones, and the rank correlation between predictions and outcomes is over both.
 
     A subclass returns the function that makes the model from `surrogate`, whose `evaluate` gives columns of figures, and from
-    `order` the function of these columns by which candidates are ranked. One whose model is trained first returns the training
-    from `training`.
+    `order` the function of these columns by which candidates are ranked. One whose model is trained first starts the training
+    in `start_training`.
 
     Args:
         space: Space to search.
@@ -70,8 +67,7 @@ class RankedRandomSearch(SurrogateSearcher):
     """
 
     usual_initial = 5
-    fixed_options = (*SurrogateSearcher.fixed_options, "stage_size")
-    learns_from_others = False
+    fixed_options = (*FixedModelSearcher.fixed_options, "stage_size")
 
     def __init__(
         self,
@@ -99,17 +95,7 @@ class RankedRandomSearch(SurrogateSearcher):
     def order(self) -> Order:
         """Return the function that makes what ranks of the columns of the model; it is called in a thread."""
 
-    def training(self, pool: ModelPool) -> Callable[[], Future[Reply]] | None:
-        """Return a function that returns the training of the model, and starts it again if it failed; None if there is none."""
-        return None
-
     # Stages
-
-    def can_fit(self) -> bool:
-        return True  # it learns nothing from outcomes
-
-    def learned(self, observations: Sequence[Observation]) -> int:
-        return 0  # that their structures are not proposed is all it takes from outcomes of others
 
     def begin_stage(self, pool: ModelPool) -> Stage:
         # The draw depends only on seed and stage, so that a resumed search ranks the same candidates.

@@ -10,6 +10,7 @@ from archsearch.searchers.gates import GATESEvolution
 from archsearch.searchers.gaussian_process import GaussianProcessSearch
 from archsearch.searchers.ghn import GHNRandomSearch
 from archsearch.searchers.nao import EncodingSearch
+from archsearch.searchers.nao_ws import SharedEncodingSearch
 from archsearch.searchers.nasnet import ControllerSearch
 from archsearch.searchers.ngae import NGAEAscent
 from archsearch.searchers.optuna_searcher import OptunaSearcher
@@ -27,6 +28,7 @@ _SEARCHERS: dict[str, type[ArchitectureSearcher]] = {
     "ghn": GHNRandomSearch,
     "gp": GaussianProcessSearch,
     "nao": EncodingSearch,
+    "nao-ws": SharedEncodingSearch,
     "nasnet": ControllerSearch,
     "ngae": NGAEAscent,
     "optuna": OptunaSearcher,

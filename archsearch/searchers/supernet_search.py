@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -13,24 +13,24 @@ from typing import Annotated, Any, ClassVar
 from archsearch.cluster.pool.answer import Reply
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.declarations import AtLeast
-from archsearch.errors import ConfigurationError, check_kind
+from archsearch.errors import check_kind
 from archsearch.evaluators.evaluator import Evaluator
-from archsearch.searchers.observation import Observation
 from archsearch.searchers.presets import PRESETS, preset_named
-from archsearch.searchers.surrogate.rank_parts import images_of
-from archsearch.searchers.surrogate.searcher import SurrogateSearcher
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
+from archsearch.searchers.surrogate.fixed_model import FixedModelSearcher
 from archsearch.searchers.surrogate.stage import Stage, finished
 from archsearch.spaces import SearchSpace
 
 
-class SupernetSearch(SurrogateSearcher):
+class SupernetSearch(FixedModelSearcher):
     """Trains a supernet in an actor of the pool, or reads it from the cache, and evaluates what it proposes, best first.
 
     No outcome changes the supernet: when all of a stage is evaluated, it proposes further candidates. The first `initial`
     candidates, by default none, are random; they are evaluated while the supernet is trained, as a baseline.
 
     Args:
-        space: Space to search; it must have places, see `archsearch.evaluators.supernet.places.Places`.
+        space: Space to search; for operator weights and a controller it must have places, see
+            `archsearch.evaluators.supernet.places.Places`.
         seed: Seed of the training and of the candidates.
         dataset: Name of the dataset that the supernet learns from, for `datasets.load`; a search takes that of its trainings.
         root: Folder of downloaded datasets.
@@ -63,7 +63,6 @@ class SupernetSearch(SurrogateSearcher):
     """Name of the supernet in `archsearch.evaluators.supernet.surrogate.METHODS`."""
     usual_initial = 0
     least_initial = 0
-    learns_from_others = False
 
     def __init__(
         self,
@@ -81,27 +80,26 @@ class SupernetSearch(SurrogateSearcher):
         **settings: Any,
     ) -> None:
         check_kind("cache", cache, (str, Path, NoneType), "a folder of trained supernets")
-        if not isinstance(dataset, str):
-            raise ConfigurationError(f"dataset: expected a string such as 'digits', which actors can load; got {dataset!r}.")
+        images = actor_images(dataset, root, scale)
         record = preset_named(preset, PRESETS[self.method])
         chosen, _ = record.options(getattr(space, "name", ""), {"steps": steps, **self.model_arguments()})
         super().__init__(space, seed, **settings)
         self.steps = int(chosen.pop("steps"))
         self.cache = None if cache is None else str(Path(cache).absolute())
         self.supernet: dict[str, Any] = {
-            "dataset": dataset,
-            # Actors run in other folders: relative paths start from the folder of this process.
-            "root": root or (str(Path.cwd()) if ":" in dataset else None),
-            "scale": scale,
+            **images,
             "device": device,
             "threads": self.threads,
             **record.model,
             **chosen,
             **(model or {}),
         }
+        self.notes = (
+            f"The supernet is trained for {self.steps:,} steps before candidates of its choice are evaluated (option steps); one "
+            "that was trained with the same settings is taken from the cache.",
+        )
         self.use_device(device)
         self.new_supernet()  # bad settings raise here, not in the actors
-        self._training: Future[Reply] | None = None
 
     @abstractmethod
     def model_arguments(self) -> Mapping[str, Any]:
@@ -138,35 +136,15 @@ class SupernetSearch(SurrogateSearcher):
 
         return partial(SupernetSurrogate, self.method, self.space, cache=self.cache, **self.supernet)
 
-    def can_fit(self) -> bool:
-        return True  # it learns nothing from outcomes
-
-    def learned(self, observations: Sequence[Observation]) -> int:
-        return 0  # that their structures are not proposed is all it takes from outcomes of others
+    def start_training(self, pool: ModelPool) -> Future[Reply]:
+        return pool.submit_fit(None, seed=self.seed, steps=self.steps)
 
     def begin_stage(self, pool: ModelPool) -> Stage:
         wanted = max(1, min(self._wanted(), self.stage_size) if self.deterministic else 2 * self.stage_size)
         options = {"seed": self._seed(1), "exclude": sorted(self._unique.keys | self._unique.known)}
-        return SupernetStage(pool, partial(self._trained_by, pool), self._stages == 1, wanted, options)
-
-    def open(self, cpus: float | None = None) -> None:
-        super().open(cpus)
-        assert self._pool is not None
-        if self.num_candidates is None or self.num_candidates > self.initial:
-            self._trained_by(self._pool)
-
-    def close(self) -> None:
-        super().close()
-        self._training = None
-
-    def _trained_by(self, pool: ModelPool) -> Future[Reply]:
-        """Return the training; start it if there is none yet, or if it failed."""
-        if self._training is None or (self._training.done() and self._training.exception() is not None):
-            self._training = pool.submit_fit(None, seed=self.seed, steps=self.steps)
-        return self._training
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_training": None}
+        training = self.training(pool)
+        assert training is not None
+        return SupernetStage(pool, training, self._stages == 1, wanted, options)
 
 
 class SupernetStage(Stage):

@@ -8,6 +8,7 @@ averaged to 16x16, with networks of 4 channels and one cell a stage, for the sam
 
 * `darts1`, `darts2`: the cell of the largest operator weights, and nine others drawn from their softmax;
 * `enas`: the paths of the controller that are best by the shared weights;
+* `nao-ws`: the paths of the population that are best by the shared weights, after NAO has renewed it four times;
 * `ghn`, `smash`, `one-shot`: of 50 random cells those with the lowest validation loss by generated or shared weights (the table
   of random search methods of the GHN paper, under one protocol);
 * `random`: random cells.
@@ -38,6 +39,7 @@ from archsearch.evaluators.datasets import ImageDataset, Splits
 from archsearch.evaluators.ghn.scoring import training_loss
 from archsearch.evaluators.supernet.controlled import ControlledSupernet
 from archsearch.evaluators.supernet.differentiable import DifferentiableSupernet
+from archsearch.evaluators.supernet.encoded import EncodedSupernet
 from archsearch.evaluators.supernet.memory import step_memory
 from archsearch.evaluators.supernet.shared_weights import SharedWeights, reads_of
 from archsearch.evaluators.supernet.surrogate import proposals
@@ -50,7 +52,7 @@ from benchmarks.frame import Row, Rows, Script
 SPACE = NASBench201()
 SCALE = {"channels": 4, "cells_per_stage": 1}
 BATCH, CANDIDATES, TRAINED = 32, 50, 10
-METHODS = ("random", "one-shot", "enas", "smash", "ghn", "darts1", "darts2")
+METHODS = ("random", "one-shot", "enas", "nao-ws", "smash", "ghn", "darts1", "darts2")
 # Test accuracy on CIFAR-10 (%), X. Dong, Y. Yang, ICLR 2020, arXiv 2001.00326.
 PUBLISHED = {"darts1": "54.30", "darts2": "54.30", "enas": "54.30", "one-shot": "87.66 (RSPS)", "random": "93.70 (trained)"}
 PUBLISHED_TRAVEL = 3e-4 * 19_500
@@ -110,6 +112,12 @@ def searched(method: str, seed: int, steps: int, folder: Path) -> dict[str, Any]
         genes = np.array([SPACE.genotype(each) for each in enas.draw(500, seed)])
         last = np.array([[np.mean(genes == operator) for operator in range(5)]])
         return {"cells": list(map(str, cells)), "reward": course["reward"], "entropy": course["entropy"], **shares([steps], last)}
+    if method == "nao-ws":
+        population = EncodedSupernet(SPACE, images(), seed, **shared).fit(**fit)
+        cells, _, details = proposals(population, TRAINED, seed)
+        genes = np.array([SPACE.genotype(each) for each in population.ranked()])
+        last = np.array([[np.mean(genes == operator) for operator in range(5)]])
+        return {"cells": list(map(str, cells)), "scores": details["scored_population"], **shares([steps], last)}
     candidates = drawn(seed, CANDIDATES)
     evaluator: Any
     if method == "one-shot":
@@ -231,7 +239,7 @@ def report(rows: Rows, steps: int) -> None:
     columns = ["method", "seeds", "test of its cell (%)", "mean", "published", "skips of its cell", "mean of its ten"]
     frame.table([*columns, "best of its ten", "CPU s", "Spearman"], lines, title=f"{steps} steps")
     lines = []
-    for method in ("darts1", "darts2", "enas"):
+    for method in ("darts1", "darts2", "enas", "nao-ws"):
         for row in rows.select(part="search", method=method, steps=steps):
             course, at = np.array(row["shares"]), row["steps_at"]
             for point in sorted({0, len(course) // 4, len(course) // 2, len(course) - 1}):
@@ -243,6 +251,12 @@ def report(rows: Rows, steps: int) -> None:
             course = np.array(row[name])
             lines.append([row["seed"], name, *(f"{part.mean():.3f}" for part in np.array_split(course, 4))])
     frame.table(["seed", "of the controller", "1st quarter", "2nd", "3rd", "4th"], lines, title="ENAS")
+    lines = []
+    for row in rows.select(part="search", method="nao-ws", steps=steps):
+        for name in ("best", "mean", "kept", "improved", "random"):
+            means = [None if each is None else f"{each:.3f}" for each in row["scores"][name]]
+            lines.append([row["seed"], name, *means])
+    frame.table(["seed", "scores of", *(f"round {number}" for number in range(1, 6))], lines, title="NAO-WS")
     alone = {row["batch"]: row for row in rows.select(part="speed", kind="network alone")}
     lines = []
     for row in rows.select(part="speed"):

@@ -14,6 +14,7 @@ from archsearch.evaluators.metrics import (
     Interval,
     anytime_auc,
     bootstrap_interval,
+    even_ranks,
     kendall_tau,
     mean_interval,
     n_at_k,
@@ -265,3 +266,9 @@ def test_published_tau_between_short_and_long_training(data) -> None:
     short, long = (table[name].to_numpy() for name in ("cifar10_test_e12", "cifar10_test"))
     assert kendall_tau(long, short) == pytest.approx(0.700, abs=0.0005)
     assert n_at_k(long, short, 15_625) == 1
+
+
+def test_even_ranks_are_shared_by_equal_keys() -> None:
+    assert even_ranks([(0.5,), (0.9,), (0.5,), (0.7,)]).tolist() == [0.0, 1.0, 0.0, 0.5]
+    assert even_ranks([(0.5,)]).tolist() == [0.0]
+    assert even_ranks([]).tolist() == []

@@ -35,7 +35,7 @@ class Some:
         ({"rate": 1.5}, "rate: expected a number from 0.0 to 1.0; got 1.5."),
         ({"rate": float("nan")}, "rate: expected a number from 0.0 to 1.0; got nan."),
         ({"rate": "x"}, "rate: expected a number from 0.0 to 1.0; got 'x'."),
-        ({"head": [3]}, "head: expected a tuple of whole numbers of at least 1; got [3]."),
+        ({"head": [0]}, "head: expected a tuple of whole numbers of at least 1; got (0,)."),
         ({"head": (3, 0)}, "head: expected a tuple of whole numbers of at least 1; got (3, 0)."),
         ({"head": (True,)}, "head: expected a tuple of whole numbers of at least 1; got (True,)."),
         ({"head": (2.0,)}, "head: expected a tuple of whole numbers of at least 1; got (2.0,)."),
@@ -52,6 +52,12 @@ def test_wrong_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         with_changes(Some(), "some", changes)
     assert str(error.value).startswith(message)
+
+
+def test_a_list_stands_for_a_tuple() -> None:
+    assert with_changes(Some(), "some", {"head": [3, 4]}).head == (3, 4)
+    with pytest.raises(ConfigurationError, match=r"layers: expected .*; got \[3\]"):
+        with_changes(Some(), "some", {"layers": [3]})
 
 
 def test_changes_leave_the_rest() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from archsearch import spaces
 from archsearch.evaluators import Evaluation, Evaluator, TabularEvaluator
 from archsearch.platform import run_search
-from archsearch.platform.announcement import Announcement
+from archsearch.platform.announcement import Announcement, facts_once
 from archsearch.platform.configuration import SearchConfiguration
 
 SPACE = spaces.get("nasbench201")
@@ -54,6 +54,16 @@ def test_facts_and_warnings_stand_in_lines_of_a_terminal() -> None:
     assert (first, last) == ("Ten coins for training.", "Warning: Few coins.")
     assert len(rest) == 2
     assert max(map(len, rest)) <= 110
+
+
+def test_searches_of_a_comparison_say_what_they_have_in_common_once() -> None:
+    stream = io.StringIO()
+    with facts_once():
+        for _ in range(3):
+            Announcement(Guessing(SPACE), stream).begin()
+    assert stream.getvalue().count("coins") == 2
+    Announcement(Guessing(SPACE), stream).begin()
+    assert stream.getvalue().count("coins") == 4
 
 
 def test_candidates_that_were_stopped_early_prove_nothing() -> None:

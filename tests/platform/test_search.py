@@ -128,6 +128,13 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "gp": {"initial": 10, "population": 20, "generations": 2, "enumerable": 0},
     "nao": {"initial": 10, "unlabelled": 20, "model": {"hidden": 8, "steps": 5, "warm_steps": 5}},
+    "nao-ws": {
+        "steps": 2,
+        "population": 20,
+        "rounds": 2,
+        "scale": {"channels": 2, "cells_per_stage": 1},
+        "model": {"batch_size": 8, "score_batch": 20, "encoder": {"hidden": 8, "steps": 5}},
+    },
     "nasnet": {"update_size": 5, "model": {"hidden": 8, "epochs": 2}},
     "pnas": {"initial": 10, "model": {"members": 2, "recurrent": 8, "epochs": 5}},
     "ngae": {"initial": 10, "unlabelled": 30, "epochs": 1, "warm_epochs": 1, "starts": 30, "steps": 5},
@@ -147,7 +154,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 # That a surrogate's search repeats itself is seen in the usual run too, in test_surrogate_search.py.
-CACHED = ("darts", "enas", "ghn", "smash")
+CACHED = ("darts", "enas", "ghn", "nao-ws", "smash")
 COSTLY = {
     "darts": pytest.mark.long,
     "enas": pytest.mark.long,
@@ -156,6 +163,7 @@ COSTLY = {
     "ghn": pytest.mark.long,
     "ngae": pytest.mark.long,
     "nao": pytest.mark.long,
+    "nao-ws": pytest.mark.long,
     "nasnet": pytest.mark.slow,
     "pnas": pytest.mark.long,
     "gp": pytest.mark.slow,

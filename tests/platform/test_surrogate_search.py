@@ -16,8 +16,12 @@ import pytest
 pytestmark = pytest.mark.timeout(1800)
 PATIENCE = 600  # seconds, on a machine that is busy with other work
 CANDIDATES = 28
-COMMON = ["--candidates", str(CANDIDATES), "--searcher", "gates", "--tracking", "off", "--deterministic", "--seed", "5"]
-GATES = ["initial=8", "stage_size=5", "population=20", "generations=2", "enumerable=0", "epochs=40"]
+COMMON = ["--candidates", str(CANDIDATES), "--tracking", "off", "--deterministic", "--seed", "5"]
+PREDICTORS = {
+    "gates": ["initial=8", "stage_size=5", "population=20", "generations=2", "enumerable=0", "epochs=40"],
+    "nao": ["initial=8", "stage_size=5", "unlabelled=50", "model={hidden: 8, steps: 100, warm_steps: 50}"],
+    "pnas": ["initial=8", "stage_size=5", "model={members: 2, recurrent: 8, epochs: 40}"],
+}
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
@@ -25,9 +29,13 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def search(name: str, folder: Path, evaluator: list[str]) -> subprocess.Popen[str]:
-    options = [word for option in GATES for word in ("--set", option)]
-    return start(["run", *COMMON, *options, *evaluator, "--name", name, "--storage", name], folder)
+def search(name: str, folder: Path, evaluator: list[str], method: str = "gates") -> subprocess.Popen[str]:
+    options = sets(*PREDICTORS[method])
+    return start(["run", "--searcher", method, *COMMON, *options, *evaluator, "--name", name, "--storage", name], folder)
+
+
+def sets(*options: str) -> list[str]:
+    return [word for option in options for word in ("--set", option)]
 
 
 def end(process: subprocess.Popen[str]) -> str:
@@ -90,9 +98,10 @@ def wait_for(count: int, storage: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.long  # the usual tests kill the actor of a hypernetwork, in tests/searchers
-def test_death_of_the_predictors_actor_changes_nothing_but_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", PREDICTORS)
+def test_death_of_the_predictors_actor_changes_nothing_but_time(tmp_path: Path, method: str) -> None:
     table = ["--table", "digits201"]
-    whole, process = (search(name, tmp_path, table) for name in ("whole", "killed"))
+    whole, process = (search(name, tmp_path, table, method) for name in ("whole", "killed"))
     for further in (8, 5):  # a fit begins then; one that is hit twice would be given up
         wait_for(len(paid(tmp_path / "killed")) + further, tmp_path / "killed", process)
         os.kill(actor_of(process), signal.SIGKILL)
@@ -122,10 +131,6 @@ def test_killed_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
 def run_preset(name: str, folder: Path, options: list[str]) -> subprocess.Popen[str]:
     common = ["--preset", "paper", "--deterministic", "--seed", "5", "--tracking", "off", "--workers", "2"]
     return start(["run", *common, *options, "--name", name, "--storage", name], folder)
-
-
-def sets(*options: str) -> list[str]:
-    return [word for option in options for word in ("--set", option)]
 
 
 TINY = "scale={blocks: 3, channels: 4}"
@@ -167,23 +172,35 @@ RIVALS = {
     "nasnet": sets("update_size=3", "model={hidden: 16}"),
     "pnas": sets("initial=4", "stage_size=3", "model={members: 2, recurrent: 8, epochs: 5}"),
     "nao": sets("initial=4", "stage_size=3", "unlabelled=20", "model={hidden: 8, steps: 5, warm_steps: 5}"),
+    "darts": sets("initial=4", "stage_size=3", "steps=60", "model={batch_size: 16}"),
+    "enas": sets("initial=4", "stage_size=3", "steps=200", "model={batch_size: 16}"),
+    "nao-ws": sets("initial=4", "stage_size=3", "steps=200", "population=20", "model={batch_size: 16}"),
+    "smash": sets("initial=4", "rank_candidates=20", "steps=60", "model={batch_size: 16, evaluation_images: 100}"),
 }
+SHARING = ("darts", "enas", "nao-ws", "smash")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("method", ["nasnet", "pnas", "nao"])
+@pytest.mark.parametrize("method", RIVALS)
 def test_a_rival_goes_on_after_a_kill_and_pays_nothing_twice(tmp_path: Path, method: str) -> None:
-    """Real trainings; the driver is killed after the method has learned from the first outcomes."""
+    """Real trainings; the driver is killed after the method has learned, and where weights are shared during their training."""
     scale = ["--train", "epochs=1", "--train", "scale={channels: 4, cells_per_stage: 1}", "--deterministic", "--seed", "5"]
     common = ["--space", "nasbench201", "--dataset", "digits", "--candidates", "12", "--tracking", "off", "--workers", "2"]
-    words = ["run", *common, *scale, "--searcher", method, *RIVALS[method], "--storage"]
-    end(start([*words, "whole", "--name", "whole"], tmp_path))
-    killed = start([*words, "killed", "--name", "killed"], tmp_path)
-    wait_for(7, tmp_path / "killed", killed)
-    killed.kill()
-    killed.communicate()
-    before = paid(tmp_path / "killed")
-    end(start(["resume", "killed/killed"], tmp_path))
+    words = ["run", *common, *scale, "--searcher", method, *RIVALS[method]]
+
+    def begin(name: str) -> subprocess.Popen[str]:
+        own_cache = sets(f"cache=cache-{name}") if method in SHARING else []
+        return start([*words, *own_cache, "--storage", name, "--name", name], tmp_path)
+
+    end(begin("whole"))
+    process, before = begin("killed"), []
+    for count in (1, 7) if method in SHARING else (7,):
+        wait_for(count, tmp_path / "killed", process)
+        process.kill()
+        process.communicate()
+        before += paid(tmp_path / "killed")
+        process = start(["resume", "killed/killed"], tmp_path)
+    end(process)
     columns = ["candidate", "architecture", "score"]
     assert evaluations(tmp_path / "killed").select(columns).equals(evaluations(tmp_path / "whole").select(columns))
     keys = paid(tmp_path / "killed")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +7,17 @@ import pytest
 
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import ArchitectureSearcher, ENASSearch
-from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
+from archsearch.searchers.conformance import Loop, SharedPools, TrainedOnceConformance, check_search
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.nasbench201 import NASBench201
 
-POOLS = SharedPools()
 SPACE = NASBench201()
 
 
-def make(space: SearchSpace, seed: int, cache: Path, **settings: Any) -> ENASSearch:
+def make(space: SearchSpace, seed: int, **settings: Any) -> ENASSearch:
     """Return a searcher whose supernet is tiny and trained for six steps."""
     tiny = {"scale": {"channels": 2, "cells_per_stage": 1}, "model": {"batch_size": 8}}
-    return ENASSearch(space, seed, **{"steps": 6, "stage_size": 5, "cache": cache, **tiny, **settings})
+    return ENASSearch(space, seed, **{"steps": 6, "stage_size": 5, **tiny, **settings})
 
 
 def score(architecture: Architecture) -> float:
@@ -27,32 +25,15 @@ def score(architecture: Architecture) -> float:
     return min(1.0, str(architecture).count("conv") / 20)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pools_end_with_the_tests(shared_ray: None) -> Iterator[None]:
-    with POOLS:
-        yield
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.mark.long
-class TestConformance(SurrogateSearcherConformance):
-    learns = False
-
-    @pytest.fixture(autouse=True)
-    def _cache(self, cache: Path) -> None:
-        self.cache = cache
-
+class TestConformance(TrainedOnceConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, self.cache, **settings)
+        return make(space, seed, **settings)
 
 
 @pytest.mark.slow
-def test_paths_are_evaluated_best_first(cache: Path) -> None:
-    searcher = make(SPACE, 0, cache, num_candidates=5, deterministic=True, pool=POOLS.name_for(SPACE))
+def test_paths_are_evaluated_best_first(pools: SharedPools, cache: Path) -> None:
+    searcher = make(SPACE, 0, cache=cache, num_candidates=5, deterministic=True, pool=pools.name_for(SPACE))
     candidates = Loop(searcher, score).run().candidates
     check_search(searcher, candidates, 5)
     controller = searcher.details["path_controller"]

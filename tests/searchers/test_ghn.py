@@ -16,7 +16,7 @@ from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
-from archsearch.searchers.conformance import Loop, SharedPools, SurrogateSearcherConformance, check_search
+from archsearch.searchers.conformance import Loop, SharedPools, TrainedOnceConformance, check_search
 from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.anytime import Anytime
@@ -33,11 +33,6 @@ MODEL: dict[str, Any] = {"hidden": 8, "width": 16, "tile": 4, "batch_size": 16, 
 def pools_end_with_the_tests(shared_ray: None) -> Iterator[None]:
     with POOLS:
         yield
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 def make(space: SearchSpace, seed: int, cache: Path, **settings: Any) -> GHNRandomSearch:
@@ -57,15 +52,9 @@ def found(seed: int, cache: Path, at_once: int = 2, **settings: Any) -> Loop:
 
 
 @pytest.mark.long
-class TestConformance(SurrogateSearcherConformance):
-    learns = False
-
-    @pytest.fixture(autouse=True)
-    def _cache(self, cache: Path) -> None:
-        self.cache = cache
-
+class TestConformance(TrainedOnceConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, self.cache, **settings)
+        return make(space, seed, **settings)
 
 
 @pytest.mark.slow
@@ -240,7 +229,7 @@ PAPER: dict[str, Any] = {
 @pytest.mark.long
 class TestPaperConformance(TestConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
-        return make(space, seed, self.cache, **{**PAPER, **settings})
+        return make(space, seed, **{**PAPER, **settings})
 
 
 @pytest.mark.slow

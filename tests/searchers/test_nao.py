@@ -11,7 +11,7 @@ import pytest
 from archsearch.errors import ConfigurationError
 from archsearch.searchers import ArchitectureSearcher, EncodingSearch, Goals
 from archsearch.searchers.conformance import SurrogateSearcherConformance
-from archsearch.searchers.nao import EncodingSurrogate, ordered
+from archsearch.searchers.nao import EncodingSurrogate
 from archsearch.spaces import SearchSpace
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -55,11 +55,6 @@ def test_without_unlabelled_architectures_a_fit_starts_from_new_weights() -> Non
     surrogate = EncodingSurrogate(SPACE, 0, unlabelled=0, **SMALL)
     first, again = (surrogate.fit(rows, seed=3, measured=(True,)) for _ in range(2))
     assert all((first["model"][name] == again["model"][name]).all() for name in first["model"])
-
-
-def test_ranks_are_shared_by_equal_outcomes() -> None:
-    assert ordered([(0.5,), (0.9,), (0.5,), (0.7,)]).tolist() == [0.0, 1.0, 0.0, 0.5]
-    assert ordered([(0.5,)]).tolist() == [0.0]
 
 
 class OneOperator(NASBench201):

@@ -8,8 +8,17 @@ import pytest
 
 from archsearch import spaces
 from archsearch.errors import ConfigurationError
-from archsearch.searchers import DARTSSearch, ENASSearch, GATESEvolution, GHNRandomSearch, NGAEAscent, get
-from archsearch.searchers.presets import DARTS, ENAS, GATES, GHN, NGAE, PRESETS, Preset, preset_named
+from archsearch.searchers import (
+    DARTSSearch,
+    ENASSearch,
+    GATESEvolution,
+    GHNRandomSearch,
+    NGAEAscent,
+    SharedEncodingSearch,
+    SupernetSearch,
+    get,
+)
+from archsearch.searchers.presets import DARTS, ENAS, GATES, GHN, NAO_WS, NGAE, PRESETS, Preset, preset_named
 from archsearch.searchers.surrogate.inner_search import Annealing
 
 SPACE = spaces.get("nasbench201")
@@ -29,9 +38,12 @@ def test_each_preset_of_darts_makes_a_searcher(preset: Preset) -> None:
     assert DARTSSearch(SPACE, preset=preset.name, order=1, steps=7).supernet["order"] == 1
 
 
-@pytest.mark.parametrize("preset", ENAS.values(), ids=list(ENAS))
-def test_each_preset_of_enas_makes_a_searcher(preset: Preset) -> None:
-    searcher = ENASSearch(SPACE, preset=preset.name)
+@pytest.mark.parametrize(
+    ("kind", "preset"),
+    [*((ENASSearch, each) for each in ENAS.values()), *((SharedEncodingSearch, each) for each in NAO_WS.values())],
+)
+def test_each_preset_of_sampled_paths_makes_a_searcher(kind: type[SupernetSearch], preset: Preset) -> None:
+    searcher = kind(SPACE, preset=preset.name)
     assert {**preset.model, **preset.search}.items() <= {**searcher.supernet, "steps": searcher.steps}.items()
 
 

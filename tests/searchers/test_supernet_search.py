@@ -12,17 +12,18 @@ from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TrainingEvaluator
-from archsearch.searchers import DARTSSearch, ENASSearch
+from archsearch.searchers import DARTSSearch, ENASSearch, SharedEncodingSearch, SupernetSearch
 from archsearch.searchers.conformance import Loop
-from archsearch.spaces import Architecture, SearchSpace
+from archsearch.spaces import Architecture
 
 SPACE = spaces.get("nasbench201")
 
 
-def make(space: SearchSpace, seed: int, cache: Path, **settings: Any) -> DARTSSearch:
-    """Return a searcher whose supernet is tiny and trained for six steps."""
-    tiny = {"scale": {"channels": 2, "cells_per_stage": 1}, "model": {"batch_size": 8}}
-    return DARTSSearch(space, seed, **{"steps": 6, "stage_size": 5, "cache": cache, **tiny, **settings})
+OWN: dict[type[SupernetSearch], dict[str, Any]] = {
+    DARTSSearch: {},
+    ENASSearch: {},
+    SharedEncodingSearch: {"population": 8, "rounds": 2},
+}
 
 
 def score(architecture: Architecture) -> float:
@@ -43,14 +44,26 @@ def test_the_images_are_those_of_the_trainings() -> None:
     assert options["scale"]["channels"] == 4
 
 
+@pytest.mark.parametrize("kind", OWN)
+def test_the_length_of_the_training_is_told(kind: type[SupernetSearch]) -> None:
+    [note] = kind(SPACE, steps=1234).notes
+    assert note.startswith("The supernet is trained for 1,234 steps")
+
+
 @pytest.mark.slow
-def test_a_killed_actor_loses_nothing(shared_ray: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", OWN)
+def test_a_killed_actor_loses_nothing(kind: type[SupernetSearch], shared_ray: None, tmp_path: Path) -> None:
     """The training is continued from its file by the actor that takes the place of the killed one."""
-    undisturbed = make(SPACE, 1, tmp_path / "one", num_candidates=4, deterministic=True)
+
+    def make(cache: str, **settings: Any) -> SupernetSearch:
+        tiny = {"steps": 6, "scale": {"channels": 2, "cells_per_stage": 1}, "model": {"batch_size": 8}, **OWN[kind]}
+        return kind(SPACE, 1, num_candidates=4, deterministic=True, cache=tmp_path / cache, **tiny, **settings)
+
+    undisturbed = make("one")
     expected = Loop(undisturbed, score).run().candidates
     undisturbed.close()
     name = f"killed-{uuid.uuid4().hex[:6]}"
-    searcher = make(SPACE, 1, tmp_path / "other", num_candidates=4, deterministic=True, pool=name)
+    searcher = make("other", pool=name)
     searcher.open()
     ray.kill(ray.get_actor(f"{name}-0", namespace=NAMESPACE), no_restart=False)
     assert Loop(searcher, score).run().candidates == expected

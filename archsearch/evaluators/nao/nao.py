@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -145,6 +145,38 @@ class NAO(FixedOptions):
         longest = gradient.norm(dim=2, keepdim=True).amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
         written = model.decode(unit(encoding.detach() + step * gradient / longest))
         return [self._sequences.architecture_of(row) for row in written.tolist()]
+
+    def descendants(
+        self,
+        parents: Sequence[Architecture],
+        wanted: int,
+        *,
+        step: float,
+        lengths: int,
+        admits: Callable[[str, Architecture], bool],
+    ) -> list[Architecture]:
+        """Return what improved encodings decode to, each structure once; there may be fewer or more than wanted.
+
+        The step grows, `step`, 2 `step`, ..., until there are enough.
+
+        Args:
+            parents: Architectures to improve, best first.
+            wanted: Number after which no longer steps are tried.
+            step: Length of the first step; see `improved`.
+            lengths: Number of lengths that are tried at most.
+            admits: Returns whether an architecture, given with its key, may be returned.
+
+        Raises:
+            ConfigurationError: There was no fit before.
+        """
+        found: dict[str, Architecture] = {}
+        for number in range(1, lengths + 1):
+            for improved in self.improved(parents, step * number):
+                if improved is not None and (key := self.space.key(improved)) not in found and admits(key, improved):
+                    found[key] = improved
+            if len(found) >= wanted:
+                break
+        return list(found.values())
 
     def reconstructed(self, architectures: Sequence[Architecture]) -> float:
         """Return the share of architectures that are decoded exactly from their own encodings.

@@ -16,7 +16,6 @@ from archsearch.declarations import AtLeast, Between
 from archsearch.evaluators.controller.path_policy import PathPolicy
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.datasets.resident import Resident
-from archsearch.evaluators.ghn.scoring import score
 from archsearch.evaluators.saved_state import taking_over
 from archsearch.evaluators.supernet.places import Places
 from archsearch.evaluators.supernet.shared_weights import SharedWeights
@@ -167,10 +166,8 @@ class ControlledSupernet(Supernet):
 
     def _reward(self, weights: SharedWeights, genotype: list[int], batch: Resident) -> float:
         """Return the figure of a path on a batch: of the last exit; 0 where the loss is not finite."""
-        plan = self.path(self.space.from_genotype(genotype))
-        figures = score(plan, weights.parameters(plan), [batch], batch.images.is_cuda, self.images.prediction)
-        reward, loss = figures[-1].tolist()
-        return float(reward) if math.isfinite(loss) else 0.0
+        reward, loss = self.path_figures(weights, self.path(self.space.from_genotype(genotype)), batch)
+        return reward if math.isfinite(loss) else 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_parts"}

@@ -181,6 +181,12 @@ class Supernet(RecipeEvaluator):
         classes = self.class_weights(self.recipe.class_weights)
         return training_loss(plan, weights.parameters(plan), batch, batch.images.is_cuda, classes, self.images.prediction)
 
+    def path_figures(self, weights: SharedWeights, plan: Plan, batch: Resident) -> tuple[float, float]:
+        """Return the figure of the task and the loss of a path on a batch, those of its last exit; see `score`."""
+        figures = score(plan, weights.parameters(plan), [batch], batch.images.is_cuda, self.images.prediction)
+        figure, loss = figures[-1].tolist()
+        return float(figure), float(loss)
+
     def train_path(self, weights: SharedWeights, plan: Plan, batch: Resident, rate: float) -> float:
         """Train the weights of one path on a batch; return its loss, or NaN when the gradient was not finite."""
         keys = weights.grow(reads_of(plan).values())

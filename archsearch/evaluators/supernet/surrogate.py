@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from archsearch.evaluators.cache import cache_folder
 from archsearch.evaluators.saved_state import read_state
 from archsearch.evaluators.supernet.controlled import ControlledSupernet
 from archsearch.evaluators.supernet.differentiable import DifferentiableSupernet
+from archsearch.evaluators.supernet.encoded import EncodedSupernet
 from archsearch.evaluators.supernet.supernet import Supernet
 from archsearch.spaces import Architecture, SearchSpace
 from archsearch.spaces.listed import Listed
@@ -26,14 +28,18 @@ _SAVE_EVERY = 10.0  # seconds of training that the death of an actor may lose
 _PATIENCE = 200  # draws without a new architecture before a proposal ends
 _SCORED = 100  # paths that the shared weights score, at most
 
-METHODS: Mapping[str, type[Supernet]] = {"darts": DifferentiableSupernet, "enas": ControlledSupernet}
+METHODS: Mapping[str, type[Supernet]] = {
+    "darts": DifferentiableSupernet,
+    "enas": ControlledSupernet,
+    "nao-ws": EncodedSupernet,
+}
 
 
 class SupernetSurrogate:
     """A `Surrogate` whose fit trains a supernet, or continues the training that its file holds, and that proposes from it.
 
     Args:
-        method: `darts` or `enas`.
+        method: `darts`, `enas` or `nao-ws`.
         space: Space of the architectures.
         dataset: Name of a dataset for `datasets.load`, such as `digits`.
         cache: Folder of trained supernets; None takes `supernets` in the cache folder of this machine.
@@ -125,8 +131,8 @@ def proposals(
     """Return up to `n` new architectures of a trained supernet, best first, what they are ordered by, and details for figures.
 
     Args:
-        supernet: A trained `DifferentiableSupernet`, whose architectures come by the weights of their operators, or
-            `ControlledSupernet`, whose paths come by their score with the shared weights.
+        supernet: A trained `DifferentiableSupernet`, whose architectures come by the weights of their operators, or a
+            `ControlledSupernet` or `EncodedSupernet`, whose paths come by their score with the shared weights.
         n: Number of architectures.
         seed: Seed of what is drawn.
         exclude: Keys of structures to leave out.
@@ -139,7 +145,11 @@ def proposals(
         return _most_probable(supernet, n, seed, exclude, space or supernet.space)
     if isinstance(supernet, ControlledSupernet):
         return _highest_reward(supernet, n, seed, exclude, space or supernet.space)
-    raise ConfigurationError(f"supernet: expected one with operator weights or a controller; got a {type(supernet).__name__}.")
+    if isinstance(supernet, EncodedSupernet):
+        return _best_of_population(supernet, n, seed, exclude, space or supernet.space)
+    raise ConfigurationError(
+        f"supernet: expected one with operator weights, a controller or a population; got a {type(supernet).__name__}."
+    )
 
 
 def _most_probable(
@@ -183,24 +193,53 @@ def _highest_reward(supernet: ControlledSupernet, n: int, seed: int, exclude: Co
             pool.extend(supernet.draw(_PATIENCE, seed + attempt))
         return list(supernet.space.genotype(pool.pop()))
 
-    drawn = _new(space, min(_SCORED, 2 * n), exclude, draw)
-    scored = [each for each in supernet.evaluate(drawn) if each.ok]
-    scored.sort(key=lambda each: (each.score, -each.metrics.get("valid_loss", 0.0)), reverse=True)
+    found, scores = _scored(supernet, n, _new(space, min(_SCORED, 2 * n), exclude, draw))
     history = [list(row) for row in supernet.history]
     details = {
         "path_controller": {
             name: [row[at] for row in history] for at, name in enumerate(("steps", "reward", "baseline", "entropy"))
         }
     }
-    return [each.architecture for each in scored[:n]], [each.score for each in scored[:n]], details
+    return found, scores, details
 
 
-def _new(space: SearchSpace, n: int, exclude: Collection[str], draw: Callable[[int], Sequence[int]]) -> list[Architecture]:
-    """Return up to `n` architectures that are not excluded, each structure once; `draw` gets the number of the attempt."""
+def _best_of_population(supernet: EncodedSupernet, n: int, seed: int, exclude: Collection[str], space: SearchSpace) -> Proposals:
+    """Return the best of the population, then improved and random ones, best validation score with the shared weights first."""
+    taken, wanted = set(exclude), min(_SCORED, 2 * n)
+    best = [each for each in supernet.ranked() if supernet.space.key(each) not in taken]
+    known = taken | set(map(supernet.space.key, best))
+    offered = chain(best, supernet.further(max(0, wanted - len(best)), known, seed))
+
+    def draw(attempt: int) -> list[int] | None:
+        return None if (each := next(offered, None)) is None else list(supernet.space.genotype(each))
+
+    found, scores = _scored(supernet, n, _new(space, wanted, exclude, draw))
+    names = ("best", "mean", "kept", "improved", "random")
+    details = {
+        "scored_population": {
+            "steps": [step for step, _ in supernet.history],
+            **{name: [means.get(name) for _, means in supernet.history] for name in names},
+        }
+    }
+    return found, scores, details
+
+
+def _scored(supernet: Supernet, n: int, architectures: Sequence[Architecture]) -> tuple[list[Architecture], list[float]]:
+    """Return the `n` architectures with the highest validation scores with the shared weights, and the scores, best first."""
+    scored = [each for each in supernet.evaluate(architectures) if each.ok]
+    scored.sort(key=lambda each: (each.score, -each.metrics.get("valid_loss", 0.0)), reverse=True)
+    return [each.architecture for each in scored[:n]], [each.score for each in scored[:n]]
+
+
+def _new(space: SearchSpace, n: int, exclude: Collection[str], draw: Callable[[int], Sequence[int] | None]) -> list[Architecture]:
+    """Return up to `n` architectures that are not excluded, each structure once.
+
+    `draw` gets the number of the attempt and returns a genotype, or None if there are no more.
+    """
     known, attempt, stale = set(exclude), 0, 0
     found: list[Architecture] = []
-    while len(found) < n and stale < _PATIENCE:
-        architecture = space.from_genotype(draw(attempt))
+    while len(found) < n and stale < _PATIENCE and (genotype := draw(attempt)) is not None:
+        architecture = space.from_genotype(genotype)
         key, attempt, stale = space.key(architecture), attempt + 1, stale + 1
         if key not in known:
             known.add(key)

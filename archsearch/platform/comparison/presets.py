@@ -10,7 +10,7 @@ from archsearch.errors import ConfigurationError, unknown_name
 
 _DIGITS_TABLE = "table:digits201"
 _PAPERS = ("ghn", "gates", "ngae", "evolution", "optuna", "random")
-_RIVALS = ("darts", "enas", "smash", "nasnet", "pnas", "nao", "evolution", "random")
+_RIVALS = ("darts", "enas", "smash", "nasnet", "pnas", "nao", "nao-ws", "evolution", "random")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _papers(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Pre
 
 
 def _rivals(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Preset:
-    """Return the systems that the three papers compare with, as far as there are searchers of these names.
+    """Return the systems that the three papers compare with, evolution and random search.
 
     Sizes are those of `papers`. First stages and updates are short, so that most of the budget is used for what was learned.
     Searchers that share weights are trained on images: those of the evaluator.
@@ -87,7 +87,7 @@ def _rivals(settings: Mapping[str, Any], searchers: Sequence[str] | None) -> Pre
         "nao": {"initial": max(5, candidates // 5)},
     }
     given, known = settings.get("searcher_options", {}), names()
-    chosen = tuple(searchers or (name for name in _RIVALS if name in known))
+    chosen = tuple(searchers or _RIVALS)
     for name in chosen:
         if name in known and name not in options and "dataset" in get(name).constructor_options:
             options[name] = {"dataset": "digits"} if evaluator == _DIGITS_TABLE else {}

@@ -18,6 +18,7 @@ from archsearch.atomic_file import written_atomically
 from archsearch.cluster.storage_place import StoragePlace
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
 from archsearch.evaluators.options import options_of
+from archsearch.platform.announcement import facts_once
 from archsearch.platform.candidate_callbacks import check_callbacks
 from archsearch.platform.comparison import presets
 from archsearch.platform.comparison.comparison import Comparison, MethodOutcome
@@ -102,9 +103,9 @@ def compare(
     methods = [Method(searcher, scheduler, options) for searcher in searchers for scheduler, options in chosen.items()]
     _check_schedulers(base, methods)
     study = study or _new_study(base, methods[0])
-    comparison = Comparison(
-        study, tuple(_outcomes(base, methods, seeds, study, progress, callbacks)), _folder(base, f"{study}-report")
-    )
+    with facts_once():
+        outcomes = tuple(_outcomes(base, methods, seeds, study, progress, callbacks))
+    comparison = Comparison(study, outcomes, _folder(base, f"{study}-report"))
     _write(comparison)
     StoragePlace.of(base.storage).child(comparison.folder.name).upload()
     track_comparison(comparison, base.tracking, base.storage)
@@ -212,8 +213,9 @@ def _outcomes(
 
 def _options(searcher: str, base: SearchConfiguration, study: str) -> dict[str, Any]:
     """Return the options of one searcher: those for all searchers, and those whose name begins with its own."""
-    # A hypernetwork cached by a search outside the comparison would cost nothing here.
-    chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-ghn"))} if searcher == "ghn" else {}
+    # A hypernetwork or supernet that a search outside the comparison has trained would cost nothing here.
+    trains = "cache" in options_of(get(searcher), get(searcher).fixed_options)
+    chosen: dict[str, Any] = {"cache": str(_folder(base, f"{study}-{searcher}"))} if trains else {}
     return {**chosen, **_of_owner(searcher, base.searcher_options)}
 
 

@@ -79,7 +79,8 @@ def running_best(scores: Scores) -> Scores:
 
 
 def _draw_method(axes: Axes, name: str, curves: Scores, index: int) -> None:
-    colour, style = _COLOURS[index % len(_COLOURS)], _STYLES[index % len(_STYLES)]
+    # From the eighth method on a colour comes again, with another style.
+    colour, style = _COLOURS[index % len(_COLOURS)], _STYLES[(index + index // len(_COLOURS)) % len(_STYLES)]
     known = np.flatnonzero(np.isfinite(curves).all(axis=0))
     label = f"{name} ({len(curves)} seed{'s' if len(curves) > 1 else ''})"
     if not len(known):

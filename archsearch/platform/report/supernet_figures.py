@@ -1,4 +1,4 @@
-"""Figures of searches in supernets: weights of operators, and rewards and entropy of a controller, over the training."""
+"""Figures of searches in supernets over the training: weights of operators, rewards of a controller, scores of a population."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def supernet_figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Figure, 
     if (controller := details.get("path_controller")) and controller["steps"]:
         text = "Reward of the controller's paths with its moving mean, and its entropy, against training steps"
         yield "path_controller", controller_figure(controller), text
+    if (population := details.get("scored_population")) and population["steps"]:
+        text = "Best and mean score of the population with the shared weights, and the means by origin, against training steps"
+        yield "scored_population", population_figure(population), text
 
 
 def operator_weights(weights: Mapping[str, Any]) -> Figure:
@@ -84,4 +87,25 @@ def controller_figure(controller: Mapping[str, Any]) -> Figure:
     below.plot(controller["steps"], controller["entropy"], color=_COLOURS[2])
     below.set(xlabel="step", ylabel="entropy (nats)")
     below.set_ylim(bottom=0.0)
+    return figure
+
+
+def population_figure(population: Mapping[str, Any]) -> Figure:
+    """Return the scores of a population against steps.
+
+    Args:
+        population: `steps`, and `best`, `mean`, and the means `kept`, `improved` and `random` by origin, `[scorings]` each, None
+            where there are none.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    scales.plain(axes)
+    labels = {"best": "best", "mean": "mean", "kept": "kept ones", "improved": "improved ones", "random": "random ones"}
+    for (name, label), colour in zip(labels.items(), _COLOURS, strict=False):
+        values = np.array(population[name], dtype=np.float64)
+        axes.plot(population["steps"], values, color=colour, marker="o", markersize=3, label=label)
+    axes.set(xlabel="step", ylabel="score with shared weights")
+    axes.legend(frameon=False)
     return figure

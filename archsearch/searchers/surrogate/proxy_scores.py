@@ -23,7 +23,8 @@ _RUN = "training-free scores"
 class ProxyScores:
     """Training-free scores of untrained networks, kept by key in this process and in a ledger, if there is one.
 
-    Each score is an evaluator of its own, so that searches with other selections and `--evaluator proxy:NAME` share the entries.
+    The ledger is read once, when a score is first missing; what other processes compute after that is computed here too. Each
+    score is an evaluator of its own, so that searches with other selections and `--evaluator proxy:NAME` share the entries.
 
     Args:
         space: Space of the architectures.
@@ -66,13 +67,18 @@ class ProxyScores:
 
     def _scored(self, evaluator: ProxyEvaluator, wanted: Mapping[str, Architecture]) -> dict[str, float]:
         """Return one score by key, from the ledger or computed and then written there."""
-        ledger = self._ledgers.get(evaluator.score_name)
-        known = ledger.read().evaluations() if ledger is not None else {}
-        new = evaluator.evaluate([each for key, each in wanted.items() if key not in known])
-        if ledger is not None:
+        recorded = self._recorded.get(evaluator.score_name, {})
+        new = evaluator.evaluate([each for key, each in wanted.items() if key not in recorded])
+        if (ledger := self._ledgers.get(evaluator.score_name)) is not None:
             ledger.append(_RUN, 0, list(enumerate(new)))
         found = {each.key: each.score for each in new}
-        return {key: found[key] if key in found else known[key].score for key in wanted}
+        return {key: found[key] if key in found else recorded[key] for key in wanted}
+
+    @cached_property
+    def _recorded(self) -> dict[str, dict[str, float]]:
+        """What the ledger held when it was first needed: scores by name and key."""
+        read = {name: ledger.read().evaluations() for name, ledger in self._ledgers.items()}
+        return {name: {key: each.score for key, each in known.items()} for name, known in read.items()}
 
     @cached_property
     def _evaluators(self) -> list[ProxyEvaluator]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from archsearch.errors import ConfigurationError, check_kind, unknown_name
-from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.surrogate.rank_sum import rank_sum
 from archsearch.searchers.surrogate.ranking_stage import Columns, Ranks
 
@@ -44,25 +42,3 @@ def ranks_of(parts: Sequence[str], columns: Columns) -> Ranks:
     first = next(iter(figures.values()))
     figure = first if len(figures) == 1 else rank_sum(list(figures.values()))
     return Ranks(figure, np.nan_to_num(first, nan=-np.inf, neginf=-np.inf), figures)
-
-
-def images_of(evaluator: Evaluator, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dataset, root and scale of an evaluator with named images, as a searcher's options.
-
-    The evaluator trains, or it is a function that is given a dataset. Nothing is returned for others, nor if the options name a
-    dataset.
-
-    Raises:
-        ConfigurationError: The images are in memory, where actors cannot find them.
-    """
-    from archsearch.evaluators.function.evaluator import FunctionEvaluator
-    from archsearch.evaluators.training.evaluator import TrainingEvaluator  # they need torch, other searchers do not
-
-    if "dataset" in options or not isinstance(evaluator, FunctionEvaluator | TrainingEvaluator) or evaluator.images is None:
-        return {}
-    if not isinstance(evaluator.images.dataset, str):
-        raise ConfigurationError(
-            "dataset: expected a dataset with a name, which actors can load; the evaluator has images in memory. Set the "
-            "searcher's option dataset, such as parquet:PATH."
-        )
-    return {"dataset": evaluator.images.dataset, "root": evaluator.images.root, "scale": evaluator.scale}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from archsearch.declarations import AtLeast
 from archsearch.errors import ConfigurationError, check_kind
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.searchers.goals import Goals
+from archsearch.searchers.surrogate.actor_images import actor_images, images_of
 from archsearch.searchers.surrogate.proxy_reranking import ProposingSurrogate, ProxyReranking
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
-from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts
+from archsearch.searchers.surrogate.rank_parts import rank_parts
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import SearchSpace
 
@@ -114,6 +114,4 @@ def _proxy_images(
             "dataset: expected the name of a dataset, whose images training-free scores read, such as 'digits'; got none. A "
             "table has no images: set the searcher's option dataset to the one that its networks were trained on."
         )
-    check_kind("dataset", dataset, str, "the name of a dataset, such as 'digits', which actors can load")
-    # Actors run in other folders: relative paths start from the folder of this process.
-    return {"dataset": dataset, "root": root or (str(Path.cwd()) if ":" in dataset else None), "scale": scale}
+    return actor_images(dataset, root, scale)

@@ -15,12 +15,18 @@ from archsearch.spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 TINY: dict[str, Any] = {"scale": {"channels": 2, "cells_per_stage": 1}, "batch_size": 8}
+SMALL: dict[str, dict[str, Any]] = {
+    "darts": TINY,
+    "enas": TINY,
+    "nao-ws": {**TINY, "population": 6, "rounds": 2, "score_batch": 20, "encoder": {"hidden": 8, "steps": 5}},
+}
+DETAILS = {"darts": "operator_weights", "enas": "path_controller", "nao-ws": "scored_population"}
 
 
-@pytest.mark.parametrize("method", ["darts", "enas"])
+@pytest.mark.parametrize("method", SMALL)
 def test_a_training_is_read_from_its_file(method: str, tmp_path: Path) -> None:
     def make() -> SupernetSurrogate:
-        return SupernetSurrogate(method, SPACE, "digits", cache=str(tmp_path), **TINY)
+        return SupernetSurrogate(method, SPACE, "digits", cache=str(tmp_path), **SMALL[method])
 
     state = make().fit(seed=3, steps=6)
     [file] = tmp_path.iterdir()
@@ -41,7 +47,7 @@ def test_a_training_is_read_from_its_file(method: str, tmp_path: Path) -> None:
     more = proposing.propose(4, seed=0, exclude=keys)
     assert not {SPACE.key(SPACE.parse(text)) for text in more["architectures"]} & set(keys)
     assert len(first["predictions"]) == 4
-    assert set(first["details"]) == {{"darts": "operator_weights", "enas": "path_controller"}[method]}
+    assert set(first["details"]) == {DETAILS[method]}
     if method == "darts":
         tops = state["alpha"]
         expected = SPACE.from_genotype([int(each.argmax()) for each in tops])
@@ -51,11 +57,11 @@ def test_a_training_is_read_from_its_file(method: str, tmp_path: Path) -> None:
         assert scores.tolist() == first["predictions"] == sorted(first["predictions"], reverse=True)
 
 
-@pytest.mark.parametrize("method", ["darts", "enas"])
+@pytest.mark.parametrize("method", SMALL)
 def test_a_list_confines_what_is_proposed(method: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     space = listed(SPACE, [SPACE.sample(rng) for _ in range(6)])
-    surrogate = SupernetSurrogate(method, space, "digits", cache=str(tmp_path), **TINY)
+    surrogate = SupernetSurrogate(method, space, "digits", cache=str(tmp_path), **SMALL[method])
     surrogate.load(surrogate.fit(seed=0, steps=1))
     found = surrogate.propose(3, seed=0)["architectures"]
     assert len(found) == 3 and set(found) <= set(map(str, space._texts))  # type: ignore[attr-defined]

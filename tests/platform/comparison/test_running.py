@@ -16,7 +16,10 @@ from archsearch.cluster import Ledger
 from archsearch.errors import ConfigurationError, RunError, SearchStopped
 from archsearch.evaluators import TabularEvaluator
 from archsearch.platform import compare, run_search
+from archsearch.platform.comparison.running import _options
 from archsearch.platform.comparison.tracking import comparison_points
+from archsearch.platform.configuration import SearchConfiguration
+from archsearch.searchers import names
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
 
@@ -188,3 +191,13 @@ def test_comparison_refuses_before_it_runs(storage: Path) -> None:
     with pytest.raises(ConfigurationError, match="at least one seed"):
         compare([], storage=str(storage / "none"))
     assert not (storage / "none").exists()
+
+
+def test_what_a_comparison_trains_is_its_own(tmp_path: Path) -> None:
+    """Another search of the same seed has perhaps trained it, so that it would be free."""
+    base = SearchConfiguration(storage=str(tmp_path))
+    folders = {name: _options(name, base, "study").get("cache") for name in names()}
+    assert {name for name, folder in folders.items() if folder} == {"darts", "enas", "ghn", "nao-ws", "smash"}
+    assert folders["enas"] == str(tmp_path / "study-enas")
+    given = SearchConfiguration(storage=str(tmp_path), searcher_options={"enas.cache": "own"})
+    assert _options("enas", given, "study") == {"cache": "own"}

@@ -55,6 +55,9 @@ def test_methods_differ_in_colour_and_in_line_style() -> None:
     (axes,) = figures.best_so_far(series, "candidates", "score", percent=False).axes
     assert len({each.get_color() for each in axes.lines}) == 7
     assert len({each.get_linestyle() for each in axes.lines[:4]}) == 4
+    many = {f"method {index}": [np.array([0.1, 0.2])] for index in range(12)}
+    (axes,) = figures.best_so_far(many, "candidates", "score", percent=False).axes
+    assert len({(each.get_color(), str(each._dash_pattern)) for each in axes.lines}) == 12, "no two look alike"
 
 
 @pytest.mark.parametrize("series", [{}, {"random": []}])

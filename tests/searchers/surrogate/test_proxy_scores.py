@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsearch.cluster.ledger.ledger import Ledger
 from archsearch.evaluators.proxies import ProxyEvaluator
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
 from archsearch.spaces.nasbench201 import NASBench201
@@ -52,6 +53,23 @@ def test_the_ledger_gives_them_to_others_and_to_other_selections(tmp_path: Path,
     again = ProxyScores(SPACE, ("synflow", "nwot"), IMAGES, 0, str(tmp_path)).of(CELLS)
     assert computed[6:] == ["nwot"] * 3
     assert np.array_equal(again[:, 0], first[:, 1])
+
+
+def test_the_ledger_is_read_once(tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ProxyScores(SPACE, ("synflow",), IMAGES, 0, str(tmp_path)).of(CELLS[:1])
+    reads: list[str] = []
+    read = Ledger.read
+
+    def counted(ledger: Ledger, *arguments: Any) -> Any:
+        reads.append(ledger.folder)
+        return read(ledger, *arguments)
+
+    monkeypatch.setattr(Ledger, "read", counted)
+    scores = ProxyScores(SPACE, ("synflow",), IMAGES, 0, str(tmp_path))
+    for end in (1, 2, 3):
+        scores.of(CELLS[:end])
+    assert len(reads) == 1 and len(computed) == 3
+    assert len(read(Ledger(tmp_path, SPACE, ProxyEvaluator(SPACE, ["synflow"], **IMAGES).fingerprint())).evaluations()) == 3
 
 
 def test_another_seed_has_scores_of_its_own(tmp_path: Path, computed: list[str]) -> None:

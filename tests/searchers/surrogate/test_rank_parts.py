@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
-from archsearch.searchers.surrogate.rank_parts import images_of, rank_parts, ranks_of
-from archsearch.spaces.cells import Cells
+from archsearch.searchers.surrogate.rank_parts import rank_parts, ranks_of
 
 
 def test_parts_are_joined_by_plus() -> None:
@@ -34,24 +32,3 @@ def test_one_part_ranks_by_itself_and_several_by_their_ranks() -> None:
     ranks = ranks_of(["params", "nwot"], columns)
     assert ranks.figure.tolist() == [0.5, 1.0, 0.25] and ranks.ties.tolist() == [5.0, 7.0, 6.0]
     assert list(ranks.parts) == ["params", "nwot"]
-
-
-def test_images_are_those_of_the_evaluator_unless_they_are_given() -> None:
-    evaluator = TrainingEvaluator(Cells(4), "digits", scale={"channels": 4}, root="/elsewhere")
-    assert images_of(evaluator, {}) == {"dataset": "digits", "root": "/elsewhere", "scale": evaluator.scale}
-    assert images_of(evaluator, {"dataset": "cifar10"}) == {}
-    assert images_of(TabularEvaluator.embedded("digits201"), {}) == {}
-    with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
-        images_of(TrainingEvaluator(Cells(4), datasets.load("digits")), {})
-
-
-def constant(model: object, context: object) -> float:
-    return 0.5
-
-
-def test_images_are_those_that_a_function_is_given() -> None:
-    named = FunctionEvaluator(Cells(4), constant, dataset="digits", root="/elsewhere", scale={"channels": 4})
-    assert images_of(named, {}) == {"dataset": "digits", "root": "/elsewhere", "scale": named.scale}
-    assert images_of(FunctionEvaluator(Cells(4), constant), {}) == {}
-    with pytest.raises(ConfigurationError, match="dataset: expected a dataset with a name"):
-        images_of(FunctionEvaluator(Cells(4), constant, dataset=datasets.load("digits")), {})
