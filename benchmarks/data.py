@@ -5,7 +5,7 @@
     python -m benchmarks.data --before FOLDER           # with a checkout of an earlier version, for figures before and after
 
 Photographs are noise that was made smooth, written to a temporary folder. Each measurement runs in a process of its own, whose
-peak is that of the kernel (`VmHWM`) with its children; before and after, and peers, take turns within one part, and only their
+peak is that of the kernel (`VmHWM`), decoding processes not counted; before and after, and peers, take turns, and only their
 ratio counts.
 
 - `memory`: the peak of a training on a folder, 10,000 and 100,000 images of 64 x 64; and within a limit, 8 times smaller than the

@@ -22,6 +22,8 @@ Size = tuple[int, int]
 _Image = tuple[NDArray[np.uint8], Size]
 _MUCH = 0.3
 """Fraction of an image cut off beyond which the user is told."""
+_AT_ONCE = 1024
+"""Images whose decoding is asked for at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,20 @@ class ImageReader:
             except DatasetError as error:
                 return error
 
+        unreadable, kept, sizes = Unreadable(self.skip), list[int](), list[Size]()
+        pixels = np.empty((len(source), 3, *self.size), dtype=np.uint8)  # filled at once: a list of images would be a second copy
         with ThreadPoolExecutor() as pool:
-            read = list(pool.map(one, range(len(source))))
-        unreadable, kept, images = Unreadable(self.skip), list[int](), list[_Image]()
-        for number, found in enumerate(read):
-            if isinstance(found, DatasetError):
-                unreadable.add(source.place(number).removeprefix("image "), found)
-            else:
-                kept.append(number)
-                images.append(found)
+            for first in range(0, len(source), _AT_ONCE):
+                numbers = range(first, min(first + _AT_ONCE, len(source)))
+                for number, found in zip(numbers, pool.map(one, numbers), strict=True):
+                    if isinstance(found, DatasetError):
+                        unreadable.add(source.place(number).removeprefix("image "), found)
+                    else:
+                        pixels[len(kept)] = found[0]
+                        kept.append(number)
+                        sizes.append(found[1])
         remarks = unreadable.check(len(source), len(kept))
-        pixels = torch.from_numpy(np.stack([array for array, _ in images]))
-        return pixels, kept, (*remarks, *cut_remark([was for _, was in images], self.size))
+        return torch.from_numpy(pixels[: len(kept)]), kept, (*remarks, *cut_remark(sizes, self.size))
 
     def decoded(self, source: Path | bytes, place: str) -> _Image:
         """Return an image as `[3, height, width]`, and the height and width that it had.
