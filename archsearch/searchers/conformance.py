@@ -732,6 +732,7 @@ class SurrogateSearcherConformance(_AnySearcher):
 
     restores_exactly = False
     _pools: ClassVar[SharedPools]
+    _opened: ClassVar[list[ArchitectureSearcher]]
 
     @pytest.fixture(scope="class", autouse=True)
     def shared_pools(self, request: pytest.FixtureRequest) -> Iterator[SharedPools]:
@@ -739,14 +740,18 @@ class SurrogateSearcherConformance(_AnySearcher):
         starts_ray = not ray.is_initialized()
         connect(num_cpus=2)
         with SharedPools() as pools:
-            request.cls._pools = pools
+            request.cls._pools, request.cls._opened = pools, []
             yield pools
+            # The threads of searches that tests have left would start another Ray when they call the pool after its end.
+            for searcher in request.cls._opened:
+                searcher.close()
         if starts_ray:
             ray.shutdown()
 
     def searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         searcher = self.make_searcher(space, seed, pool=self._pools.name_for(space), **settings)
         searcher.open(cpus=_CPUS_OF_A_POOL)
+        self._opened.append(searcher)
         return searcher
 
     def test_pickled_search_is_continued(self) -> None:

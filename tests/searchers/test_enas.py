@@ -26,6 +26,7 @@ def score(architecture: Architecture) -> float:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestConformance(TrainedOnceConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return make(space, seed, **settings)

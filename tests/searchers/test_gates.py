@@ -38,6 +38,7 @@ def make(pools: SharedPools) -> Callable[..., GATESEvolution]:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return GATESEvolution(space, seed, **SMALL, **settings)
@@ -53,6 +54,7 @@ PAPER: dict[str, Any] = {
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestPaperConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return GATESEvolution(space, seed, **{**PAPER, **settings})

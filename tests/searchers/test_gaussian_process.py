@@ -37,6 +37,7 @@ def make(pools: SharedPools) -> Callable[..., GaussianProcessSearch]:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestConformance(SurrogateSearcherConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return GaussianProcessSearch(space, seed, **SMALL, **settings)

@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {"hidden": 8, "steps": 5, "warm_steps": 5}
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestEncodingSearch(SurrogateSearcherConformance):
     alternatives = 2
 

@@ -23,6 +23,7 @@ def make(space: SearchSpace, seed: int, **settings: Any) -> SharedEncodingSearch
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestConformance(TrainedOnceConformance):
     def make_searcher(self, space: SearchSpace, seed: int, **settings: Any) -> ArchitectureSearcher:
         return make(space, seed, **settings)

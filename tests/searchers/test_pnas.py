@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {"members": 2, "recurrent": 8, "epochs": 3}
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("shared_ray")
 class TestProgressiveSearch(SurrogateSearcherConformance):
     alternatives = 2
 
