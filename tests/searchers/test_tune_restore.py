@@ -124,6 +124,7 @@ def test_a_killed_experiment_is_restored(name: str, scheduler: str, tmp_path: Pa
     assert len({SPACE.key(SPACE.parse(text)) for text in found["architectures"]}) == SAMPLES, "one was proposed twice"
     assert all(text.count("none") <= 2 for text in found["architectures"]), "the constraint is kept"
     lost = set(before) - set(found["architectures"])
-    assert len(lost) <= 1, "a trial that began just before the kill may not have been saved"
-    assert 4 in found["epochs"] and (scheduler == "none") == (set(found["epochs"]) == {4})
+    assert len(lost) <= 2, "two run at once, and those that began just before the kill may not have been saved"
+    # ASHA need not stop any: each candidate of a good searcher may be better than those before.
+    assert 4 in found["epochs"] and (scheduler == "asha" or set(found["epochs"]) == {4})
     assert not found["actors"], "the pool has ended with the experiment"
