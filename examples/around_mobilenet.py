@@ -48,6 +48,9 @@ def main(folder="tiles", searcher="gates", candidates=30, steps=9, **settings):
         tiles(Path(folder))
     classes = sum(each.is_dir() for each in Path(folder).iterdir())
     model = mobilenet_v3_small(num_classes=classes)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.3  # its own, 0.01, averages over more batches than a short training has
     space = ModuleSpace.around(model, torch.zeros(1, 3, SIDE, SIDE), part="features", widths=(0.5, 1.0), kernels=(3, 5))
     images = f"imagefolder:{Path(folder).absolute()}?size={SIDE}"
     options = {"steps": steps, "dataset": images, "score_name": "accuracy", "percent": True}
