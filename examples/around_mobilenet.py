@@ -46,14 +46,12 @@ def train(model, context):
 def main(folder="tiles", searcher="gates", candidates=30, steps=9, **settings):
     if not Path(folder).exists():
         tiles(Path(folder))
-    classes = sum(each.is_dir() for each in Path(folder).iterdir())
-    model = mobilenet_v3_small(num_classes=classes)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = 0.3  # its own, 0.01, averages over more batches than a short training has
+    model = mobilenet_v3_small(num_classes=sum(each.is_dir() for each in Path(folder).iterdir()))
+    for layer in (each for each in model.modules() if isinstance(each, nn.BatchNorm2d)):
+        layer.momentum = 0.3  # its own, 0.01, averages over more batches than a short training has
     space = ModuleSpace.around(model, torch.zeros(1, 3, SIDE, SIDE), part="features", widths=(0.5, 1.0), kernels=(3, 5))
-    images = f"imagefolder:{Path(folder).absolute()}?size={SIDE}"
-    options = {"steps": steps, "dataset": images, "score_name": "accuracy", "percent": True}
+    dataset = f"imagefolder:{Path(folder).absolute()}?size={SIDE}"
+    options = {"steps": steps, "dataset": dataset, "score_name": "accuracy", "percent": True}
     result = platform.run_search(space, searcher, train, candidates, scheduler="asha", evaluator_options=options, **settings)
     print(result.best, f"accuracy {result.best.score:.4f}")
 
