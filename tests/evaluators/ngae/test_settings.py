@@ -13,7 +13,7 @@ def test_presets_by_name() -> None:
         settings_of("fast")
 
 
-@pytest.mark.parametrize(("name", "value"), [("latent", 0), ("head", [8]), ("head", (0,)), ("sigmoid", 1), ("noise", -1.0)])
+@pytest.mark.parametrize(("name", "value"), [("latent", 0), ("head", [0]), ("head", "8"), ("sigmoid", 1), ("noise", -1.0)])
 def test_wrong_settings_are_named(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name}: expected"):
         settings_of("default").with_changes(**{name: value})

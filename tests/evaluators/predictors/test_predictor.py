@@ -257,8 +257,8 @@ def test_unusable_arguments_are_refused() -> None:
         {"epochs": 2.5},
         {"dropout": 1.0},
         {"learning_rate": -1.0},
-        {"head": [10]},
-        {"head": (0,)},
+        {"head": [0]},
+        {"head": "10"},
         {"batch_size": 1},
     ):
         with pytest.raises(ConfigurationError, match=next(iter(arguments)).removesuffix("s")):
