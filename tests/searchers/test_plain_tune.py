@@ -19,7 +19,7 @@ from archsearch.errors import ConfigurationError, RunError
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch
 
 SPACE = spaces.get("nasbench201")
-pytestmark = pytest.mark.usefixtures("shared_ray")
+pytestmark = pytest.mark.usefixtures("idle_ray")
 
 
 @pytest.fixture(autouse=True)
