@@ -92,7 +92,7 @@ def mean_taus(names: list[str], trained: list[dict], free: dict, truth: np.ndarr
     found = []
     for row in trained if {"loss", "centred"} & set(names) else trained[:1]:
         figures = [np.array((row if name in row else free)[name], float)[chosen] for name in names]
-        found.append(taus(truth[chosen], figures[0] if len(figures) == 1 else rank_sum(figures)))
+        found.append(taus(truth[chosen], np.nan_to_num(rank_sum(figures), nan=-1.0)))  # a cell without a score ranks last
     return np.mean(found, axis=0)
 
 
