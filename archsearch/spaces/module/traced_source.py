@@ -62,8 +62,9 @@ def traced_source(network: nn.Module, title: str, extra: str = "") -> str:
     forward = _NO_MORE_USED.sub("", code.src.strip())
     imports = "import math\n" if {"inf", "nan"} & set(re.findall(r"\b(?:inf|nan)\b", forward)) else ""
     forward = re.sub(r"\b(inf|nan)\b", r"math.\1", forward)
-    layers = [f"{path!r}: {_constructor(path, layer)}," for path, layer in _layers(network, fx.Tracer())]
-    loose = [f"{path!r}: {_empty(tensor)}," for path, tensor in _loose(network, fx.Tracer())]
+    called = dict(_layers(network))
+    layers = [f"{path!r}: {_constructor(path, layer)}," for path, layer in called.items()]
+    loose = [f"{path!r}: {_empty(tensor)}," for path, tensor in _loose(network, called)]
     text = "\n".join(
         [
             "class Network(nn.Module):",
@@ -91,20 +92,20 @@ def _code(network: nn.Module) -> PythonCode:
     return graph.python_code("self")
 
 
-def _layers(network: nn.Module, tracer: fx.Tracer) -> Iterable[tuple[str, nn.Module]]:
+def _layers(network: nn.Module) -> Iterable[tuple[str, nn.Module]]:
     """Yield the layers that are called as a whole, with their paths; those within them are left out."""
-    leaves: list[str] = []
+    tracer, leaves = fx.Tracer(), list[str]()
     for path, module in network.named_modules():
         if path and not any(path.startswith(f"{leaf}.") for leaf in leaves) and tracer.is_leaf_module(module, path):
             leaves.append(path)
             yield path, module
 
 
-def _loose(network: nn.Module, tracer: fx.Tracer) -> Iterable[tuple[str, torch.Tensor]]:
-    """Yield parameters and buffers that belong to no such layer, with their paths."""
-    held = [f"{path}." for path, _ in _layers(network, tracer)]
+def _loose(network: nn.Module, called: Iterable[str]) -> Iterable[tuple[str, torch.Tensor]]:
+    """Yield parameters and buffers that belong to none of the layers of `called`, with their paths."""
+    held = tuple(f"{path}." for path in called)
     for path, tensor in network.state_dict(keep_vars=True).items():
-        if not path.startswith(tuple(held)):
+        if not path.startswith(held):
             yield path, tensor
 
 
