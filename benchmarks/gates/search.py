@@ -6,7 +6,8 @@
 The folder holds nasbench101.parquet and nasbench201.parquet. The searchers are the package's own with their defaults, in a bare
 loop: a surrogate lives in this process, where a search has it in an actor. Each searcher is told the score of a candidate before
 it proposes the next one, as with one worker. Evaluations are distinct structures. On both benchmarks a search is scored by the
-mean test accuracy, as the known figures are, and by one validation run where named so.
+mean test accuracy, as the known figures are, and by one validation run where named so. Training-free scores are those of one
+seed, kept in `runs/training-free`, and so paid once for all searches.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from archsearch import searchers
 from archsearch.searchers import ArchitectureSearcher, Goals
+from archsearch.searchers.surrogate.proxy_reranking import ProxyReranking
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from benchmarks.cluster.pool import InProcess
 from benchmarks.comparisons.course import Course, columns, line
@@ -55,6 +57,9 @@ def gaussian_process(domains: dict[str, Any], seed: int) -> OptunaSearch:
     return OptunaSearch(space, metric="score", mode="max", sampler=optuna.samplers.GPSampler(seed=seed))
 
 
+FREE = {"proxies": "params+nwot+synflow+jacov", "scale": {"channels": 16, "cells_per_stage": 2}}
+KEPT = "runs/training-free"
+
 Method = tuple[str | type[ArchitectureSearcher], Mapping[str, Any]]  # a searcher, and its options beside the defaults
 Methods = Mapping[str, Method]
 METHODS: Methods = {
@@ -63,11 +68,9 @@ METHODS: Methods = {
     "evolution 100/10": ("evolution", {"population_size": 100, "tournament_size": 10}),
     "optuna": ("optuna", {}),
     "gp": ("gp", {}),
-    "gp and training-free scores": (
-        "gp",
-        {"proxies": "params+nwot+synflow+jacov", "scale": {"channels": 16, "cells_per_stage": 2}},
-    ),
+    "gp and training-free scores": ("gp", FREE),
     "gates": ("gates", {}),
+    "gates and training-free scores": ("gates", FREE),
     "gates alone": ("gates", {"preset": "gates"}),
     "optuna gp": ("tune", {"algorithm": gaussian_process}),
 }
@@ -83,7 +86,11 @@ def make(method: Method, bench: str, known: Table, seed: int) -> ArchitectureSea
     kind = name if isinstance(name, type) else searchers.TuneAlgorithm if name == "tune" else searchers.get(name)
     searcher = kind(known.space, seed, **options)
     if isinstance(searcher, SurrogateSearcher):
-        searcher._pool = InProcess(searcher.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
+        searcher.ledger_root = KEPT
+        surrogate = searcher.surrogate()()
+        if isinstance(surrogate, ProxyReranking):
+            surrogate.scores.seed = 0
+        searcher._pool = InProcess(surrogate)  # type: ignore[assignment]  # it has what a stage asks for
     return searcher
 
 

@@ -111,7 +111,7 @@ class ModelPool(FixedOptions):
         Raises:
             ConfigurationError: An argument is out of range, the function of a shared pool pickles to more than 64 KiB, or no
                 node of the cluster has room for an actor.
-            PoolError: The name is taken, no actor could be placed in time, or the model cannot be made.
+            PoolError: The name is taken, no actor was ready in time, or the model cannot be made.
         """
         if not callable(model):
             raise ConfigurationError(wrong_kind("model", "a function without arguments that makes the model", model))
@@ -150,7 +150,7 @@ class ModelPool(FixedOptions):
             pool.shutdown()
             if isinstance(error, PoolError):
                 raise
-            raise PoolError(f"actors: none could be placed in {start_seconds:.0f} seconds. {_needs(layout)}") from error
+            raise PoolError(f"actors: none was ready in {start_seconds:.0f} seconds. {_lateness(layout)}") from error
         _warn_if_too_many(layout)
         return pool
 
@@ -392,6 +392,17 @@ def _make_actor(layout: PoolLayout, index: int, pickled: bytes | list[Any]) -> A
 def _options(layout: PoolLayout, name: str) -> dict[str, Any]:
     lifetime = {"lifetime": "detached", "get_if_exists": True} if layout.shared else {}
     return {"name": name, "namespace": NAMESPACE, "max_restarts": -1, **lifetime}
+
+
+def _lateness(layout: PoolLayout) -> str:
+    """Return why no actor was ready in time: no room for one, or the time that its imports and its model take."""
+    free = ray.available_resources()
+    if layout.cpus > free.get("CPU", 0.0) or layout.gpus > free.get("GPU", 0.0):
+        return _needs(layout)
+    return (
+        "The cluster has room for one: its process, its imports or its model take longer, as on a busy machine. Give more seconds "
+        "by start_seconds, or try again."
+    )
 
 
 def _needs(layout: PoolLayout) -> str:

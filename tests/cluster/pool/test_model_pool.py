@@ -345,8 +345,13 @@ def test_actors_share_gpus_and_set_threads() -> None:
         where = set(zip(columns["process"], columns["gpu"], strict=True))
         assert sorted(gpu for _, gpu in where) == [0, 0, 1, 1]
         assert set(columns["threads"]) == {3}
-        with pytest.raises(PoolError, match="none could be placed in 1 seconds. Each of the 1 needs 0 CPUs and 0.5 GPUs"):
+        with pytest.raises(PoolError, match="none was ready in 1 seconds. Each of the 1 needs 0 CPUs and 0.5 GPUs"):
             ModelPool.start(Multiplier, gpus=0.5, start_seconds=1)
+
+
+def test_slow_start_is_not_called_lack_of_room() -> None:
+    with pytest.raises(PoolError, match="none was ready in 0 seconds. The cluster has room for one: its process"):
+        ModelPool.start(Multiplier, cpus=0.0, start_seconds=0.01)
 
 
 def test_pickled_pool_is_its_name() -> None:
