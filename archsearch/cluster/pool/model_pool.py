@@ -400,8 +400,8 @@ def _lateness(layout: PoolLayout) -> str:
     if layout.cpus > free.get("CPU", 0.0) or layout.gpus > free.get("GPU", 0.0):
         return _needs(layout)
     return (
-        "The cluster has room for one: its process, its imports or its model take longer, as on a busy machine. Give more seconds "
-        "by start_seconds, or try again."
+        "The cluster has room for one: its process, its imports or its model take longer, as on a busy machine. Give more "
+        "seconds by start_seconds, or try again."
     )
 
 
