@@ -53,12 +53,11 @@ class GHNRandomSearch(RankedRandomSearch):
         root: Folder of downloaded datasets.
         preset: Settings of hypernetwork and search together, by name: see `archsearch.searchers.presets.GHN`. Other options
             replace what it says: `rank_candidates`, `initial` (which may be 0) and `explore` among them.
-        rank_by: `loss` on the validation images, or `score`: the accuracy, as in the paper. In our measurements the loss of
-            networks with generated weights agreed better with real training. None takes the preset's: `loss`, or `score` for the
-            paper and where that is the area under an anytime curve. `centred` is the loss of logits less the mean of each class
-            over the batch; it ranked better than the loss on CIFAR-10 images of 16 x 16 pixels, not on others. Training-free
-            scores can be added, such as `loss+params+nwot`, which ranks by the sum of the ranks; see
-            `archsearch.evaluators.proxies.names`.
+        rank_by: Names joined by `+`, whose ranks are added. `loss` on the validation images; `score`, the accuracy, as in the
+            paper; `centred`, the loss of logits less the mean of each class over the batch, which ranked better than the loss
+            on CIFAR-10 images of 16 x 16 pixels, not on others; and training-free scores (`archsearch.evaluators.proxies.names`).
+            None takes the preset's: `loss+params+nwot`, which agreed better with real training than the loss in two spaces and
+            on two sets of images, and `score` for the paper and where that is the area under an anytime curve.
         rank_size: Side in pixels to which images are reduced for the hypernetwork and the training-free scores; None leaves them
             as they are. 16 for images of 32 x 32 pixels takes half of the time of a step and a fifth of that of a score.
         rank_images: Number of validation images that score a candidate with generated weights, which 400 do as well as all;
@@ -133,9 +132,9 @@ class GHNRandomSearch(RankedRandomSearch):
             next((each for each in candidates if each is not None), 1),
         )
         check_kind("cache", cache, (str, Path, NoneType), "a folder of trained hypernetworks")
-        rank_by = options.pop("rank_by", None)
+        usual = options.pop("rank_by")
         if rank_by is None:
-            rank_by = "score" if (model or {}).get("objective") == "anytime" else "loss"
+            rank_by = "score" if (model or {}).get("objective") == "anytime" else usual
         parts = rank_parts(rank_by, _FIGURES)
         check_kind("hypernetwork", hypernetwork, (str, Path, NoneType), "a folder that `archsearch ghn train` made")
         pretrained = None if hypernetwork is None else PretrainedGHN.read(hypernetwork)

@@ -15,6 +15,7 @@ from archsearch.cluster.pool.layout import NAMESPACE
 from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError, DatasetError
 from archsearch.evaluators import GHN, FunctionEvaluator, TabularEvaluator, TrainingEvaluator, datasets
+from archsearch.evaluators.proxies import ProxySurrogate
 from archsearch.searchers import ArchitectureSearcher, Constraint, GHNRandomSearch, Goals, Objective
 from archsearch.searchers.conformance import Loop, SharedPools, TrainedOnceConformance, check_search
 from archsearch.searchers.surrogate.rank_sum import rank_sum
@@ -39,7 +40,7 @@ def make(space: SearchSpace, seed: int, cache: Path, **settings: Any) -> GHNRand
     """Return a searcher whose hypernetwork is tiny; those of one space share a pool."""
     scale = CELLS_SCALE if isinstance(space, Cells) else {"channels": 2, "cells_per_stage": 1}
     small = {"initial": 3, "rank_candidates": 40, "explore": 0.0, "steps": STEPS, "scale": scale, "model": MODEL, "cache": cache}
-    return GHNRandomSearch(space, seed, **{**small, "pool": POOLS.name_for(space), **settings})
+    return GHNRandomSearch(space, seed, **{**small, "rank_by": "loss", "pool": POOLS.name_for(space), **settings})
 
 
 def score(architecture: Architecture) -> float:
@@ -81,17 +82,17 @@ def test_the_paper_ranks_by_accuracy(cache: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ranks_of_training_free_scores_can_be_added(cache: Path) -> None:
-    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by="loss+params", pool=None)
+def test_ranks_of_training_free_scores_are_added(cache: Path) -> None:
+    searcher = make(CELLS, 0, cache, num_candidates=43, deterministic=True, rank_by=None, pool=None)
     searcher.open(1.0)
     candidates = [CELLS.parse(text) for text in Loop(searcher, score).run().candidates]
     searcher.close()
     ghn = GHN(CELLS, "digits", 0, scale=CELLS_SCALE, **MODEL).fit(STEPS)
     losses = np.array([-each.metrics["valid_loss"] for each in ghn.evaluate(candidates)])
-    sizes = np.array([float(CELLS.cost(each, (1, 8, 8), 10, **CELLS_SCALE).params) for each in candidates])
-    ranks = rank_sum([losses, sizes])[3:]
+    free = ProxySurrogate(CELLS, ("params", "nwot"), "digits", scale=CELLS_SCALE).evaluate([*map(str, candidates)])
+    ranks = rank_sum([losses, free["params"], free["nwot"]])[3:]
     assert np.diff(ranks).max() < 0.05, "equal but for rounding errors of the losses"
-    assert set(searcher.agreement) == {"loss", "params"}
+    assert set(searcher.agreement) == {"loss", "params", "nwot"}
 
 
 @pytest.mark.slow
@@ -205,7 +206,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
     assert options.pop("model") == {"objective": "anytime", "max_budget": 1e6, "hidden": 8}
     assert options == {"dataset": "digits", "root": "/elsewhere", "scale": {"channels": 4}, "steps": 7}
     assert GHNRandomSearch(evaluator.space, 0, **options, model={"objective": "anytime"}).rank_by == "score"
-    assert GHNRandomSearch(evaluator.space, 0).rank_by == "loss"
+    assert GHNRandomSearch(evaluator.space, 0).rank_by == "loss+params+nwot"
     assert GHNRandomSearch.options_for(evaluator, {"dataset": "cifar10"}) == {"dataset": "cifar10"}
     table = TabularEvaluator.embedded("digits201")
     assert GHNRandomSearch.options_for(table, {"steps": 7}) == {"steps": 7}
@@ -216,6 +217,7 @@ def test_images_size_and_objective_are_those_of_the_evaluator_unless_they_are_gi
 
 PAPER: dict[str, Any] = {
     "preset": "paper",
+    "rank_by": None,
     "rank_candidates": 40,
     "initial": None,
     "explore": None,
@@ -258,7 +260,7 @@ def test_presets_make_searchers_and_tell_how_long_they_train() -> None:
     [note] = paper.notes
     assert "50 epochs" in note and "training_scale=0.25" in note
     default = GHNRandomSearch(CELLS)
-    assert (default.rank_candidates, default.rank_by, default.initial, default.explore) == (300, "loss", 5, 0.1)
+    assert (default.rank_candidates, default.rank_by, default.initial, default.explore) == (300, "loss+params+nwot", 5, 0.1)
     assert default.steps == 500 and default.notes == ()
     given = GHNRandomSearch(CELLS, preset="paper", rank_candidates=9, rank_by="loss", steps=3, initial=2, explore=0.5)
     assert (given.rank_candidates, given.rank_by, given.steps, given.initial, given.explore) == (9, "loss", 3, 2, 0.5)

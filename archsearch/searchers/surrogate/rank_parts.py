@@ -37,7 +37,16 @@ def rank_parts(rank_by: str, further: Sequence[str] = (), argument: str = "rank_
 
 
 def ranks_of(parts: Sequence[str], columns: Columns) -> Ranks:
-    """Return the ranks by the sum of the ranks in some columns, or by the column itself if it is one; the first breaks ties."""
+    """Return the ranks by the sum of the ranks in some columns, or by the column itself if it is one; the first breaks ties.
+
+    Raises:
+        ConfigurationError: A column is missing, as in a pool that was started for other parts.
+    """
+    if lacking := [part for part in parts if part not in columns]:
+        raise ConfigurationError(
+            f"rank_by: the model of the pool gives no {', no '.join(lacking)}, as it was started for another rank_by. Leave it "
+            "out, or take another pool."
+        )
     figures = {part: np.asarray(columns[part], dtype=np.float64) for part in parts}
     first = next(iter(figures.values()))
     figure = first if len(figures) == 1 else rank_sum(list(figures.values()))

@@ -32,3 +32,8 @@ def test_one_part_ranks_by_itself_and_several_by_their_ranks() -> None:
     ranks = ranks_of(["params", "nwot"], columns)
     assert ranks.figure.tolist() == [0.5, 1.0, 0.25] and ranks.ties.tolist() == [5.0, 7.0, 6.0]
     assert list(ranks.parts) == ["params", "nwot"]
+
+
+def test_a_pool_without_a_part_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="rank_by: the model of the pool gives no params, no nwot, as it was started"):
+        ranks_of(["loss", "params", "nwot"], {"loss": np.array([1.0])})
