@@ -18,7 +18,8 @@ candidate that came furthest and has the best validation accuracy there. It is t
 the search and off its clock; reported is the mean test accuracy of these trainings.
 
 Methods are a searcher, and a scheduler with its defaults. The funnel is the searcher `ghn` with `asha`: a hypernetwork, trained
-in the search, ranks random cells; the best are trained for an epoch, fewer for three, fewer to the end.
+in the search, ranks random cells; the best are trained for an epoch, fewer for three, fewer to the end. `proxies` does so by the
+number of parameters and by nwot, which need no training.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from archsearch.cluster.schedulers import registry
 from archsearch.cluster.schedulers.clock import ClockEvent
 from archsearch.cluster.trials.simulated_clock import run_simulated_clock
 from archsearch.evaluators import Evaluation, EvaluationSteps, TrainingEvaluator
-from archsearch.searchers import ArchitectureSearcher, GHNRandomSearch
+from archsearch.searchers import ArchitectureSearcher, GHNRandomSearch, RankedRandomSearch
 from archsearch.searchers.surrogate.searcher import SurrogateSearcher
 from archsearch.spaces import Architecture
 from archsearch.spaces.nasbench201 import NASBench201
@@ -72,6 +73,8 @@ METHODS: Mapping[str, Method] = {
     "evolution + asha": Method("evolution", "asha"),
     "gates + asha": Method("gates", "asha"),
     "funnel": Method("ghn", "asha"),
+    "proxies": Method("proxies", None),
+    "proxies + asha": Method("proxies", "asha"),
     "random + promotion": Method("random", "promotion"),
 }
 LENGTH_SEEDS = (0, 1)
@@ -139,8 +142,8 @@ class TimedTraining(TrainingEvaluator):
         return TimedSteps(super().begin(architecture), self.clock, self.spent)
 
 
-class GHNInProcess(InProcess):
-    """The calls of a search with a graph hypernetwork on a pool, answered in this process."""
+class RankingInProcess(InProcess):
+    """The calls on a pool of a search that ranks candidates before they are trained, answered in this process."""
 
     def submit_fit(self, rows: Any, **options: Any) -> Future[SimpleNamespace]:
         done: Future[SimpleNamespace] = Future()
@@ -206,11 +209,12 @@ def searcher_of(name: str, bench: Bench, evaluator: TimedTraining, seed: int, ca
     kind = searchers.get(name)
     options: dict[str, Any] = {"batch_size": 1}
     if issubclass(kind, GHNRandomSearch):
-        sizes = {"steps": bench.arguments.ghn_steps, "rank_candidates": bench.arguments.ghn_rank, "cache": cache}
-        options = kind.options_for(evaluator, {**options, **sizes, "device": "cpu"})
+        options |= {"steps": bench.arguments.ghn_steps, "rank_candidates": bench.arguments.ghn_rank, "cache": cache}
+    if issubclass(kind, RankedRandomSearch):
+        options = kind.options_for(evaluator, {**options, "device": "cpu"})
     made = kind(bench.space, seed, **options)
     if isinstance(made, SurrogateSearcher):
-        pool = GHNInProcess if isinstance(made, GHNRandomSearch) else InProcess
+        pool = RankingInProcess if isinstance(made, RankedRandomSearch) else InProcess
         made._pool = pool(made.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
     return made
 
