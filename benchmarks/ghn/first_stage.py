@@ -4,8 +4,8 @@
 
 The folder holds nasbench201.parquet and cifar10_train.parquet. For each seed a hypernetwork learns from CIFAR-10 images, averaged
 to 16 x 16 pixels, and scores 500 random cells by 400 images. The first stage of `gates`, ten candidates, is then random; or the
-ten first by `centred+params+nwot`; or five of these and five random ones; or the ten first by `params+nwot`, which needs no
-hypernetwork. Loop and table are those of gates/search.py, the settings the defaults. The ten of the pool that are ranked first
+ten first by `centred+params+nwot`; or five of these and five random ones; or the ten, or five, first by `params+nwot`, which
+needs no hypernetwork. Loop and table are those of gates/search.py, the settings the defaults. The ten of the pool that are ranked first
 are also compared with the ten that GATES ranks first after it has learned the accuracies of 50 others.
 """
 
@@ -38,7 +38,9 @@ STARTS: Mapping[str, tuple[tuple[str, ...], int]] = {
     "ghn": (("centred", "params", "nwot"), FIRST),
     "ghn, half of them": (("centred", "params", "nwot"), FIRST // 2),
     "training-free": (("params", "nwot"), FIRST),
+    "training-free, half of them": (("params", "nwot"), FIRST // 2),
 }
+COUNTS = (5, 10, 15, 25, 50, 100)
 
 
 def pool(known: Table, seed: int) -> list[Architecture]:
@@ -50,18 +52,23 @@ def pool(known: Table, seed: int) -> list[Architecture]:
     return list(found.values())
 
 
-def scores(known: Table, seed: int) -> dict[str, Any]:
-    """Return the figures of the cells of a pool that need no training of theirs, and CPU seconds."""
-    texts, arguments = [str(each) for each in pool(known, seed)], arguments_of(BENCH)
+def generated(known: Table, seed: int) -> dict[str, Any]:
+    """Return the negative centred losses of the cells of a pool with generated weights, and CPU seconds."""
     started = time.process_time()
-    surrogate = GHNSurrogate(known.space, seed=seed, evaluation_images=400, **arguments)
+    surrogate = GHNSurrogate(known.space, seed=seed, evaluation_images=400, **arguments_of(BENCH))
     surrogate.load(surrogate.fit(steps=STEPS))
     fitted = time.process_time()
-    centred = surrogate.evaluate(texts)["centred_loss"]
-    scored = time.process_time()
-    free = ProxySurrogate(known.space, ("params", "nwot"), **arguments).evaluate(texts)
-    seconds = {"fitting": fitted - started, "scoring": scored - fitted, "training-free": time.process_time() - scored}
-    return {"centred": -centred, "params": free["params"], "nwot": free["nwot"], "seconds": seconds}
+    centred = surrogate.evaluate([str(each) for each in pool(known, seed)])["centred_loss"]
+    return {"centred": -centred, "seconds": {"fitting": fitted - started, "scoring": time.process_time() - fitted}}
+
+
+def training_free(known: Table, seed: int) -> dict[str, Any]:
+    """Return the training-free scores of the cells of a pool, and CPU seconds."""
+    started = time.process_time()
+    found = ProxySurrogate(known.space, ("params", "nwot"), **arguments_of(BENCH)).evaluate(
+        [str(each) for each in pool(known, seed)]
+    )
+    return {"params": found["params"], "nwot": found["nwot"], "seconds": time.process_time() - started}
 
 
 def searched(known: Table, start: str, row: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -95,9 +102,8 @@ def labelled(known: Table, seed: int) -> dict[str, Any]:
 def report(rows: Rows) -> None:
     """Print a table of the searches, and differences in pairs."""
     found = {start: rows.select(kind="search", start=start) for start in STARTS}
-    counts = [25, 50, 100]
-    shown = [line(start, each, LENGTHS[BENCH], counts) for start, each in found.items() if each]
-    table(columns(counts), shown, title="NAS-Bench-201")
+    shown = [line(start, each, LENGTHS[BENCH], COUNTS) for start, each in found.items() if each]
+    table(columns(COUNTS), shown, title="NAS-Bench-201")
     before = {row["seed"]: row for row in found["random"]}
     lines = list[list[object]]()
     for start, each in found.items():
@@ -130,22 +136,29 @@ def until(row: Mapping[str, Any]) -> int:
 
 def main() -> None:
     script = Script(__file__, __doc__, seeds=10)
-    script.parse()
+    script.argument("--starts", nargs="+", choices=STARTS, default=list(STARTS), help="first stages (default: all)")
+    starts = script.parse().starts
     torch.set_num_threads(1)
     known = cache(lambda: nasbench201(data("nasbench201.parquet", "cifar10_train.parquet"), "cifar10_test"))
+    sources = {"training-free": (training_free, {"params", "nwot"}), "generated": (generated, {"centred"})}
 
     def measure(rows: Rows) -> None:
         for seed in script.seeds:
             rows.get(lambda seed=seed: labelled(known(), seed), kind="labelled", seed=seed)
-            row = rows.get(lambda seed=seed: scores(known(), seed), kind="scores", seed=seed)
-            if row is not None:
-                for start in STARTS:
-                    rows.get(
-                        lambda start=start, row=row, seed=seed: searched(known(), start, row, seed),
-                        kind="search",
-                        start=start,
-                        seed=seed,
+            parts = {part for start in starts for part in STARTS[start][0]}
+            figures = dict[str, Any]()
+            for kind, (figures_of, given) in sources.items():
+                if given & parts:
+                    figures |= (
+                        rows.get(lambda figures_of=figures_of, seed=seed: figures_of(known(), seed), kind=kind, seed=seed) or {}
                     )
+            for start in starts:
+                rows.get(
+                    lambda start=start, figures=figures, seed=seed: searched(known(), start, figures, seed),
+                    kind="search",
+                    start=start,
+                    seed=seed,
+                )
 
     script.run(measure, report)
 
