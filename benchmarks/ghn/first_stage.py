@@ -5,8 +5,8 @@
 The folder holds nasbench201.parquet and cifar10_train.parquet. For each seed a hypernetwork learns from CIFAR-10 images, averaged
 to 16 x 16 pixels, and scores 500 random cells by 400 images. The first stage of `gates`, ten candidates, is then random; or the
 ten first by `centred+params+nwot`; or five of these and five random ones; or the ten, or five, first by `params+nwot`, which
-needs no hypernetwork. Loop and table are those of gates/search.py, the settings the defaults. The ten of the pool that are ranked first
-are also compared with the ten that GATES ranks first after it has learned the accuracies of 50 others.
+needs no hypernetwork. Loop and table are those of gates/search.py, the settings the defaults. The ten of the pool that are
+ranked first are also compared with the ten that GATES ranks first after it has learned the accuracies of 50 others.
 """
 
 from __future__ import annotations
