@@ -8,7 +8,7 @@ the accuracy does. What it has found is the candidate with the least; reported a
 training, which the search has not seen.
 
 All searches have the seconds of 60 average trainings. On the clock are the recorded seconds of the trainings and the CPU seconds
-of the searcher itself, one worker. A training here takes a tenth of a second; with `--factor 100` each counts as a hundred times
+of the searcher itself, one worker. A training here takes about a second; with `--factor 100` each counts as a hundred times
 as long, and so does the budget, as on larger images: the own seconds of a searcher then hardly matter. Searchers have their
 defaults.
 """
