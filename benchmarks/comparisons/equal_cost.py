@@ -10,7 +10,7 @@ training, which the search has not seen.
 All searches have the seconds of 60 average trainings. On the clock are the recorded seconds of the trainings and the CPU seconds
 of the searcher itself, one worker. A training here takes about a second; with `--factor 100` each counts as a hundred times
 as long, and so does the budget, as on larger images: the own seconds of a searcher then hardly matter. Searchers have their
-defaults.
+defaults, or 30 random candidates first, as the default job.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ from benchmarks.fidelity.images import RankingInProcess
 from benchmarks.frame import Row, Rows, Script, average, table
 
 TRAININGS, FACTORS = 60, (1, 100)
-# By name: options beside the defaults.
-METHODS: Mapping[str, Mapping[str, Any]] = {
-    "random": {},
-    "evolution": {},
-    "optuna": {},
-    "gp": {},
-    "gates": {},
-    "proxies": {"dataset": "digits", "scale": {"channels": 4, "cells_per_stage": 1}, "device": "cpu"},
+# By name: a searcher, and its options beside the defaults; the first candidates of the default job are 30.
+METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "random": ("random", {}),
+    "evolution": ("evolution", {}),
+    "optuna": ("optuna", {}),
+    "gp": ("gp", {}),
+    "gp, 30 first": ("gp", {"initial": 30, "explore": 0.0}),
+    "gates": ("gates", {}),
+    "gates, 30 first": ("gates", {"initial": 30}),
+    "proxies": ("proxies", {"dataset": "digits", "scale": {"channels": 4, "cells_per_stage": 1}, "device": "cpu"}),
 }
 
 
@@ -66,8 +68,9 @@ class Trainings:
 
 
 def searcher_of(name: str, seed: int) -> ArchitectureSearcher:
-    """Return a searcher with its defaults, which proposes one candidate at a time and keeps its model in this process."""
-    made = searchers.get(name)(NASBench201(), seed, num_candidates=1000, batch_size=1, **METHODS[name])
+    """Return the searcher of a method, which proposes one candidate at a time and keeps its model in this process."""
+    kind, options = METHODS[name]
+    made = searchers.get(kind)(NASBench201(), seed, num_candidates=1000, batch_size=1, **options)
     if isinstance(made, SurrogateSearcher):
         pool = RankingInProcess if isinstance(made, RankedRandomSearch) else InProcess
         made._pool = pool(made.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
