@@ -8,8 +8,8 @@
 The candidates are blocks of 17 nodes (two inputs and 15 operators) with 5 forward-backward propagations, as published. `plain` is
 the slow twin of the tests: it updates one node of one candidate at a time, and calls the hypernetwork once for each parameter.
 Times are the least of a few tries, of CPU seconds of the process on a CPU, so that other work on the machine counts little.
-A step is one of training: 64 images of CIFAR-10, averaged to 16 x 16 pixels, NAS-Bench-201, 8 channels and one cell a stage. Processes
-with the package of the revision `--before` and with this one take turns, so that other work on the machine meets both.
+A step is one of training: 64 images of CIFAR-10, averaged to 16 x 16 pixels, NAS-Bench-201, 8 channels and one cell a stage.
+Processes with the package of the revision `--before` and with this one take turns, so that other work on the machine meets both.
 Published: .08 s a candidate for weights and a batch of images, 14 s for all 5,000 validation images (one GPU of 2018).
 """
 

@@ -180,7 +180,7 @@ def _module_tensors(
         torch.from_numpy(types).to(device),
         torch.from_numpy(positions).to(device),
         torch.from_numpy(edges).to(device, torch.float32),
-        edges.any(0),
+        np.logical_or.reduce(edges),
         None if reaches is None else torch.from_numpy(reaches).to(device),
         torch.from_numpy(~edges.any(2, keepdims=True)).to(device),
         sizes,

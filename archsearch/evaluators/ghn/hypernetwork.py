@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, Request
-from archsearch.evaluators.ghn.operator_kind import SCALE, SHIFT, WEIGHT
+from archsearch.evaluators.ghn.operator_kind import SCALE, WEIGHT
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.vocabulary import Branch, Vocabulary
 from archsearch.spaces.operators import Shape

@@ -121,7 +121,7 @@ def _proxy_names(proxies: str | Sequence[str], with_hypernetwork: bool) -> tuple
         )
     if with_hypernetwork and not figures:
         names.append("loss")
-    return rank_parts("+".join(names), FIGURES if with_hypernetwork else (), "proxies") if names else ()
+    return rank_parts("+".join(names), tuple(FIGURES) if with_hypernetwork else (), "proxies") if names else ()
 
 
 def _proxy_images(

@@ -57,7 +57,9 @@ def test_images_of_a_training_are_those_of_the_training_free_scores() -> None:
 
 def recipe(folder: Path, **changes: Any) -> Path:
     """Write a recipe without weights, which is all that the options of a searcher are checked by."""
-    PretrainedGHN(**{"space": "nasbench201", "dataset": "digits", "steps": 2, "arguments": {"scale": SCALE}, **changes}).write(folder)
+    PretrainedGHN(**{"space": "nasbench201", "dataset": "digits", "steps": 2, "arguments": {"scale": SCALE}, **changes}).write(
+        folder
+    )
     return folder
 
 
