@@ -3,8 +3,8 @@
     ARCHSEARCH_DATA=FOLDER python -m benchmarks.gates.hypernetwork --scores SCORES.parquet    # 20 minutes on one core, in pieces
 
 The folder holds nasbench201.parquet and cifar10_train.parquet. The cells, and the file of their training-free scores, are those
-of `benchmarks.gates.proxies`: 500 random distinct cells. Some hypernetworks of 1,500 steps on CIFAR-10 images, averaged to 16 x 16
-pixels, score them by 400 images. The predictors learn some of the cells and are tested on the others. What is added to them are
+of `benchmarks.gates.proxies`: 500 random distinct cells. Some hypernetworks of 1,500 steps on CIFAR-10 images, averaged to 16 x
+16 pixels, score them by 400 images. The predictors learn some of the cells and are tested on the others. What is added are
 columns of a Gaussian process, as `archsearch.searchers.surrogate.proxy_reranking` has them: `gates`, with its own process, counts
 half, and `gp` gives way to it. Seconds are those of a process on one core.
 """

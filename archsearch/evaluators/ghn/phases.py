@@ -7,7 +7,7 @@ which reads another one as the update leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,8 +77,9 @@ def run_phases(states: Tensor, passed: Tensor, weights: PhaseWeights, schedule: 
         return result
     plan = _Plan.of(schedule, states)
     # The rows of all updates have the same memory, which stays in the CPU cache.
-    table = states.new_empty((max(plan.rows), sum(_widths(weights))))
-    return _forward(states, passed, weights, plan, [table[:number] for number in plan.rows])
+    tables = [states.new_empty((max(plan.rows), width)) for width in _widths(weights)]
+    parts = {number: [table[:number] for table in tables] for number in set(plan.rows)}
+    return _forward(states, passed, weights, plan, [parts[number] for number in plan.rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,8 @@ class _Plan:
         at = torch.tensor(order, device=states.device)
         halves = [node + nodes * update.backward for update in schedule.updates for node in update.nodes]
         places = torch.tensor(halves, device=states.device)
-        reads = torch.cat(schedule.reads, dim=2).flatten(0, 1).index_select(1, places).split_with_sizes(sizes, 1)
+        rows = torch.cat(schedule.reads, dim=2).flatten(0, 1).transpose(0, 1).index_select(0, places)
+        reads = [each.transpose(0, 1) for each in rows.split_with_sizes(sizes)]
         keeps = [schedule.sources.reshape(-1, 1)]
         if schedule.keeps is not None:
             chosen = torch.cat(schedule.keeps, dim=1).index_select(1, places).split_with_sizes(sizes, 1)
@@ -132,17 +134,17 @@ def _by_kind(rows: Tensor, batch: int, kinds: int) -> Tensor:
     return rows.view(batch, -1, kinds, rows.shape[-1] // kinds).permute(2, 0, 1, 3).flatten(0, 1)
 
 
-def _forward(states: Tensor, passed: Tensor, weights: PhaseWeights, plan: _Plan, parts: Sequence[Tensor]) -> Tensor:
+def _forward(states: Tensor, passed: Tensor, weights: PhaseWeights, plan: _Plan, parts: Iterable[Sequence[Tensor]]) -> Tensor:
     """Take all updates; `parts` get the values of each one, see `_widths`."""
     batch, nodes, width = states.shape
-    kinds, widths = len(weights.message_bias) // width, _widths(weights)
-    columns = widths[0] - width
+    kinds = len(weights.message_bias) // width
+    columns = kinds * (width + 1)
     states = states.clone(memory_format=torch.contiguous_format)
     sent = states.new_ones((kinds * batch, nodes, width + 1))
     units = sent[..., :width]
     gate_weight, message_weight = weights.gate_weight.t(), weights.message_weight.t()
     for number, (part, at, rows) in enumerate(zip(parts, plan.nodes, plan.rows, strict=True)):
-        inputs, gates, fresh, after, hidden = part.split_with_sizes(widths, 1)
+        inputs, gates, fresh, after, hidden = part
         received, before = inputs.split_with_sizes([columns, width], 1)
         if number:
             messages = torch.bmm(plan.reads[number - 1], sent).view(kinds, rows, width + 1)
@@ -172,7 +174,8 @@ class _Phases(torch.autograd.Function):
     def forward(ctx: Any, states: Tensor, passed: Tensor, schedule: Schedule, *weights: Tensor) -> Tensor:
         named, plan = PhaseWeights(*weights), _Plan.of(schedule, states)
         table = states.new_empty((sum(plan.rows), sum(_widths(named))))
-        result = _forward(states, passed, named, plan, table.split_with_sizes(plan.rows))
+        parts = (part.split_with_sizes(_widths(named), 1) for part in table.split_with_sizes(plan.rows))
+        result = _forward(states, passed, named, plan, parts)
         ctx.plan, ctx.table, ctx.shape = plan, table, states.shape
         ctx.save_for_backward(passed, *weights)
         return result
