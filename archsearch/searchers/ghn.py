@@ -20,7 +20,7 @@ from archsearch.errors import ConfigurationError, check_kind, check_whole_number
 from archsearch.evaluators.evaluator import Evaluator
 from archsearch.evaluators.score_names import CLASSIFICATION
 from archsearch.searchers.presets import GHN, preset_named
-from archsearch.searchers.pretrained_ghn import PretrainedGHN
+from archsearch.searchers.pretrained_ghn import FIGURES, PretrainedGHN
 from archsearch.searchers.ranked_random_search import RankedRandomSearch
 from archsearch.searchers.surrogate.actor_images import actor_images, images_of
 from archsearch.searchers.surrogate.rank_parts import rank_parts, ranks_of
@@ -28,7 +28,6 @@ from archsearch.searchers.surrogate.ranking_stage import Columns, Order, Ranks
 from archsearch.searchers.training_length import TrainingLength
 from archsearch.spaces import SearchSpace
 
-_FIGURES = ("loss", "score", "centred")
 _RULES = ("flip", "class_weights")
 
 
@@ -135,7 +134,7 @@ class GHNRandomSearch(RankedRandomSearch):
         usual = options.pop("rank_by")
         if rank_by is None:
             rank_by = "score" if (model or {}).get("objective") == "anytime" else usual
-        parts = rank_parts(rank_by, _FIGURES)
+        parts = rank_parts(rank_by, tuple(FIGURES))
         check_kind("hypernetwork", hypernetwork, (str, Path, NoneType), "a folder that `archsearch ghn train` made")
         pretrained = None if hypernetwork is None else PretrainedGHN.read(hypernetwork)
         images = actor_images(dataset, root, scale)
@@ -212,7 +211,7 @@ class GHNRandomSearch(RankedRandomSearch):
     def surrogate(self) -> Callable[[], Any]:
         from archsearch.searchers.cached_ghn import CachedGHN  # it needs torch, other searchers do not
 
-        proxies = [part for part in self.parts if part not in _FIGURES]
+        proxies = [part for part in self.parts if part not in FIGURES]
         return partial(CachedGHN, self.space, cache=self.cache, pretrained=self.hypernetwork, proxies=proxies, **self.ghn)
 
     def actor_requests(self, cpus: float) -> list[Request]:

@@ -13,6 +13,8 @@ from archsearch.errors import ConfigurationError, RunError, first_line
 
 STATE, RECIPE, CARD = "ghn.pt", "recipe.json", "README.md"
 """Files of the folder: the weights, with which a training goes on; how they are trained, as JSON; the card."""
+FIGURES: Mapping[str, str | None] = {"loss": "valid_loss", "score": None, "centred": "centred_loss"}
+"""What a candidate can be ranked by, and the metric of `GHN` that is the less, the better it is; None is the score itself."""
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,32 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
 from archsearch import searchers, spaces
 from archsearch.cluster.ledger.ledger import Ledger
+from archsearch.cluster.pool.answer import PoolError
+from archsearch.cluster.pool.layout import NAMESPACE
+from archsearch.cluster.pool.model_pool import ModelPool
 from archsearch.errors import ConfigurationError
-from archsearch.evaluators import TabularEvaluator, TrainingEvaluator
+from archsearch.evaluators import GHN, TabularEvaluator, TrainingEvaluator
 from archsearch.evaluators.metrics import kendall_tau
 from archsearch.evaluators.predictors.gaussian_process import GaussianProcess
 from archsearch.evaluators.proxies import ProxyEvaluator
+from archsearch.evaluators.saved_state import write_state
 from archsearch.searchers import ArchitectureSearcher, GaussianProcessSearch, RandomSearch, goals_for
 from archsearch.searchers.conformance import Loop, SharedPools, SmallSpace, SurrogateSearcherConformance, check_search
 from archsearch.searchers.gaussian_process import GaussianProcessSurrogate
 from archsearch.searchers.goals import Goals
+from archsearch.searchers.pretrained_ghn import STATE, PretrainedGHN
 from archsearch.searchers.surrogate.inner_search import Generations
-from archsearch.spaces import SearchSpace
+from archsearch.spaces import Architecture, SearchSpace
 
 SMALL: dict[str, Any] = {"initial": 10, "stage_size": 5, "population": 20, "generations": 2, "enumerable": 0}
 NONE_BUT_ONE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
@@ -185,3 +192,51 @@ def test_training_free_scores_are_paid_once(tmp_path: Path, shared_ray: None) ->
     keys = [entry.evaluation.key for entry in Ledger(tmp_path, table.space, kept.fingerprint()).entries()]
     records = Ledger(tmp_path, table.space, kept.fingerprint()).read().table
     assert len(keys) == records.num_rows > 20, "no score was computed twice"
+
+
+@pytest.mark.slow
+def test_a_hypernetwork_ranks_and_neither_a_killed_actor_nor_a_stop_changes_candidates(
+    table: TabularEvaluator, tmp_path: Path, shared_ray: None
+) -> None:
+    folder = tmp_path / "hypernetwork"
+    PretrainedGHN("nasbench201", "digits", 20, arguments={"scale": {"channels": 2, "cells_per_stage": 1}}).write(folder)
+    ghn = GHN(table.space, "digits", scale={"channels": 2, "cells_per_stage": 1}, device="cpu").fit(20)
+    write_state(folder / STATE, ghn.state())
+    options: dict[str, Any] = {**SMALL, "num_candidates": 25, "deterministic": True, "reranked": 20}
+    helped = {**options, "hypernetwork": str(folder), "proxies": "loss+params"}
+    name = f"hypernetwork-{uuid.uuid4().hex[:6]}"
+    whole = GaussianProcessSearch(table.space, 0, **helped)
+    loop = search(whole, table)
+    whole.close()
+    check_search(whole, loop.candidates, 25)
+    alone = GaussianProcessSearch(table.space, 0, **options)
+    assert search(alone, table).candidates[:10] == loop.candidates[:10] != loop.candidates
+    alone.close()
+    assert whole.costs["fitting"] > 0.0 and whole.costs["ranking"] > 0.0
+
+    scored: list[float] = []
+
+    def score(architecture: Architecture) -> float:
+        scored.append(table.evaluate([architecture])[0].score)
+        if len(scored) == 12:  # the first fit is done, and the second one is to come
+            ray.kill(ray.get_actor(f"{name}-0", namespace=NAMESPACE), no_restart=False)
+        return scored[-1]
+
+    stopped = Loop(GaussianProcessSearch(table.space, 0, pool=name, **helped), score).run(at_once=2, batches=16)
+    stopped.searcher.save(str(tmp_path / "state"))
+    resumed = Loop(GaussianProcessSearch(table.space, 0, pool=name, **helped), score)
+    resumed.searcher.restore(str(tmp_path / "state"))
+    resumed.take_over(stopped)
+    resumed.run(at_once=2)
+    ModelPool.attach(name).shutdown()
+    assert len(scored) > 12 and resumed.candidates == loop.candidates
+
+
+@pytest.mark.slow
+def test_a_hypernetwork_that_is_corrupt_ends_the_search_at_its_start(tmp_path: Path, shared_ray: None) -> None:
+    PretrainedGHN("nasbench201", "digits", 20, arguments={"scale": {"channels": 2, "cells_per_stage": 1}}).write(tmp_path)
+    (tmp_path / STATE).write_bytes(b"nothing")
+    searcher = GaussianProcessSearch(spaces.get("nasbench201"), 0, num_candidates=20, hypernetwork=str(tmp_path), **SMALL)
+    with pytest.raises(PoolError, match="ghn.pt cannot be read"):
+        searcher.open()
+    searcher.close()

@@ -68,8 +68,15 @@ def tensors_for(model: GraphHyperNetwork, layouts: Sequence[Layout]) -> GraphTen
     Raises:
         ArchitectureError: A network has an operator that the hypernetwork was not made for.
     """
-    edges, sliced = model.settings.virtual_edges, model.settings.sliced_kernels
-    return graph_tensors(layouts, model.vocabulary, virtual_edges=edges, sliced=sliced, device=model.kinds.device)
+    settings = model.settings
+    return graph_tensors(
+        layouts,
+        model.vocabulary,
+        virtual_edges=settings.virtual_edges,
+        sliced=settings.sliced_kernels,
+        fixed=settings.affine == "fixed",
+        device=model.kinds.device,
+    )
 
 
 @torch.no_grad()

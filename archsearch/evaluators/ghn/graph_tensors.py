@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.evaluators.ghn.modules import Layout, Module
-from archsearch.evaluators.ghn.operator_kind import Want
+from archsearch.evaluators.ghn.operator_kind import SCALE, SHIFT, Want
 from archsearch.evaluators.ghn.vocabulary import Vocabulary
 from archsearch.spaces.operators import Shape
 
@@ -25,6 +25,7 @@ class ModuleTensors:
         kinds: `[A, N]` int64, indices into the vocabulary.
         positions: `[2, A, N]` int64; see `Module`.
         reads: `[A, N, N]` float; `reads[a, v, u]` is 1 where node v reads node u.
+        edges: `[N, N]` bool, where some candidate's `reads` is 1, on the host.
         reaches: `[A, N, N]` float64, 1 / d where the shortest path from u to v has d edges, 1 < d <= the setting
             `virtual_edges`; None without virtual edges.
         sources: `[A, N, 1]` bool, nodes that read no other of the module.
@@ -36,6 +37,7 @@ class ModuleTensors:
     kinds: Tensor
     positions: Tensor
     reads: Tensor
+    edges: NDArray[np.bool_]
     reaches: Tensor | None
     sources: Tensor
     sizes: tuple[int, ...]
@@ -61,11 +63,13 @@ class Request:
         branch: Number of the branch.
         shape: Shape of each tensor.
         rows: `[tensors]` int64, the node of each tensor, as a row of the states of all modules.
+        fixed: Whether they are constant, scales of 1 and shifts of 0; see the setting `affine`.
     """
 
     branch: int
     shape: Shape
     rows: Tensor
+    fixed: bool = False
 
     @property
     def numel(self) -> int:
@@ -93,9 +97,9 @@ class GraphTensors:
 
 
 def graph_tensors(
-    layouts: Sequence[Layout], vocabulary: Vocabulary, *, virtual_edges: int, sliced: bool, device: torch.device
+    layouts: Sequence[Layout], vocabulary: Vocabulary, *, virtual_edges: int, sliced: bool, fixed: bool, device: torch.device
 ) -> GraphTensors:
-    """Return candidates as tensors on a device.
+    """Return candidates as tensors on a device; `fixed` says whether scales and shifts of normalisations are constant.
 
     Raises:
         ArchitectureError: A network has an operator that the vocabulary lacks.
@@ -111,7 +115,7 @@ def graph_tensors(
         modules.append(_module_tensors(column, first_blocks, kinds, virtual_edges, device))
         starts.append(start)
         start += modules[-1].kinds.numel()
-    requests, places = _requests(layouts, vocabulary, sliced, starts, [module.num_nodes for module in modules], device)
+    requests, places = _requests(layouts, vocabulary, sliced, fixed, starts, [module.num_nodes for module in modules], device)
     genes = torch.tensor([layout.genes for layout in layouts], dtype=torch.int64, device=device).view(len(layouts), -1)
     return GraphTensors(len(layouts), tuple(modules), requests, places, genes)
 
@@ -120,6 +124,7 @@ def _requests(
     layouts: Sequence[Layout],
     vocabulary: Vocabulary,
     sliced: bool,
+    fixed: bool,
     starts: Sequence[int],
     widths: Sequence[int],
     device: torch.device,
@@ -141,7 +146,11 @@ def _requests(
                 found.append((name, number, len(rows)))
                 rows.append(row)
         places.append(tuple(found))
-    requests = [Request(branches[key], shape, torch.tensor(rows, device=device)) for (key, shape), (_, rows) in groups.items()]
+    constant = {branch.key for branch in vocabulary.branches if fixed and branch.role in (SCALE, SHIFT)}
+    requests = [
+        Request(branches[key], shape, torch.tensor(rows, device=device), key in constant)
+        for (key, shape), (_, rows) in groups.items()
+    ]
     return tuple(requests), tuple(places)
 
 
@@ -171,6 +180,7 @@ def _module_tensors(
         torch.from_numpy(types).to(device),
         torch.from_numpy(positions).to(device),
         torch.from_numpy(edges).to(device, torch.float32),
+        np.logical_or.reduce(edges),
         None if reaches is None else torch.from_numpy(reaches).to(device),
         torch.from_numpy(~edges.any(2, keepdims=True)).to(device),
         sizes,

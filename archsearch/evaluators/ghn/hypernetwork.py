@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.evaluators.ghn.graph_tensors import GraphTensors, Request
-from archsearch.evaluators.ghn.operator_kind import SCALE, SHIFT, WEIGHT
+from archsearch.evaluators.ghn.operator_kind import SCALE, WEIGHT
 from archsearch.evaluators.ghn.settings import Settings
 from archsearch.evaluators.ghn.vocabulary import Branch, Vocabulary
 from archsearch.spaces.operators import Shape
@@ -82,7 +82,7 @@ class Hypernetwork(nn.Module):
         """Return the tensors of a request, elements in the order of `[tensors, *shape]`; an axis may be split into two."""
         branch, shape = self.branches[request.branch], request.shape
         weight, bias = self.weights[request.branch], self.biases[request.branch]
-        if self.settings.affine == "fixed" and branch.role in (SCALE, SHIFT):
+        if request.fixed:
             return hidden.new_full((len(hidden), *shape), float(branch.role == SCALE))
         kernel = tuple(bias.shape)
         counts = tuple(-(-size // tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
@@ -90,10 +90,10 @@ class Hypernetwork(nn.Module):
         cut = tuple(min(size, tile) for size, tile in zip(shape[:2], kernel[:2], strict=True))
         cuts = (*(slice(0, size) for size in cut), *_middle(kernel[2:], shape[2:]))
         weight, bias = weight[(slice(None), *cuts)], bias[cuts]
+        tiles = self._tiled(hidden, counts).relu()
         if self.settings.fan_in and branch.role == WEIGHT:
             scale = fan_in_scale(shape)
-            weight, bias = weight * scale, bias * scale
-        tiles = self._tiled(hidden, counts).relu()
+            tiles, bias = tiles * scale, bias * scale
         made = torch.addmm(bias.flatten(), tiles.flatten(0, -2), weight.flatten(1))
         joined = _joined(made.view(*tiles.shape[:-1], *bias.shape), len(cut), shape)
         return joined if branch.role == WEIGHT or not self.settings.fan_in else _affine(joined, branch.role)
@@ -105,8 +105,7 @@ class Hypernetwork(nn.Module):
             if table is None:
                 hidden = hidden.expand(*hidden.shape[: 1 + axis], count, -1)
             else:
-                places = torch.arange(count, device=hidden.device) % _MAX_TILES
-                hidden = hidden + table[places]
+                hidden = hidden + (table[:count] if count <= _MAX_TILES else table.repeat(-(-count // _MAX_TILES), 1)[:count])
         return hidden
 
 

@@ -53,23 +53,30 @@ class GraphHyperNetwork(nn.Module):
         """Return the last states of the nodes of all modules, `[nodes, hidden]`, padding included."""
         code = None if self.flat_encoder is None else self.flat_encoder(tensors.genes)
         passed = torch.zeros((tensors.size, self.settings.hidden), dtype=self.kinds.dtype, device=self.kinds.device)
-        found = []
-        for number, module in enumerate(tensors.modules):
-            first = nn.functional.embedding(module.kinds, self.kinds)
-            if self.positions is not None:
-                for table, places in zip(self.positions, module.positions, strict=True):
-                    first = first + nn.functional.embedding(places, table)
+        weights, found = [propagator.phase_weights() for propagator in self.propagators], []  # type: ignore[operator]
+        for number, (module, first) in enumerate(zip(tensors.modules, self._first_states(tensors), strict=True)):
             if self.flat_encoder is not None and code is not None:
                 found.append((first + self.flat_encoder.place(number, module.num_nodes) + code[:, None]).flatten(0, 1))
                 continue
             if not self.settings.passes_stem:
                 passed = torch.where(module.first_blocks, 0.0, passed)
-            propagator = self.propagators[min(number, len(self.propagators) - 1)]
-            states = propagator(module, first, passed)
+            place = min(number, len(self.propagators) - 1)
+            states = self.propagators[place](module, first, passed, weights[place])
             if self.settings.passing:
                 passed = mean_states(module, states, passed)
             found.append(states.flatten(0, 1))
         return torch.cat(found)
+
+    def _first_states(self, tensors: GraphTensors) -> list[Tensor]:
+        """Return the first states of the nodes of each module, `[A, N, hidden]`."""
+        found = nn.functional.embedding(torch.cat([module.kinds.flatten() for module in tensors.modules]), self.kinds)
+        if self.positions is not None:
+            places = torch.cat([module.positions.flatten(1) for module in tensors.modules], dim=1)
+            for table, at in zip(self.positions, places, strict=True):
+                found = found + nn.functional.embedding(at, table)
+        sizes = [module.kinds.numel() for module in tensors.modules]
+        pairs = zip(found.split(sizes), tensors.modules, strict=True)
+        return [part.view(*module.kinds.shape, -1) for part, module in pairs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +95,10 @@ class Weights:
 def views(flat: Tensor, tensors: GraphTensors) -> Weights:
     """Return the parameters of each candidate as views of the flat buffer that `GraphHyperNetwork` returns."""
     sizes = [request.numel for request in tensors.requests]
-    parts = [part.view(-1, *request.shape).unbind(0) for part, request in zip(flat.split(sizes), tensors.requests, strict=True)]
+    parts = [
+        (part.detach() if request.fixed else part).view(-1, *request.shape).unbind(0)
+        for part, request in zip(flat.split(sizes), tensors.requests, strict=True)
+    ]
     candidates = []
     for places in tensors.places:
         found: dict[str, tuple[Tensor, ...]] = {}

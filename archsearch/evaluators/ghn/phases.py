@@ -1,12 +1,13 @@
 """The forward-backward phases of a graph network as one differentiable operation.
 
 A phase is a long sequence of small updates. With autograd each of them costs some 25 nodes of its graph; here the derivative
-is written out, which is several times as fast. All candidates take each step at once.
+is written out, which is several times as fast. All candidates take each update at once, and so do the nodes of an update, none of
+which reads another one as the update leaves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,28 +15,33 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Update = tuple[int, bool]
+
+class Update(NamedTuple):
+    """Nodes that are updated at once, and whether that is in the backward half of a phase."""
+
+    nodes: tuple[int, ...]
+    backward: bool
 
 
 class PhaseWeights(NamedTuple):
     """Parameters of the updates, K kinds of messages (K = 2 with virtual edges).
 
     The second layer of a message is linear, so it is multiplied into the GRU's input weights beforehand: nodes send the
-    hidden units of their message and a 1, whose sum is the number of messages.
+    hidden units of their message and a 1, whose sum is the number of messages. What a node receives and its state make up one
+    row, and one product gives the pre-activations of reset gate, update gate and new state by the messages, and what the reset
+    gate multiplies, by the state.
 
     Args:
-        input_weight: `[3 * hidden, K * (hidden + 1)]`, of reset gate, update gate and new state.
-        input_bias: `[3 * hidden]`.
-        state_weight: `[3 * hidden, hidden]`.
-        state_bias: `[3 * hidden]`.
+        gate_weight: `[4 * hidden, K * (hidden + 1) + hidden]`.
+        gate_bias: `[4 * hidden]`.
+        passed_weight: `[4 * hidden, hidden]`, the same for the mean state of the module before as the only message.
         message_weight: `[K * hidden, hidden]`.
         message_bias: `[K * hidden]`.
     """
 
-    input_weight: Tensor
-    input_bias: Tensor
-    state_weight: Tensor
-    state_bias: Tensor
+    gate_weight: Tensor
+    gate_bias: Tensor
+    passed_weight: Tensor
     message_weight: Tensor
     message_bias: Tensor
 
@@ -45,158 +51,207 @@ class Schedule:
     """The updates of the nodes and the messages that they read.
 
     Args:
-        updates: Node, and whether it is in the backward half.
-        reads: For both halves `[N, K, A, N]`: the weight of each message that a node receives.
-        keeps: For both halves `[N, A, 1]` bool, whether a candidate takes part in the update of a node; None where all do.
+        updates: One after the other; each has all candidates' nodes of these places.
+        sources: `[A, N, 1]` bool, nodes that read no other: before all updates they get the mean state of the module before.
+        reads: For both halves `[K, A, N, N]`: the weight of each message that a node receives.
+        keeps: For both halves `[A, N, 1]` bool, whether a candidate takes part in the update of a node; None where all do.
     """
 
     updates: Sequence[Update]
+    sources: Tensor
     reads: tuple[Tensor, Tensor]
     keeps: tuple[Tensor, Tensor] | None
 
 
-def run_phases(states: Tensor, weights: PhaseWeights, schedule: Schedule) -> Tensor:
-    """Return the states `[A, N, hidden]` after all updates, one after the other (GHN paper, equations 3, 4 and 15)."""
-    if torch.is_grad_enabled() and (states.requires_grad or any(weight.requires_grad for weight in weights)):
-        result: Tensor = _Phases.apply(states, schedule, *weights)
+def run_phases(states: Tensor, passed: Tensor, weights: PhaseWeights, schedule: Schedule) -> Tensor:
+    """Return the states `[A, N, hidden]` after all updates, one after the other (GHN paper, equations 3, 4 and 13 to 15).
+
+    Args:
+        states: First states, `[A, N, hidden]`.
+        passed: Mean states of the module before, `[A, hidden]`.
+        weights: Parameters.
+        schedule: The updates.
+    """
+    if torch.is_grad_enabled() and any(each.requires_grad for each in (states, passed, *weights)):
+        result: Tensor = _Phases.apply(states, passed, schedule, *weights)
         return result
-    return _forward(states, weights, schedule, None)
+    plan = _Plan.of(schedule, states)
+    # The rows of all updates have the same memory, which stays in the CPU cache.
+    tables = [states.new_empty((max(plan.rows), width)) for width in _widths(weights)]
+    parts = {number: [table[:number] for table in tables] for number in set(plan.rows)}
+    return _forward(states, passed, weights, plan, [parts[number] for number in plan.rows])
 
 
-@dataclass(eq=False)
-class _Trace:
-    """Intermediate values of each update that the derivative needs, `[updates, A, ...]`."""
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """The schedule with what each update reads, as tensors; update 0 gives all nodes the mean state of the module before.
 
-    received: Tensor
-    before: Tensor
-    after: Tensor
-    gates: Tensor
-    fresh: Tensor
-    recalled: Tensor
-    hidden: Tensor
+    Row `a * nodes + n` of an update is its n-th node of candidate a.
+
+    Args:
+        rows: Number of rows of each update, A times its nodes.
+        nodes: For each update its nodes, `[nodes]` int64.
+        reads: For each update but the first `[K * A, nodes, N]`.
+        keeps: For each update `[rows, 1]` bool; only that for the first where all candidates take part in the others.
+    """
+
+    rows: list[int]
+    nodes: Sequence[Tensor]
+    reads: Sequence[Tensor]
+    keeps: Sequence[Tensor]
 
     @classmethod
-    def like(cls, states: Tensor, number: int, kinds: int) -> _Trace:
-        batch, _, width = states.shape
-        widths = (kinds * (width + 1), width, width, 2 * width, width, width, kinds * width)
-        return cls(*(states.new_empty((number, batch, size)) for size in widths))
-
-
-def _sent(states: Tensor, weights: PhaseWeights) -> tuple[Tensor, Tensor]:
-    """Return the messages of all nodes, `[K, A, N, hidden + 1]`, and the hidden units in it, `[A, N, K * hidden]`."""
-    batch, nodes, width = states.shape
-    hidden = torch.nn.functional.linear(states, weights.message_weight, weights.message_bias).relu_()
-    kinds = hidden.shape[-1] // width
-    sent = states.new_ones((kinds, batch, nodes, width + 1))
-    sent[..., :width] = hidden.view(batch, nodes, kinds, width).permute(2, 0, 1, 3)
-    return sent, hidden
-
-
-def _forward(states: Tensor, weights: PhaseWeights, schedule: Schedule, trace: _Trace | None) -> Tensor:
-    batch, _, width = states.shape
-    rows = list(states.transpose(0, 1).contiguous())
-    sent, _ = _sent(states, weights)
-    kinds = len(sent)
-    slots = [sent[:, :, node, :width] for node in range(len(rows))]
-    input_weight, state_weight, message_weight = weights.input_weight.t(), weights.state_weight.t(), weights.message_weight.t()
-    for number, (node, backward) in enumerate(schedule.updates):
-        before, reads = rows[node], schedule.reads[backward][node]
-        received = torch.bmm(reads[0][:, None], sent[0]).squeeze(1)
-        if kinds == 2:
-            received = torch.cat([received, torch.bmm(reads[1][:, None], sent[1]).squeeze(1)], dim=1)
-        given = torch.addmm(weights.input_bias, received, input_weight)
-        held = torch.addmm(weights.state_bias, before, state_weight)
-        gates = given[:, : 2 * width].add_(held[:, : 2 * width]).sigmoid_()
-        recalled = held[:, 2 * width :]
-        fresh = torch.addcmul(given[:, 2 * width :], gates[:, :width], recalled).tanh_()
-        after = torch.lerp(fresh, before, gates[:, width:])
+    def of(cls, schedule: Schedule, states: Tensor) -> _Plan:
+        batch, nodes, _ = states.shape
+        sizes = [len(update.nodes) for update in schedule.updates]
+        order = [*range(nodes), *(node for update in schedule.updates for node in update.nodes)]
+        at = torch.tensor(order, device=states.device)
+        halves = [node + nodes * update.backward for update in schedule.updates for node in update.nodes]
+        places = torch.tensor(halves, device=states.device)
+        rows = torch.cat(schedule.reads, dim=2).flatten(0, 1).transpose(0, 1).index_select(0, places)
+        reads = [each.transpose(0, 1) for each in rows.split_with_sizes(sizes)]
+        keeps = [schedule.sources.reshape(-1, 1)]
         if schedule.keeps is not None:
-            after = torch.where(schedule.keeps[backward][node], after, before)
-        hidden = torch.addmm(weights.message_bias, after, message_weight).relu_()
-        rows[node] = after
-        slots[node].copy_(hidden.view(batch, kinds, width).transpose(0, 1))
-        if trace is not None:
-            for table, value in zip(vars(trace).values(), (received, before, after, gates, fresh, recalled, hidden), strict=True):
-                table[number] = value
-    return torch.stack(rows, dim=1)
+            chosen = torch.cat(schedule.keeps, dim=1).index_select(1, places).split_with_sizes(sizes, 1)
+            keeps += [each.reshape(-1, 1) for each in chosen]
+        sizes = [nodes, *sizes]
+        return cls([batch * size for size in sizes], at.split_with_sizes(sizes), reads, keeps)
+
+
+def _widths(weights: PhaseWeights) -> list[int]:
+    """Return the numbers of values of a row that an update leaves for its derivative.
+
+    What the node received and its state before (`gate_weight`'s columns); the gates' pre-activations, the first two as gates
+    (4 * hidden); the new state before it is mixed with the old one, and the state after (hidden each); the hidden units of its
+    message (K * hidden).
+    """
+    width = weights.message_weight.shape[1]
+    return [weights.gate_weight.shape[1], 4 * width, width, width, len(weights.message_bias)]
+
+
+def _by_kind(rows: Tensor, batch: int, kinds: int) -> Tensor:
+    """Return rows of hidden units `[A * nodes, K * hidden]` as `[K * A, nodes, hidden]`."""
+    return rows.view(batch, -1, kinds, rows.shape[-1] // kinds).permute(2, 0, 1, 3).flatten(0, 1)
+
+
+def _forward(states: Tensor, passed: Tensor, weights: PhaseWeights, plan: _Plan, parts: Iterable[Sequence[Tensor]]) -> Tensor:
+    """Take all updates; `parts` get the values of each one, see `_widths`."""
+    batch, nodes, width = states.shape
+    kinds = len(weights.message_bias) // width
+    columns = kinds * (width + 1)
+    states = states.clone(memory_format=torch.contiguous_format)
+    sent = states.new_ones((kinds * batch, nodes, width + 1))
+    units = sent[..., :width]
+    gate_weight, message_weight = weights.gate_weight.t(), weights.message_weight.t()
+    for number, (part, at, rows) in enumerate(zip(parts, plan.nodes, plan.rows, strict=True)):
+        inputs, gates, fresh, after, hidden = part
+        received, before = inputs.split_with_sizes([columns, width], 1)
+        if number:
+            messages = torch.bmm(plan.reads[number - 1], sent).view(kinds, rows, width + 1)
+            received.view(rows, kinds, width + 1).copy_(messages.transpose(0, 1))
+        else:
+            received.zero_()
+        before.copy_(states.index_select(1, at).view(rows, width))
+        torch.addmm(weights.gate_bias, inputs, gate_weight, out=gates)
+        if not number:
+            gates.view(batch, nodes, 4 * width).add_((passed @ weights.passed_weight.t())[:, None])
+        sigmoids, given, held = gates.split_with_sizes([2 * width, width, width], 1)
+        reset, keep = sigmoids.sigmoid_().split_with_sizes([width, width], 1)
+        torch.addcmul(given, reset, held, out=fresh).tanh_()
+        torch.lerp(fresh, before, keep, out=after)
+        if number < len(plan.keeps):
+            torch.where(plan.keeps[number], after, before, out=after)
+        torch.addmm(weights.message_bias, after, message_weight, out=hidden).relu_()
+        states.index_copy_(1, at, after.view(batch, -1, width))
+        units.index_copy_(1, at, _by_kind(hidden, batch, kinds))
+    return states
 
 
 class _Phases(torch.autograd.Function):
     """`run_phases` with its derivative."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, schedule: Schedule, *weights: Tensor) -> Tensor:
-        named = PhaseWeights(*weights)
-        trace = _Trace.like(states, len(schedule.updates), len(named.message_bias) // states.shape[-1])
-        result = _forward(states, named, schedule, trace)
-        ctx.schedule, ctx.trace = schedule, trace
-        ctx.save_for_backward(states, *weights)
+    def forward(ctx: Any, states: Tensor, passed: Tensor, schedule: Schedule, *weights: Tensor) -> Tensor:
+        named, plan = PhaseWeights(*weights), _Plan.of(schedule, states)
+        table = states.new_empty((sum(plan.rows), sum(_widths(named))))
+        parts = (part.split_with_sizes(_widths(named), 1) for part in table.split_with_sizes(plan.rows))
+        result = _forward(states, passed, named, plan, parts)
+        ctx.plan, ctx.table, ctx.shape = plan, table, states.shape
+        ctx.save_for_backward(passed, *weights)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        states, *weights = ctx.saved_tensors
-        return _derivative(gradient, states, PhaseWeights(*weights), ctx.schedule, ctx.trace)
+        passed, *weights = ctx.saved_tensors
+        named = PhaseWeights(*weights)
+        trace = ctx.table.split_with_sizes(_widths(named), 1)
+        d_states, d_gates, d_hidden = _d_rows(gradient, named, ctx.plan, trace)
+        batch, nodes, _ = gradient.shape
+        inputs, _, _, after, _ = trace
+        d_first = d_gates[: batch * nodes].view(batch, nodes, -1).sum(1)
+        return (
+            d_states,
+            d_first @ named.passed_weight,
+            None,
+            d_gates.t() @ inputs,
+            d_gates.sum(0),
+            d_first.t() @ passed,
+            d_hidden.t() @ after,
+            d_hidden.sum(0),
+        )
 
 
-def _factors(trace: _Trace, schedule: Schedule) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the derivatives of a new state by the GRU's input pre-activations, its recurrent ones and the old state.
+def _d_rows(gradient: Tensor, weights: PhaseWeights, plan: _Plan, trace: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Go through the updates backwards: return the gradients of the first states, and of all rows' pre-activations.
 
-    `[updates, A, 3, hidden]` twice and `[updates, A, hidden]`.
+    Those of the gates are `[rows, 4 * hidden]`, those of the messages `[rows, K * hidden]`; the gradients of the weights follow
+    from them for all updates at once.
     """
-    width = trace.fresh.shape[-1]
-    reset, keep = trace.gates[..., :width], trace.gates[..., width:]
-    to_fresh = (1.0 - keep) * (1.0 - trace.fresh.square())
-    to_reset = to_fresh * trace.recalled * reset * (1.0 - reset)
-    to_keep = (trace.before - trace.fresh) * keep * (1.0 - keep)
-    given = torch.stack([to_reset, to_keep, to_fresh], dim=2)
-    held = torch.stack([to_reset, to_keep, to_fresh * reset], dim=2)
-    if schedule.keeps is None:
-        return given, held, keep
-    taking_part = torch.stack([schedule.keeps[backward][node] for node, backward in schedule.updates])
-    zero = keep.new_zeros(())
-    mask = taking_part[:, :, None]
-    return torch.where(mask, given, zero), torch.where(mask, held, zero), torch.where(taking_part, keep, zero + 1.0)
-
-
-def _derivative(
-    gradient: Tensor, states: Tensor, weights: PhaseWeights, schedule: Schedule, trace: _Trace
-) -> tuple[Tensor | None, ...]:
-    """Go through the updates backwards; the gradients of the weights are computed for all updates at once."""
-    batch, nodes, width = states.shape
+    batch, nodes, width = gradient.shape
     kinds = len(weights.message_bias) // width
-    to_given, to_held, to_before = _factors(trace, schedule)
-    active = (trace.hidden > 0).to(states.dtype)
-    d_rows = list(gradient.transpose(0, 1).contiguous())
-    d_sent = states.new_zeros((kinds, batch, nodes, width + 1))
-    d_given, d_held = torch.empty_like(to_given), torch.empty_like(to_held)
-    d_hidden = torch.empty_like(active)
-    for number in range(len(schedule.updates) - 1, -1, -1):
-        node, backward = schedule.updates[number]
-        slot = d_sent[:, :, node]
-        torch.mul(slot[..., :width].transpose(0, 1).flatten(1), active[number], out=d_hidden[number])
-        slot.zero_()
-        d_after = torch.addmm(d_rows[node], d_hidden[number], weights.message_weight)
-        torch.mul(d_after[:, None], to_given[number], out=d_given[number])
-        torch.mul(d_after[:, None], to_held[number], out=d_held[number])
-        d_rows[node] = torch.addmm(d_after * to_before[number], d_held[number].flatten(1), weights.state_weight)
-        d_received = torch.mm(d_given[number].flatten(1), weights.input_weight).view(batch, kinds, 1, width + 1)
-        for kind, reads in enumerate(schedule.reads[backward][node]):
-            d_sent[kind].baddbmm_(reads[:, :, None], d_received[:, kind])
-    _, hidden = _sent(states, weights)
-    d_first = d_sent[..., :width].permute(1, 2, 0, 3).flatten(2) * (hidden > 0)
-    d_states = torch.stack(d_rows, dim=1) + d_first @ weights.message_weight
-    given, held = d_given.view(-1, 3 * width), d_held.view(-1, 3 * width)
-    d_messages = torch.cat([d_hidden.flatten(0, 1), d_first.flatten(0, 1)])
-    senders = torch.cat([trace.after.flatten(0, 1), states.flatten(0, 1)])
-    return (
-        d_states,
-        None,
-        given.t() @ trace.received.flatten(0, 1),
-        given.sum(0),
-        held.t() @ trace.before.flatten(0, 1),
-        held.sum(0),
-        d_messages.t() @ senders,
-        d_messages.sum(0),
-    )
+    columns = kinds * (width + 1)
+    factors = _factors(plan, trace)
+    d_table = torch.empty_like(factors[:, width:])
+    d_states = gradient.clone(memory_format=torch.contiguous_format)
+    d_sent = gradient.new_zeros((kinds * batch, nodes, width + 1))
+    parts = list(zip(factors.split_with_sizes(plan.rows), d_table.split_with_sizes(plan.rows), strict=True))
+    for number in range(len(parts) - 1, -1, -1):
+        at, rows, (part, d_part) = plan.nodes[number], plan.rows[number], parts[number]
+        keep, factor, active = part.split_with_sizes([width, 4 * width, kinds * width], 1)
+        d_gate, d_unit = d_part.split_with_sizes([4 * width, kinds * width], 1)
+        slots = d_sent.index_select(1, at).view(kinds, rows, width + 1)[..., :width].transpose(0, 1)
+        torch.mul(slots, active.view(rows, kinds, width), out=d_unit.view(rows, kinds, width))
+        d_after = torch.addmm(d_states.index_select(1, at).view(rows, width), d_unit, weights.message_weight)
+        torch.mul(d_after[:, None], factor.view(rows, 4, width), out=d_gate.view(rows, 4, width))
+        d_received, d_before = torch.mm(d_gate, weights.gate_weight).split_with_sizes([columns, width], 1)
+        d_states.index_copy_(1, at, torch.addcmul(d_before, d_after, keep).view(batch, -1, width))
+        if number:
+            d_sent.index_fill_(1, at, 0.0)
+            d_messages = d_received.view(rows, kinds, width + 1).transpose(0, 1).reshape(kinds * batch, -1, width + 1)
+            d_sent.baddbmm_(plan.reads[number - 1].mT, d_messages)
+    d_gates, d_hidden = d_table.split_with_sizes([4 * width, kinds * width], 1)
+    return d_states, d_gates, d_hidden
+
+
+def _factors(plan: _Plan, trace: Sequence[Tensor]) -> Tensor:
+    """Return the derivatives of each row's new state by the old one and by the four pre-activations, and of its hidden units.
+
+    `[rows, hidden + 4 * hidden + K * hidden]`.
+    """
+    inputs, gates, fresh, _, hidden = trace
+    width = fresh.shape[1]
+    reset, keep, _, held = gates.split_with_sizes([width] * 4, 1)
+    before = inputs[:, -width:]
+    to_fresh = (1.0 - keep) * (1.0 - fresh.square())
+    to_held = to_fresh * reset
+    to_reset = to_held * held * (1.0 - reset)
+    to_keep = (before - fresh) * keep * (1.0 - keep)
+    factors = torch.cat([keep, to_reset, to_keep, to_fresh, to_held, (hidden > 0).to(keep.dtype)], dim=1)
+    first = 0
+    for rows, taking_part in zip(plan.rows, plan.keeps, strict=False):  # who does not take part keeps its state
+        changed = factors[first : first + rows, : 5 * width]
+        changed.masked_fill_(~taking_part, 0.0)
+        changed[:, :width].masked_fill_(~taking_part, 1.0)
+        first += rows
+    return factors

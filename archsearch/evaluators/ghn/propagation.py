@@ -9,7 +9,8 @@ C. Zhang, M. Ren, R. Urtasun, "Graph HyperNetworks for Neural Architecture Searc
 
 The synchronous scheme applies (3) to all nodes at once, T times. The forward-backward scheme (15) applies it to one node at a
 time in topological order, 1, 2, ..., |V|, and then back along the reversed edges, |V| - 1, ..., 1; both halves are one of T
-phases. The input nodes of a module get the mean state g of the module before as their first message (13, 14).
+phases. Nodes that do not read each other are updated at once, which changes nothing. The input nodes of a module get the mean
+state g of the module before as their first message (13, 14).
 
 Virtual edges (B. Knyazev et al., NeurIPS 2021, equation 4) add to (4) the sum of `M_far(h_u) / d` over the nodes u at a distance
 d from v, with 1 < d <= `virtual_edges`.
@@ -18,8 +19,11 @@ d from v, with 1 < d <= `virtual_edges`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from archsearch.evaluators.ghn.graph_tensors import ModuleTensors
@@ -47,23 +51,22 @@ class Propagator(nn.Module):
         self.message = Message(width, generator)
         self.far_message = Message(width, generator) if settings.virtual_edges else None
 
-    def forward(self, module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor:
+    def forward(self, module: ModuleTensors, states: Tensor, passed: Tensor, weights: PhaseWeights | None) -> Tensor:
         """Return the states of all nodes after T phases.
 
         Args:
             module: Graphs of A candidates, of up to N nodes each.
             states: First states, `[A, N, hidden]`.
             passed: Mean states of the module before, `[A, hidden]`, which its input nodes get as a message.
+            weights: What `phase_weights` returned.
 
         Returns:
             `[A, N, hidden]`; rows of padding are undefined.
         """
-        batch, nodes, width = states.shape
-        received = passed[:, None].expand(batch, nodes, width)
-        states = torch.where(module.sources, self._updated(received, states), states)
-        if self.settings.scheme == "synchronous":
-            return self._synchronous(module, states)
-        return self._forward_backward(module, states)
+        if weights is not None:
+            return self._forward_backward(module, states, passed, weights)
+        received = passed[:, None].expand(states.shape)
+        return self._synchronous(module, torch.where(module.sources, self._updated(received, states), states))
 
     def _updated(self, message: Tensor, state: Tensor) -> Tensor:
         """Apply the GRU to `[..., hidden]`."""
@@ -90,31 +93,44 @@ class Propagator(nn.Module):
             states = self._updated(received, states)
         return states
 
-    def _forward_backward(self, module: ModuleTensors, states: Tensor) -> Tensor:
-        """Update one node at a time: the i-th of all candidates at once."""
+    def _forward_backward(self, module: ModuleTensors, states: Tensor, passed: Tensor, weights: PhaseWeights) -> Tensor:
+        """Update nodes of one level at a time, those of all candidates at once."""
         reversed_ = self.settings.backward_messages == "reversed"
         reads = (_reads(module, False, states.dtype), _reads(module, reversed_, states.dtype))
         keeps = None
         if module.is_padded:
-            places = torch.arange(module.num_nodes, device=states.device)[:, None, None]
-            keeps = (places < module.lengths, places + 1 < module.lengths)
-        updates = schedule(module.num_nodes) * self.settings.propagations
-        return run_phases(states, self._phase_weights(), Schedule(updates, reads, keeps))
+            places = torch.arange(module.num_nodes, device=states.device)[:, None]
+            keeps = ((places < module.lengths[:, None]), (places + 1 < module.lengths[:, None]))
+        updates = schedule(module.edges, reversed_) * self.settings.propagations
+        return run_phases(states, passed, weights, Schedule(updates, module.sources, reads, keeps))
 
-    def _phase_weights(self) -> PhaseWeights:
+    def phase_weights(self) -> PhaseWeights | None:
+        """Return the weights of the forward-backward scheme, once for all modules; None for the synchronous one."""
+        if self.settings.scheme == "synchronous":
+            return None
         messages = [self.message] if self.far_message is None else [self.message, self.far_message]
         inputs = [
             torch.cat([self.input_weight @ each.second_weight, (self.input_weight @ each.second_bias)[:, None]], dim=1)
             for each in messages
         ]
         return PhaseWeights(
-            torch.cat(inputs, dim=1),
-            self.input_bias,
-            self.state_weight,
-            self.state_bias,
+            torch.cat([_by_inputs(torch.cat(inputs, dim=1)), _by_state(self.state_weight)], dim=1),
+            _by_inputs(self.input_bias) + _by_state(self.state_bias),
+            _by_inputs(self.input_weight),
             torch.cat([each.first_weight for each in messages]),
             torch.cat([each.first_bias for each in messages]),
         )
+
+
+def _by_inputs(rows: Tensor) -> Tensor:
+    """Return parameters of a GRU's inputs, `[3 * hidden, ...]`, for the four pre-activations of `PhaseWeights`."""
+    return torch.cat([rows, torch.zeros_like(rows[: len(rows) // 3])])
+
+
+def _by_state(rows: Tensor) -> Tensor:
+    """Return parameters of a GRU's state, `[3 * hidden, ...]`, for the same four."""
+    reset, keep, held = rows.chunk(3)
+    return torch.cat([reset, keep, torch.zeros_like(held), held])
 
 
 class Message(nn.Module):
@@ -133,13 +149,32 @@ class Message(nn.Module):
         return nn.functional.linear(hidden, self.second_weight, self.second_bias)
 
 
-def schedule(nodes: int) -> list[Update]:
-    """Return the updates of a phase (15), `(node, whether in the backward half)`: 2 |V| - 1 of them.
+def schedule(edges: NDArray[np.bool_], reversed_: bool = True) -> list[Update]:
+    """Return the updates of a phase (15): all nodes forwards, then all but the last backwards.
 
-    The last node is not updated twice. In a graph with fewer nodes than that, the update of node i of the backward half is
-    left out unless i is below its last one.
+    Nodes whose longest paths over the nodes before are equally long do not read each other, and are updated at once. In a graph
+    with fewer nodes, the update of node i of the backward half is left out unless i is below its last one.
+
+    Args:
+        edges: `[nodes, nodes]`; `edges[v, u]` says whether node v reads node u, in some candidate; then u < v.
+        reversed_: Whether the backward half reads along the reversed edges.
     """
-    return [(node, False) for node in range(nodes)] + [(node, True) for node in reversed(range(nodes - 1))]
+    nodes = len(edges)
+    forwards = _levels(edges.tolist(), range(nodes))
+    backwards = _levels((edges.T if reversed_ else edges).tolist(), range(nodes - 2, -1, -1))
+    return [Update(level, False) for level in forwards] + [Update(level, True) for level in backwards]
+
+
+def _levels(reads: list[list[bool]], order: Iterable[int]) -> list[tuple[int, ...]]:
+    """Return the nodes by the length of the longest path to them over those that stand before them in an order."""
+    level: dict[int, int] = {}
+    found: list[tuple[int, ...]] = []
+    for node in order:
+        row = reads[node]
+        depth = 1 + max((known for other, known in level.items() if row[other]), default=-1)
+        level[node] = depth
+        found[depth:] = [(*found[depth], node) if depth < len(found) else (node,), *found[depth + 1 :]]
+    return found
 
 
 def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor:
@@ -152,10 +187,9 @@ def mean_states(module: ModuleTensors, states: Tensor, passed: Tensor) -> Tensor
 
 
 def _reads(module: ModuleTensors, transposed: bool, dtype: torch.dtype) -> Tensor:
-    """Return the weights of the messages that nodes receive, `[N, K, A, N]`: over edges and, if switched on, virtual edges."""
+    """Return the weights of the messages that nodes receive, `[K, A, N, N]`: over edges and, if switched on, virtual edges."""
     kinds = [module.reads] if module.reaches is None else [module.reads, module.reaches]
-    stacked = torch.stack([weights.mT if transposed else weights for weights in kinds])
-    return stacked.permute(2, 0, 1, 3).to(dtype).contiguous()
+    return torch.stack([weights.mT if transposed else weights for weights in kinds]).to(dtype)
 
 
 def _uniform(shape: tuple[int, ...], inputs: int, generator: torch.Generator) -> nn.Parameter:

@@ -93,6 +93,10 @@ def _metered(
 def logits_of(plan: Plan, parameters: Parameters, images: Tensor, mixed_precision: bool = False) -> tuple[Tensor, ...]:
     """Return the logits of each exit, `[images, classes]` in single precision; operators without parameters may be left out."""
     complete = dict.fromkeys(plan.operators, ()) | dict(parameters)
+    if images.device.type == "cpu" and images.dim() == 4:
+        # There convolutions and poolings of few channels take a half to two thirds of the time with the channels last. The copy
+        # gives images of one channel these strides too, which `contiguous` would leave as they are.
+        images = torch.empty(images.shape, dtype=images.dtype, memory_format=torch.channels_last).copy_(images)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=mixed_precision):
         return tuple(logits.float() for logits in plan.apply(images, complete))
 

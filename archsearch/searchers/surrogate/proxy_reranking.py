@@ -1,4 +1,4 @@
-"""A surrogate whose best proposals are ranked again by a Gaussian process that reads training-free scores too."""
+"""A surrogate whose best proposals are ranked again by a Gaussian process that reads scores without training too."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class ProposingSurrogate(Protocol):
 
 
 class ProxyReranking:
-    """A `Surrogate` that ranks the first proposals of another one again, with training-free scores beside the graph.
+    """A `Surrogate` that ranks the first proposals of another one again, with scores without training beside the graph.
 
-    Training-free scores take tens of milliseconds each, so that not all architectures of an inner search can have them. The
-    surrogate proposes its first `most`; a Gaussian process on graph features and scores, fitted to all outcomes, gives each of
-    them a second prediction, and what ranks is
+    They are training-free scores, and figures of weights that a hypernetwork generates. They take tens of milliseconds each, so
+    that not all architectures of an inner search can have them. The surrogate proposes its first `most`; a Gaussian process on
+    graph features and scores, fitted to all outcomes, gives each of them a second prediction, and what ranks is
 
         (1 - weight) f(a) + weight (mu(a) + optimism * sigma(a))
 
@@ -56,7 +56,7 @@ class ProxyReranking:
 
     Args:
         make: Makes the surrogate.
-        scores: The training-free scores.
+        scores: The scores.
         weight: Share of the process, from 0 to 1.
         most: Number of first proposals that are ranked again.
         optimism: Number of standard deviations that are added to the mean of the process.
@@ -73,6 +73,7 @@ class ProxyReranking:
         optimism: float,
         scale: float = SCALE,
     ) -> None:
+        scores.check()
         self.surrogate, self.scores = make(), scores
         self.weight, self.most, self.optimism, self.scale = weight, most, optimism, scale
         self._process: GaussianProcess | None = None

@@ -150,9 +150,20 @@ def test_forward_backward_reaches_every_node_in_one_phase(worlds: ModuleType) ->
 
 
 def test_schedule_updates_all_but_the_last_node_twice() -> None:
-    assert schedule(4) == [(0, False), (1, False), (2, False), (3, False), (2, True), (1, True), (0, True)]
-    assert len(schedule(17)) == 2 * 17 - 1
-    assert schedule(1) == [(0, False)]
+    chain = np.eye(4, k=-1, dtype=bool)
+    forwards = [((node,), False) for node in range(4)]
+    assert schedule(chain) == [*forwards, ((2,), True), ((1,), True), ((0,), True)]
+    assert schedule(chain, reversed_=False) == [*forwards, ((2, 1, 0), True)], "none is updated before it is read"
+    assert schedule(np.zeros((1, 1), dtype=bool)) == [((0,), False)]
+
+
+def test_nodes_that_do_not_read_each_other_are_updated_at_once() -> None:
+    edges = np.zeros((5, 5), dtype=bool)
+    for reader, read in ((2, 0), (2, 1), (3, 2), (4, 1), (4, 3)):
+        edges[reader, read] = True
+    expected = [((0, 1), False), ((2,), False), ((3,), False), ((4,), False), ((3,), True), ((2,), True), ((1, 0), True)]
+    assert schedule(edges) == expected
+    assert [len(schedule(np.zeros((17, 17), dtype=bool)))] == [2]
 
 
 def test_modules_of_one_topology_differ_only_by_the_mean_state_passed_on(worlds: ModuleType) -> None:

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from archsearch.cluster.ledger.ledger import Ledger
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators import GHN
 from archsearch.evaluators.proxies import ProxyEvaluator
+from archsearch.evaluators.saved_state import read_state, write_state
+from archsearch.searchers.pretrained_ghn import STATE, PretrainedGHN
 from archsearch.searchers.surrogate.proxy_scores import ProxyScores
 from archsearch.spaces.nasbench201 import NASBench201
 
@@ -98,3 +102,44 @@ def test_all_spellings_of_a_key_have_the_same_score() -> None:
 
 def test_no_architectures_have_no_scores() -> None:
     assert ProxyScores(SPACE, NAMES, IMAGES).of([]).shape == (0, 2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hypernetwork of two steps, as `archsearch ghn train` leaves it but for its card."""
+    path = tmp_path_factory.mktemp("hypernetwork")
+    PretrainedGHN("nasbench201", "digits", 2, arguments={"scale": IMAGES["scale"]}).write(path)
+    write_state(path / STATE, GHN(SPACE, "digits", scale=IMAGES["scale"], device="cpu").fit(2).state())
+    return path
+
+
+def test_figures_of_a_hypernetwork_are_those_of_the_evaluator_and_larger_is_better(folder: Path) -> None:
+    ghn = GHN(SPACE, "digits", scale=IMAGES["scale"], evaluation_images=400).load(read_state(folder / STATE))
+    found = ProxyScores(SPACE, ("params", "centred", "loss", "score"), IMAGES, hypernetwork=str(folder)).of(CELLS)
+    for row, cell in zip(found, CELLS, strict=True):
+        [made] = ghn.evaluate([cell])
+        assert row[1:].tolist() == [-made.metrics["centred_loss"], -made.metrics["valid_loss"], made.score]
+        assert row[0] == ProxyEvaluator(SPACE, ["params"], **IMAGES).scores(cell)["params"]
+
+
+def test_figures_do_not_depend_on_what_is_asked_together_and_are_paid_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = ProxyScores(SPACE, ("loss",), IMAGES, 0, str(tmp_path), str(folder))
+    together = scores.of(CELLS)
+    singly = [ProxyScores(SPACE, ("loss",), IMAGES, hypernetwork=str(folder)).of([cell])[0, 0] for cell in CELLS]
+    assert together[:, 0].tolist() == singly
+    calls: list[int] = []
+    monkeypatch.setattr(GHN, "evaluate", lambda ghn, architectures: calls.append(len(architectures)))
+    again = ProxyScores(SPACE, ("score", "loss"), IMAGES, 1, str(tmp_path), str(folder)).of(CELLS)
+    assert not calls and again[:, 1].tolist() == singly
+
+
+def test_a_hypernetwork_that_cannot_be_used_shows_before_the_first_score(folder: Path, tmp_path: Path) -> None:
+    three = {**IMAGES, "image_size": 4}
+    with pytest.raises(ConfigurationError, match=r"hypernetwork: that in .* cannot be used for nasbench201 and digits"):
+        ProxyScores(SPACE, ("loss",), three, hypernetwork=str(folder)).check()
+    PretrainedGHN("nasbench201", "digits", 2, arguments={"scale": IMAGES["scale"]}).write(tmp_path)
+    (tmp_path / STATE).write_bytes(b"nothing")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        ProxyScores(SPACE, ("loss",), IMAGES, hypernetwork=str(tmp_path)).check()

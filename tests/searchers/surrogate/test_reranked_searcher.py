@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from archsearch import searchers, spaces
 from archsearch.errors import ConfigurationError
 from archsearch.evaluators import TrainingEvaluator
 from archsearch.searchers.goals import Goals, Objective
+from archsearch.searchers.pretrained_ghn import PretrainedGHN
 from archsearch.searchers.surrogate.proxy_reranking import ProxyReranking
 
 SPACE = spaces.get("nasbench201")
@@ -28,6 +30,9 @@ Guided = searchers.GaussianProcessSearch
         ({"proxies": "nwot", "dataset": 3}, "dataset: expected"),
         ({"dataset": "digits"}, "dataset: read by training-free scores alone"),
         ({"proxies": "nwot", "dataset": "digits", "reranked": 0}, "reranked: expected"),
+        ({"proxies": "nwot+loss", "dataset": "digits"}, "proxies: loss is a figure of .* there is no hypernetwork"),
+        ({"hypernetwork": 3}, "hypernetwork: expected a folder that `archsearch ghn train` made"),
+        ({"hypernetwork": "nowhere"}, "hypernetwork: expected a folder .*; nowhere has no recipe.json"),
     ],
 )
 def test_training_free_scores_that_cannot_be_had_are_refused(options: dict[str, Any], message: str) -> None:
@@ -48,6 +53,35 @@ def test_images_of_a_training_are_those_of_the_training_free_scores() -> None:
     assert searcher.proxies == ("nwot", "synflow")
     assert searcher.proxy_images["dataset"] == "digits" and searcher.proxy_images["scale"]["channels"] == 2
     assert Guided.options_for(evaluator, {"initial": 5}) == {"initial": 5}
+
+
+def recipe(folder: Path, **changes: Any) -> Path:
+    """Write a recipe without weights, which is all that the options of a searcher are checked by."""
+    PretrainedGHN(**{"space": "nasbench201", "dataset": "digits", "steps": 2, "arguments": {"scale": SCALE}, **changes}).write(
+        folder
+    )
+    return folder
+
+
+def test_a_hypernetwork_brings_its_loss_and_its_dataset(tmp_path: Path) -> None:
+    searcher = Guided(SPACE, hypernetwork=recipe(tmp_path))
+    assert (searcher.proxies, searcher.proxy_images["dataset"]) == (("loss",), "digits")
+    named = Guided(SPACE, hypernetwork=tmp_path, proxies="params+nwot", dataset="olivetti")
+    assert (named.proxies, named.proxy_images["dataset"]) == (("params", "nwot", "loss"), "olivetti")
+    assert Guided(SPACE, hypernetwork=tmp_path, proxies="centred+nwot").proxies == ("centred", "nwot")
+    evaluator = TrainingEvaluator(SPACE, "digits", scale=SCALE)
+    assert Guided.options_for(evaluator, {"hypernetwork": str(tmp_path)})["dataset"] == "digits"
+
+
+def test_a_hypernetwork_for_another_search_is_refused(tmp_path: Path) -> None:
+    other = recipe(tmp_path, space="cells")
+    with pytest.raises(ConfigurationError, match=r"hypernetwork: .* for cells; the search is in nasbench201"):
+        Guided(SPACE, hypernetwork=other)
+    with pytest.raises(ConfigurationError, match=r"hypernetwork: .*the search has .*'channels': 8"):
+        Guided(SPACE, hypernetwork=recipe(tmp_path), scale={"channels": 8})
+    goals = Goals((Objective("score"), Objective("macs", False)), costs=lambda each: {"macs": 1.0}, cost_names=("macs",))
+    with pytest.raises(ConfigurationError, match=r"proxies: .*one objective; got 2"):
+        Guided(SPACE, hypernetwork=tmp_path, goals=goals)
 
 
 @pytest.mark.parametrize("name", ["gates", "gp", "ngae"])
