@@ -61,8 +61,8 @@ class GHNRandomSearch(RankedRandomSearch):
             as they are. 16 for images of 32 x 32 pixels takes half of the time of a step and a fifth of that of a score.
         rank_images: Number of validation images that score a candidate with generated weights, which 400 do as well as all;
             None takes the preset's, all.
-        steps: Training steps of the hypernetwork; None takes the preset's. The default, 500, takes about a minute on one CPU core
-            with networks for `digits`.
+        steps: Training steps of the hypernetwork; None takes the preset's. The default, 1,500, takes about a minute on one CPU
+            core with networks for `digits`.
         epochs: Passes over the training images instead of `steps`, before they are scaled; None takes the preset's.
         training_scale: Factor on `epochs`, above 0; None takes the trainings of the candidates together, at most 1: the number
             of candidates times `candidate_epochs`, over `epochs`.

@@ -129,9 +129,9 @@ GATES: Presets = _registry(
 GHN: Presets = _registry(
     Preset(
         "default",
-        "Made for minutes on one core: 500 steps, and the first of 300 candidates by the sum of their ranks in validation loss, "
-        "number of parameters and nwot, beside random ones.",
-        search={"rank_candidates": 300, "rank_by": "loss+params+nwot", "steps": 500, "explore": 0.1},
+        "Made for minutes on one core: 1,500 steps, and the first of 300 candidates by the sum of their ranks in validation "
+        "loss, number of parameters and nwot, beside random ones.",
+        search={"rank_candidates": 300, "rank_by": "loss+params+nwot", "steps": 1500, "explore": 0.1},
     ),
     Preset(
         "paper",

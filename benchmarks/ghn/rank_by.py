@@ -96,10 +96,11 @@ def mean_taus(names: list[str], trained: list[dict], free: dict, truth: np.ndarr
     return np.mean(found, axis=0)
 
 
-def report(rows: Rows) -> None:
-    """Print a table for each benchmark; on the cells to choose by, only tau on all."""
+def report(rows: Rows, steps: int) -> None:
+    """Print a table for each benchmark, of hypernetworks with these steps; on the cells to choose by, only tau on all."""
     for bench in ("nasbench201", "nasbench101", DIGITS):
-        trained, found = rows.select(bench=bench, kind="generated"), rows.select(bench=bench, kind="training-free")
+        trained = rows.select(bench=bench, kind="generated", steps=steps)
+        found = rows.select(bench=bench, kind="training-free")
         if not trained or not found:
             continue
         free, truth = found[-1], cells(bench)[2].astype(np.float64)
@@ -142,7 +143,7 @@ def main() -> None:
                 rows.get(partial(generated, **identity), kind="generated", **identity)
                 rows.get(partial(training_free, bench), kind="training-free", bench=bench)
 
-    script.run(measure, report)
+    script.run(measure, lambda rows: report(rows, arguments.steps))
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def test_presets_make_searchers_and_tell_how_long_they_train() -> None:
     assert "50 epochs" in note and "training_scale=0.25" in note
     default = GHNRandomSearch(CELLS)
     assert (default.rank_candidates, default.rank_by, default.initial, default.explore) == (300, "loss+params+nwot", 5, 0.1)
-    assert default.steps == 500 and default.notes == ()
+    assert default.steps == 1500 and default.notes == ()
     given = GHNRandomSearch(CELLS, preset="paper", rank_candidates=9, rank_by="loss", steps=3, initial=2, explore=0.5)
     assert (given.rank_candidates, given.rank_by, given.steps, given.initial, given.explore) == (9, "loss", 3, 2, 0.5)
 
