@@ -69,12 +69,13 @@ def averaged_exits(plan: Plan, last: int) -> Plan:
     """
     if last == 1:
         return plan
-    steps, outputs = list(plan.steps), [plan.outputs[0]]
-    for number in range(1, len(plan.outputs)):
+    steps, answers = list(plan.steps), {plan.outputs[0]: plan.outputs[0]}
+    for number, output in enumerate(plan.outputs[1:], start=1):
         read = plan.outputs[max(0, number + 1 - last) : number + 1]
         steps.append(Step(f"answer{number}", MeanNumbers(), read))
-        outputs.append(len(steps))
-    return Plan(plan.in_channels, tuple(steps), tuple(outputs))
+        answers[output] = len(steps)
+    order = chain.from_iterable(dict.fromkeys((slot, answers.get(slot, slot))) for slot in range(1, len(plan.steps) + 1))
+    return _reordered(Plan(plan.in_channels, tuple(steps), tuple(answers.values())), list(order), list(answers.values()))
 
 
 def _reordered(plan: Plan, order: list[int], outputs: list[int]) -> Plan:

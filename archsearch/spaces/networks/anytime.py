@@ -20,8 +20,8 @@ from archsearch.spaces.operators import (
     Linear,
     MaxPool,
     Operator,
-    ReLU,
     RegionPool,
+    ReLU,
     Upsample,
     relu_conv,
 )
