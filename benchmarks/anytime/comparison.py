@@ -152,7 +152,7 @@ class Comparison:
 
     def drawn(self, seed: int, number: int) -> list[Architecture]:
         rng = np.random.default_rng([20_181_014, seed])
-        return list(islice(_samples(self.space, rng), number))
+        return list(islice(samples(self.space, rng), number))
 
     def ranked(self) -> list[str]:
         """Return the networks that the hypernetwork ranks first; training and ranking are kept beside the file."""
@@ -179,7 +179,8 @@ def smaller(splits: Splits, side: int | None) -> Splits:
     return Splits(*(replace(part, images=images) for part, images in zip(splits, pooled, strict=True)))
 
 
-def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
+def samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
+    """Yield random networks without end."""
     while True:
         yield space.sample(rng)
 

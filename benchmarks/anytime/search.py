@@ -94,13 +94,15 @@ class Searches(Comparison):
     def __init__(self, script: Script) -> None:
         arguments = script.arguments
         arguments.steps = arguments.rank = 0  # there is no hypernetwork
+        arguments.distillation = arguments.backbone_first = 0.0
         super().__init__(script)
         self.space = Anytime(nodes=tuple(arguments.nodes), exit_probability=arguments.exit_probability)
         self.scale = self.space.checked_scale(dict(map(_setting, arguments.scale)))
         common = {"dataset": arguments.dataset, "channels": arguments.channels, "recipe": self.recipe.settings()}
         self.settings = common | ({"side": arguments.side} if arguments.side else {})
         form = {"nodes": list(self.space.nodes), "scale": self.scale, "exit_probability": arguments.exit_probability}
-        self.search = {"epochs": arguments.search_epochs, "cost": arguments.cost, "images": arguments.search_images}
+        names = {"epochs": "search_epochs", "cost": "cost", "images": "search_images"}
+        self.search = {key: getattr(arguments, name, None) for key, name in names.items()}
         self.form = self.settings | form | {"search": self.search}
 
     def loaded(self) -> Splits:
@@ -166,9 +168,10 @@ def _setting(text: str) -> tuple[str, int]:
 def compute(searches: Searches, seeds: int) -> None:
     """Search, train the finalists and the designs with seed 0, and the best of each kind by validation with the other seeds."""
     best = dict[str, str]()
+    searched = sum(map(searches.is_searched, searches.arguments.kinds))
     for kind in searches.arguments.kinds:
         names = searches.names(kind)
-        if len(names) == 1 and not searches.is_searched(kind):
+        if len(names) == 1 and (not searches.is_searched(kind) or searched == 1):
             best[kind] = names[0]  # there is nothing to choose
             continue
         first = [row for name in names if (row := searches.row(kind, name, 0)) is not None]
@@ -180,8 +183,9 @@ def compute(searches: Searches, seeds: int) -> None:
 
 
 def chosen(rows: list[Row]) -> str | None:
-    """Return the search whose finalist is the best by validation with seed 0."""
-    first = [row for row in rows if row["seed"] == 0 and row["kind"] in SEARCHES and row["kind"] != "random"]
+    """Return the search whose finalist is the best by validation with seed 0; random search is none."""
+    searched = [row for row in rows if row["kind"] in SEARCHES and row["kind"] != "random"]
+    first = [row for row in searched if row["seed"] == 0] or searched
     return max(first, key=lambda row: row["valid"])["kind"] if first else None
 
 
@@ -261,8 +265,8 @@ def _title(searches: Searches) -> str:
     return f"{images}, {searches.budget / 1e6:.2f} M MACs, {searches.recipe.epochs} epochs"
 
 
-def main() -> None:
-    script = Script(__file__, __doc__)
+def arguments_of(script: Script) -> None:
+    """Add the arguments on which the images, the trainings and the space depend."""
     script.argument("--dataset", default="digits", choices=("digits", "cifar10"))
     script.argument("--side", type=int, help="pixels a side to which images are averaged (default: as they are)")
     script.argument("--channels", type=int, default=8, help="of the MSDNet that ends the areas (default: 8)")
@@ -271,6 +275,12 @@ def main() -> None:
     form = ["channels=8", "relus=2", "exit_regions=2", "exit_mean=20"]
     script.argument("--scale", nargs="+", default=form, metavar="NAME=NUMBER", help=f"default: {' '.join(form)}")
     script.argument("--exit-probability", type=float, default=0.4, help="of a node of a random network (default: 0.4)")
+    script.argument("--device", default="cpu")
+
+
+def main() -> None:
+    script = Script(__file__, __doc__)
+    arguments_of(script)
     script.argument("--search-epochs", type=int, default=10, help="of a training in a search (default: 10)")
     script.argument("--search-images", type=float, default=1.0, help="share of the training images in a search (default: 1)")
     script.argument("--cost", type=int, default=400, help="epochs of each search (default: 400)")
@@ -279,9 +289,7 @@ def main() -> None:
     script.argument("--kinds", nargs="+", choices=(*SEARCHES, *DESIGNS), default=[*SEARCHES, *DESIGNS], help="default: all")
     script.argument("--designs", nargs="+", help="which sizes of the designs to train (default: three of each)")
     script.argument("--picture", type=Path, help="file of a picture of the curves, with --print")
-    script.argument("--device", default="cpu")
     arguments = script.parse()
-    arguments.distillation = arguments.backbone_first = 0.0
     torch.set_num_threads(1)
     searches = Searches(script)
 
