@@ -96,11 +96,13 @@ class Searches(Comparison):
         arguments.steps = arguments.rank = 0  # there is no hypernetwork
         arguments.distillation = arguments.backbone_first = 0.0
         super().__init__(script)
-        self.space = Anytime(nodes=tuple(arguments.nodes), exit_probability=arguments.exit_probability)
+        self.space = Anytime(tuple(arguments.nodes), arguments.in_degree, arguments.exit_probability)
         self.scale = self.space.checked_scale(dict(map(_setting, arguments.scale)))
         common = {"dataset": arguments.dataset, "channels": arguments.channels, "recipe": self.recipe.settings()}
         self.settings = common | ({"side": arguments.side} if arguments.side else {})
         form = {"nodes": list(self.space.nodes), "scale": self.scale, "exit_probability": arguments.exit_probability}
+        if arguments.in_degree != "one_or_two":
+            form["in_degree"] = arguments.in_degree
         names = {"epochs": "search_epochs", "cost": "cost", "images": "search_images"}
         self.search = {key: getattr(arguments, name, None) for key, name in names.items()}
         self.form = self.settings | form | {"search": self.search}
@@ -271,10 +273,11 @@ def arguments_of(script: Script) -> None:
     script.argument("--side", type=int, help="pixels a side to which images are averaged (default: as they are)")
     script.argument("--channels", type=int, default=8, help="of the MSDNet that ends the areas (default: 8)")
     script.argument("--epochs", type=int, help="of the trainings that are compared (default: those of the dataset's recipe)")
-    script.argument("--nodes", type=int, nargs="+", default=[6, 4, 2], help="nodes of each cell (default: 6 4 2)")
+    script.argument("--nodes", type=int, nargs="+", default=[10, 8], help="nodes of each cell (default: 10 8)")
     form = ["channels=8", "relus=2", "exit_regions=2", "exit_mean=20"]
     script.argument("--scale", nargs="+", default=form, metavar="NAME=NUMBER", help=f"default: {' '.join(form)}")
-    script.argument("--exit-probability", type=float, default=0.4, help="of a node of a random network (default: 0.4)")
+    script.argument("--in-degree", default="one_or_two", help="of a node: one, one_or_two or two (default: one_or_two)")
+    script.argument("--exit-probability", type=float, default=0.8, help="of a node of a random network (default: 0.8)")
     script.argument("--device", default="cpu")
 
 
