@@ -98,6 +98,8 @@ class Searches(Comparison):
         super().__init__(script)
         self.space = Anytime(tuple(arguments.nodes), arguments.in_degree, arguments.exit_probability)
         self.scale = self.space.checked_scale(dict(map(_setting, arguments.scale)))
+        changed = dict(map(_setting, getattr(arguments, "trained_scale", None) or ()))
+        self.trained_scale = self.space.checked_scale({**self.scale, **changed})
         common = {"dataset": arguments.dataset, "channels": arguments.channels, "recipe": self.recipe.settings()}
         self.settings = common | ({"side": arguments.side} if arguments.side else {})
         form = {"nodes": list(self.space.nodes), "scale": self.scale, "exit_probability": arguments.exit_probability}
@@ -106,6 +108,7 @@ class Searches(Comparison):
         names = {"epochs": "search_epochs", "cost": "cost", "images": "search_images"}
         self.search = {key: getattr(arguments, name, None) for key, name in names.items()}
         self.form = self.settings | form | {"search": self.search}
+        self.trained_form = self.form | ({"trained_scale": self.trained_scale} if changed else {})
 
     def loaded(self) -> Splits:
         if self.arguments.dataset == "cifar10":
@@ -114,11 +117,11 @@ class Searches(Comparison):
 
     def identity(self, kind: str) -> dict[str, Any]:
         """Return the settings on which a training depends: those of the space and the search only for what was searched."""
-        return self.form if self.is_searched(kind) else self.settings
+        return self.trained_form if self.is_searched(kind) else self.settings
 
     @property
     def rows(self) -> list[Row]:
-        found = [row for settings in (self.form, self.settings) for row in self.all_rows.select(settings=settings)]
+        found = [row for settings in (self.trained_form, self.settings) for row in self.all_rows.select(settings=settings)]
         return [row for row in found if row["kind"] != "search"]
 
     def row(self, kind: str, name: str, seed: int) -> Row | None:
@@ -157,7 +160,8 @@ class Searches(Comparison):
 
     def training(self, recipe: Recipe, seed: int, **options: Any) -> TrainingEvaluator:
         common: dict[str, Any] = {"objective": "anytime", "max_budget": self.budget, "device": self.arguments.device}
-        return EpochTraining(self.space, self.splits, recipe=recipe, seed=seed, scale=self.scale, **common, **options)
+        scale = self.scale if seed == SEARCH_SEED else self.trained_scale
+        return EpochTraining(self.space, self.splits, recipe=recipe, seed=seed, scale=scale, **common, **options)
 
 
 def _setting(text: str) -> tuple[str, int]:
@@ -286,6 +290,8 @@ def main() -> None:
     arguments_of(script)
     script.argument("--search-epochs", type=int, default=10, help="of a training in a search (default: 10)")
     script.argument("--search-images", type=float, default=1.0, help="share of the training images in a search (default: 1)")
+    changed = "changes to --scale for the trainings that are compared (default: none)"
+    script.argument("--trained-scale", nargs="+", metavar="NAME=NUMBER", help=changed)
     script.argument("--cost", type=int, default=400, help="epochs of each search (default: 400)")
     script.argument("--finalists", type=int, default=3, help="networks of each search that are trained in full (default: 3)")
     script.argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
