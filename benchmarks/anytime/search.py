@@ -1,14 +1,17 @@
 """Anytime networks found by searches of equal cost, in a form of the space that can win, beside those designed by hand.
 
-    python -m benchmarks.anytime.search                          # digits, 5 seeds; half an hour on one core, in pieces
-    ARCHSEARCH_DATA=FOLDER python -m benchmarks.anytime.search --dataset cifar10 --side 16 --channels 4 --seeds 3 ...
+    python -m benchmarks.anytime.search --kinds funnel msdnet resnet ensemble --finalists 1      # digits; ten minutes on one core
+    ARCHSEARCH_DATA=FOLDER python -m benchmarks.anytime.search --dataset cifar10 --side 16 --channels 4 --seeds 3 \
+        --nodes 6 4 2 --in-degree one_or_two --exit-probability 0.6 --search-epochs 4 --search-images 0.3 --cost 100 \
+        --scale channels=4 widening=2 relus=2 exit_regions=4 exit_nodes=20 exit_mean=20 --trained-scale exit_regions=2 \
+        --kinds funnel msdnet resnet ensemble --finalists 1                                      # half an hour
 
 Evolution, GATES, evolution whose candidates a scheduler promotes from rung to rung (the funnel), and random search each spend
 `--cost` epochs of training on networks of the space `anytime`, scored by the area under the curve of accuracy against MACs on
 validation images (`objective="anytime"`). The `--finalists` best of each are trained by the recipe of the baselines, in full; the
 best of these by validation is trained again with other seeds, and so is the best of each design. The areas compared are those on
 test images, up to the last exit of the published MSDNet with `--channels` channels, for all. `--scale` gives the form and the
-width of the searched networks; `--nodes` their size.
+width of the searched networks; `--nodes` and `--in-degree` their size and wiring.
 """
 
 from __future__ import annotations
@@ -280,7 +283,7 @@ def arguments_of(script: Script) -> None:
     script.argument("--nodes", type=int, nargs="+", default=[10, 8], help="nodes of each cell (default: 10 8)")
     form = ["channels=8", "relus=2", "exit_regions=2", "exit_mean=20"]
     script.argument("--scale", nargs="+", default=form, metavar="NAME=NUMBER", help=f"default: {' '.join(form)}")
-    script.argument("--in-degree", default="one_or_two", help="of a node: one, one_or_two or two (default: one_or_two)")
+    script.argument("--in-degree", default="one", help="predecessors of a node: one, one_or_two or two (default: one)")
     script.argument("--exit-probability", type=float, default=0.8, help="of a node of a random network (default: 0.8)")
     script.argument("--device", default="cpu")
 
@@ -292,7 +295,7 @@ def main() -> None:
     script.argument("--search-images", type=float, default=1.0, help="share of the training images in a search (default: 1)")
     changed = "changes to --scale for the trainings that are compared (default: none)"
     script.argument("--trained-scale", nargs="+", metavar="NAME=NUMBER", help=changed)
-    script.argument("--cost", type=int, default=400, help="epochs of each search (default: 400)")
+    script.argument("--cost", type=int, default=240, help="epochs of each search (default: 240)")
     script.argument("--finalists", type=int, default=3, help="networks of each search that are trained in full (default: 3)")
     script.argument("--seeds", type=int, default=5, help="further trainings of the best of each kind (default: 5)")
     script.argument("--kinds", nargs="+", choices=(*SEARCHES, *DESIGNS), default=[*SEARCHES, *DESIGNS], help="default: all")
