@@ -498,3 +498,27 @@ def test_photographs_are_written_once_and_differ_at_first(tmp_path: Path) -> Non
     files[0].unlink()
     module.photographs(tmp_path / "made", 12, 30, 40, classes=3)
     assert not files[0].exists(), "it is not written again"
+
+
+@pytest.mark.slow
+def test_searches_of_anytime_networks_cost_the_same_epochs(
+    frame: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, picture = tmp_path / "rows.jsonl", tmp_path / "curves.png"
+    small = ["--nodes", 2, 1, "--scale", "channels=2", "exit_regions=2", "--epochs", 1, "--search-epochs", 3, "--finalists", 1]
+    kinds = ["--kinds", "funnel", "random", "resnet", "--designs", "1 blocks a stage"]
+    run("benchmarks.anytime.search", monkeypatch, *small, *kinds, "--cost", 9, "--seeds", 1, "--picture", picture, "--out", out)
+    rows = frame.Rows(out).all()
+    funnel, random = (row for row in rows if row["kind"] == "search")
+    assert random["candidates"] == random["complete"] == 3, "each costs its three epochs"
+    assert funnel["candidates"] > funnel["complete"] >= 1, "what is not promoted costs two"
+    trained = [(row["kind"], row["seed"]) for row in rows if row["kind"] != "search"]
+    assert trained == [("funnel", 0), ("random", 0), ("funnel", 1), ("random", 1), ("resnet", 1)]
+    assert all(
+        row["name"] == search["finalists"][0][0] for search in (funnel, random) for row in rows if row["kind"] == search["name"]
+    )
+    assert "| resnet, 1 blocks a stage | 1 |" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    before = out.read_bytes()
+    run("benchmarks.anytime.search", monkeypatch, *small, *kinds, "--cost", 9, "--seeds", 1, "--out", out)
+    assert out.read_bytes() == before, "nothing is measured twice"

@@ -69,6 +69,17 @@ class Anytime(SearchSpace):
 
     Scale:
         channels: Channels of a node in the first cell; they double with each cell.
+        widening: Factor by which the nodes of a scale have more channels than those of the next finer one; 2 gives those of an
+            MSDNet.
+        relus: 2 rectifies the output of each node, after a normalisation with learned scale and shift, so that what is resized,
+            pooled and joined is rectified; 1 rectifies the input of convolutions only.
+        exit_nodes: Nodes that an exit reads: its own and, nearest first, those of its cell that this one depends on.
+        exit_regions: Regions along each side of a map whose means the exits read, so that they know where something is; 1 is
+            the mean over all positions.
+        exit_mean: Exits up to its own of whose outputs an exit answers with the mean; in training each has its own loss.
+
+    All settings but `channels` are 1 in the form of the paper, the default. Networks of that form lose against an MSDNet on
+    natural images; benchmarks/results/anytime.md tells what each setting gives.
 
     Args:
         nodes: Number of nodes of each cell, its input excluded (paper: 24, 16, 8).
@@ -83,7 +94,8 @@ class Anytime(SearchSpace):
     name: ClassVar[str] = "anytime"
     operators: ClassVar[tuple[str, ...]] = tuple(WORK)
     num_inputs: ClassVar[int] = INPUTS
-    scale_defaults: ClassVar[Mapping[str, int]] = {"channels": 16}
+    later_scale: ClassVar[Mapping[str, int]] = dict.fromkeys(("widening", "relus", "exit_nodes", "exit_regions", "exit_mean"), 1)
+    scale_defaults: ClassVar[Mapping[str, int]] = {"channels": 16, **later_scale}
 
     def __init__(self, nodes: Sequence[int] = (24, 16, 8), in_degree: str = "one_or_two", exit_probability: float = 0.2) -> None:
         if not isinstance(nodes, Sequence) or not nodes or not all(isinstance(n, int) and 1 <= n <= 120 for n in nodes):
@@ -185,15 +197,19 @@ class Anytime(SearchSpace):
         for cell in architecture.cells:
             nodes, leaves = nodes_and_leaves(cell, INPUTS)
             cells.append(NetworkCell([(WORK[operator], predecessors) for operator, predecessors in nodes], leaves))
-        return skeleton(build, cells, num_classes, **scale)
+        form = {
+            name: value for name, value in scale.items() if name != "exit_mean"
+        }  # the order of the exits comes first; see `plan`
+        return skeleton(build, cells, num_classes, **form)
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:
         """Return the network with its exits in the order of their MACs, the last classifier last."""
-        from archsearch.spaces.exits import cheapest_exits_first
+        from archsearch.spaces.exits import averaged_exits, cheapest_exits_first
         from archsearch.spaces.networks.anytime import NOMINAL_SIZE
 
         plan = super().plan(architecture, num_classes, in_channels, **scale)
-        return cheapest_exits_first(plan, (in_channels, NOMINAL_SIZE, NOMINAL_SIZE))
+        ordered = cheapest_exits_first(plan, (in_channels, NOMINAL_SIZE, NOMINAL_SIZE))
+        return averaged_exits(ordered, scale.get("exit_mean", 1))
 
     def exit_macs(
         self,
@@ -216,6 +232,17 @@ class Anytime(SearchSpace):
 
         plan = self.plan(architecture, num_classes, input_shape[0], **scale)
         return tuple(cost.macs for cost in exit_costs(plan, input_shape))
+
+    def checked_scale(self, scale: Mapping[str, int]) -> dict[str, int]:
+        """Return the settings in `scale`, completed by `scale_defaults`, without later ones at their defaults.
+
+        Raises:
+            ConfigurationError: A setting is unknown or not a positive int, or `relus` is above 2.
+        """
+        checked = super().checked_scale(scale)
+        if (relus := checked.get("relus", 1)) > 2:
+            raise ConfigurationError(f"scale['relus']: expected 1, before convolutions, or 2, after nodes too; got {relus}.")
+        return checked
 
     def _own(self, architecture: Architecture) -> Architecture:
         architecture = super()._own(architecture)

@@ -6,7 +6,7 @@ import math
 from itertools import chain
 
 from archsearch.spaces.cost import Cost
-from archsearch.spaces.operators import Shape
+from archsearch.spaces.operators import MeanNumbers, Shape
 from archsearch.spaces.plan import Plan, Step
 
 
@@ -55,6 +55,27 @@ def cheapest_exits_first(plan: Plan, input_shape: Shape) -> Plan:
         order += sorted(new)
         missing = {output: slots - new for output, slots in missing.items()}
     return _reordered(plan, order, outputs)
+
+
+def averaged_exits(plan: Plan, last: int) -> Plan:
+    """Return the network whose exits answer with the mean of the outputs of the last exits so far, at no further MACs.
+
+    Of classes and labels these are logits, of numbers the numbers. Each exit has its own loss in training, as `MeanNumbers`
+    passes on its last input there.
+
+    Args:
+        plan: A network with its exits in the order in which they are executed.
+        last: Exits of which the mean is taken, the own one included; 1 leaves the network as it is.
+    """
+    if last == 1:
+        return plan
+    steps, answers = list(plan.steps), {plan.outputs[0]: plan.outputs[0]}
+    for number, output in enumerate(plan.outputs[1:], start=1):
+        read = plan.outputs[max(0, number + 1 - last) : number + 1]
+        steps.append(Step(f"answer{number}", MeanNumbers(), read))
+        answers[output] = len(steps)
+    order = chain.from_iterable(dict.fromkeys((slot, answers.get(slot, slot))) for slot in range(1, len(plan.steps) + 1))
+    return _reordered(Plan(plan.in_channels, tuple(steps), tuple(answers.values())), list(order), list(answers.values()))
 
 
 def _reordered(plan: Plan, order: list[int], outputs: list[int]) -> Plan:

@@ -48,6 +48,9 @@ class SearchSpace(ABC):
     operators: ClassVar[tuple[str, ...]]
     num_inputs: ClassVar[int] = 1
     scale_defaults: ClassVar[Mapping[str, int]] = {}
+    # Settings of `scale_defaults` that the space did not always have, with their defaults. `checked_scale` leaves them out while
+    # they have these, so that older evaluations keep their fingerprints; `network` then has to take them as defaults.
+    later_scale: ClassVar[Mapping[str, int]] = {}
     # Whether some genotypes are invalid or give the same architecture; a mutation may then change several genes.
     constrained: ClassVar[bool] = False
     # Up to this size all architectures can be listed in seconds, with their keys and graphs.
@@ -366,7 +369,7 @@ class SearchSpace(ABC):
         return np.array(rows, dtype=np.int16).reshape(len(rows), len(self.choices))
 
     def checked_scale(self, scale: Mapping[str, int]) -> dict[str, int]:
-        """Return the settings in `scale`, completed by `scale_defaults`.
+        """Return the settings in `scale`, completed by `scale_defaults`, without those of `later_scale` at their defaults.
 
         Raises:
             ConfigurationError: A setting is unknown or not a positive int.
@@ -378,7 +381,8 @@ class SearchSpace(ABC):
                     f"scale: {self.name} has no setting {name!r}.{did_you_mean(name, self.scale_defaults)} Settings: {known}."
                 )
             check_whole_number(f"scale[{name!r}]", value)
-        return {**self.scale_defaults, **scale}
+        sizes = {**self.scale_defaults, **scale}
+        return {name: value for name, value in sizes.items() if (name, value) not in self.later_scale.items()}
 
     def _own(self, architecture: Architecture) -> Architecture:
         if not isinstance(architecture, Architecture):

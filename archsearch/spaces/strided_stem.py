@@ -51,6 +51,7 @@ class StridedStem(SearchSpace):
         self.name, self.operators = space.name, space.operators  # type: ignore[misc]
         self.num_inputs, self.constrained = space.num_inputs, space.constrained  # type: ignore[misc]
         self.scale_defaults = {**space.scale_defaults, SETTING: halvings}  # type: ignore[misc]
+        self.later_scale = space.later_scale  # type: ignore[misc]
         self.checked_scale({SETTING: halvings})
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:

@@ -58,7 +58,8 @@ class Comparison:
     def __init__(self, script: Script) -> None:
         arguments = script.arguments
         self.arguments, self.space, self.all_rows = arguments, Anytime(), script.rows
-        self.splits: Splits = smaller(datasets.load(arguments.dataset), arguments.side)
+        self.scale = {"channels": arguments.channels}  # of the candidates
+        self.splits: Splits = smaller(self.loaded(), arguments.side)
         changes: dict[str, Any] = {"epochs": arguments.epochs} if arguments.epochs else {}
         changes |= {"distillation": arguments.distillation, "backbone_first": arguments.backbone_first}
         self.recipe: Recipe = default_recipe(arguments.dataset).with_changes(**changes)
@@ -72,6 +73,10 @@ class Comparison:
             **({"side": arguments.side} if arguments.side else {}),
         }
 
+    def loaded(self) -> Splits:
+        """Return the images at their size."""
+        return datasets.load(self.arguments.dataset)
+
     @property
     def rows(self) -> list[Row]:
         """Rows of these settings."""
@@ -81,26 +86,32 @@ class Comparison:
         """Return the row of a training, which is made if it is not there yet."""
         return self.all_rows.get(partial(self.trained, kind, name, seed), kind=kind, seed=seed, name=name, settings=self.settings)
 
+    def is_searched(self, kind: str) -> bool:
+        """Whether the networks of this kind are architectures of the space, and not designs."""
+        return kind in SEARCHED
+
     def trained(self, kind: str, name: str, seed: int) -> dict[str, Any]:
         """Return areas and exits of a training, on validation and test images."""
         started = time.perf_counter()
-        curves = self.searched(name, seed) if kind in SEARCHED else self.designed(kind, name, seed)
+        curves = self.searched(name, seed) if self.is_searched(kind) else self.designed(kind, name, seed)
         found = {"chance": curves[0].chance, "seconds": time.perf_counter() - started}
         for part, curve in zip(("valid", "test"), curves, strict=True):
             found |= {part: curve.auc(self.budget), f"{part}_exits": [list(curve.budgets), list(curve.accuracies)]}
         return found
 
     def searched(self, text: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
-        scale, common = {"channels": self.arguments.channels}, {"recipe": self.recipe, "device": self.arguments.device}
-        evaluator = TrainingEvaluator(
-            self.space, self.splits, seed=seed, objective="anytime", report_test=True, scale=scale, **common
-        )
+        evaluator = self.training(self.recipe, seed, report_test=True)
         [found] = evaluator.evaluate([self.space.parse(text)])
         if not found.ok:
             raise SystemExit(f"{text}: {found.error}")
         macs, chance = found.curves["exit_macs"], evaluator.chance
         valid, test = (AnytimeCurve.of_exits(macs, found.curves[f"{part}exit_accuracy"], chance) for part in ("", "test_"))
         return valid, test
+
+    def training(self, recipe: Recipe, seed: int, **options: Any) -> TrainingEvaluator:
+        """Return an evaluator of the space's networks by their area up to the common budget."""
+        common: dict[str, Any] = {"objective": "anytime", "max_budget": self.budget, "device": self.arguments.device}
+        return TrainingEvaluator(self.space, self.splits, recipe=recipe, seed=seed, scale=self.scale, **common, **options)
 
     def designed(self, kind: str, name: str, seed: int) -> tuple[AnytimeCurve, AnytimeCurve]:
         found = trained_baseline(self.baselines()[kind][name], self.splits, self.recipe, seed, device=self.arguments.device)
@@ -141,7 +152,7 @@ class Comparison:
 
     def drawn(self, seed: int, number: int) -> list[Architecture]:
         rng = np.random.default_rng([20_181_014, seed])
-        return list(islice(_samples(self.space, rng), number))
+        return list(islice(samples(self.space, rng), number))
 
     def ranked(self) -> list[str]:
         """Return the networks that the hypernetwork ranks first; training and ranking are kept beside the file."""
@@ -150,8 +161,7 @@ class Comparison:
         found = folder / f"{digest}.json"
         if not found.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            scale = {"channels": self.arguments.channels}
-            ghn = GHN(self.space, self.splits, 0, scale=scale, objective="anytime", device=self.arguments.device)
+            ghn = GHN(self.space, self.splits, 0, scale=self.scale, objective="anytime", device=self.arguments.device)
             ghn.fit(self.arguments.steps, checkpoint=folder / f"{digest}.pt")
             scores = [each for each in ghn.evaluate(self.drawn(1, self.arguments.rank)) if each.ok]
             best = sorted(scores, key=lambda each: -each.score)[:TRAINED]
@@ -169,7 +179,8 @@ def smaller(splits: Splits, side: int | None) -> Splits:
     return Splits(*(replace(part, images=images) for part, images in zip(splits, pooled, strict=True)))
 
 
-def _samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
+def samples(space: Anytime, rng: np.random.Generator) -> Iterator[Architecture]:
+    """Yield random networks without end."""
     while True:
         yield space.sample(rng)
 

@@ -171,3 +171,10 @@ def test_the_published_size_has_a_sensible_cost() -> None:
     macs = [SPACE.exit_macs(SPACE.sample(rng)) for _ in range(30)]
     assert 30e6 < np.mean([exits[-1] for exits in macs]) < 100e6
     assert np.mean([exits[0] / exits[-1] for exits in macs]) < 0.1, "the first exit is early"
+
+
+def test_later_settings_at_their_defaults_are_left_out_of_sizes() -> None:
+    ones = dict.fromkeys(SPACE.later_scale, 1)
+    assert set(SPACE.scale_defaults) == {"channels", *ones}
+    assert SPACE.checked_scale({}) == SPACE.checked_scale(ones) == {"channels": 16}
+    assert SPACE.checked_scale({"exit_regions": 2, "widening": 1}) == {"channels": 16, "exit_regions": 2}

@@ -60,3 +60,8 @@ def test_a_mobile_network_of_nasnet_cells() -> None:
 def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"scale\['stem_halvings'\]: expected a whole number of at least 1; got 0"):
         StridedStem(NASBench201(), halvings=0)
+
+
+def test_later_settings_of_the_inner_space_stay_left_out() -> None:
+    space = StridedStem(Anytime(nodes=(2, 1)), halvings=2)
+    assert space.checked_scale({"widening": 1, "exit_mean": 3}) == {"channels": 16, "stem_halvings": 2, "exit_mean": 3}

@@ -16,6 +16,7 @@ from archsearch.spaces.operators import (
     GlobalAveragePool,
     MaxPool,
     Operator,
+    RegionPool,
     ReLU,
     Shape,
     Sum,
@@ -29,7 +30,7 @@ _SIZES = frozenset(
     {"in_channels", "out_channels", "channels", "in_features", "out_features", "replicas", "groups", "stride", "count_bias"}
 )
 _KERNEL = frozenset({"kernel", "dilation"})
-_GLUE = (BatchNorm, Concatenate, GlobalAveragePool, ReLU, Sum, Truncate, Upsample)
+_GLUE = (BatchNorm, Concatenate, GlobalAveragePool, RegionPool, ReLU, Sum, Truncate, Upsample)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

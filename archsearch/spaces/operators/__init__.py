@@ -10,7 +10,7 @@ from archsearch.spaces.operators.linear import Linear
 from archsearch.spaces.operators.mean_prediction import MeanLabels, MeanNumbers, MeanPrediction
 from archsearch.spaces.operators.merge import Concatenate, Identity, Sum, Zero
 from archsearch.spaces.operators.operator import Operator, Shape, Tensors
-from archsearch.spaces.operators.pooling import AveragePool, GlobalAveragePool, MaxPool
+from archsearch.spaces.operators.pooling import AveragePool, GlobalAveragePool, MaxPool, RegionPool
 from archsearch.spaces.operators.relu_convolution import relu_asymmetric_conv, relu_conv, relu_separable_conv
 from archsearch.spaces.operators.separable import separable_conv_bn, twice_separable_conv
 from archsearch.spaces.operators.truncate import Truncate
@@ -32,6 +32,7 @@ __all__ = [
     "MeanPrediction",
     "Operator",
     "ReLU",
+    "RegionPool",
     "Shape",
     "Sum",
     "Tensors",

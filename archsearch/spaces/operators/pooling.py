@@ -1,4 +1,4 @@
-"""Average pooling, max pooling and global average pooling."""
+"""Average pooling, max pooling, global average pooling and means of regions."""
 
 from __future__ import annotations
 
@@ -75,3 +75,30 @@ class GlobalAveragePool(Operator):
 
     def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
         return inputs[0].mean(dim=(2, 3))
+
+
+@dataclass(frozen=True)
+class RegionPool(Operator):
+    """Means over a grid of regions: `[batch, channels, height, width]` to `[batch, channels * regions * regions]`.
+
+    Region i of r along an axis of n positions reaches from `floor(i n / r)` to `ceil((i + 1) n / r)`, its end excluded. So all
+    regions have positions also if there are fewer positions than regions.
+
+    Args:
+        regions: Regions along each axis; 1 is the mean over all positions.
+
+    Raises:
+        ConfigurationError: There is no region.
+    """
+
+    regions: int
+
+    def __post_init__(self) -> None:
+        if self.regions < 1:
+            raise ConfigurationError(f"regions: expected at least 1; got {self.regions}.")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (inputs[0][0] * self.regions**2,)
+
+    def apply(self, inputs: Tensors, parameters: Tensors = (), buffers: Tensors = (), training: bool = True) -> Tensor:
+        return F.adaptive_avg_pool2d(inputs[0], self.regions).flatten(1)

@@ -26,6 +26,7 @@ from archsearch.spaces.operators import (
     MeanNumbers,
     MeanPrediction,
     Operator,
+    RegionPool,
     ReLU,
     Sum,
     Truncate,
@@ -170,6 +171,7 @@ _CONSTRUCTORS: Mapping[type[Operator], Callable[[Any], Call]] = {
     Linear: _linear,
     MaxPool: lambda operator: Call("nn.MaxPool2d", _window(operator)),
     ReLU: lambda operator: Call("nn.ReLU"),
+    RegionPool: lambda operator: Call("RegionPool", _numbers(regions=operator.regions)),
     Sum: lambda operator: Call("nn.Identity"),  # within a chain, where it has one input
     Truncate: lambda operator: Call("Truncate", _numbers(channels=operator.channels)),
     Upsample: lambda operator: Call("Upsample", _numbers(source=operator.source, target=operator.target)),
@@ -208,6 +210,7 @@ _WORDS = {
     "conv": "convolution",
     "FactorizedReduction": "factorized reduction",
     "GlobalAveragePool": "mean over all positions",
+    "RegionPool": "means of regions",
     "Truncate": "truncation",
     "Zero": "zeros",
 }
@@ -251,6 +254,17 @@ class Concatenate(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return torch.cat(inputs, dim=1)
+''',
+    "RegionPool": '''\
+class RegionPool(nn.Module):
+    """Means over a grid of regions, side by side."""
+
+    def __init__(self, regions: int) -> None:
+        super().__init__()
+        self.regions = regions
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.regions).flatten(1)
 ''',
     "Truncate": '''\
 class Truncate(nn.Module):

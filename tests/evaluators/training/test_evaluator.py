@@ -18,6 +18,7 @@ from archsearch.evaluators import Evaluation, TrainingEvaluator, datasets
 from archsearch.evaluators.datasets import Splits
 from archsearch.evaluators.training.recipe import default_scale
 from archsearch.spaces import Architecture
+from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.nasbench201 import NASBench201
 from archsearch.spaces.network import Network
 
@@ -199,6 +200,14 @@ def test_unknown_device_is_refused_by_name() -> None:
 
 
 # Settings
+
+
+def test_later_settings_of_a_space_leave_old_fingerprints() -> None:
+    scales = ({}, {"widening": 1, "exit_mean": 1}, {"exit_mean": 2})
+    made = [TrainingEvaluator(Anytime(nodes=(2, 1)), "digits", scale={"channels": 8, **later}) for later in scales]
+    old, same, other = (evaluator.fingerprint() for evaluator in made)
+    assert made[0].settings()["scale"] == {"channels": 8}, "as before there were others"
+    assert old == same != other
 
 
 def test_fingerprint_follows_what_is_measured_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from archsearch.errors import ConfigurationError
+from archsearch.evaluators import AnytimeModel
 from archsearch.spaces.anytime import Anytime
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.network import Network
@@ -124,3 +127,105 @@ def test_nodes_work_at_their_scale(size: tuple[int, int]) -> None:
             assert shapes[slots[f"cell{index}_node{number}"]] == (4 * 2**index, -(-size[0] // factor), -(-size[1] // factor))
     outputs = SMALL.build(architecture, 5, 3, channels=4)(torch.zeros(2, 3, *size))
     assert [tuple(logits.shape) for logits in outputs] == [(2, 5)] * len(plan.outputs)
+
+
+FORM = {"channels": 4, "widening": 2, "relus": 2, "exit_nodes": 3, "exit_regions": 2}
+CHAIN = '[[["conv_3x3",[0],2],["conv_1x1",[1],4,"exit"],["max_pool_3x3",[0,1],1]],[["conv_1x1",[0],2]]]'
+
+
+def test_the_paper_has_each_setting_at_one() -> None:
+    for seed in range(5):
+        architecture = draw(SMALL, seed)
+        ones = dict.fromkeys(SMALL.later_scale, 1)
+        assert SMALL.plan(architecture, 10, 3, channels=4, **ones) == SMALL.plan(architecture, 10, 3, channels=4)
+
+
+def test_a_wider_form_equals_the_computation_by_hand() -> None:
+    space = Anytime(nodes=(3, 1))
+    plan = space.plan(space.parse(CHAIN), 5, 3, **FORM)
+    images = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    weights = initial_parameters(plan, torch.Generator().manual_seed(1))
+
+    def rectified(name: str, x: Tensor) -> Tensor:
+        scale, shift = weights[f"{name}_bn"]
+        return (normalised(x) * scale[:, None, None] + shift[:, None, None]).relu()
+
+    def regions(x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, 2).flatten(1)
+
+    stem = rectified("stem", F.conv2d(images, weights["stem"][0], padding=1))
+    node1 = rectified("cell0_node1", F.conv2d(F.avg_pool2d(stem, 2), weights["cell0_node1"][0], padding=1))
+    node2 = rectified("cell0_node2", F.conv2d(F.avg_pool2d(node1, 2), weights["cell0_node2"][0]))
+    both = torch.cat([stem, nn.Upsample(scale_factor=2)(node1)], 1)
+    node3 = rectified("cell0_node3", F.conv2d(F.max_pool2d(both, 3, 1, 1), weights["cell0_node3"][0]))
+    assert [node.shape[1] for node in (node1, node2, node3)] == [8, 16, 4]
+    early = F.linear(torch.cat([regions(node) for node in (node2, node1, stem)], 1), *weights["cell0_node2_exit"])
+    leaves = torch.cat([nn.Upsample(scale_factor=2)(node2), F.avg_pool2d(node3, 2)], 1)
+    bridge = rectified("cell1_input", F.conv2d(leaves, weights["cell1_input"][0]))
+    last = rectified("cell1_node1", F.conv2d(F.avg_pool2d(bridge, 2), weights["cell1_node1"][0]))
+    expected = [early, F.linear(regions(last), *weights["classifier"])]
+    for logits, by_hand in zip(plan.apply(images, weights), expected, strict=True):
+        torch.testing.assert_close(logits, by_hand, rtol=1e-3, atol=1e-4)
+
+
+def test_a_wider_form_costs_what_a_count_by_hand_says() -> None:
+    space = Anytime(nodes=(3, 1))
+    stem, node1, node2, node3 = 27 * 4 * 256, 9 * 4 * 8 * 64, 8 * 16 * 16, (4 + 8) * 4 * 256
+    early, bridge, last, classifier = 5 * (4 * (16 + 8 + 4) + 1), (16 + 4) * 8 * 64, 8 * 16 * 16, 5 * (4 * 16 + 1)
+    first = stem + node1 + node2 + early
+    costs = (first, first + node3 + bridge + last + classifier)
+    assert space.exit_macs(space.parse(CHAIN), (3, 16, 16), 5, **FORM) == costs
+    assert space.cost(space.parse(CHAIN), (3, 16, 16), 5, **FORM).macs == costs[-1]
+
+
+def test_an_exit_reads_the_nodes_on_its_way_alone() -> None:
+    space = Anytime(nodes=(3,))
+    architecture = space.parse('[[["conv_1x1",[0],1],["conv_5x5",[0],1],["conv_1x1",[1],1,"exit"]]]')
+    wide, narrow = (space.exit_macs(architecture, (3, 16, 16), 10, channels=4, exit_nodes=number)[0] for number in (20, 1))
+    assert wide - narrow == 10 * 2 * 4, "the classifier also reads node 1 and the stem; node 2 is not computed"
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=seeds, size=st.sampled_from([3, 8, 19]))
+def test_costs_of_a_wider_form_rise_to_that_of_the_network(seed: int, size: int) -> None:
+    architecture, shape, form = draw(SMALL, seed), (3, size, size), FORM | {"exit_mean": 3}
+    macs = SMALL.exit_macs(architecture, shape, 10, **form)
+    assert all(early < late for early, late in pairwise(macs))
+    plan = SMALL.plan(architecture, 10, 3, **form)
+    assert plan.cost(shape) == SMALL.cost(architecture, shape, 10, **form)
+    assert macs[-1] == plan.cost(shape).macs
+
+
+def test_an_exit_answers_with_the_mean_of_the_last_ones() -> None:
+    architecture = draw(SMALL, 1)
+    alone, joined = (SMALL.build(architecture, 5, 3, channels=4, exit_mean=mean) for mean in (1, 2))
+    images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for own, trained in zip(alone(images), joined(images), strict=True):
+        assert torch.equal(own, trained), "in training each exit has its own loss"
+    with torch.no_grad():
+        own, answers = alone.eval()(images), joined.eval()(images)
+    assert torch.equal(answers[0], own[0])
+    for number in range(1, len(own)):
+        torch.testing.assert_close(answers[number], (own[number - 1] + own[number]) / 2)
+
+
+def test_what_exits_share_stops_with_them() -> None:
+    model = AnytimeModel.counted(SMALL.build(draw(SMALL, 1), 5, 3, channels=4, exit_mean=9), (3, 16, 16))
+    plan = model.network.plan
+    assert list(plan.outputs) == sorted(plan.outputs), "an answer stands behind its exit, before the steps of later ones"
+    images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for answer, budget in zip(model.answers(images), model.costs, strict=True):
+        torch.testing.assert_close(answer, model.predict(images, budget=budget).logits)
+
+
+@pytest.mark.parametrize("name", [*Anytime.later_scale, "channels"])
+def test_sizes_below_one_are_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        TINY.plan(TINY.parse(TEXT), 10, 3, **{name: 0})
+
+
+def test_more_than_two_places_of_relus_are_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"scale\['relus'\]: expected 1, before convolutions, or 2, after nodes too; got 3"
+    ):
+        TINY.plan(TINY.parse(TEXT), 10, 3, relus=3)

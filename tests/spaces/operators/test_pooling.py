@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from archsearch.errors import ConfigurationError
-from archsearch.spaces.operators import AveragePool, GlobalAveragePool, MaxPool, Operator
+from archsearch.spaces.operators import AveragePool, GlobalAveragePool, MaxPool, Operator, RegionPool
 
 WINDOWS = [(3, 1), (3, 2), (5, 1), (2, 2), (4, 2), (1, 3)]
 
@@ -78,7 +78,24 @@ def test_global_average_is_the_mean_of_each_channel() -> None:
     assert operator.output_shape((3, 7, 6)) == (3,)
 
 
-@pytest.mark.parametrize("operator", [AveragePool(3), MaxPool(3, 2), GlobalAveragePool()], ids=repr)
+@pytest.mark.parametrize(("regions", "height", "width"), [(2, 7, 6), (3, 7, 6), (4, 2, 9), (1, 5, 5)])
+def test_means_of_regions_are_those_of_their_positions(regions: int, height: int, width: int) -> None:
+    operator, image = RegionPool(regions), maps(height, width)
+    output = operator.apply([image]).view(2, 3, regions, regions)
+    for row in range(regions):
+        for column in range(regions):
+            top, bottom = row * height // regions, -(-(row + 1) * height // regions)
+            left, right = column * width // regions, -(-(column + 1) * width // regions)
+            torch.testing.assert_close(output[:, :, row, column], image[:, :, top:bottom, left:right].mean(dim=(2, 3)))
+    assert operator.output_shape((3, height, width)) == (3 * regions**2,)
+
+
+def test_a_grid_without_regions_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="regions: expected at least 1; got 0"):
+        RegionPool(0)
+
+
+@pytest.mark.parametrize("operator", [AveragePool(3), MaxPool(3, 2), GlobalAveragePool(), RegionPool(2)], ids=repr)
 def test_pooling_learns_nothing_and_multiplies_nothing(operator: Operator) -> None:
     assert operator.parameter_shapes() == {}
     assert operator.buffer_shapes() == {}

@@ -14,6 +14,7 @@ from archsearch.spaces.operators import (
     FactorizedReduction,
     Linear,
     Operator,
+    RegionPool,
     ReLU,
     Shape,
     Sum,
@@ -38,6 +39,7 @@ class Square(Operator):
         (Convolution(4, 4, (1, 7), groups=4, replicas=2), "conv(8, 8, (1, 7), groups=8)"),
         (BatchNorm(4, affine=False), "nn.BatchNorm2d(4, affine=False)"),
         (AveragePool(2, 2), "nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)"),
+        (RegionPool(2), "RegionPool(2)"),
         (conv_bn(3, 4, 1), "chain(conv=conv(3, 4, (1, 1)), bn=nn.BatchNorm2d(4))"),
     ],
 )

@@ -32,6 +32,7 @@ from archsearch.spaces.operators import (
     Linear,
     MaxPool,
     Operator,
+    RegionPool,
     ReLU,
     Sum,
     Truncate,
@@ -123,10 +124,17 @@ def two_blocks_with_two_outputs(build: PlanBuilder) -> int:
     return build.add("classifier", Linear(6, 5), x)
 
 
+def means_of_regions(build: PlanBuilder) -> int:
+    x = build.add("chained", Chain((("relu", ReLU()), ("pool", RegionPool(3)))), build.input)
+    y = build.add("alone", RegionPool(2), build.input)
+    return build.add("classifier", Linear(3 * (9 + 4), 5), build.add("join", Concatenate(), x, y))
+
+
 HAND_MADE: Mapping[str, Callable[[PlanBuilder], int]] = {
     "odd names": odd_names,
     "shared and odd": shared_and_odd,
     "blocks with two outputs": two_blocks_with_two_outputs,
+    "means of regions": means_of_regions,
 }
 SMALL = {"channels": 8, "cells": 6, "blocks": 4, "cells_per_stack": 2, "cells_per_stage": 2}
 SEEDS = range(3)
