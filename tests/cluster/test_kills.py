@@ -283,6 +283,7 @@ def test_death_of_a_worker_and_of_a_node(seed: int, nodes: Nodes, start: Callabl
     check(search, killed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), *LONG])
 def test_death_of_the_driver(seed: int, start: Callable[..., Search]) -> None:
     rng = random.Random(seed)

@@ -89,7 +89,7 @@ def test_resume_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("preset", ["paper", "authors"])
+@pytest.mark.parametrize("preset", ["paper", pytest.param("authors", marks=pytest.mark.long)])
 def test_ngae_as_published_scaled_down(tmp_path: Path, preset: str) -> None:
     small = ["model={width: 16, type_width: 16, edge_width: 16, latent: 8}", "epochs=2", "starts=60", "steps=5"]
     options = [word for option in ("initial=8", "stage_size=6", *small) for word in ("--set", option)]

@@ -82,7 +82,7 @@ def test_candidates_beyond_the_limit_are_not_trained(tmp_path: Path) -> None:
     assert result.summary.settings["latency"]["function"].endswith(":thousands")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("shared_ray")
 def test_measured_latencies_are_kept(tmp_path: Path) -> None:
     def run(name: str) -> list[dict[str, Any]]:

@@ -258,7 +258,7 @@ def test_asha_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["asha", "promotion"])
+@pytest.mark.parametrize("scheduler", [pytest.param("asha", marks=pytest.mark.long), "promotion"])
 def test_a_search_that_ran_out_of_time_goes_on(scheduler: str, settings: dict[str, Any]) -> None:
     more: dict[str, Any] = {"searcher": "random", "num_candidates": 300, "scheduler": scheduler, "workers": 2}
     more = {**settings, **more, "name": f"late-{scheduler}", "tracking": "off"}

@@ -207,7 +207,7 @@ def test_a_search_that_the_ledger_answers_whole_starts_no_trial(storage: Path, t
     assert not (second.folder / "tune").exists()
 
 
-@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna", "gp"])
+@pytest.mark.parametrize("searcher", ["random", "evolution", "optuna", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_table_of_a_part_of_the_space_is_searched_to_its_end(searcher: str, tmp_path: Path, table: Path) -> None:
     part = tmp_path / "part.parquet"
     pq.write_table(pq.read_table(table).slice(100, 40), part)

@@ -147,8 +147,8 @@ PAPERS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("method", "before"), [pytest.param("gates", 8, marks=pytest.mark.long), ("ghn", 2)])
+@pytest.mark.long
+@pytest.mark.parametrize(("method", "before"), [("gates", 8), ("ghn", 2)])
 def test_the_papers_way_runs_and_goes_on_after_a_kill(tmp_path: Path, method: str, before: int) -> None:
     """Real trainings; the driver is killed after the surrogate has chosen the first candidates."""
     whole = run_preset("whole", tmp_path, PAPERS[method])

@@ -74,6 +74,7 @@ def test_it_finds_better_cells_than_chance(table: TabularEvaluator, make: Callab
     assert guided_mean > chance_mean + 0.01
 
 
+@pytest.mark.slow
 def test_deterministic_searches_repeat(table: TabularEvaluator, make: Callable[..., GaussianProcessSearch]) -> None:
     settings = {"num_candidates": 25, "deterministic": True, "batch_size": 5}
     first, second, other = (search(make(table.space, seed, **settings), table).candidates for seed in (3, 3, 4))

@@ -109,6 +109,7 @@ def test_centred_losses_of_few_averaged_images_rank_too(cache: Path) -> None:
     assert np.diff(expected).max() < 1e-3, "equal but for rounding errors"
 
 
+@pytest.mark.slow
 def test_mutations_of_the_best_are_ranked_with_the_others(cache: Path) -> None:
     plain = make(CELLS, 0, cache, num_candidates=63, deterministic=True)
     searcher = make(CELLS, 0, cache, num_candidates=63, deterministic=True, mutants=20)

@@ -54,6 +54,7 @@ class TestConformance(SurrogateSearcherConformance):
         return make(space, seed, **settings)
 
 
+@pytest.mark.slow
 def test_the_best_by_the_sum_of_ranks_are_evaluated_best_first() -> None:
     loop = found(0)
     check_search(loop.searcher, loop.candidates, 23)

@@ -51,7 +51,9 @@ def test_the_length_of_the_training_is_told(kind: type[SupernetSearch]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize(
+    "kind", [DARTSSearch, *(pytest.param(kind, marks=pytest.mark.long) for kind in OWN if kind is not DARTSSearch)]
+)
 def test_a_killed_actor_loses_nothing(kind: type[SupernetSearch], shared_ray: None, tmp_path: Path) -> None:
     """The training is continued from its file by the actor that takes the place of the killed one."""
 

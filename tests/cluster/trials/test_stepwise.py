@@ -43,6 +43,7 @@ def run(
     return Ledger(folder / "ledger", evaluator.space, evaluator.fingerprint(), seed=evaluator.seed), events
 
 
+@pytest.mark.slow
 def test_candidates_are_stopped_and_each_step_is_paid_once(make_steps: Callable[..., Any], tmp_path: Path) -> None:
     evaluator = make_steps()
     searcher = RandomSearch(evaluator.space, 3, num_candidates=12, batch_size=1)
