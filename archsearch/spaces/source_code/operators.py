@@ -179,6 +179,11 @@ _CONSTRUCTORS: Mapping[type[Operator], Callable[[Any], Call]] = {
 }
 
 
+def _in_use(mean: str, inputs: list[str]) -> str:
+    """Return the source of a mean of predictions, which in training is the last one, so that each has its own loss."""
+    return f"({inputs[-1]} if self.training else {mean})"
+
+
 def _summed(each: str, inputs: list[str]) -> str:
     """Return the source of the logarithm of the sum of what logits are the logarithms of."""
     return f"torch.stack([{each} for logits in [{', '.join(inputs)}]]).logsumexp(0)"
@@ -188,10 +193,13 @@ _EXPRESSIONS: Mapping[type[Operator], Callable[[list[str]], str]] = {
     Concatenate: lambda inputs: f"torch.cat([{', '.join(inputs)}], dim=1)" if len(inputs) > 1 else inputs[0],
     GlobalAveragePool: lambda inputs: f"{inputs[0]}.mean((2, 3))",
     Identity: lambda inputs: inputs[0],
-    MeanLabels: lambda inputs: f"({_summed('F.logsigmoid(logits)', inputs)} - {_summed('F.logsigmoid(-logits)', inputs)})",
-    MeanNumbers: lambda inputs: f"torch.stack([{', '.join(inputs)}]).mean(0)",
-    MeanPrediction: lambda inputs: (
-        f"torch.stack([F.log_softmax(logits, 1) for logits in [{', '.join(inputs)}]]).logsumexp(0) - {math.log(len(inputs))!r}"
+    MeanLabels: lambda inputs: _in_use(
+        f"{_summed('F.logsigmoid(logits)', inputs)} - {_summed('F.logsigmoid(-logits)', inputs)}", inputs
+    ),
+    MeanNumbers: lambda inputs: _in_use(f"torch.stack([{', '.join(inputs)}]).mean(0)", inputs),
+    MeanPrediction: lambda inputs: _in_use(
+        f"torch.stack([F.log_softmax(logits, 1) for logits in [{', '.join(inputs)}]]).logsumexp(0) - {math.log(len(inputs))!r}",
+        inputs,
     ),
     ReLU: lambda inputs: f"torch.relu({inputs[0]})",
     Sum: lambda inputs: " + ".join(inputs),

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from archsearch import spaces
+from archsearch.spaces.exits import averaged_exits
 from archsearch.spaces.network import Network
 from archsearch.spaces.operators import (
     AveragePool,
@@ -230,7 +231,8 @@ def plans(draw: st.DrawFn) -> Plan:
         build.add(name, operator, *inputs)
     exits = draw(st.lists(st.integers(1, len(build.steps)), min_size=1, max_size=3, unique=True))
     means = [build.add(f"mean{place}", GlobalAveragePool(), slot) for place, slot in enumerate(exits)]
-    return build.finish(*(build.add(f"exit{place}", Linear(4, 2), mean) for place, mean in enumerate(means)))
+    plan = build.finish(*(build.add(f"exit{place}", Linear(4, 2), mean) for place, mean in enumerate(means)))
+    return averaged_exits(plan, draw(st.integers(1, 3)))
 
 
 def imported(folder: Path) -> nn.Module:
