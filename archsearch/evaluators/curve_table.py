@@ -207,7 +207,7 @@ class CurveTable(TabularEvaluator, StepwiseEvaluator):
 
     @cached_property
     def _names_at(self) -> dict[int, dict[str, str]]:
-        """For each fidelity but the last, the columns of figures after so many epochs, by the name that they have at the end."""
+        """For each fidelity but the last, the columns of figures after its epochs, by the name that they have at the end."""
         found: dict[int, dict[str, str]] = {}
         for fidelity in self._fidelities[:-1]:
             columns = [name for name in self._names if name.endswith(f"_e{fidelity}")]

@@ -58,7 +58,7 @@ def score(value: float | None, percent: bool, lower_is_better: bool = False) -> 
 
 
 class Quality(NamedTuple):
-    """A figure of quality of a trained model, for people.
+    """A figure of quality of a trained model, as text for output.
 
     Args:
         words: Its name.

@@ -49,7 +49,8 @@ class HalvingOptions:
     Args:
         grace_period: Fidelity of the first rung: no candidate is stopped or paused before it. None takes the largest fidelity
             divided by `reduction_factor`^2, rounded, at least 1: a candidate is judged after about a ninth of a training.
-        reduction_factor: Ratio of the fidelities of successive rungs; about one of so many candidates goes on from each.
+        reduction_factor: Ratio of the fidelities of successive rungs; the share of candidates that goes on from each is about its
+            inverse.
     """
 
     grace_period: Annotated[int | None, AtLeast(1)] = None
@@ -61,7 +62,8 @@ class HyperBandOptions:
     """Options of `hyperband`.
 
     Args:
-        reduction_factor: Ratio of the fidelities of successive rungs of a bracket; one of so many candidates goes on from each.
+        reduction_factor: Ratio of the fidelities of successive rungs of a bracket; the share of candidates that goes on from each
+            is its inverse.
     """
 
     reduction_factor: Annotated[float, MoreThan(1)] = 3.0

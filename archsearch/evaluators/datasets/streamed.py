@@ -33,7 +33,7 @@ class Loading:
     workers: int | None = None
 
     def streams(self, images: int, shape: tuple[int, int, int]) -> bool:
-        """Return whether so many images of this shape are streamed.
+        """Return whether this number of images of this shape is streamed.
 
         Raises:
             ConfigurationError: The memory is negative.

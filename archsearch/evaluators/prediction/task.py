@@ -80,7 +80,7 @@ class PredictionTask(ABC):
         Args:
             outputs: `[images, outputs]`.
             truth: Their targets.
-            weights: As from `weights`; None counts all alike.
+            weights: As from `weights`; None counts all equally.
             label_smoothing: Fraction of the label that is spread over all answers, 0..1.
         """
 

@@ -1,4 +1,4 @@
-"""Records the calls of some functions of torch, such as rectified linear units, from modules and from plain code alike."""
+"""Records the calls of some functions of torch, such as rectified linear units, from modules and from plain code."""
 
 from __future__ import annotations
 

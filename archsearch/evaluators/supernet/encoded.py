@@ -128,7 +128,7 @@ class EncodedSupernet(Supernet):
         return [each.architecture for each in self._best_first()]
 
     def further(self, count: int, known: Collection[str], seed: int) -> Iterator[Architecture]:
-        """Yield new architectures: at least `count` improved ones if there are so many, then random ones until none is new.
+        """Yield new architectures: at least `count` improved ones if there are enough, then random ones until none is new.
 
         Args:
             count: Number of improved ones after which no longer steps are tried.

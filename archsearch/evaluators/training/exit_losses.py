@@ -39,7 +39,7 @@ class ExitLosses:
         Args:
             exits: Outputs of each exit, `[batch, replicas * outputs]`.
             truth: Labels, `[batch, replicas]`, or `[batch, replicas, outputs]`.
-            weights: Of the classes, as from `PredictionTask.weights`; None counts all alike.
+            weights: Of the classes, as from `PredictionTask.weights`; None counts all equally.
             progress: Fraction of the epochs that have been run, 0..1.
         """
         batch, replicas = truth.shape[:2]

@@ -169,7 +169,7 @@ class FinalTraining:
 
 
 class _Watch:
-    """Saves a training within its epochs and shows how far it is; each process has one and calls `step` alike.
+    """Saves a training within its epochs and shows how far it is; each process has one and calls `step`.
 
     Args:
         training: The training.

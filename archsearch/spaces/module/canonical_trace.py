@@ -51,7 +51,7 @@ def canonical_trace(trace: Trace) -> bytes:
 
 
 def canonical_layers(trace: Trace) -> list[str]:
-    """Return the paths of the layers with weights, in the order of the form: in equal forms those at one place are alike."""
+    """Return the paths of the layers with weights, in the order of the form: in equal forms one place has one kind."""
     return [
         trace.nodes[number].path
         for number, _ in _rows(trace)
