@@ -197,9 +197,8 @@ class Anytime(SearchSpace):
         for cell in architecture.cells:
             nodes, leaves = nodes_and_leaves(cell, INPUTS)
             cells.append(NetworkCell([(WORK[operator], predecessors) for operator, predecessors in nodes], leaves))
-        form = {
-            name: value for name, value in scale.items() if name != "exit_mean"
-        }  # the order of the exits comes first; see `plan`
+        # Means of exits need the order of the exits, which `plan` finds.
+        form = {name: value for name, value in scale.items() if name != "exit_mean"}
         return skeleton(build, cells, num_classes, **form)
 
     def plan(self, architecture: Architecture, num_classes: int, in_channels: int, **scale: int) -> Plan:

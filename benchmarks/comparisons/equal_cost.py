@@ -27,11 +27,9 @@ import torch
 
 import archsearch.evaluators.tables
 from archsearch import searchers
-from archsearch.searchers import ArchitectureSearcher, RankedRandomSearch
-from archsearch.searchers.surrogate.searcher import SurrogateSearcher
+from archsearch.searchers import ArchitectureSearcher
 from archsearch.spaces.nasbench201 import NASBench201
-from benchmarks.cluster.pool import InProcess
-from benchmarks.fidelity.images import RankingInProcess
+from benchmarks.fidelity.images import kept_in_process
 from benchmarks.frame import Row, Rows, Script, average, table
 
 TRAININGS, FACTORS = 60, (1, 100)
@@ -70,11 +68,7 @@ class Trainings:
 def searcher_of(name: str, seed: int) -> ArchitectureSearcher:
     """Return the searcher of a method, which proposes one candidate at a time and keeps its model in this process."""
     kind, options = METHODS[name]
-    made = searchers.get(kind)(NASBench201(), seed, num_candidates=1000, batch_size=1, **options)
-    if isinstance(made, SurrogateSearcher):
-        pool = RankingInProcess if isinstance(made, RankedRandomSearch) else InProcess
-        made._pool = pool(made.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
-    return made
+    return kept_in_process(searchers.get(kind)(NASBench201(), seed, num_candidates=1000, batch_size=1, **options))
 
 
 def search(known: Trainings, name: str, seed: int, factor: int) -> dict[str, Any]:

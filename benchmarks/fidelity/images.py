@@ -204,6 +204,14 @@ def smaller(rows: pa.Table, side: int) -> pa.Table:
     return pa.table({"image": pa.array(images, pa.binary()), "label": rows["label"]})
 
 
+def kept_in_process(searcher: ArchitectureSearcher) -> ArchitectureSearcher:
+    """Return a searcher whose model, if it has one, is made in this process and not in actors."""
+    if isinstance(searcher, SurrogateSearcher):
+        pool = RankingInProcess if isinstance(searcher, RankedRandomSearch) else InProcess
+        searcher._pool = pool(searcher.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
+    return searcher
+
+
 def searcher_of(name: str, bench: Bench, evaluator: TimedTraining, seed: int, cache: str) -> ArchitectureSearcher:
     """Return a searcher with its defaults, but for the length of a hypernetwork's training; it proposes one cell at a time."""
     kind = searchers.get(name)
@@ -213,10 +221,7 @@ def searcher_of(name: str, bench: Bench, evaluator: TimedTraining, seed: int, ca
     if issubclass(kind, RankedRandomSearch):
         options = kind.options_for(evaluator, {**options, "device": "cpu"})
     made = kind(bench.space, seed, **options)
-    if isinstance(made, SurrogateSearcher):
-        pool = RankingInProcess if isinstance(made, RankedRandomSearch) else InProcess
-        made._pool = pool(made.surrogate()())  # type: ignore[assignment]  # it has what a stage asks for
-    return made
+    return kept_in_process(made)
 
 
 def search(bench: Bench, method: Method, seed: int) -> dict[str, Any]:
